@@ -1,0 +1,78 @@
+import { defineConfig, globalIgnores } from 'eslint/config'
+import tseslint from 'typescript-eslint'
+
+const functions = 'supabase/functions/**/*.ts'
+
+const discardedRejection = {
+  selector:
+    "CallExpression[callee.property.name='catch'] > ArrowFunctionExpression:matches([body.name='undefined'], [body.type='Literal'])",
+  message: 'A discarded rejection needs a block with a comment that says why.',
+}
+
+export default defineConfig(
+  globalIgnores([
+    'node_modules/',
+    '.colloquy/',
+    'coverage/',
+    'supabase/functions/_shared/database.types.ts',
+  ]),
+  {
+    files: ['**/*.ts'],
+    extends: [tseslint.configs.recommendedTypeChecked],
+    languageOptions: { parserOptions: { projectService: true } },
+    linterOptions: { reportUnusedDisableDirectives: 'error' },
+    rules: {
+      '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],
+      '@typescript-eslint/no-empty-function': 'error',
+      '@typescript-eslint/no-explicit-any': 'error',
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/no-misused-promises': 'error',
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
+      // Async functions without await satisfy interfaces that return promises.
+      '@typescript-eslint/require-await': 'off',
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
+      '@typescript-eslint/return-await': ['error', 'in-try-catch'],
+      eqeqeq: 'error',
+      'no-empty': ['error', { allowEmptyCatch: false }],
+      'no-restricted-syntax': ['error', discardedRejection],
+      'no-var': 'error',
+      'prefer-const': 'error',
+    },
+  },
+  {
+    name: 'colloquy/only index.ts names Deno',
+    files: [functions],
+    ignores: ['supabase/functions/*/index.ts'],
+    rules: {
+      'no-restricted-globals': [
+        'error',
+        { name: 'Deno', message: 'Only a function’s index.ts names Deno.' },
+      ],
+    },
+  },
+  {
+    name: 'colloquy/only env.ts reads variables',
+    files: [functions],
+    ignores: ['supabase/functions/_shared/env.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        ...['process', 'node:process'].map((name) => ({
+          name,
+          message: 'Only _shared/env.ts reads the process.',
+        })),
+      ],
+      'no-restricted-properties': [
+        'error',
+        { object: 'process', property: 'env', message: 'Only _shared/env.ts reads variables.' },
+        { object: 'Deno', property: 'env', message: 'Only _shared/env.ts reads variables.' },
+        { object: 'globalThis', property: 'Deno', message: 'Only index.ts names Deno.' },
+        { object: 'globalThis', property: 'process', message: 'Only _shared/env.ts reads it.' },
+      ],
+    },
+  },
+)
