@@ -1,0 +1,25 @@
+import { runSteps } from './runner.ts'
+import { sourceSteps } from './source-steps.ts'
+
+const steps = [...sourceSteps]
+const wanted = process.argv.slice(2)
+const unknown = wanted.filter((name) => !steps.some((step) => step.name === name))
+
+if (unknown.length > 0) {
+  console.error(
+    `No such step: ${unknown.join(', ')}. There are: ${steps.map((s) => s.name).join(', ')}`,
+  )
+  process.exitCode = 2
+} else {
+  const ok = await runSteps(
+    wanted.length === 0 ? steps : steps.filter((step) => wanted.includes(step.name)),
+    {
+      log: (line) => {
+        console.log(line)
+      },
+      now: () => performance.now(),
+      strict: Boolean(process.env.CI),
+    },
+  )
+  process.exitCode = ok ? 0 : 1
+}
