@@ -1,0 +1,127 @@
+-- Foundation: schemas, extensions, default privileges and the helpers every later file uses.
+-- Special: objects start with no grant at all. The platform's defaults hand new tables and
+-- functions to anon, authenticated and service_role by name, so they are taken back by name.
+
+-- Security definer functions are owned by the role that runs this file, and every table forces
+-- row-level security on its owner too. Without bypassrls they would read nothing.
+do $$
+begin
+  if not exists (
+    select 1 from pg_catalog.pg_roles r
+    where r.rolname = current_user and (r.rolsuper or r.rolbypassrls)
+  ) then
+    raise exception using
+      errcode = '42501',
+      message = 'migrations_need_bypassrls',
+      detail = 'Run the migrations as a role with bypassrls, as the role postgres of the platform is.';
+  end if;
+end
+$$;
+
+create schema if not exists extensions;
+create schema private;
+create schema client_mgmt;
+create schema conversation;
+
+comment on schema private is 'Helpers, secrets and queues. Never exposed through PostgREST.';
+comment on schema client_mgmt is 'Account and money: memberships, projects, credentials, budgets, usage.';
+comment on schema conversation is 'Content and its analysis: participants, blocks, turns, lenses, execution events.';
+
+revoke all on schema private, client_mgmt, conversation from public;
+-- Policies and column defaults call helpers in private as the caller, hence usage; each function
+-- there carries its own grant, and PostgREST does not expose the schema.
+grant usage on schema private to authenticated, service_role;
+grant usage on schema client_mgmt, conversation to anon, authenticated, service_role;
+grant usage on schema extensions to anon, authenticated, service_role;
+
+create extension if not exists pgcrypto with schema extensions;
+
+alter default privileges revoke execute on functions from public;
+alter default privileges in schema public
+  revoke all on tables from anon, authenticated, service_role;
+alter default privileges in schema public
+  revoke all on sequences from anon, authenticated, service_role;
+alter default privileges in schema public
+  revoke all on functions from anon, authenticated, service_role;
+
+-- ── Identifiers and timestamps ────────────────────────────────────────────────────────────────
+
+create function private.uuid_v7() returns uuid
+language sql volatile security invoker set search_path = ''
+as $$
+  select encode(
+    set_bit(
+      set_bit(
+        overlay(
+          uuid_send(gen_random_uuid())
+          placing substring(int8send((extract(epoch from clock_timestamp()) * 1000)::bigint) from 3)
+          from 1 for 6
+        ),
+        52, 1
+      ),
+      53, 1
+    ),
+    'hex'
+  )::uuid
+$$;
+comment on function private.uuid_v7() is
+  'A version 7 uuid (RFC 9562, section 5.7): milliseconds since the epoch, then random bits.';
+revoke all on function private.uuid_v7() from public, anon, authenticated, service_role;
+grant execute on function private.uuid_v7() to authenticated, service_role;
+
+create function private.update_updated_at_column() returns trigger
+language plpgsql volatile security invoker set search_path = ''
+as $$
+begin
+  new.updated_at := clock_timestamp();
+  return new;
+end
+$$;
+comment on function private.update_updated_at_column() is 'Trigger: keeps updated_at true.';
+revoke all on function private.update_updated_at_column()
+  from public, anon, authenticated, service_role;
+
+-- ── Claims ────────────────────────────────────────────────────────────────────────────────────
+-- Claims are read with a pattern before any cast: a token of any shape gives null, so policies
+-- fail closed instead of answering with an error.
+
+create function private.jwt_claims() returns jsonb
+language plpgsql stable security invoker set search_path = ''
+as $$
+begin
+  return nullif(current_setting('request.jwt.claims', true), '')::jsonb;
+end
+$$;
+comment on function private.jwt_claims() is
+  'Claims of the verified access token of this request; null outside one.';
+revoke all on function private.jwt_claims() from public, anon, authenticated, service_role;
+grant execute on function private.jwt_claims() to authenticated, service_role;
+
+create function private.claim_uuid(claim text) returns uuid
+language plpgsql stable security invoker set search_path = ''
+as $$
+declare
+  value constant text := private.jwt_claims() ->> claim;
+begin
+  if value ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' then
+    return value::uuid;
+  end if;
+  return null;
+end
+$$;
+comment on function private.claim_uuid(text) is 'A claim as uuid; null when absent or malformed.';
+revoke all on function private.claim_uuid(text) from public, anon, authenticated, service_role;
+grant execute on function private.claim_uuid(text) to authenticated, service_role;
+
+create function private.current_user_id() returns uuid
+language plpgsql stable security invoker set search_path = ''
+as $$
+begin
+  return private.claim_uuid('sub');
+end
+$$;
+comment on function private.current_user_id() is
+  'Who the token names. Says nothing of whether the account is active: policies pair it with '
+  'private.current_organization_id() or use private.current_account_id().';
+revoke all on function private.current_user_id() from public, anon, authenticated, service_role;
+grant execute on function private.current_user_id() to authenticated, service_role;

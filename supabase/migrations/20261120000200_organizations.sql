@@ -1,0 +1,551 @@
+-- Organizations, accounts, memberships and sessions: who is where, and the one lookup that decides
+-- it. Special: user_sessions holds what the policies need (organization, role, permissions, whether
+-- all of it still stands), derived by triggers, so a lost membership counts from the next statement.
+
+-- ── organizations ─────────────────────────────────────────────────────────────────────────────
+
+create table public.organizations (
+  id bigint generated always as identity primary key,
+  name text not null constraint organizations_name_length check (char_length(name) between 1 and 100),
+  slug text not null
+    constraint organizations_slug_format check (slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$' and char_length(slug) between 2 and 63),
+  settings jsonb not null default '{}'
+    constraint organizations_settings_object check (jsonb_typeof(settings) = 'object'),
+  is_active boolean not null default true,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint organizations_slug_key unique (slug)
+);
+comment on table public.organizations is 'The tenant. Created by create_organization(); false is_active suspends it.';
+comment on column public.organizations.slug is 'Public handle, unique on the whole platform.';
+create index organizations_suspended_idx on public.organizations (id) where not is_active;
+
+alter table public.organizations enable row level security;
+alter table public.organizations force row level security;
+
+-- ── users ─────────────────────────────────────────────────────────────────────────────────────
+
+create table public.users (
+  id uuid primary key references auth.users (id) on delete cascade,
+  email text not null,
+  organization_id bigint references public.organizations (id) on delete set null,
+  display_name text constraint users_display_name_length check (char_length(display_name) between 1 and 200),
+  metadata jsonb not null default '{}'
+    constraint users_metadata_object check (jsonb_typeof(metadata) = 'object'),
+  is_active boolean not null default true,
+  last_login_at timestamptz,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now()
+);
+comment on table public.users is 'One account per person (id = auth.users.id), whatever the number of memberships.';
+comment on column public.users.organization_id is
+  'Home organization: where a new session starts. Null until the first membership.';
+comment on column public.users.is_active is 'False suspends the account in every organization at once.';
+create index users_organization_id_idx on public.users (organization_id);
+create index users_email_idx on public.users (lower(email));
+
+alter table public.users enable row level security;
+alter table public.users force row level security;
+
+-- ── client_mgmt.client_users (memberships) ────────────────────────────────────────────────────
+
+create function private.known_permissions() returns text[]
+language sql immutable security invoker set search_path = ''
+as $$
+  select array[
+    'agents.invoke', 'agents.manage', 'mcp.manage', 'prompts.manage', 'members.manage',
+    'billing.manage', 'audit.read', 'projects.manage', 'content.read_all'
+  ]
+$$;
+comment on function private.known_permissions() is 'Every permission there is.';
+
+create function private.role_permissions(role text) returns text[]
+language sql immutable security invoker set search_path = ''
+as $$
+  select case role
+    when 'owner' then array[
+      'agents.invoke', 'agents.manage', 'mcp.manage', 'prompts.manage', 'members.manage',
+      'billing.manage', 'audit.read', 'projects.manage'
+    ]
+    when 'admin' then array[
+      'agents.invoke', 'agents.manage', 'mcp.manage', 'prompts.manage', 'members.manage',
+      'audit.read', 'projects.manage'
+    ]
+    when 'member' then array['agents.invoke']
+    else array[]::text[]
+  end
+$$;
+comment on function private.role_permissions(text) is
+  'Permissions a role brings. No role brings content.read_all: an owner grants it by name, on the audit log.';
+
+create function private.role_rank(role text) returns integer
+language sql immutable security invoker set search_path = ''
+as $$ select case role when 'owner' then 3 when 'admin' then 2 when 'member' then 1 else 0 end $$;
+comment on function private.role_rank(text) is 'Orders roles; nobody acts on a higher rank or grants one.';
+
+revoke all on function
+  private.known_permissions(), private.role_permissions(text), private.role_rank(text)
+  from public, anon, authenticated, service_role;
+
+create table client_mgmt.client_users (
+  organization_id bigint not null references public.organizations (id) on delete cascade,
+  user_id uuid not null references public.users (id) on delete cascade,
+  role text not null constraint client_users_role check (role in ('owner', 'admin', 'member')),
+  permissions text[] not null default '{}'
+    constraint client_users_permissions check (
+      permissions <@ array[
+        'agents.invoke', 'agents.manage', 'mcp.manage', 'prompts.manage', 'members.manage',
+        'billing.manage', 'audit.read', 'projects.manage', 'content.read_all'
+      ]::text[]
+    ),
+  invited_by uuid,
+  ended_at timestamptz,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  primary key (organization_id, user_id)
+);
+comment on table client_mgmt.client_users is
+  'Memberships. The row outlives the membership (ended_at), because content refers to its author by '
+  '(organization_id, user_id): a reference to someone who was never a member is impossible.';
+comment on column client_mgmt.client_users.permissions is 'Added to what the role brings.';
+comment on column client_mgmt.client_users.ended_at is 'Null while the membership is active.';
+comment on column client_mgmt.client_users.invited_by is 'Account that invited; null for the founder.';
+create index client_users_user_id_idx on client_mgmt.client_users (user_id);
+create index client_users_owners_idx on client_mgmt.client_users (organization_id)
+  where role = 'owner' and ended_at is null;
+
+alter table client_mgmt.client_users enable row level security;
+alter table client_mgmt.client_users force row level security;
+
+-- ── user_sessions ─────────────────────────────────────────────────────────────────────────────
+
+create table public.user_sessions (
+  organization_id bigint not null references public.organizations (id) on delete cascade,
+  id uuid not null,
+  user_id uuid not null,
+  workspace_path text constraint user_sessions_workspace_path_length check (char_length(workspace_path) <= 4096),
+  system_prompt text constraint user_sessions_system_prompt_length check (char_length(system_prompt) <= 65536),
+  session_metadata jsonb not null default '{}'
+    constraint user_sessions_metadata_object check (jsonb_typeof(session_metadata) = 'object'),
+  role text,
+  permissions text[] not null default '{}',
+  is_active boolean not null default false,
+  expires_at timestamptz,
+  last_active_at timestamptz not null default now(),
+  revoked_at timestamptz,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  primary key (organization_id, id),
+  constraint user_sessions_id_key unique (id),
+  constraint user_sessions_membership_fkey foreign key (organization_id, user_id)
+    references client_mgmt.client_users (organization_id, user_id) on delete cascade
+);
+comment on table public.user_sessions is
+  'One row per auth session (id = auth.sessions.id): its active organization, and the derived access '
+  'that private.current_organization_id() and private.has_permission() read.';
+comment on column public.user_sessions.role is 'Derived: the membership''s role; null while there is none.';
+comment on column public.user_sessions.permissions is 'Derived: what the role brings and the membership adds.';
+comment on column public.user_sessions.is_active is
+  'Derived: membership, account and organization are all active.';
+comment on column public.user_sessions.expires_at is 'Null: as long as the auth session lives.';
+create index user_sessions_user_id_idx on public.user_sessions (user_id);
+create index user_sessions_organization_id_user_id_idx on public.user_sessions (organization_id, user_id);
+create index user_sessions_expires_at_idx on public.user_sessions (expires_at) where expires_at is not null;
+create index user_sessions_revoked_at_idx on public.user_sessions (revoked_at) where revoked_at is not null;
+
+alter table public.user_sessions enable row level security;
+alter table public.user_sessions force row level security;
+
+-- Whatever a statement says about the derived columns, this decides. The share locks make it wait
+-- for a membership, account or organization that is changing at the same time, so a session made
+-- beside a removal cannot keep what the removal took.
+create function private.derive_session_access() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: reads memberships, accounts and organizations past their policies.
+declare
+  membership record;
+begin
+  select m.role, m.permissions, m.ended_at is null and u.is_active and o.is_active as is_active
+  into membership
+  from client_mgmt.client_users m
+  join public.users u on u.id = m.user_id
+  join public.organizations o on o.id = m.organization_id
+  where m.organization_id = new.organization_id and m.user_id = new.user_id
+  for share;
+
+  new.is_active := coalesce(membership.is_active, false);
+  if new.is_active then
+    new.role := membership.role;
+    new.permissions := array(
+      select distinct p from unnest(private.role_permissions(membership.role) || membership.permissions) p order by p
+    );
+  else
+    new.role := null;
+    new.permissions := '{}';
+  end if;
+  return new;
+end
+$$;
+comment on function private.derive_session_access() is
+  'Trigger on user_sessions: sets role, permissions and is_active from the membership as it stands.';
+
+create trigger user_sessions_derive_access
+  before insert or update of organization_id, user_id, role, permissions, is_active
+  on public.user_sessions
+  for each row execute function private.derive_session_access();
+
+create function private.refresh_session_access() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: rewrites the derived columns of sessions the caller may not touch.
+begin
+  case tg_table_name
+    when 'client_users' then
+      update public.user_sessions s set is_active = false
+      where s.organization_id = new.organization_id and s.user_id = new.user_id;
+    when 'users' then
+      update public.user_sessions s set is_active = false where s.user_id = new.id;
+    when 'organizations' then
+      update public.user_sessions s set is_active = false where s.organization_id = new.id;
+  end case;
+  return null;
+end
+$$;
+comment on function private.refresh_session_access() is
+  'Trigger on memberships, accounts and organizations: derives their sessions anew, in the same transaction. '
+  'The value written is a touch; private.derive_session_access() replaces it.';
+
+create trigger client_users_refresh_sessions
+  after insert or update of role, permissions, ended_at on client_mgmt.client_users
+  for each row execute function private.refresh_session_access();
+create trigger users_refresh_sessions
+  after update of is_active on public.users
+  for each row when (old.is_active is distinct from new.is_active)
+  execute function private.refresh_session_access();
+create trigger organizations_refresh_sessions
+  after update of is_active on public.organizations
+  for each row when (old.is_active is distinct from new.is_active)
+  execute function private.refresh_session_access();
+
+revoke all on function private.derive_session_access(), private.refresh_session_access()
+  from public, anon, authenticated, service_role;
+
+-- ── The deciding functions ────────────────────────────────────────────────────────────────────
+
+create function private.current_session() returns public.user_sessions
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: reads user_sessions, whose own policy calls this function. It checks its caller: only
+-- the row that the caller's verified token names can be found.
+declare
+  claims constant jsonb := private.jwt_claims();
+  organization constant text := claims ->> 'organization_id';
+  result public.user_sessions;
+begin
+  if organization ~ '^[1-9][0-9]{0,17}$' then
+    select s.* into result
+    from public.user_sessions s
+    where s.organization_id = organization::bigint
+      and s.id = private.claim_uuid('session_id')
+      and s.user_id = private.claim_uuid('sub')
+      and s.is_active
+      and s.revoked_at is null
+      and (s.expires_at is null or s.expires_at > statement_timestamp());
+  end if;
+  return result;
+end
+$$;
+comment on function private.current_session() is
+  'The caller''s session while session, membership, account and organization all stand; else null. '
+  'One primary-key lookup.';
+
+create function private.current_organization_id() returns bigint
+language plpgsql stable security invoker set search_path = ''
+as $$
+begin
+  return (private.current_session()).organization_id;
+end
+$$;
+comment on function private.current_organization_id() is
+  'The tenant of this request, or null, so that every policy fails closed.';
+
+create function private.has_permission(permission text) returns boolean
+language plpgsql stable security invoker set search_path = ''
+as $$
+begin
+  return coalesce(permission = any ((private.current_session()).permissions), false);
+end
+$$;
+comment on function private.has_permission(text) is
+  'Whether the caller holds a permission in the active organization. The only place that decides.';
+
+create function private.current_account_id() returns uuid
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: reads users and user_sessions past the policies that call it.
+declare
+  account constant uuid := private.claim_uuid('sub');
+begin
+  if exists (select 1 from public.users u where u.id = account and u.is_active)
+    and not exists (
+      select 1 from public.user_sessions s
+      where s.id = private.claim_uuid('session_id')
+        and (s.user_id <> account or s.revoked_at is not null or s.expires_at <= statement_timestamp())
+    )
+  then
+    return account;
+  end if;
+  return null;
+end
+$$;
+comment on function private.current_account_id() is
+  'The caller''s account while it is active and the session not revoked; for what needs no organization.';
+
+create function private.require_account() returns uuid
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: called by definer functions only.
+declare
+  account constant uuid := private.current_account_id();
+begin
+  if account is null then
+    raise exception using errcode = '42501', message = 'permission_denied',
+      detail = 'Sign in with an active account.';
+  end if;
+  return account;
+end
+$$;
+comment on function private.require_account() is 'The caller''s account, or 42501 permission_denied.';
+
+create function private.require_organization(permission text default null) returns bigint
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: called by definer functions only.
+declare
+  organization constant bigint := private.current_organization_id();
+begin
+  if organization is null then
+    raise exception using errcode = '42501', message = 'no_organization',
+      detail = 'The token names no organization in which the caller is an active member.';
+  end if;
+  if permission is not null and not private.has_permission(permission) then
+    raise exception using errcode = '42501', message = 'permission_denied',
+      detail = format('This needs the permission %s.', permission);
+  end if;
+  return organization;
+end
+$$;
+comment on function private.require_organization(text) is
+  'The caller''s organization, or 42501 no_organization; with a permission also 42501 permission_denied.';
+
+revoke all on function
+  private.current_session(), private.current_organization_id(), private.has_permission(text),
+  private.current_account_id(), private.require_account(), private.require_organization(text)
+  from public, anon, authenticated, service_role;
+grant execute on function
+  private.current_session(), private.current_organization_id(), private.has_permission(text), private.current_account_id()
+  to authenticated, service_role;
+
+-- ── Policies and grants ───────────────────────────────────────────────────────────────────────
+
+create policy select_member on public.organizations for select to authenticated
+  using (id = (select private.current_organization_id()));
+comment on policy select_member on public.organizations is 'A member sees the active organization.';
+create policy update_manager on public.organizations for update to authenticated
+  using (id = (select private.current_organization_id()) and (select private.has_permission('members.manage')))
+  with check (id = (select private.current_organization_id()) and (select private.has_permission('members.manage')));
+comment on policy update_manager on public.organizations is 'Name and settings, with members.manage.';
+revoke all on public.organizations from anon, authenticated, service_role;
+grant select on public.organizations to authenticated, service_role;
+grant update (name, settings) on public.organizations to authenticated;
+grant update (name, settings, is_active) on public.organizations to service_role;
+-- No insert: create_organization(). No delete: an organization is suspended. No update of slug.
+
+create policy select_self on public.users for select to authenticated
+  using (id = (select private.current_account_id()));
+comment on policy select_self on public.users is
+  'Each sees their own account only: it names the home organization. Members: organization_members().';
+create policy update_self on public.users for update to authenticated
+  using (id = (select private.current_account_id()))
+  with check (id = (select private.current_account_id()));
+comment on policy update_self on public.users is 'Display name and metadata of one''s own account.';
+revoke all on public.users from anon, authenticated, service_role;
+grant select on public.users to authenticated, service_role;
+grant update (display_name, metadata) on public.users to authenticated;
+grant update (display_name, metadata, is_active) on public.users to service_role;
+-- No insert or delete: accounts follow auth.users.
+
+create policy select_member on client_mgmt.client_users for select to authenticated
+  using (organization_id = (select private.current_organization_id()));
+comment on policy select_member on client_mgmt.client_users is 'Members see who else is a member, and in what role.';
+revoke all on client_mgmt.client_users from anon, authenticated, service_role;
+grant select on client_mgmt.client_users to authenticated, service_role;
+-- No insert, update or delete for anyone: memberships change by the functions of the next files.
+
+create policy select_self on public.user_sessions for select to authenticated
+  using (
+    organization_id = (select private.current_organization_id())
+    and user_id = (select private.current_user_id())
+  );
+comment on policy select_self on public.user_sessions is
+  'One''s own sessions in the active organization. All one''s devices: list_sessions().';
+create policy update_self on public.user_sessions for update to authenticated
+  using (
+    organization_id = (select private.current_organization_id())
+    and user_id = (select private.current_user_id())
+  )
+  with check (
+    organization_id = (select private.current_organization_id())
+    and user_id = (select private.current_user_id())
+  );
+comment on policy update_self on public.user_sessions is 'Workspace path, system prompt and metadata of one''s own sessions.';
+revoke all on public.user_sessions from anon, authenticated, service_role;
+grant select on public.user_sessions to authenticated, service_role;
+grant update (workspace_path, system_prompt, session_metadata) on public.user_sessions to authenticated;
+-- No insert: custom_access_token_hook(). No delete, no other update: switch_organization(), revoke_session().
+
+create trigger organizations_updated_at before update on public.organizations
+  for each row execute function private.update_updated_at_column();
+create trigger users_updated_at before update on public.users
+  for each row execute function private.update_updated_at_column();
+create trigger client_users_updated_at before update on client_mgmt.client_users
+  for each row execute function private.update_updated_at_column();
+create trigger user_sessions_updated_at before update on public.user_sessions
+  for each row execute function private.update_updated_at_column();
+
+-- ── Accounts follow auth.users ────────────────────────────────────────────────────────────────
+
+create function private.sync_account() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: fires as the auth server's role, which holds no grant on public.users.
+begin
+  insert into public.users (id, email, display_name)
+  values (
+    new.id,
+    coalesce(nullif(new.email, ''), new.id::text),
+    left(nullif(btrim(new.raw_user_meta_data ->> 'display_name'), ''), 200)
+  )
+  on conflict (id) do update set email = excluded.email;
+  return null;
+end
+$$;
+comment on function private.sync_account() is 'Trigger on auth.users: creates the account, follows the address.';
+revoke all on function private.sync_account() from public, anon, authenticated, service_role;
+
+create trigger on_auth_user_created after insert on auth.users
+  for each row execute function private.sync_account();
+create trigger on_auth_user_email_changed after update of email on auth.users
+  for each row when (old.email is distinct from new.email)
+  execute function private.sync_account();
+
+-- ── Token hook ────────────────────────────────────────────────────────────────────────────────
+
+create function public.custom_access_token_hook(event jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: runs as supabase_auth_admin, which holds no grant on these tables. Executable by no one else.
+declare
+  account constant uuid := (event ->> 'user_id')::uuid;
+  session constant uuid := (event -> 'claims' ->> 'session_id')::uuid;
+  claims jsonb := (event -> 'claims') - 'organization_id' - 'organization_role';
+  person public.users;
+  current_session public.user_sessions;
+begin
+  select * into person from public.users u where u.id = account;
+  if found and not person.is_active then
+    return jsonb_build_object('error', jsonb_build_object('http_code', 403, 'message', 'account_suspended'));
+  end if;
+
+  select * into current_session from public.user_sessions s where s.id = session;
+  if current_session.revoked_at is not null or current_session.expires_at <= clock_timestamp() then
+    return jsonb_build_object('error', jsonb_build_object('http_code', 403, 'message', 'session_revoked'));
+  end if;
+
+  if current_session.is_active then
+    update public.user_sessions s set last_active_at = clock_timestamp() where s.id = session;
+  elsif session is not null then
+    insert into public.user_sessions as s (organization_id, id, user_id)
+    select m.organization_id, session, m.user_id
+    from client_mgmt.client_users m
+    where m.organization_id = person.organization_id and m.user_id = account and m.ended_at is null
+    on conflict (id) do update
+      set organization_id = excluded.organization_id, last_active_at = clock_timestamp()
+      where s.user_id = excluded.user_id
+    returning s.* into current_session;
+  end if;
+
+  if event ->> 'authentication_method' is distinct from 'token_refresh' then
+    update public.users u set last_login_at = clock_timestamp() where u.id = account;
+  end if;
+
+  if current_session.is_active then
+    claims := claims || jsonb_build_object(
+      'organization_id', current_session.organization_id,
+      'organization_role', current_session.role
+    );
+  end if;
+  return jsonb_set(event, '{claims}', claims);
+end
+$$;
+comment on function public.custom_access_token_hook(jsonb) is
+  'Auth hook for every issued and refreshed token: adds organization_id and organization_role of the '
+  'session''s active organization, else of the home organization; refuses a revoked session and a '
+  'suspended account.';
+revoke all on function public.custom_access_token_hook(jsonb)
+  from public, anon, authenticated, service_role;
+grant usage on schema public to supabase_auth_admin;
+grant execute on function public.custom_access_token_hook(jsonb) to supabase_auth_admin;
+
+-- ── Billing details and the older names ───────────────────────────────────────────────────────
+
+create table client_mgmt.billing_accounts (
+  organization_id bigint primary key default private.current_organization_id()
+    references public.organizations (id) on delete cascade,
+  billing_info jsonb not null default '{}'
+    constraint billing_accounts_info_object check (jsonb_typeof(billing_info) = 'object'),
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now()
+);
+comment on table client_mgmt.billing_accounts is
+  'Billing details, apart from organizations because only billing.manage may read them.';
+alter table client_mgmt.billing_accounts enable row level security;
+alter table client_mgmt.billing_accounts force row level security;
+create policy select_billing on client_mgmt.billing_accounts for select to authenticated
+  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('billing.manage')));
+comment on policy select_billing on client_mgmt.billing_accounts is 'Read with billing.manage.';
+create policy update_billing on client_mgmt.billing_accounts for update to authenticated
+  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('billing.manage')))
+  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('billing.manage')));
+comment on policy update_billing on client_mgmt.billing_accounts is 'Changed with billing.manage.';
+revoke all on client_mgmt.billing_accounts from anon, authenticated, service_role;
+grant select on client_mgmt.billing_accounts to authenticated, service_role;
+grant update (billing_info) on client_mgmt.billing_accounts to authenticated, service_role;
+-- No insert or delete: create_organization() makes the row, and it lives as long as the organization.
+create trigger billing_accounts_updated_at before update on client_mgmt.billing_accounts
+  for each row execute function private.update_updated_at_column();
+
+create view client_mgmt.clients with (security_invoker = true) as
+select o.id, o.name, b.billing_info, o.settings, o.created_at
+from public.organizations o
+left join client_mgmt.billing_accounts b on b.organization_id = o.id;
+comment on view client_mgmt.clients is
+  'The active organization under its older name; billing_info is null without billing.manage.';
+
+create view client_mgmt.users with (security_invoker = true) as
+select u.id, u.email, u.metadata as auth_info, u.created_at
+from public.users u;
+comment on view client_mgmt.users is 'The caller''s account under its older name.';
+
+create view public.active_user_sessions with (security_invoker = true) as
+select s.organization_id, s.id, s.user_id, s.workspace_path, s.system_prompt, s.session_metadata,
+  s.role, s.permissions, s.expires_at, s.last_active_at, s.created_at, s.updated_at
+from public.user_sessions s
+where s.is_active and s.revoked_at is null and (s.expires_at is null or s.expires_at > now());
+comment on view public.active_user_sessions is 'Sessions that still give access.';
+
+revoke all on client_mgmt.clients, client_mgmt.users, public.active_user_sessions
+  from anon, authenticated, service_role;
+grant select on client_mgmt.clients, client_mgmt.users, public.active_user_sessions
+  to authenticated, service_role;

@@ -1,0 +1,341 @@
+-- Audit log: what happened, who did it, and proof that nothing was changed afterwards.
+-- Special: append-only for every role (no grant, triggers, also on truncate); rows of an organization
+-- form a hash chain whose head is one locked row, so concurrent writers cannot fork it; no foreign
+-- keys, so an actor never vanishes.
+
+-- ── platform_admins ───────────────────────────────────────────────────────────────────────────
+
+create table public.platform_admins (
+  id bigint generated always as identity primary key,
+  user_id uuid references public.users (id) on delete set null,
+  email text not null,
+  name text not null,
+  is_active boolean not null default true,
+  added_by text,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint platform_admins_email_key unique (email),
+  constraint platform_admins_user_id_key unique (user_id)
+);
+comment on table public.platform_admins is
+  'Who runs the platform. Filled by the database owner only; being listed shows no tenant''s content.';
+comment on column public.platform_admins.user_id is 'The account that acts; null until there is one.';
+comment on column public.platform_admins.added_by is 'Who added the entry, in words.';
+alter table public.platform_admins enable row level security;
+alter table public.platform_admins force row level security;
+revoke all on public.platform_admins from anon, authenticated, service_role;
+-- No grant and no policy: read through private functions only.
+create trigger platform_admins_updated_at before update on public.platform_admins
+  for each row execute function private.update_updated_at_column();
+
+create table public.admin_audit_log (
+  id bigint generated always as identity primary key,
+  "timestamp" timestamptz not null default clock_timestamp(),
+  admin_id bigint,
+  admin_email text,
+  action text not null,
+  resource_type text not null,
+  resource_id text,
+  details jsonb not null default '{}',
+  success boolean not null default true
+);
+comment on table public.admin_audit_log is
+  'What platform administrators did. Append-only; nobody can prune their own trace.';
+create index admin_audit_log_admin_id_idx on public.admin_audit_log (admin_id, "timestamp");
+create index admin_audit_log_timestamp_idx on public.admin_audit_log ("timestamp");
+alter table public.admin_audit_log enable row level security;
+alter table public.admin_audit_log force row level security;
+revoke all on public.admin_audit_log from anon, authenticated, service_role;
+-- No grant and no policy: written by triggers, read by the database owner.
+
+-- ── audit_logs ────────────────────────────────────────────────────────────────────────────────
+
+create table public.audit_logs (
+  organization_id bigint not null,
+  id bigint generated always as identity,
+  sequence bigint not null,
+  "timestamp" timestamptz not null default clock_timestamp(),
+  user_id uuid,
+  actor text not null,
+  action text not null,
+  resource_type text not null,
+  resource_id text,
+  details jsonb not null default '{}',
+  ip_address text,
+  user_agent text,
+  success boolean not null default true,
+  error_message text,
+  payload text not null,
+  previous_hash bytea not null,
+  hash bytea not null,
+  primary key (organization_id, id),
+  constraint audit_logs_sequence_key unique (organization_id, sequence)
+);
+comment on table public.audit_logs is
+  'One row per change that matters, in the same transaction as the change. hash = sha256(previous_hash || payload).';
+comment on column public.audit_logs.sequence is 'Position in the organization''s chain, from 1, without gaps.';
+comment on column public.audit_logs.user_id is 'Account that acted; null for the platform itself. No foreign key: an actor never vanishes.';
+comment on column public.audit_logs.actor is 'user, service_role or database: from the verified token and the role, never from input.';
+comment on column public.audit_logs.payload is 'The exact text that was hashed: every other column, as JSON.';
+comment on column public.audit_logs.previous_hash is 'hash of the row before; 32 zero bytes for the first.';
+create index audit_logs_timestamp_idx on public.audit_logs (organization_id, "timestamp");
+create index audit_logs_user_id_idx on public.audit_logs (organization_id, user_id, "timestamp");
+create index audit_logs_action_idx on public.audit_logs (organization_id, action, "timestamp");
+create index audit_logs_resource_idx on public.audit_logs (organization_id, resource_type, resource_id);
+
+alter table public.audit_logs enable row level security;
+alter table public.audit_logs force row level security;
+create policy select_auditor on public.audit_logs for select to authenticated
+  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('audit.read')));
+comment on policy select_auditor on public.audit_logs is 'Read with audit.read.';
+revoke all on public.audit_logs from anon, authenticated, service_role;
+grant select on public.audit_logs to authenticated, service_role;
+-- No insert, update or delete for anyone: log_audit_event() and the triggers write.
+
+create function private.refuse_change() returns trigger
+language plpgsql volatile security invoker set search_path = ''
+as $$
+begin
+  raise exception using errcode = '42501', message = 'append_only',
+    detail = format('%I.%I is append-only.', tg_table_schema, tg_table_name);
+end
+$$;
+comment on function private.refuse_change() is 'Trigger: refuses update, delete and truncate, for every role.';
+revoke all on function private.refuse_change() from public, anon, authenticated, service_role;
+
+create trigger audit_logs_append_only before update or delete on public.audit_logs
+  for each row execute function private.refuse_change();
+create trigger audit_logs_no_truncate before truncate on public.audit_logs
+  for each statement execute function private.refuse_change();
+create trigger admin_audit_log_append_only before update or delete on public.admin_audit_log
+  for each row execute function private.refuse_change();
+create trigger admin_audit_log_no_truncate before truncate on public.admin_audit_log
+  for each statement execute function private.refuse_change();
+
+create table private.audit_heads (
+  organization_id bigint primary key,
+  sequence bigint not null,
+  hash bytea not null
+);
+comment on table private.audit_heads is
+  'Last link of each organization''s chain. Locking the row orders writers; the head shows a cut tail.';
+alter table private.audit_heads enable row level security;
+alter table private.audit_heads force row level security;
+revoke all on private.audit_heads from public, anon, authenticated, service_role;
+
+-- ── Writing ───────────────────────────────────────────────────────────────────────────────────
+
+create function private.write_audit_event(
+  organization_id bigint,
+  action text,
+  resource_type text,
+  resource_id text,
+  details jsonb default '{}',
+  success boolean default true,
+  error_message text default null,
+  ip_address text default null,
+  user_agent text default null
+) returns bigint
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: nobody holds a grant to insert. Granted to no API role; the actor comes from the token.
+#variable_conflict use_variable
+declare
+  head private.audit_heads;
+  happened_at constant timestamptz := clock_timestamp();
+  account constant uuid := private.current_user_id();
+  actor constant text := case
+    when account is not null then 'user'
+    when private.jwt_claims() ->> 'role' = 'service_role' then 'service_role'
+    else 'database'
+  end;
+  payload text;
+  link bytea;
+begin
+  insert into private.audit_heads as h (organization_id, sequence, hash)
+  values (organization_id, 0, decode(repeat('00', 32), 'hex'))
+  on conflict on constraint audit_heads_pkey do nothing;
+  select h.* into strict head from private.audit_heads h
+  where h.organization_id = write_audit_event.organization_id for update;
+
+  payload := jsonb_build_object(
+    'organization_id', organization_id, 'sequence', head.sequence + 1, 'timestamp', happened_at,
+    'user_id', account, 'actor', actor, 'action', action, 'resource_type', resource_type,
+    'resource_id', resource_id, 'details', details, 'ip_address', ip_address,
+    'user_agent', user_agent, 'success', success, 'error_message', error_message
+  )::text;
+  link := sha256(head.hash || convert_to(payload, 'UTF8'));
+
+  insert into public.audit_logs (
+    organization_id, sequence, "timestamp", user_id, actor, action, resource_type, resource_id,
+    details, ip_address, user_agent, success, error_message, payload, previous_hash, hash
+  ) values (
+    organization_id, head.sequence + 1, happened_at, account, actor, action, resource_type, resource_id,
+    details, ip_address, user_agent, success, error_message, payload, head.hash, link
+  );
+  update private.audit_heads h set sequence = head.sequence + 1, hash = link
+  where h.organization_id = write_audit_event.organization_id;
+  return head.sequence + 1;
+end
+$$;
+comment on function private.write_audit_event(bigint, text, text, text, jsonb, boolean, text, text, text) is
+  'Appends one link to an organization''s chain and returns its sequence.';
+revoke all on function private.write_audit_event(bigint, text, text, text, jsonb, boolean, text, text, text)
+  from public, anon, authenticated, service_role;
+
+create function public.log_audit_event(
+  organization_id bigint,
+  action text,
+  resource_type text,
+  resource_id text default null,
+  details jsonb default '{}',
+  success boolean default true,
+  error_message text default null,
+  ip_address text default null,
+  user_agent text default null
+) returns bigint
+language sql volatile security definer set search_path = ''
+as $$
+  -- Definer: the chain is closed to every role. Executable by service_role only: an event that a
+  -- client could word would prove nothing.
+  select private.write_audit_event(
+    organization_id, action, resource_type, resource_id, details, success, error_message, ip_address, user_agent
+  )
+$$;
+comment on function public.log_audit_event(bigint, text, text, text, jsonb, boolean, text, text, text) is
+  'Appends an event that no trigger sees (an export, a refused call). Service role only. Returns its sequence.';
+revoke all on function public.log_audit_event(bigint, text, text, text, jsonb, boolean, text, text, text)
+  from public, anon, authenticated, service_role;
+grant execute on function public.log_audit_event(bigint, text, text, text, jsonb, boolean, text, text, text)
+  to service_role;
+
+-- Arguments of the trigger: resource type, key column, then columns whose values never enter the log.
+create function private.audit_change() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: writes the chain whoever makes the change.
+declare
+  resource_type constant text := tg_argv[0];
+  before jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) - 'updated_at' end;
+  after jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) - 'updated_at' end;
+  subject constant jsonb := coalesce(after, before);
+  organization bigint;
+  secret text;
+  details jsonb;
+begin
+  foreach secret in array tg_argv[2:] loop
+    -- A changed secret shows as changed, never as a value or a hash of one.
+    if before ->> secret is not null then
+      before := jsonb_set(before, array[secret],
+        case when after ->> secret is distinct from before ->> secret then '"[old]"'::jsonb else '"[sealed]"' end);
+    end if;
+    if after ->> secret is not null then
+      after := jsonb_set(after, array[secret], '"[sealed]"');
+    end if;
+  end loop;
+
+  if tg_op = 'UPDATE' then
+    select jsonb_build_object(
+      'before', jsonb_object_agg(k.key, before -> k.key), 'after', jsonb_object_agg(k.key, after -> k.key)
+    ) into details
+    from jsonb_object_keys(after) k(key)
+    where before -> k.key is distinct from after -> k.key;
+    if details -> 'after' = 'null' or details -> 'after' is null then
+      return null;
+    end if;
+  else
+    details := jsonb_strip_nulls(jsonb_build_object('before', before, 'after', after));
+  end if;
+
+  organization := case
+    when tg_table_schema = 'public' and tg_table_name = 'organizations' then (subject ->> 'id')::bigint
+    else (subject ->> 'organization_id')::bigint
+  end;
+  -- Platform-wide rows (no organization) are recorded by the administrators' log.
+  if organization is null then
+    insert into public.admin_audit_log (admin_id, admin_email, action, resource_type, resource_id, details)
+    select a.id, a.email, resource_type || '.' || lower(tg_op), resource_type, subject ->> tg_argv[1], details
+    from (select private.current_user_id() as user_id) c
+    left join public.platform_admins a on a.user_id = c.user_id;
+  else
+    perform private.write_audit_event(
+      organization, resource_type || '.' || lower(tg_op), resource_type, subject ->> tg_argv[1], details
+    );
+  end if;
+  return null;
+end
+$$;
+comment on function private.audit_change() is
+  'Trigger: records a change with the values before and after; secret columns only as changed or not.';
+revoke all on function private.audit_change() from public, anon, authenticated, service_role;
+
+create trigger organizations_audit after insert or update on public.organizations
+  for each row execute function private.audit_change('organization', 'id');
+create trigger client_users_audit after insert or update or delete on client_mgmt.client_users
+  for each row execute function private.audit_change('membership', 'user_id');
+create trigger billing_accounts_audit after update on client_mgmt.billing_accounts
+  for each row execute function private.audit_change('billing_account', 'organization_id', 'billing_info');
+create trigger platform_admins_audit after insert or update or delete on public.platform_admins
+  for each row execute function private.audit_change('platform_admin', 'id');
+
+-- ── Verifying ─────────────────────────────────────────────────────────────────────────────────
+
+create function private.verify_audit_chain(organization_id bigint)
+returns table (valid boolean, rows_checked bigint, first_invalid_sequence bigint, head_hash text)
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: reads the head. It checks its caller: a user verifies the active organization only.
+#variable_conflict use_column
+declare
+  entry public.audit_logs;
+  head private.audit_heads;
+  expected bytea := decode(repeat('00', 32), 'hex');
+  checked bigint := 0;
+  fields jsonb;
+begin
+  if private.current_user_id() is not null
+    and verify_audit_chain.organization_id is distinct from private.require_organization('audit.read')
+  then
+    raise exception using errcode = '42501', message = 'permission_denied',
+      detail = 'Only the active organization''s chain can be verified.';
+  end if;
+
+  for entry in
+    select * from public.audit_logs a
+    where a.organization_id = verify_audit_chain.organization_id order by a.sequence
+  loop
+    fields := to_jsonb(entry) - array['id', 'payload', 'previous_hash', 'hash'];
+    if entry.sequence <> checked + 1
+      or entry.previous_hash <> expected
+      or entry.hash <> sha256(entry.previous_hash || convert_to(entry.payload, 'UTF8'))
+      or entry.payload::jsonb <> fields
+    then
+      return query select false, checked, checked + 1, encode(expected, 'hex');
+      return;
+    end if;
+    expected := entry.hash;
+    checked := checked + 1;
+  end loop;
+
+  select * into head from private.audit_heads h
+  where h.organization_id = verify_audit_chain.organization_id;
+  if coalesce(head.sequence, 0) <> checked or coalesce(head.hash, expected) <> expected then
+    return query select false, checked, checked + 1, encode(expected, 'hex');
+  else
+    return query select true, checked, null::bigint, encode(expected, 'hex');
+  end if;
+end
+$$;
+comment on function private.verify_audit_chain(bigint) is 'Body of public.verify_audit_chain().';
+revoke all on function private.verify_audit_chain(bigint) from public, anon, authenticated, service_role;
+grant execute on function private.verify_audit_chain(bigint) to authenticated, service_role;
+
+create function public.verify_audit_chain(organization_id bigint)
+returns table (valid boolean, rows_checked bigint, first_invalid_sequence bigint, head_hash text)
+language sql stable security invoker set search_path = ''
+as $$ select * from private.verify_audit_chain(organization_id) $$;
+comment on function public.verify_audit_chain(bigint) is
+  'Recomputes an organization''s chain: valid, rows checked, the first sequence that does not hold, and '
+  'the head to keep elsewhere. With audit.read for one''s own organization; service role for any.';
+revoke all on function public.verify_audit_chain(bigint) from public, anon, authenticated, service_role;
+grant execute on function public.verify_audit_chain(bigint) to authenticated, service_role;

@@ -1,0 +1,532 @@
+-- Memberships: founding an organization, inviting, joining, roles, leaving, sessions.
+-- Special: every definer body lives in private and checks its caller; the RPC in public is a
+-- one-line invoker. Changes to one organization's memberships wait for each other on its row, so
+-- two owners cannot demote each other at once.
+
+-- ── invitations ───────────────────────────────────────────────────────────────────────────────
+
+create table client_mgmt.invitations (
+  organization_id bigint not null default private.current_organization_id()
+    references public.organizations (id) on delete cascade,
+  id bigint generated always as identity,
+  email text not null constraint invitations_email_format
+    check (email ~ '^[^@\s]+@[^@\s]+$' and char_length(email) <= 320 and email = lower(email)),
+  role text not null constraint invitations_role check (role in ('owner', 'admin', 'member')),
+  token_hash bytea not null,
+  invited_by uuid not null,
+  expires_at timestamptz not null default now() + interval '7 days',
+  accepted_at timestamptz,
+  accepted_by uuid,
+  revoked_at timestamptz,
+  created_at timestamptz not null default now(),
+  primary key (organization_id, id),
+  constraint invitations_token_hash_key unique (token_hash),
+  constraint invitations_invited_by_fkey foreign key (organization_id, invited_by)
+    references client_mgmt.client_users (organization_id, user_id) on delete cascade
+);
+comment on table client_mgmt.invitations is 'Invitations by address. The token is shown once; its SHA-256 is kept.';
+comment on column client_mgmt.invitations.token_hash is 'Secret: SHA-256 of the token; no client can read it.';
+create index invitations_invited_by_idx on client_mgmt.invitations (organization_id, invited_by);
+create unique index invitations_pending_idx on client_mgmt.invitations (organization_id, email)
+  where accepted_at is null and revoked_at is null;
+
+alter table client_mgmt.invitations enable row level security;
+alter table client_mgmt.invitations force row level security;
+create policy select_manager on client_mgmt.invitations for select to authenticated
+  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('members.manage')));
+comment on policy select_manager on client_mgmt.invitations is 'Read with members.manage.';
+revoke all on client_mgmt.invitations from anon, authenticated, service_role;
+grant select (organization_id, id, email, role, invited_by, expires_at, accepted_at, accepted_by, revoked_at, created_at)
+  on client_mgmt.invitations to authenticated, service_role;
+-- No insert, update or delete: invite_member(), accept_invitation(), revoke_invitation().
+create trigger invitations_audit after insert or update or delete on client_mgmt.invitations
+  for each row execute function private.audit_change('invitation', 'id', 'token_hash');
+
+-- ── Founding and switching ────────────────────────────────────────────────────────────────────
+
+create function private.open_session(organization_id bigint, account uuid) returns void
+language sql volatile security definer set search_path = ''
+as $$
+  -- Definer: moves the caller's own session row. Called by definer functions only.
+  insert into public.user_sessions as s (organization_id, id, user_id)
+  select open_session.organization_id, private.claim_uuid('session_id'), account
+  where private.claim_uuid('session_id') is not null
+  on conflict (id) do update set organization_id = excluded.organization_id
+  where s.user_id = excluded.user_id
+$$;
+comment on function private.open_session(bigint, uuid) is 'Makes an organization the active one of this session.';
+revoke all on function private.open_session(bigint, uuid) from public, anon, authenticated, service_role;
+
+create function private.create_organization(name text, slug text) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: a founder has no membership yet, and nobody holds a grant to insert these rows.
+#variable_conflict use_column
+declare
+  account constant uuid := private.require_account();
+  had_organization constant boolean := private.current_organization_id() is not null;
+  organization public.organizations;
+begin
+  insert into public.organizations (name, slug)
+  values (btrim(create_organization.name), create_organization.slug)
+  returning * into organization;
+
+  insert into client_mgmt.client_users (organization_id, user_id, role)
+  values (organization.id, account, 'owner');
+  insert into client_mgmt.billing_accounts (organization_id) values (organization.id);
+  update public.users u set organization_id = organization.id
+  where u.id = account and u.organization_id is null;
+  if not had_organization then
+    perform private.open_session(organization.id, account);
+  end if;
+  return jsonb_build_object('id', organization.id, 'name', organization.name, 'slug', organization.slug);
+exception
+  when unique_violation then
+    raise exception using errcode = '23505', message = 'conflict', detail = 'The slug is taken.';
+  when check_violation or not_null_violation then
+    raise exception using errcode = '22023', message = 'invalid_request',
+      detail = 'A name has 1 to 100 characters; a slug has 2 to 63 of a-z, 0-9 and single hyphens between them.';
+end
+$$;
+comment on function private.create_organization(text, text) is 'Body of public.create_organization().';
+
+create function private.switch_organization(organization_id bigint) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: rewrites the caller's session row, which no client may. Only to where they are a member.
+#variable_conflict use_column
+declare
+  account constant uuid := private.require_account();
+  joined_role text;
+begin
+  select m.role into joined_role
+  from client_mgmt.client_users m
+  join public.organizations o on o.id = m.organization_id and o.is_active
+  where m.organization_id = switch_organization.organization_id
+    and m.user_id = account and m.ended_at is null;
+  if not found then
+    raise exception using errcode = 'P0002', message = 'organization_not_found',
+      detail = 'No such organization, or no active membership in it.';
+  end if;
+  perform private.open_session(switch_organization.organization_id, account);
+  return jsonb_build_object('organization_id', switch_organization.organization_id, 'role', joined_role);
+end
+$$;
+comment on function private.switch_organization(bigint) is 'Body of public.switch_organization().';
+
+-- ── Roles and permissions ─────────────────────────────────────────────────────────────────────
+
+create function private.lock_memberships(organization_id bigint) returns void
+language sql volatile security definer set search_path = ''
+as $$
+  -- Definer: no client may lock this row.
+  select 1 from public.organizations o where o.id = lock_memberships.organization_id for no key update
+$$;
+comment on function private.lock_memberships(bigint) is 'Orders changes to one organization''s memberships.';
+revoke all on function private.lock_memberships(bigint) from public, anon, authenticated, service_role;
+
+create function private.require_grantable(role text, permissions text[]) returns void
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: called by definer functions only. An owner may grant any permission, since
+-- content.read_all, which no role brings, must start somewhere; everyone else only what they hold.
+declare
+  session constant public.user_sessions := private.current_session();
+  wanted constant text[] := coalesce(private.role_permissions(require_grantable.role), '{}') || permissions;
+begin
+  if role is null or permissions is null
+    or private.role_rank(role) = 0 or not permissions <@ private.known_permissions()
+  then
+    raise exception using errcode = '22023', message = 'invalid_request',
+      detail = 'Unknown role or permission.';
+  end if;
+  if private.role_rank(role) > private.role_rank(session.role)
+    or (session.role <> 'owner' and not wanted <@ session.permissions)
+  then
+    raise exception using errcode = '42501', message = 'permission_denied',
+      detail = 'Nobody can grant more than they hold.';
+  end if;
+end
+$$;
+comment on function private.require_grantable(text, text[]) is
+  'Passes when the caller may give this role and these permissions; else 42501 permission_denied.';
+revoke all on function private.require_grantable(text, text[]) from public, anon, authenticated, service_role;
+
+-- Returns the membership under lock, when the caller may act on it.
+create function private.require_member(organization_id bigint, user_id uuid) returns client_mgmt.client_users
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: called by definer functions only.
+#variable_conflict use_column
+declare
+  membership client_mgmt.client_users;
+begin
+  perform private.lock_memberships(require_member.organization_id);
+  select * into membership from client_mgmt.client_users m
+  where m.organization_id = require_member.organization_id
+    and m.user_id = require_member.user_id and m.ended_at is null
+  for update;
+  if not found then
+    raise exception using errcode = 'P0002', message = 'member_not_found',
+      detail = 'No active member of the organization has this id.';
+  end if;
+  if private.role_rank(membership.role) > private.role_rank((private.current_session()).role) then
+    raise exception using errcode = '42501', message = 'permission_denied',
+      detail = 'Nobody acts on a member of a higher role.';
+  end if;
+  return membership;
+end
+$$;
+comment on function private.require_member(bigint, uuid) is
+  'An active membership of at most the caller''s rank, locked; P0002 member_not_found or 42501.';
+revoke all on function private.require_member(bigint, uuid) from public, anon, authenticated, service_role;
+
+create function private.keep_an_owner() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: counts owners past the policies. A trigger, so that it holds for every role and function.
+begin
+  if old.role <> 'owner' or old.ended_at is not null then
+    return null;
+  end if;
+  if not exists (
+    select 1 from client_mgmt.client_users m
+    where m.organization_id = old.organization_id and m.role = 'owner' and m.ended_at is null
+  ) and exists (select 1 from public.organizations o where o.id = old.organization_id) then
+    raise exception using errcode = '55000', message = 'last_owner',
+      detail = 'An organization keeps at least one owner. Make someone else owner first.';
+  end if;
+  return null;
+end
+$$;
+comment on function private.keep_an_owner() is 'Trigger: the last owner cannot leave, be removed or demoted.';
+revoke all on function private.keep_an_owner() from public, anon, authenticated, service_role;
+create trigger client_users_keep_an_owner after update of role, ended_at on client_mgmt.client_users
+  for each row execute function private.keep_an_owner();
+
+create function private.set_member_role(user_id uuid, role text, permissions text[]) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: nobody holds a grant on role or permissions. Null permissions keep those that were added.
+#variable_conflict use_column
+declare
+  organization constant bigint := private.require_organization('members.manage');
+  membership client_mgmt.client_users;
+  added text[];
+begin
+  membership := private.require_member(organization, set_member_role.user_id);
+  added := coalesce(set_member_role.permissions, membership.permissions);
+  -- Only what is new needs to be held: a demotion never fails over what the member already had.
+  perform private.require_grantable(
+    set_member_role.role,
+    array(select unnest(coalesce(set_member_role.permissions, '{}')) except select unnest(membership.permissions))
+  );
+  update client_mgmt.client_users m
+  set role = set_member_role.role, permissions = array(select distinct p from unnest(added) p order by p)
+  where m.organization_id = organization and m.user_id = set_member_role.user_id
+  returning * into membership;
+  return jsonb_build_object(
+    'user_id', membership.user_id, 'role', membership.role, 'permissions', to_jsonb(membership.permissions)
+  );
+end
+$$;
+comment on function private.set_member_role(uuid, text, text[]) is 'Body of public.set_member_role().';
+
+create function private.end_membership(organization_id bigint, user_id uuid) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: called by definer functions only.
+#variable_conflict use_column
+begin
+  update client_mgmt.client_users m
+  set ended_at = clock_timestamp(), permissions = '{}'
+  where m.organization_id = end_membership.organization_id
+    and m.user_id = end_membership.user_id and m.ended_at is null;
+  -- The home organization follows the oldest membership that is left.
+  update public.users u set organization_id = (
+    select m.organization_id from client_mgmt.client_users m
+    where m.user_id = u.id and m.ended_at is null order by m.created_at limit 1
+  )
+  where u.id = end_membership.user_id and u.organization_id = end_membership.organization_id;
+end
+$$;
+comment on function private.end_membership(bigint, uuid) is 'Ends a membership and moves the home organization.';
+revoke all on function private.end_membership(bigint, uuid) from public, anon, authenticated, service_role;
+
+create function private.remove_member(user_id uuid) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: nobody holds a grant to change memberships.
+declare
+  organization constant bigint := private.require_organization('members.manage');
+begin
+  perform private.require_member(organization, remove_member.user_id);
+  perform private.end_membership(organization, remove_member.user_id);
+end
+$$;
+comment on function private.remove_member(uuid) is 'Body of public.remove_member().';
+
+create function private.leave_organization() returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: nobody holds a grant to change memberships. Acts on the caller's own.
+declare
+  organization constant bigint := private.require_organization();
+begin
+  perform private.lock_memberships(organization);
+  perform private.end_membership(organization, private.current_user_id());
+end
+$$;
+comment on function private.leave_organization() is 'Body of public.leave_organization().';
+
+create function private.organization_members()
+returns table (user_id uuid, email text, display_name text, role text, permissions text[], joined_at timestamptz)
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: shows names and addresses of fellow members, and nothing else of their accounts.
+begin
+  return query
+  select m.user_id, u.email, u.display_name, m.role, m.permissions, m.created_at
+  from client_mgmt.client_users m
+  join public.users u on u.id = m.user_id
+  where m.organization_id = private.current_organization_id() and m.ended_at is null
+  order by m.created_at, m.user_id;
+end
+$$;
+comment on function private.organization_members() is 'Body of public.organization_members().';
+
+-- ── Invitations ───────────────────────────────────────────────────────────────────────────────
+
+create function private.invite_member(email text, role text) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: nobody holds a grant to insert invitations.
+#variable_conflict use_column
+declare
+  organization constant bigint := private.require_organization('members.manage');
+  address constant text := lower(btrim(invite_member.email));
+  token constant text := encode(extensions.gen_random_bytes(32), 'hex');
+  invitation client_mgmt.invitations;
+begin
+  perform private.require_grantable(invite_member.role, '{}');
+  perform private.lock_memberships(organization);
+  if exists (
+    select 1 from client_mgmt.client_users m join public.users u on u.id = m.user_id
+    where m.organization_id = organization and m.ended_at is null and lower(u.email) = address
+  ) then
+    raise exception using errcode = '23505', message = 'conflict', detail = 'Already a member.';
+  end if;
+  -- A new invitation replaces the pending one: its token is lost, and an expired one must not block.
+  update client_mgmt.invitations i set revoked_at = clock_timestamp()
+  where i.organization_id = organization and i.email = address
+    and i.accepted_at is null and i.revoked_at is null;
+  insert into client_mgmt.invitations (organization_id, email, role, token_hash, invited_by)
+  values (organization, address, invite_member.role, sha256(convert_to(token, 'UTF8')), private.current_user_id())
+  returning * into invitation;
+  return jsonb_build_object(
+    'id', invitation.id, 'email', invitation.email, 'role', invitation.role,
+    'expires_at', invitation.expires_at, 'token', token
+  );
+exception
+  when check_violation or not_null_violation then
+    raise exception using errcode = '22023', message = 'invalid_request', detail = 'Not an e-mail address.';
+end
+$$;
+comment on function private.invite_member(text, text) is 'Body of public.invite_member().';
+
+create function private.revoke_invitation(id bigint) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: nobody holds a grant to update invitations.
+declare
+  organization constant bigint := private.require_organization('members.manage');
+begin
+  update client_mgmt.invitations i set revoked_at = clock_timestamp()
+  where i.organization_id = organization and i.id = revoke_invitation.id
+    and i.accepted_at is null and i.revoked_at is null;
+  if not found then
+    raise exception using errcode = 'P0002', message = 'invitation_not_found',
+      detail = 'No pending invitation of the organization has this id.';
+  end if;
+end
+$$;
+comment on function private.revoke_invitation(bigint) is 'Body of public.revoke_invitation().';
+
+create function private.accept_invitation(token text) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: the invited person is not yet a member. One update decides, so one of many racing
+-- callers gets the row; unknown, used, revoked, expired and someone else's are one error.
+#variable_conflict use_column
+declare
+  account constant uuid := private.require_account();
+  had_organization constant boolean := private.current_organization_id() is not null;
+  invitation client_mgmt.invitations;
+begin
+  update client_mgmt.invitations i
+  set accepted_at = clock_timestamp(), accepted_by = account
+  from public.users u, public.organizations o
+  where i.token_hash = sha256(convert_to(accept_invitation.token, 'UTF8'))
+    and i.accepted_at is null and i.revoked_at is null and i.expires_at > clock_timestamp()
+    and u.id = account and lower(u.email) = i.email
+    and o.id = i.organization_id and o.is_active
+    -- Whoever invited must still be one who could.
+    and exists (
+      select 1 from client_mgmt.client_users m
+      where m.organization_id = i.organization_id and m.user_id = i.invited_by and m.ended_at is null
+        and private.role_rank(m.role) >= private.role_rank(i.role) and m.role <> 'member'
+    )
+  returning i.* into invitation;
+  if not found then
+    raise exception using errcode = 'P0002', message = 'invalid_invitation',
+      detail = 'The invitation is unknown, used, revoked, expired or meant for someone else.';
+  end if;
+
+  insert into client_mgmt.client_users as m (organization_id, user_id, role, invited_by)
+  values (invitation.organization_id, account, invitation.role, invitation.invited_by)
+  on conflict on constraint client_users_pkey do update
+    set role = excluded.role, permissions = '{}', invited_by = excluded.invited_by, ended_at = null
+    where m.ended_at is not null;
+  update public.users u set organization_id = invitation.organization_id
+  where u.id = account and u.organization_id is null;
+  if not had_organization then
+    perform private.open_session(invitation.organization_id, account);
+  end if;
+  return jsonb_build_object('organization_id', invitation.organization_id, 'role', invitation.role);
+end
+$$;
+comment on function private.accept_invitation(text) is 'Body of public.accept_invitation().';
+
+-- ── Sessions ──────────────────────────────────────────────────────────────────────────────────
+
+create function private.list_sessions()
+returns table (id uuid, created_at timestamptz, last_active_at timestamptz, is_current boolean)
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: a person sees all their devices, also those at work in another organization, but not which.
+begin
+  return query
+  select s.id, s.created_at, s.last_active_at, s.id = private.claim_uuid('session_id')
+  from public.user_sessions s
+  where s.user_id = private.current_account_id()
+    and s.revoked_at is null and (s.expires_at is null or s.expires_at > statement_timestamp())
+  order by s.last_active_at desc, s.id;
+end
+$$;
+comment on function private.list_sessions() is 'Body of public.list_sessions().';
+
+create function private.revoke_session(session_id uuid) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: ends one of the caller's own sessions, whichever organization it is at work in.
+#variable_conflict use_column
+declare
+  account constant uuid := private.require_account();
+begin
+  update public.user_sessions s set revoked_at = clock_timestamp()
+  where s.id = revoke_session.session_id and s.user_id = account and s.revoked_at is null;
+  if not found then
+    raise exception using errcode = 'P0002', message = 'session_not_found',
+      detail = 'No session of yours has this id.';
+  end if;
+  -- Without the auth session there is nothing left to refresh.
+  delete from auth.sessions a where a.id = revoke_session.session_id and a.user_id = account;
+end
+$$;
+comment on function private.revoke_session(uuid) is 'Body of public.revoke_session().';
+
+revoke all on function
+  private.create_organization(text, text), private.switch_organization(bigint),
+  private.set_member_role(uuid, text, text[]), private.remove_member(uuid), private.leave_organization(),
+  private.organization_members(), private.invite_member(text, text), private.revoke_invitation(bigint),
+  private.accept_invitation(text), private.list_sessions(), private.revoke_session(uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function
+  private.create_organization(text, text), private.switch_organization(bigint),
+  private.set_member_role(uuid, text, text[]), private.remove_member(uuid), private.leave_organization(),
+  private.organization_members(), private.invite_member(text, text), private.revoke_invitation(bigint),
+  private.accept_invitation(text), private.list_sessions(), private.revoke_session(uuid)
+  to authenticated;
+
+-- ── The RPCs ──────────────────────────────────────────────────────────────────────────────────
+
+create function public.create_organization(name text, slug text) returns jsonb
+language sql volatile security invoker set search_path = ''
+as $$ select private.create_organization(name, slug) $$;
+comment on function public.create_organization(text, text) is
+  'Founds an organization with the caller as owner: { id, name, slug }. 23505 conflict when the slug is '
+  'taken. Refresh the session to receive a token for it.';
+
+create function public.switch_organization(organization_id bigint) returns jsonb
+language sql volatile security invoker set search_path = ''
+as $$ select private.switch_organization(organization_id) $$;
+comment on function public.switch_organization(bigint) is
+  'Makes another of the caller''s organizations the active one of this session only: { organization_id, '
+  'role }. The old token reads nothing from then on: refresh the session. P0002 organization_not_found.';
+
+create function public.organization_members()
+returns table (user_id uuid, email text, display_name text, role text, permissions text[], joined_at timestamptz)
+language sql stable security invoker set search_path = ''
+as $$ select * from private.organization_members() $$;
+comment on function public.organization_members() is 'Active members of the active organization, with name and address.';
+
+create function public.invite_member(email text, role text default 'member') returns jsonb
+language sql volatile security invoker set search_path = ''
+as $$ select private.invite_member(email, role) $$;
+comment on function public.invite_member(text, text) is
+  'Invites an address: { id, email, role, expires_at, token }. The token is shown this once. Needs '
+  'members.manage, and no role above the caller''s. 23505 conflict for a member.';
+
+create function public.accept_invitation(token text) returns jsonb
+language sql volatile security invoker set search_path = ''
+as $$ select private.accept_invitation(token) $$;
+comment on function public.accept_invitation(text) is
+  'Joins with a token sent to the caller''s own address: { organization_id, role }. P0002 invalid_invitation '
+  'for every token that does not serve.';
+
+create function public.revoke_invitation(id bigint) returns void
+language sql volatile security invoker set search_path = ''
+as $$ select private.revoke_invitation(id) $$;
+comment on function public.revoke_invitation(bigint) is 'Withdraws a pending invitation. P0002 invitation_not_found.';
+
+create function public.set_member_role(user_id uuid, role text, permissions text[] default null) returns jsonb
+language sql volatile security invoker set search_path = ''
+as $$ select private.set_member_role(user_id, role, permissions) $$;
+comment on function public.set_member_role(uuid, text, text[]) is
+  'Sets a member''s role and, when given, the permissions added to it: { user_id, role, permissions }. '
+  '42501 for more than the caller holds or a higher role; 55000 last_owner; P0002 member_not_found.';
+
+create function public.remove_member(user_id uuid) returns void
+language sql volatile security invoker set search_path = ''
+as $$ select private.remove_member(user_id) $$;
+comment on function public.remove_member(uuid) is 'Ends a membership, from the next statement on.';
+
+create function public.leave_organization() returns void
+language sql volatile security invoker set search_path = ''
+as $$ select private.leave_organization() $$;
+comment on function public.leave_organization() is 'Ends the caller''s own membership. 55000 last_owner.';
+
+create function public.list_sessions()
+returns table (id uuid, created_at timestamptz, last_active_at timestamptz, is_current boolean)
+language sql stable security invoker set search_path = ''
+as $$ select * from private.list_sessions() $$;
+comment on function public.list_sessions() is 'The caller''s devices, whichever organization each is at work in.';
+
+create function public.revoke_session(session_id uuid) returns void
+language sql volatile security invoker set search_path = ''
+as $$ select private.revoke_session(session_id) $$;
+comment on function public.revoke_session(uuid) is
+  'Signs one of the caller''s devices out, at once. P0002 session_not_found.';
+
+revoke all on function
+  public.create_organization(text, text), public.switch_organization(bigint), public.organization_members(),
+  public.invite_member(text, text), public.accept_invitation(text), public.revoke_invitation(bigint),
+  public.set_member_role(uuid, text, text[]), public.remove_member(uuid), public.leave_organization(),
+  public.list_sessions(), public.revoke_session(uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function
+  public.create_organization(text, text), public.switch_organization(bigint), public.organization_members(),
+  public.invite_member(text, text), public.accept_invitation(text), public.revoke_invitation(bigint),
+  public.set_member_role(uuid, text, text[]), public.remove_member(uuid), public.leave_organization(),
+  public.list_sessions(), public.revoke_session(uuid)
+  to authenticated;

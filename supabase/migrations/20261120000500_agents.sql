@@ -1,0 +1,421 @@
+-- Agents and models, their health, metrics and circuit breakers, and the older preference tables.
+-- Special: rows with organization_id null are the platform's and visible to every member; a trigger
+-- keeps tenant rows from pointing at another tenant's agent, where no composite key can reach.
+
+-- ── agents ────────────────────────────────────────────────────────────────────────────────────
+
+create table public.agents (
+  id bigint generated always as identity primary key,
+  organization_id bigint default private.current_organization_id()
+    references public.organizations (id) on delete cascade,
+  name text not null constraint agents_name_format check (name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
+  type text not null constraint agents_type check (type in ('vertex-ai', 'openrouter', 'openai-compatible')),
+  description text,
+  enabled boolean not null default true,
+  config jsonb not null default '{}'
+    constraint agents_config_object check (jsonb_typeof(config) = 'object'),
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint agents_name_key unique nulls not distinct (organization_id, name)
+);
+comment on table public.agents is
+  'What can be invoked. organization_id null: the platform''s own; an organization''s agent of the same name wins for its members.';
+comment on column public.agents.type is 'Wire protocol of its provider.';
+comment on column public.agents.config is 'provider, and what the adapter needs (location, ...). Never a secret.';
+create index agents_enabled_idx on public.agents (organization_id, enabled);
+
+alter table public.agents enable row level security;
+alter table public.agents force row level security;
+create policy select_member on public.agents for select to authenticated
+  using (
+    organization_id = (select private.current_organization_id())
+    or (organization_id is null and (select private.current_organization_id()) is not null)
+  );
+comment on policy select_member on public.agents is 'The platform''s agents and the organization''s own.';
+create policy insert_manager on public.agents for insert to authenticated
+  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('agents.manage')));
+comment on policy insert_manager on public.agents is 'Own agents, with agents.manage.';
+create policy update_manager on public.agents for update to authenticated
+  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('agents.manage')))
+  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('agents.manage')));
+comment on policy update_manager on public.agents is 'Own agents, with agents.manage; never the platform''s.';
+create policy delete_manager on public.agents for delete to authenticated
+  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('agents.manage')));
+comment on policy delete_manager on public.agents is 'Own agents, with agents.manage, while nothing refers to them.';
+revoke all on public.agents from anon, authenticated, service_role;
+grant select, delete on public.agents to authenticated;
+grant insert (name, type, description, enabled, config), update (name, description, enabled, config)
+  on public.agents to authenticated;
+grant select, insert, update, delete on public.agents to service_role;
+create trigger agents_updated_at before update on public.agents
+  for each row execute function private.update_updated_at_column();
+create trigger agents_audit after insert or update or delete on public.agents
+  for each row execute function private.audit_change('agent', 'id');
+
+-- ── models ────────────────────────────────────────────────────────────────────────────────────
+
+create table public.models (
+  id bigint generated always as identity primary key,
+  organization_id bigint default private.current_organization_id()
+    references public.organizations (id) on delete cascade,
+  agent_id bigint not null references public.agents (id) on delete cascade,
+  name text not null constraint models_name_length check (char_length(name) between 1 and 200),
+  display_name text not null constraint models_display_name_length check (char_length(display_name) between 1 and 200),
+  description text,
+  provider text not null constraint models_provider check (provider in ('vertex-ai', 'openrouter', 'openai-compatible')),
+  model_id text not null constraint models_model_id_length check (char_length(model_id) between 1 and 200),
+  enabled boolean not null default true,
+  priority integer not null default 100,
+  config jsonb not null default '{}'
+    constraint models_config_object check (jsonb_typeof(config) = 'object'),
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint models_agent_id_name_key unique nulls not distinct (organization_id, agent_id, name)
+);
+comment on table public.models is 'Models an agent can answer with, in order of priority: its route.';
+comment on column public.models.model_id is 'The provider''s own name of the model.';
+comment on column public.models.priority is 'Position in the agent''s route; the lowest enabled one is the agent''s default.';
+create index models_agent_id_idx on public.models (agent_id, priority, id);
+create index models_enabled_idx on public.models (organization_id, agent_id, enabled);
+
+-- A reference to a row that may be the platform's cannot be a composite key, so this is the check
+-- that holds for every role: same tenant or platform-wide. Foreign and absent are one error.
+create function private.check_shared_references() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: looks past the caller's policies, so that foreign and absent can be told from visible alike.
+-- A table without one of these columns simply has no such key in its row.
+declare
+  subject constant jsonb := to_jsonb(new);
+  tenant constant bigint := (subject ->> 'organization_id')::bigint;
+  agent constant bigint := (subject ->> 'agent_id')::bigint;
+  model constant bigint := case when tg_table_name <> 'models' then (subject ->> 'model_id')::bigint end;
+  lens constant bigint := (subject ->> 'lens_id')::bigint;
+begin
+  if agent is not null and not exists (
+    select 1 from public.agents a
+    where a.id = agent and (a.organization_id is null or a.organization_id = tenant)
+  ) then
+    raise exception using errcode = '23503', message = 'agent_not_found', detail = 'No such agent.';
+  end if;
+  if model is not null and not exists (
+    select 1 from public.models m
+    where m.id = model and (m.organization_id is null or m.organization_id = tenant)
+      and (agent is null or m.agent_id = agent)
+  ) then
+    raise exception using errcode = '23503', message = 'model_not_found', detail = 'No such model of this agent.';
+  end if;
+  if lens is not null and not exists (
+    select 1 from conversation.lens_prototypes l
+    where l.id = lens and (l.organization_id is null or l.organization_id = tenant)
+  ) then
+    raise exception using errcode = '23503', message = 'lens_not_found', detail = 'No such lens.';
+  end if;
+  return new;
+end
+$$;
+comment on function private.check_shared_references() is
+  'Trigger: agent_id, model_id and lens_id lead to a platform-wide row or to the same organization''s.';
+revoke all on function private.check_shared_references() from public, anon, authenticated, service_role;
+
+create trigger models_check_references before insert or update of organization_id, agent_id on public.models
+  for each row execute function private.check_shared_references();
+
+alter table public.models enable row level security;
+alter table public.models force row level security;
+create policy select_member on public.models for select to authenticated
+  using (
+    organization_id = (select private.current_organization_id())
+    or (organization_id is null and (select private.current_organization_id()) is not null)
+  );
+comment on policy select_member on public.models is 'The platform''s models and the organization''s own.';
+create policy insert_manager on public.models for insert to authenticated
+  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('agents.manage')));
+comment on policy insert_manager on public.models is 'Own models, with agents.manage.';
+create policy update_manager on public.models for update to authenticated
+  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('agents.manage')))
+  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('agents.manage')));
+comment on policy update_manager on public.models is 'Own models, with agents.manage; never the platform''s.';
+create policy delete_manager on public.models for delete to authenticated
+  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('agents.manage')));
+comment on policy delete_manager on public.models is 'Own models, with agents.manage, while nothing refers to them.';
+revoke all on public.models from anon, authenticated, service_role;
+grant select, delete on public.models to authenticated;
+grant insert (agent_id, name, display_name, description, provider, model_id, enabled, priority, config),
+  update (name, display_name, description, enabled, priority, config)
+  on public.models to authenticated;
+grant select, insert, update, delete on public.models to service_role;
+create trigger models_updated_at before update on public.models
+  for each row execute function private.update_updated_at_column();
+create trigger models_audit after insert or update or delete on public.models
+  for each row execute function private.audit_change('model', 'id');
+
+-- ── agent_health, agent_metrics, circuit_breaker_state ───────────────────────────────────────
+
+create table public.agent_health (
+  id bigint generated always as identity primary key,
+  organization_id bigint references public.organizations (id) on delete cascade,
+  agent_id bigint not null references public.agents (id) on delete cascade,
+  status text not null default 'healthy'
+    constraint agent_health_status check (status in ('healthy', 'degraded', 'unhealthy')),
+  last_check timestamptz not null default now(),
+  last_error text,
+  consecutive_failures integer not null default 0,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint agent_health_agent_id_key unique nulls not distinct (organization_id, agent_id)
+);
+comment on table public.agent_health is
+  'Health of an agent as one organization meets it. Kept by finish_execution(): a row appears with the first fault.';
+comment on column public.agent_health.last_error is 'Stable error code of the last fault.';
+create index agent_health_agent_id_idx on public.agent_health (agent_id);
+create index agent_health_status_idx on public.agent_health (organization_id, status);
+alter table public.agent_health enable row level security;
+alter table public.agent_health force row level security;
+create policy select_member on public.agent_health for select to authenticated
+  using (organization_id = (select private.current_organization_id()));
+comment on policy select_member on public.agent_health is 'Health as the organization met it.';
+revoke all on public.agent_health from anon, authenticated, service_role;
+grant select on public.agent_health to authenticated, service_role;
+-- No insert, update or delete: finish_execution().
+create trigger agent_health_check_references before insert or update of organization_id, agent_id on public.agent_health
+  for each row execute function private.check_shared_references();
+create trigger agent_health_updated_at before update on public.agent_health
+  for each row execute function private.update_updated_at_column();
+
+create table public.agent_metrics (
+  id bigint generated always as identity primary key,
+  organization_id bigint references public.organizations (id) on delete cascade,
+  agent_id bigint not null references public.agents (id) on delete cascade,
+  date date not null default (now() at time zone 'utc')::date,
+  total_requests bigint not null default 0,
+  successful_requests bigint not null default 0,
+  failed_requests bigint not null default 0,
+  cancelled_requests bigint not null default 0,
+  measured_requests bigint not null default 0,
+  avg_latency_ms numeric(12, 2) not null default 0,
+  avg_tokens_in numeric(14, 2),
+  avg_tokens_out numeric(14, 2),
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint agent_metrics_day_key unique nulls not distinct (organization_id, agent_id, date),
+  constraint agent_metrics_total check (total_requests = successful_requests + failed_requests + cancelled_requests)
+);
+comment on table public.agent_metrics is
+  'Per organization, agent and day (UTC): every ended execution, not only the successes. Kept by finish_execution().';
+comment on column public.agent_metrics.measured_requests is 'Requests whose token counts are known; the averages of tokens are over these.';
+comment on column public.agent_metrics.avg_latency_ms is 'Over all requests, in milliseconds.';
+comment on column public.agent_metrics.avg_tokens_in is 'Null until a token count is known.';
+create index agent_metrics_agent_id_idx on public.agent_metrics (agent_id, date);
+create index agent_metrics_date_idx on public.agent_metrics (organization_id, date);
+alter table public.agent_metrics enable row level security;
+alter table public.agent_metrics force row level security;
+create policy select_member on public.agent_metrics for select to authenticated
+  using (organization_id = (select private.current_organization_id()));
+comment on policy select_member on public.agent_metrics is 'The organization''s own figures.';
+revoke all on public.agent_metrics from anon, authenticated, service_role;
+grant select on public.agent_metrics to authenticated, service_role;
+-- No insert, update or delete: finish_execution().
+create trigger agent_metrics_check_references before insert or update of organization_id, agent_id on public.agent_metrics
+  for each row execute function private.check_shared_references();
+create trigger agent_metrics_updated_at before update on public.agent_metrics
+  for each row execute function private.update_updated_at_column();
+
+create table public.circuit_breaker_state (
+  id bigint generated always as identity primary key,
+  organization_id bigint references public.organizations (id) on delete cascade,
+  agent_id bigint not null references public.agents (id) on delete cascade,
+  model_id bigint references public.models (id) on delete cascade,
+  state text not null default 'closed'
+    constraint circuit_breaker_state_state check (state in ('closed', 'open', 'half_open')),
+  failure_count integer not null default 0,
+  success_count integer not null default 0,
+  last_failure_time timestamptz,
+  last_success_time timestamptz,
+  opened_at timestamptz,
+  generation bigint not null default 0,
+  probe_expires_at timestamptz,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint circuit_breaker_state_key unique nulls not distinct (organization_id, agent_id, model_id)
+);
+comment on table public.circuit_breaker_state is
+  'One breaker per agent, model and credential. organization_id null: the platform''s credential; else the '
+  'organization''s own, so one organization''s bad key opens nothing for another. No row: closed.';
+comment on column public.circuit_breaker_state.failure_count is 'Provider faults since the last success.';
+comment on column public.circuit_breaker_state.success_count is 'Successful probes.';
+comment on column public.circuit_breaker_state.generation is 'Counts openings and probes; an outcome of an older generation is ignored.';
+comment on column public.circuit_breaker_state.probe_expires_at is 'While half open: until when the one probe may take.';
+create index circuit_breaker_state_agent_id_idx on public.circuit_breaker_state (agent_id, model_id);
+create index circuit_breaker_state_model_id_idx on public.circuit_breaker_state (model_id);
+create index circuit_breaker_state_open_idx on public.circuit_breaker_state (opened_at) where state <> 'closed';
+alter table public.circuit_breaker_state enable row level security;
+alter table public.circuit_breaker_state force row level security;
+revoke all on public.circuit_breaker_state from anon, authenticated, service_role;
+grant select on public.circuit_breaker_state to service_role;
+-- No policy: deny everyone. Clients see private.breaker_state() through v_agent_status.
+create trigger circuit_breaker_state_updated_at before update on public.circuit_breaker_state
+  for each row execute function private.update_updated_at_column();
+
+create function private.breaker_state(agent_id bigint) returns text
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: circuit_breaker_state denies everyone. Answers with the state alone, and only of breakers
+-- that the caller's requests would meet.
+#variable_conflict use_column
+declare
+  result text;
+begin
+  select b.state into result
+  from public.circuit_breaker_state b
+  where b.agent_id = breaker_state.agent_id
+    and (b.organization_id is null or b.organization_id = private.current_organization_id())
+  order by case b.state when 'open' then 0 when 'half_open' then 1 else 2 end
+  limit 1;
+  return coalesce(result, 'closed');
+end
+$$;
+comment on function private.breaker_state(bigint) is 'Worst breaker state of an agent that the caller would meet.';
+revoke all on function private.breaker_state(bigint) from public, anon, authenticated, service_role;
+grant execute on function private.breaker_state(bigint) to authenticated, service_role;
+
+create view public.v_agent_status with (security_invoker = true) as
+select
+  a.id as agent_id, a.organization_id, a.name, a.type, a.enabled,
+  coalesce(h.status, 'healthy') as health,
+  private.breaker_state(a.id) as circuit_state,
+  h.last_check, h.last_error, coalesce(h.consecutive_failures, 0) as consecutive_failures,
+  coalesce(m.total_requests, 0) as requests_today,
+  coalesce(m.failed_requests, 0) as failed_today,
+  m.avg_latency_ms as avg_latency_ms_today
+from public.agents a
+left join public.agent_health h
+  on h.agent_id = a.id and h.organization_id = (select private.current_organization_id())
+left join public.agent_metrics m
+  on m.agent_id = a.id and m.organization_id = (select private.current_organization_id())
+  and m.date = (now() at time zone 'utc')::date;
+comment on view public.v_agent_status is 'Each visible agent with its health, breaker and today''s figures, as the active organization meets them.';
+revoke all on public.v_agent_status from anon, authenticated, service_role;
+grant select on public.v_agent_status to authenticated, service_role;
+
+-- ── Prices ────────────────────────────────────────────────────────────────────────────────────
+
+create table client_mgmt.model_prices (
+  id bigint generated always as identity primary key,
+  provider text not null,
+  model_id text not null,
+  valid_from timestamptz not null default '-infinity',
+  input_per_million numeric(18, 9) constraint model_prices_input check (input_per_million >= 0),
+  output_per_million numeric(18, 9) constraint model_prices_output check (output_per_million >= 0),
+  cached_input_per_million numeric(18, 9) constraint model_prices_cached check (cached_input_per_million >= 0),
+  created_at timestamptz not null default now(),
+  constraint model_prices_key unique (provider, model_id, valid_from)
+);
+comment on table client_mgmt.model_prices is
+  'US dollars per million tokens, from valid_from until the next row. Null is unknown, and makes a cost unknown, never 0.';
+alter table client_mgmt.model_prices enable row level security;
+alter table client_mgmt.model_prices force row level security;
+create policy select_member on client_mgmt.model_prices for select to authenticated
+  using ((select private.current_organization_id()) is not null);
+comment on policy select_member on client_mgmt.model_prices is 'Every member sees what models cost.';
+revoke all on client_mgmt.model_prices from anon, authenticated, service_role;
+grant select on client_mgmt.model_prices to authenticated;
+grant select, insert on client_mgmt.model_prices to service_role;
+-- No update or delete: a new price is a new row.
+
+-- ── preference_types, client_schemas, client_schema_preferences ──────────────────────────────
+
+create table public.preference_types (
+  id bigint generated always as identity primary key,
+  name text not null constraint preference_types_name_key unique,
+  value_type text not null default 'text'
+    constraint preference_types_value_type check (value_type in ('text', 'number', 'boolean', 'json')),
+  description text,
+  created_at timestamptz not null default now()
+);
+comment on table public.preference_types is 'Preferences there are. The platform''s own list.';
+alter table public.preference_types enable row level security;
+alter table public.preference_types force row level security;
+create policy select_member on public.preference_types for select to authenticated
+  using ((select private.current_organization_id()) is not null);
+comment on policy select_member on public.preference_types is 'Every member sees the list.';
+revoke all on public.preference_types from anon, authenticated, service_role;
+grant select on public.preference_types to authenticated;
+grant select, insert, update on public.preference_types to service_role;
+
+create table public.client_schemas (
+  organization_id bigint not null references public.organizations (id) on delete cascade,
+  id bigint generated always as identity,
+  schema_name varchar(63) not null,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  primary key (organization_id, id),
+  constraint client_schemas_schema_name_key unique (schema_name)
+);
+comment on table public.client_schemas is
+  'Named sets of preferences. The first comes with the organization; names follow from its id, so that a '
+  'name unique on the platform tells nothing of another tenant.';
+create index client_schemas_organization_id_schema_name_idx on public.client_schemas (organization_id, schema_name);
+alter table public.client_schemas enable row level security;
+alter table public.client_schemas force row level security;
+create policy select_member on public.client_schemas for select to authenticated
+  using (organization_id = (select private.current_organization_id()));
+comment on policy select_member on public.client_schemas is 'The organization''s own.';
+revoke all on public.client_schemas from anon, authenticated, service_role;
+grant select on public.client_schemas to authenticated;
+grant select, insert, delete on public.client_schemas to service_role;
+-- No client insert: a chosen name that is unique on the platform would be an oracle.
+create trigger client_schemas_updated_at before update on public.client_schemas
+  for each row execute function private.update_updated_at_column();
+
+create function private.create_default_schema() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: whoever founds the organization holds no grant to insert here.
+begin
+  insert into public.client_schemas (organization_id, schema_name) values (new.id, 'organization_' || new.id);
+  return null;
+end
+$$;
+comment on function private.create_default_schema() is 'Trigger: gives each organization its first set of preferences.';
+revoke all on function private.create_default_schema() from public, anon, authenticated, service_role;
+create trigger organizations_default_schema after insert on public.organizations
+  for each row execute function private.create_default_schema();
+
+create table public.client_schema_preferences (
+  organization_id bigint not null default private.current_organization_id(),
+  id bigint generated always as identity,
+  client_schema_id bigint not null,
+  preference_type_id bigint not null references public.preference_types (id) on delete restrict,
+  preference_value text not null constraint client_schema_preferences_value_length check (char_length(preference_value) <= 65536),
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  primary key (organization_id, id),
+  constraint client_schema_preferences_key unique (organization_id, client_schema_id, preference_type_id),
+  constraint client_schema_preferences_schema_fkey foreign key (organization_id, client_schema_id)
+    references public.client_schemas (organization_id, id) on delete cascade
+);
+comment on table public.client_schema_preferences is 'One value per set and preference.';
+create index client_schema_preferences_type_idx on public.client_schema_preferences (preference_type_id);
+alter table public.client_schema_preferences enable row level security;
+alter table public.client_schema_preferences force row level security;
+create policy select_member on public.client_schema_preferences for select to authenticated
+  using (organization_id = (select private.current_organization_id()));
+comment on policy select_member on public.client_schema_preferences is 'The organization''s own.';
+create policy insert_manager on public.client_schema_preferences for insert to authenticated
+  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('agents.manage')));
+comment on policy insert_manager on public.client_schema_preferences is 'With agents.manage.';
+create policy update_manager on public.client_schema_preferences for update to authenticated
+  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('agents.manage')))
+  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('agents.manage')));
+comment on policy update_manager on public.client_schema_preferences is 'With agents.manage.';
+create policy delete_manager on public.client_schema_preferences for delete to authenticated
+  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('agents.manage')));
+comment on policy delete_manager on public.client_schema_preferences is 'With agents.manage.';
+revoke all on public.client_schema_preferences from anon, authenticated, service_role;
+grant select, delete on public.client_schema_preferences to authenticated;
+grant insert (client_schema_id, preference_type_id, preference_value), update (preference_value)
+  on public.client_schema_preferences to authenticated;
+grant select, insert, update, delete on public.client_schema_preferences to service_role;
+create trigger client_schema_preferences_updated_at before update on public.client_schema_preferences
+  for each row execute function private.update_updated_at_column();
