@@ -1,0 +1,56 @@
+import { z } from 'zod'
+import { runSupabaseJson } from './supabase-cli.ts'
+
+const advice = z.object({
+  results: z.array(
+    z.object({
+      name: z.string(),
+      level: z.enum(['INFO', 'WARN', 'ERROR']),
+      detail: z.string(),
+      metadata: z.looseObject({ schema: z.string().optional(), name: z.string().optional() }),
+    }),
+  ),
+})
+
+/**
+ * Tables that deny every client on purpose: row-level security without a policy, and no grant. Only
+ * functions that check their caller, or the service role, reach them.
+ */
+const deniesEveryone: readonly string[] = []
+
+/**
+ * Runs Supabase's security and performance advisors. Only two findings at level info are accepted:
+ * `unused_index`, since a fresh database has used none, and `rls_enabled_no_policy` for the tables
+ * named here.
+ *
+ * @returns one line per finding; empty when there is none
+ */
+export async function findAdvice(databaseUrl: string): Promise<string[]> {
+  const { code, answer, stderr } = await runSupabaseJson(databaseUrl, [
+    'db',
+    'advisors',
+    '--level=info',
+    '--fail-on=warn',
+  ])
+  const { results } = advice.parse(answer)
+  const closed = results.filter((result) => result.name === 'rls_enabled_no_policy').map(tableOf)
+  const problems = results
+    .filter((result) => !isAccepted(result))
+    .map(({ level, name, detail }) => `${level} ${name}: ${detail}`)
+  const opened = deniesEveryone.filter((table) => !closed.includes(table))
+  problems.push(...opened.map((table) => `${table} no longer denies everyone: remove it here`))
+  if (code !== 0 && problems.length === 0) problems.push(`exit code ${code}: ${stderr}`)
+  return problems
+}
+
+type Finding = z.infer<typeof advice>['results'][number]
+
+function isAccepted(finding: Finding): boolean {
+  if (finding.level !== 'INFO') return false
+  if (finding.name === 'unused_index') return true
+  return finding.name === 'rls_enabled_no_policy' && deniesEveryone.includes(tableOf(finding))
+}
+
+function tableOf({ metadata }: Finding): string {
+  return `${metadata.schema ?? ''}.${metadata.name ?? ''}`
+}

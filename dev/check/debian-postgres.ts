@@ -1,0 +1,100 @@
+import { type ChildProcess } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { findFreePort } from '../free-port.ts'
+import { findPostgresUser, type PostgresUser } from '../postgres-user.ts'
+import { startTiedProcess, stopProcess } from '../tied-process.ts'
+import { runCommand } from './command.ts'
+
+const programs = '/usr/lib/postgresql/15/bin'
+const extension = '/usr/lib/postgresql/15/lib/plpgsql_check.so'
+const packages = 'postgresql-15 postgresql-15-plpgsql-check'
+
+/** What to install for `startDebianPostgres`, or null when it is there. */
+export function missingDebianPackages(): string | null {
+  return [`${programs}/postgres`, extension].every((file) => existsSync(file)) ? null : packages
+}
+
+export interface DebianPostgres {
+  /** As the superuser `supabase_admin`. */
+  url: string
+  close: () => Promise<void>
+}
+
+/**
+ * Starts a throw-away PostgreSQL 15 of Debian, the only build at hand with plpgsql_check: its own
+ * data directory, password and free port on loopback. As root it runs as the user `postgres`, since
+ * PostgreSQL refuses root.
+ *
+ * @throws Error with the server's own output when it does not start
+ */
+export async function startDebianPostgres(): Promise<DebianPostgres> {
+  const directory = await mkdtemp(path.join(tmpdir(), 'colloquy-lint-'))
+  let server: ChildProcess | undefined
+  const close = async (): Promise<void> => {
+    if (server !== undefined) await stopProcess(server, 'SIGINT', 5000)
+    await rm(directory, { recursive: true, force: true })
+  }
+  try {
+    const password = randomBytes(24).toString('base64url')
+    const port = await findFreePort()
+    const user = findPostgresUser(() => undefined)
+    const options = { cwd: directory, ...user }
+    await initialise(directory, password, user)
+    const settings = [`port=${port}`, 'listen_addresses=127.0.0.1', 'unix_socket_directories=']
+    server = startTiedProcess(
+      `${programs}/postgres`,
+      ['-D', path.join(directory, 'data'), ...settings.flatMap((setting) => ['-c', setting])],
+      { ...options, env: { PATH: process.env.PATH ?? '', LC_ALL: 'C' }, signal: 'SIGINT' },
+    )
+    await untilReady(server)
+    return { url: `postgres://supabase_admin:${password}@127.0.0.1:${port}/postgres`, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function initialise(
+  directory: string,
+  password: string,
+  user: PostgresUser | undefined,
+): Promise<void> {
+  const passwordFile = path.join(directory, 'password')
+  await writeFile(passwordFile, password, { mode: 0o600 })
+  if (user !== undefined) {
+    for (const file of [directory, passwordFile]) await chown(file, user.uid, user.gid)
+  }
+  const { code, stdout, stderr } = await runCommand(
+    `${programs}/initdb`,
+    [
+      `--pgdata=${path.join(directory, 'data')}`,
+      '--username=supabase_admin',
+      `--pwfile=${passwordFile}`,
+      '--auth=scram-sha-256',
+      '--encoding=UTF8',
+      '--locale=C.UTF-8',
+      '--no-sync',
+    ],
+    { cwd: directory, ...user },
+  )
+  if (code !== 0) throw new Error(`initdb exited with ${code}:\n${stdout}${stderr}`)
+}
+
+function untilReady(server: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let output = ''
+    server.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
+      output += chunk
+      if (output.includes('ready to accept connections')) resolve()
+    })
+    server.stdout?.resume()
+    server.once('error', reject)
+    server.once('exit', () => {
+      reject(new Error(`PostgreSQL 15 did not start:\n${output}`))
+    })
+  })
+}
