@@ -1,0 +1,107 @@
+import { PostgrestClient } from '@supabase/postgrest-js'
+import { AppError, isErrorCode, type ErrorCode } from './errors.ts'
+
+/** Arguments of a database function by name. An absent one takes its default in SQL. */
+export type Arguments = Readonly<Record<string, unknown>>
+
+interface Client<Role extends string> {
+  /** The role the statements run as; keeps the two clients from being mixed up. */
+  readonly role: Role
+  /**
+   * Calls a function of schema public and returns what it returned.
+   * @throws AppError the code the function raised, or what its SQLSTATE stands for
+   */
+  call(name: string, args: Arguments): Promise<unknown>
+}
+
+/** The caller's own client: every statement runs under their row level security. */
+export type Db = Client<'authenticated'>
+/** The service role's client, for what a caller must not be able to write. */
+export type Admin = Client<'service_role'>
+
+export interface DatabaseOptions {
+  readonly supabaseUrl: string
+  readonly publishableKey: string
+  readonly secretKey: string
+  /** Milliseconds after which a call is given up. */
+  readonly timeout?: number
+  readonly fetch?: typeof fetch
+}
+
+export interface Database {
+  /** A client in the name of a verified access token. */
+  forCaller(accessToken: string): Db
+  readonly admin: Admin
+}
+
+/** Builds the clients: the only place where a key of the project meets a connection. */
+export function createDatabase(options: DatabaseOptions): Database {
+  const client = <Role extends string>(role: Role, apikey: string, token: string): Client<Role> => {
+    const postgrest = new PostgrestClient(`${options.supabaseUrl}/rest/v1`, {
+      headers: { apikey, authorization: `Bearer ${token}` },
+      timeout: options.timeout ?? 10_000,
+      ...(options.fetch && { fetch: options.fetch }),
+    })
+    return {
+      role,
+      async call(name, args) {
+        const answer = await postgrest.rpc(name, args)
+        if (answer.error) throw databaseError(answer.error, answer.status)
+        return answer.data
+      },
+    }
+  }
+  return {
+    forCaller: (accessToken) => client('authenticated', options.publishableKey, accessToken),
+    admin: client('service_role', options.secretKey, options.secretKey),
+  }
+}
+
+/** The codes a SQLSTATE may carry as its message; the first stands for any other message. */
+const codesOf: Readonly<Record<string, readonly [ErrorCode, ...ErrorCode[]]>> = {
+  '22023': ['invalid_request'],
+  '23505': ['conflict', 'idempotency_conflict'],
+  '42501': ['permission_denied', 'no_organization'],
+  P0002: [
+    'not_found',
+    'agent_not_found',
+    'model_not_found',
+    'session_not_found',
+    'project_not_found',
+    'parent_not_found',
+  ],
+  '55000': [
+    'internal_error',
+    'execution_in_progress',
+    'provider_not_configured',
+    'circuit_open',
+    'model_unavailable',
+  ],
+}
+// Connections, resources, locks, cancelled statements, and PostgREST without a database.
+const transient = /^(?:08...|53...|57...|55P03|40001|40P01|PGRST00\d)$/
+
+/** What PostgREST answers for a failed statement. */
+export interface PostgrestFailure {
+  /** The SQLSTATE, or PostgREST's own `PGRST…`; empty when no answer came. */
+  readonly code: string
+  readonly message: string
+  readonly details?: string | null
+}
+
+/** Turns a failed statement into the error its raised message names, or its SQLSTATE stands for. */
+export function databaseError(failure: PostgrestFailure, status: number): AppError {
+  const cause = `${failure.code || 'no SQLSTATE'} (${status}): ${failure.message}`
+  const codes = codesOf[failure.code]
+  if (codes) {
+    const code = codes.find((known) => isErrorCode(failure.message) && known === failure.message)
+    // Only a sentence that our own functions raised is fit to be sent.
+    const sentence = code === 'invalid_request' ? failure.details : undefined
+    return new AppError(code ?? codes[0], { cause, ...(sentence && { message: sentence }) })
+  }
+  if (/^PGRST30\d$/.test(failure.code)) return new AppError('unauthorized', { cause })
+  if (status === 0 || transient.test(failure.code)) {
+    return new AppError('database_unavailable', { cause, headers: { 'retry-after': '1' } })
+  }
+  return new AppError('internal_error', { cause })
+}

@@ -1,0 +1,72 @@
+import process from 'node:process'
+import * as z from 'zod'
+
+/** The variables of the platform and of the project, read once and validated. */
+export interface Env {
+  /** Origin of the project, without a trailing slash. */
+  readonly supabaseUrl: string
+  readonly publishableKey: string
+  /** The key of the service role. */
+  readonly secretKey: string
+  /** Secret keys by name; a named one is accepted by one function only. */
+  readonly secretKeys: Readonly<Record<string, string>>
+  /** Verification keys of access tokens; null when they are read from the issuer. */
+  readonly jwks: { readonly keys: readonly ({ kty: string } & Record<string, unknown>)[] } | null
+}
+
+export type Variables = Readonly<Record<string, string | undefined>>
+
+const keysByName = z.record(z.string(), z.string().min(1))
+const keySet = z.object({ keys: z.array(z.looseObject({ kty: z.string() })).min(1) })
+
+/**
+ * Reads the variables. Messages name variables and what is wrong with them, never their values.
+ * @throws Error that lists every problem at once
+ */
+export function readEnv(variables: Variables = process.env): Env {
+  const problems: string[] = []
+  const value = (name: string) => variables[name]?.trim() || undefined
+  const json = <Schema extends z.ZodType>(name: string, schema: Schema, expected: string) => {
+    const text = value(name)
+    if (text === undefined) return undefined
+    const parsed = schema.safeParse(parseJson(text))
+    if (parsed.success) return parsed.data
+    problems.push(`${name} is not ${expected}`)
+    return undefined
+  }
+  const key = (keys: Readonly<Record<string, string>>, name: string, legacy: string) => {
+    const found = keys.default ?? value(legacy)
+    if (found === undefined) {
+      problems.push(`${name} has no key named "default", and ${legacy} is not set either`)
+    }
+    return found ?? ''
+  }
+  const named = 'a JSON object of keys by name'
+  const publishableKeys = json('SUPABASE_PUBLISHABLE_KEYS', keysByName, named) ?? {}
+  const secretKeys = json('SUPABASE_SECRET_KEYS', keysByName, named) ?? {}
+  const env: Env = {
+    supabaseUrl: origin(value('SUPABASE_URL'), problems),
+    publishableKey: key(publishableKeys, 'SUPABASE_PUBLISHABLE_KEYS', 'SUPABASE_ANON_KEY'),
+    secretKey: key(secretKeys, 'SUPABASE_SECRET_KEYS', 'SUPABASE_SERVICE_ROLE_KEY'),
+    secretKeys,
+    jwks: json('SUPABASE_JWKS', keySet, 'a JSON Web Key Set') ?? null,
+  }
+  if (problems.length > 0) throw new Error(`Configuration: ${problems.join('; ')}.`)
+  return env
+}
+
+function origin(text: string | undefined, problems: string[]): string {
+  if (text === undefined) problems.push('SUPABASE_URL is not set')
+  else if (!/^https?:\/\/[^/?#]+\/?$/.test(text) || !URL.canParse(text)) {
+    problems.push('SUPABASE_URL is not an http(s) origin')
+  }
+  return (text ?? '').replace(/\/$/, '')
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined // No schema accepts undefined: the caller names the variable, not its value.
+  }
+}

@@ -1,0 +1,117 @@
+/** What each stable code means: its HTTP status and the only sentence a client is sent for it. */
+interface ErrorDefinition {
+  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 422 | 500 | 502 | 503 | 504
+  readonly message: string
+}
+
+/** Every code this backend answers with. docs/error-codes.md is tested against this list. */
+export const errorCodes = {
+  invalid_request: { status: 400, message: 'The request is not valid.' },
+  unauthorized: { status: 401, message: 'A valid credential is required.' },
+  no_organization: { status: 403, message: 'The account has no active organization.' },
+  permission_denied: { status: 403, message: 'The account may not do this.' },
+  not_found: { status: 404, message: 'There is nothing at this address.' },
+  agent_not_found: { status: 404, message: 'There is no such agent.' },
+  model_not_found: { status: 404, message: 'There is no such model for this agent.' },
+  session_not_found: { status: 404, message: 'There is no such chat session.' },
+  project_not_found: { status: 404, message: 'There is no such project.' },
+  parent_not_found: { status: 404, message: 'There is no such parent message.' },
+  method_not_allowed: { status: 405, message: 'The method is not allowed at this address.' },
+  conflict: { status: 409, message: 'The value is already taken.' },
+  idempotency_conflict: {
+    status: 409,
+    message: 'The idempotency key was already used with another request.',
+  },
+  execution_in_progress: { status: 409, message: 'The execution is still running.' },
+  execution_cancelled: { status: 409, message: 'The execution was cancelled.' },
+  internal_error: { status: 500, message: 'Something went wrong on our side.' },
+  interrupted: { status: 500, message: 'The execution was interrupted before it ended.' },
+  provider_error: { status: 502, message: 'The model provider failed.' },
+  provider_unreachable: { status: 502, message: 'The model provider could not be reached.' },
+  provider_rate_limited: { status: 502, message: 'The model provider is over its limit.' },
+  provider_stream_truncated: {
+    status: 502,
+    message: 'The answer of the model provider was cut off.',
+  },
+  provider_malformed_response: {
+    status: 502,
+    message: 'The model provider sent an answer that cannot be read.',
+  },
+  provider_empty_response: { status: 502, message: 'The model sent an empty answer.' },
+  provider_rejected_request: {
+    status: 502,
+    message: 'The model provider rejected the request.',
+  },
+  provider_model_not_found: {
+    status: 502,
+    message: 'The model provider does not offer this model.',
+  },
+  provider_unauthorized: {
+    status: 502,
+    message: 'The model provider refused the configured credential.',
+  },
+  provider_payment_required: {
+    status: 502,
+    message: 'The account at the model provider has no credit left.',
+  },
+  provider_misconfigured: {
+    status: 502,
+    message: 'The model provider is not configured correctly.',
+  },
+  provider_timeout: { status: 504, message: 'The model provider did not answer in time.' },
+  provider_stalled: { status: 504, message: 'The model stopped in the middle of its answer.' },
+  database_unavailable: { status: 503, message: 'The database cannot be reached right now.' },
+  auth_unavailable: { status: 503, message: 'The signing keys cannot be read right now.' },
+  circuit_open: { status: 503, message: 'The model is paused after repeated failures.' },
+  model_unavailable: { status: 503, message: 'No model of this agent is available.' },
+  provider_not_configured: { status: 503, message: 'The model provider has no key configured.' },
+} as const satisfies Record<string, ErrorDefinition>
+
+export type ErrorCode = keyof typeof errorCodes
+
+/** Whether a text is one of our codes; a database message is only trusted when it is. */
+export function isErrorCode(value: unknown): value is ErrorCode {
+  return typeof value === 'string' && Object.hasOwn(errorCodes, value)
+}
+
+export interface AppErrorOptions {
+  /** Replaces the code's sentence. It is sent to the client: never a foreign text. */
+  readonly message?: string
+  /** Dotted path of the offending field, such as `message.content`. */
+  readonly path?: string
+  /** Logged with the request id, never sent. */
+  readonly cause?: unknown
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** The one error that handlers throw; everything else becomes `internal_error`. */
+export class AppError extends Error {
+  override readonly name = 'AppError'
+  readonly status: ErrorDefinition['status']
+  readonly path: string | undefined
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(
+    readonly code: ErrorCode,
+    options: AppErrorOptions = {},
+  ) {
+    super(options.message ?? errorCodes[code].message, { cause: options.cause })
+    this.status = errorCodes[code].status
+    this.path = options.path
+    this.headers = options.headers ?? {}
+  }
+}
+
+export interface ErrorEnvelope {
+  readonly error: { readonly code: ErrorCode; readonly message: string; readonly path?: string }
+}
+
+/** The body of every answer that is not a success. */
+export function toEnvelope({ code, message, path }: AppError): ErrorEnvelope {
+  return { error: path === undefined ? { code, message } : { code, message, path } }
+}
+
+/** An error that says nothing to the client becomes one that does; the original is its cause. */
+export function toAppError(error: unknown): AppError {
+  return error instanceof AppError ? error : new AppError('internal_error', { cause: error })
+}

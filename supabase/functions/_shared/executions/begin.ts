@@ -1,0 +1,30 @@
+import type { Db } from '../database.ts'
+import { storedMessage, type Invocation } from './invocation.ts'
+import type { BegunExecution } from './types.ts'
+
+/**
+ * Begins an execution in the caller's name: one transaction that checks everything and stores the
+ * user's message, or refuses and writes nothing.
+ * @param providers names of the providers that can be called
+ * @throws AppError the reason for which the database refused
+ */
+export async function beginExecution(
+  db: Db,
+  invocation: Invocation,
+  idempotencyKey: string | undefined,
+  providers: readonly string[],
+): Promise<BegunExecution> {
+  const { message, agent, model, session_id, project_id, parent_id, params } = invocation
+  const begun = await db.call('begin_execution', {
+    message: storedMessage(message),
+    agent,
+    model,
+    session_id,
+    project_id,
+    parent_id,
+    params,
+    idempotency_key: idempotencyKey,
+    providers,
+  })
+  return begun as BegunExecution
+}

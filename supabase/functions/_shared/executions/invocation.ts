@@ -1,0 +1,96 @@
+import * as z from 'zod'
+import { storableText } from '../http/validate.ts'
+import type { MessagePart } from '../models/types.ts'
+
+/** Bytes of UTF-8 that the content of one message may have: its text, or its parts as JSON. */
+export const maxContentBytes = 256 * 1024
+
+/** Bytes of a request body: the largest content, whatever its escapes in JSON, and the rest. */
+export const invocationLimit = { bytes: 2 * 1024 * 1024, path: 'message.content' } as const
+
+const encoder = new TextEncoder()
+const fits = (content: unknown) => {
+  const text = typeof content === 'string' ? content : JSON.stringify(content)
+  return encoder.encode(text).byteLength <= maxContentBytes
+}
+
+const name = storableText(200).min(1)
+const text = storableText(maxContentBytes).min(1)
+const mediaType = z.string().max(127).regex(/^[\w.+-]+\/[\w.+-]+$/, 'is not a media type')
+// An address only: a data: URL would be stored and sent again with every later turn.
+const fileUrl = storableText(2_048).regex(/^https:\/\/[^\s/?#@]+(?:[/?#]\S*)?$/, 'is not an https URL')
+
+const part = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('text'), text }),
+  z.strictObject({
+    type: z.literal('file'),
+    url: fileUrl,
+    mediaType,
+    filename: storableText(255).min(1).optional(),
+  }),
+  z.strictObject({ type: z.literal('image'), image: fileUrl, mediaType }),
+])
+
+/** The body of `POST /agents/invoke`. */
+export const invocationSchema = z.strictObject({
+  agent: name.optional(),
+  model: name.optional(),
+  session_id: z.uuid().optional(),
+  project_id: z.int().positive().optional(),
+  parent_id: z.uuid().optional(),
+  message: z.strictObject({
+    id: z.uuid().optional(),
+    content: z
+      .union([text, z.array(part).min(1).max(64)])
+      .refine(fits, `is longer than ${maxContentBytes} bytes`),
+  }),
+  stream: z.boolean().default(true),
+  params: z
+    .strictObject({
+      temperature: z.number().min(0).max(2).optional(),
+      max_output_tokens: z.int().min(1).max(1_000_000).optional(),
+      top_p: z.number().min(0).max(1).optional(),
+      top_k: z.int().min(1).max(1_000).optional(),
+      stop: z.array(storableText(200).min(1)).min(1).max(5).optional(),
+      seed: z.int().optional(),
+      presence_penalty: z.number().min(-2).max(2).optional(),
+      frequency_penalty: z.number().min(-2).max(2).optional(),
+    })
+    .default({}),
+})
+
+export type Invocation = z.output<typeof invocationSchema>
+
+/** A key of the caller's choice, sent as `Idempotency-Key`: visible ASCII, at most 255 of it. */
+export const idempotencyKeySchema = z.object({
+  'Idempotency-Key': z
+    .string()
+    .regex(/^[\x21-\x7e]{1,255}$/, 'must be 1 to 255 visible ASCII characters')
+    .optional(),
+})
+
+/** The message as the database stores it: its text, and its parts when it has any. */
+export function storedMessage({ id, content }: Invocation['message']): {
+  id?: string
+  content: string
+  parts?: MessagePart[]
+} {
+  const identity = id === undefined ? {} : { id }
+  if (typeof content === 'string') return { ...identity, content }
+  const texts = content.flatMap((item) => (item.type === 'text' ? [item.text] : []))
+  return { ...identity, content: texts.join('\n\n'), parts: content.map(storedPart) }
+}
+
+function storedPart(item: z.output<typeof part>): MessagePart {
+  switch (item.type) {
+    case 'text':
+      return item
+    case 'image':
+      return { type: 'image', url: item.image, media_type: item.mediaType }
+    case 'file': {
+      const type = item.mediaType.startsWith('image/') ? 'image' : 'file'
+      const filename = item.filename === undefined ? {} : { filename: item.filename }
+      return { type, url: item.url, media_type: item.mediaType, ...filename }
+    }
+  }
+}

@@ -1,0 +1,46 @@
+import { errorCodes, type ErrorCode } from '../errors.ts'
+import type { ModelAnswer } from '../models/model-answer.ts'
+import type { Fault, Outcome } from './types.ts'
+
+/** An outcome without what only its run knows: the model and the times. */
+export type AnswerOutcome = Omit<Outcome, 'model_id' | 'latency_ms' | 'first_chunk_ms'>
+
+/** The end of an answer for which the provider gave a finish reason. */
+export function successOutcome(answer: ModelAnswer): AnswerOutcome {
+  return { ...answerOutcome(answer), status: 'success' }
+}
+
+/** The end of an answer that failed or was stopped; what had arrived of it is kept. */
+export function failureOutcome(answer: ModelAnswer, code: ErrorCode, fault: Fault): AnswerOutcome {
+  return {
+    ...answerOutcome(answer),
+    status: code === 'execution_cancelled' ? 'cancelled' : 'failed',
+    error_code: code,
+    // Members can read it: our own sentence, never what a provider said.
+    error_message: errorCodes[code].message,
+    fault,
+  }
+}
+
+function answerOutcome({ content, parts, usage, finish, requestId }: ModelAnswer) {
+  return {
+    content,
+    ...(parts.length > 0 && { parts }),
+    ...(finish && { finish_reason: finish.reason }),
+    ...(requestId !== null && { provider_request_id: requestId }),
+    ...(usage && withoutNulls({
+      input_tokens: usage.inputTokens,
+      output_tokens: usage.outputTokens,
+      total_tokens: usage.totalTokens,
+      cached_input_tokens: usage.cachedInputTokens,
+      reasoning_tokens: usage.reasoningTokens,
+    })),
+  }
+}
+
+function withoutNulls<Key extends string>(
+  counts: Readonly<Record<Key, number | null>>,
+): Partial<Record<Key, number>> {
+  const known = Object.entries(counts).filter(([, count]) => count !== null)
+  return Object.fromEntries(known) as Partial<Record<Key, number>>
+}

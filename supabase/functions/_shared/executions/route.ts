@@ -1,0 +1,97 @@
+import { AppError } from '../errors.ts'
+import type { Clock } from '../models/clock.ts'
+import { ModelError } from '../models/model-error.ts'
+import type { ModelEvent } from '../models/types.ts'
+import { sleep } from './sleep.ts'
+import type { RouteStep } from './types.ts'
+
+/** How often a call may be repeated while nothing of its answer has been seen. */
+export interface RetryPolicy {
+  /** Calls of one request, over all steps of its route. */
+  readonly attempts: number
+  /** Calls of one step before the next one is tried. */
+  readonly attemptsPerStep: number
+  /** Upper bound in milliseconds of the first pause; it doubles with every later one. */
+  readonly pause: number
+  /** A provider that asks for a longer wait than this is left for the next step at once. */
+  readonly longestPause: number
+}
+
+export const defaultRetryPolicy: RetryPolicy = {
+  attempts: 4,
+  attemptsPerStep: 2,
+  pause: 400,
+  longestPause: 5_000,
+}
+
+export interface RouteOptions {
+  readonly policy: RetryPolicy
+  readonly clock: Clock
+  /** A number from 0 up to 1. */
+  readonly random: () => number
+  readonly signal: AbortSignal
+  /** Called before each call of a provider. */
+  readonly onAttempt: (step: RouteStep) => void
+  /** Called for each failure that another call follows. */
+  readonly onRetry: (step: RouteStep, error: ModelError) => void
+}
+
+/** Calls one step; each batch is what one read of the provider's answer gave. */
+export type CallModel = (step: RouteStep) => AsyncIterable<readonly ModelEvent[]>
+
+/**
+ * Answers along a route, the only place that repeats a call: after a provider's fault the same
+ * step again (full jitter, at least what Retry-After asks), after that or a fault of our account
+ * there the next step. Never once a batch was given out, nor when the request itself was refused.
+ * @throws ModelError of the last call, the signal's reason, or AppError for an empty route
+ */
+export async function* callAlongRoute(
+  route: readonly RouteStep[],
+  call: CallModel,
+  { policy, clock, random, signal, onAttempt, onRetry }: RouteOptions,
+): AsyncGenerator<readonly ModelEvent[]> {
+  let attempts = 0
+  let failure: { readonly step: RouteStep; readonly error: ModelError } | null = null
+  for (const step of route) {
+    for (let tries = 1; tries <= policy.attemptsPerStep; tries += 1) {
+      if (attempts === policy.attempts) break
+      if (failure) onRetry(failure.step, failure.error)
+      attempts += 1
+      onAttempt(step)
+      let begun = false
+      try {
+        for await (const events of call(step)) {
+          begun = true
+          yield events
+        }
+        return
+      } catch (error) {
+        if (begun || !mayGoOn(error)) throw error
+        failure = { step, error }
+        const pause = pauseAfter(error, tries, policy, random())
+        if (pause === null || tries === policy.attemptsPerStep || attempts === policy.attempts) break
+        await sleep(clock, pause, signal)
+        signal.throwIfAborted()
+      }
+    }
+  }
+  throw failure?.error ?? new AppError('model_unavailable')
+}
+
+function mayGoOn(error: unknown): error is ModelError {
+  return error instanceof ModelError && !error.outputSeen && error.fault !== 'caller'
+}
+
+/** Milliseconds before the same step is called again; null when it should not be. */
+export function pauseAfter(
+  error: ModelError,
+  tries: number,
+  policy: RetryPolicy,
+  random: number,
+): number | null {
+  if (!error.retryable) return null
+  const asked = error.retryAfterMs ?? 0
+  if (asked > policy.longestPause) return null
+  const jitter = random * policy.pause * 2 ** (tries - 1)
+  return Math.min(asked + jitter, policy.longestPause)
+}

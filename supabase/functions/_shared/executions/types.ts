@@ -1,0 +1,90 @@
+/** One way to answer: a model of the agent and the provider that serves it. */
+export interface RouteStep {
+  readonly model_id: string | number
+  /** The model's name in this system, as clients name it. */
+  readonly name: string
+  readonly provider: string
+  /** The model's name at the provider. */
+  readonly model: string
+  readonly config: Readonly<Record<string, unknown>>
+}
+
+/** A message of the conversation as the database keeps it. */
+export interface HistoryMessage {
+  readonly id: string
+  readonly role: 'system' | 'user' | 'assistant' | 'tool'
+  readonly content: string
+  readonly parts: readonly unknown[] | null
+}
+
+/** What `begin_execution` returns. */
+export interface BegunExecution {
+  readonly organization_id: number
+  readonly execution_id: string
+  readonly session_id: string
+  readonly message_id: string
+  readonly response_message_id: string
+  /** Whether an earlier request with the same key and body began this execution. */
+  readonly replayed: boolean
+  readonly status: ExecutionStatus
+  readonly agent: { readonly id: string | number; readonly name: string }
+  /** Ways to answer, in the order they are tried. */
+  readonly route: readonly RouteStep[]
+  readonly system_prompts: readonly string[]
+  /** Oldest first; ends with the new user message. */
+  readonly history: readonly HistoryMessage[]
+  readonly params: Readonly<Record<string, unknown>>
+  /** The stored end of a replayed execution that has one. */
+  readonly result: FinishedExecution | null
+}
+
+export type ExecutionStatus = 'pending' | 'running' | 'success' | 'failed' | 'cancelled'
+
+export interface Usage {
+  readonly input_tokens: number | null
+  readonly output_tokens: number | null
+  readonly total_tokens: number | null
+}
+
+/** What `finish_execution` returns: the one end of an execution, as stored. */
+export interface FinishedExecution {
+  readonly status: ExecutionStatus
+  readonly finish_reason: string | null
+  readonly error_code: string | null
+  readonly message: {
+    readonly id: string
+    readonly role: string
+    readonly content: string
+    readonly parts: readonly unknown[] | null
+  } | null
+  readonly usage: Usage
+  /** US dollars; null when the model's price is unknown. */
+  readonly cost_usd: number | null
+  readonly model: string | null
+  readonly latency_ms: number | null
+  /** Whether it had ended before: the outcome of this call was then dropped. */
+  readonly already_final: boolean
+}
+
+/** Who caused a failure; only a provider's fault counts for its circuit breaker. */
+export type Fault = 'provider' | 'caller' | 'platform'
+
+/** How an execution ended, as told to `finish_execution`. */
+export interface Outcome {
+  readonly status: 'success' | 'failed' | 'cancelled'
+  readonly finish_reason?: string
+  readonly content?: string
+  readonly parts?: readonly unknown[]
+  readonly model_id?: string | number
+  readonly input_tokens?: number
+  readonly output_tokens?: number
+  readonly total_tokens?: number
+  readonly cached_input_tokens?: number
+  readonly reasoning_tokens?: number
+  readonly latency_ms: number
+  readonly first_chunk_ms?: number
+  readonly provider_request_id?: string
+  readonly error_code?: string
+  readonly error_message?: string
+  readonly fault?: Fault
+}

@@ -1,0 +1,69 @@
+import { AppError } from '../errors.ts'
+
+export interface ReadLimit {
+  /** Bytes of the body; counted while reading, because `content-length` is only a claim. */
+  readonly bytes: number
+  /** The field a longer body is blamed on: the one that may be long. */
+  readonly path: string
+}
+
+/**
+ * Reads a request's body as JSON.
+ * @throws AppError `invalid_request` when it is longer than the limit, not UTF-8 or not JSON
+ */
+export async function readJson(request: Request, limit: ReadLimit): Promise<unknown> {
+  const text = await readText(request, limit)
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw invalidBody('The request body is not valid JSON.', cause)
+  }
+}
+
+async function readText(request: Request, limit: ReadLimit): Promise<string> {
+  const decoder = new TextDecoder('utf-8', { fatal: true })
+  let text = ''
+  let size = 0
+  for await (const chunk of chunksOf(request)) {
+    size += chunk.byteLength
+    if (size > limit.bytes) {
+      throw new AppError('invalid_request', {
+        message: `The request body is longer than ${limit.bytes} bytes.`,
+        path: limit.path,
+      })
+    }
+    text += decode(decoder, chunk)
+  }
+  return text + decode(decoder)
+}
+
+async function* chunksOf(request: Request): AsyncGenerator<Uint8Array> {
+  const reader = request.body?.getReader()
+  if (!reader) return
+  let ended = false
+  try {
+    for (;;) {
+      const { done, value } = await reader.read()
+      ended = done
+      if (done) return
+      yield value
+    }
+  } finally {
+    // Only the refusal matters; a client that has already gone cannot be told.
+    if (!ended) await reader.cancel().catch(() => undefined)
+  }
+}
+
+function decode(decoder: TextDecoder, chunk?: Uint8Array): string {
+  try {
+    return chunk ? decoder.decode(chunk, { stream: true }) : decoder.decode()
+  } catch (cause) {
+    throw invalidBody('The request body is not UTF-8.', cause)
+  }
+}
+
+function invalidBody(message: string, cause: unknown): AppError {
+  // The body is the caller's: a parser quotes it in its message, which must not reach the log.
+  const name = cause instanceof Error ? cause.name : typeof cause
+  return new AppError('invalid_request', { message, path: '', cause: name })
+}

@@ -1,0 +1,31 @@
+import type { Hono } from 'hono'
+import { verifySecretKey } from '../_shared/auth/secret-key.ts'
+import type { Admin } from '../_shared/database.ts'
+import { createFunctionApp } from '../_shared/http/function-app.ts'
+import { allowOnly } from '../_shared/http/handle-error.ts'
+import type { Log } from '../_shared/http/log.ts'
+import { cleanUp, type CleanupLimits } from './clean-up.ts'
+
+export interface CleanupDependencies {
+  /** The service role's client: upkeep crosses organizations and has no caller of its own. */
+  readonly admin: Admin
+  /** The secret key named `session_cleanup`; without one every request is refused. */
+  readonly cleanupKey: string | undefined
+  readonly limits: CleanupLimits
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+  readonly log: Log
+}
+
+/** Routes of the function `session-cleanup`. */
+export function createApp(deps: CleanupDependencies): Hono {
+  const app = createFunctionApp('session-cleanup', deps.log)
+
+  app.post('/', async (c) => {
+    await verifySecretKey(c.req.raw.headers, deps.cleanupKey)
+    return c.json(await cleanUp(deps.admin, deps.limits, deps.now))
+  })
+  app.all('/', allowOnly('POST'))
+
+  return app
+}

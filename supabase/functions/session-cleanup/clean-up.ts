@@ -1,0 +1,52 @@
+import type { Admin } from '../_shared/database.ts'
+
+/** The database's cleanup functions, by the name under which their rows are counted. */
+const tasks = {
+  expired_sessions: 'cleanup_expired_sessions',
+  expired_oauth_states: 'cleanup_expired_oauth_states',
+  expired_oauth_tokens: 'cleanup_expired_oauth_tokens',
+  expired_executions: 'expire_execution_leases',
+} as const
+
+type Task = keyof typeof tasks
+
+export interface CleanupLimits {
+  /** Rows of one statement; small, so that no statement is long beside live traffic. */
+  readonly batch: number
+  /** Milliseconds after which no further batch is begun. */
+  readonly budget: number
+}
+
+export interface CleanupReport {
+  /** Rows handled. */
+  readonly counts: Readonly<Record<Task, number>>
+  /** Whether nothing was left; false means: call again. */
+  readonly complete: boolean
+}
+
+/**
+ * Runs every cleanup in bounded batches until one comes back short or the time is spent. The
+ * tasks take turns, so a long one does not starve the others; two runs at once do no harm.
+ */
+export async function cleanUp(
+  admin: Admin,
+  { batch, budget }: CleanupLimits,
+  now: () => number,
+): Promise<CleanupReport> {
+  const deadline = now() + budget
+  const names = Object.keys(tasks) as Task[]
+  const counts = Object.fromEntries(names.map((name) => [name, 0])) as Record<Task, number>
+  const queue = [...names]
+  while (queue.length > 0 && now() < deadline) {
+    const name = queue.shift() as Task
+    const handled = countOf(await admin.call(tasks[name], { batch }), tasks[name])
+    counts[name] += handled
+    if (handled >= batch) queue.push(name)
+  }
+  return { counts, complete: queue.length === 0 }
+}
+
+function countOf(value: unknown, source: string): number {
+  if (typeof value !== 'number') throw new Error(`${source} did not return a count`)
+  return value
+}
