@@ -47,7 +47,7 @@ export function createDatabase(options: DatabaseOptions): Database {
       async call(name, args) {
         const answer = await postgrest.rpc(name, args)
         if (answer.error) throw databaseError(answer.error, answer.status)
-        return answer.data
+        return answer.data as unknown
       },
     }
   }

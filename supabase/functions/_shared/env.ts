@@ -1,5 +1,9 @@
-import process from 'node:process'
 import * as z from 'zod'
+import type { ModelConfiguration } from './models/registry.ts'
+
+// A global of Node, Deno and the platform alike. Importing node:process instead makes `deno check`
+// look for @types/node, which a function's own deno.json does not have.
+declare const process: { readonly env: Variables }
 
 /** The variables of the platform and of the project, read once and validated. */
 export interface Env {
@@ -12,6 +16,8 @@ export interface Env {
   readonly secretKeys: Readonly<Record<string, string>>
   /** Verification keys of access tokens; null when they are read from the issuer. */
   readonly jwks: { readonly keys: readonly ({ kty: string } & Record<string, unknown>)[] } | null
+  /** Providers of models that have a key. */
+  readonly models: ModelConfiguration
 }
 
 export type Variables = Readonly<Record<string, string | undefined>>
@@ -50,9 +56,43 @@ export function readEnv(variables: Variables = process.env): Env {
     secretKey: key(secretKeys, 'SUPABASE_SECRET_KEYS', 'SUPABASE_SERVICE_ROLE_KEY'),
     secretKeys,
     jwks: json('SUPABASE_JWKS', keySet, 'a JSON Web Key Set') ?? null,
+    models: readModels(value),
   }
-  if (problems.length > 0) throw new Error(`Configuration: ${problems.join('; ')}.`)
+  if (problems.length > 0) throw new Error(`Configuration: ${problems.join('; ')}`)
   return env
+}
+
+// Whether the values are of use is for the adapters to say, when the function that has them starts.
+function readModels(value: (name: string) => string | undefined): ModelConfiguration {
+  const openrouterKey = value('OPENROUTER_API_KEY')
+  const serviceAccount = value('VERTEX_SERVICE_ACCOUNT')
+  const compatibleUrl = value('OPENAI_COMPATIBLE_BASE_URL')
+  return {
+    ...(openrouterKey && {
+      openrouter: { apiKey: openrouterKey, ...optional('baseUrl', value('OPENROUTER_BASE_URL')) },
+    }),
+    ...(serviceAccount && {
+      vertexAi: {
+        serviceAccount,
+        ...optional('project', value('VERTEX_PROJECT')),
+        ...optional('location', value('VERTEX_LOCATION')),
+        ...optional('baseUrl', value('VERTEX_BASE_URL')),
+      },
+    }),
+    ...(compatibleUrl && {
+      openaiCompatible: {
+        baseUrl: compatibleUrl,
+        ...optional('apiKey', value('OPENAI_COMPATIBLE_API_KEY')),
+      },
+    }),
+  }
+}
+
+function optional<Name extends string>(
+  name: Name,
+  value: string | undefined,
+): Partial<Record<Name, string>> {
+  return value === undefined ? {} : ({ [name]: value } as Record<Name, string>)
 }
 
 function origin(text: string | undefined, problems: string[]): string {

@@ -26,7 +26,7 @@ export function createApp(deps: AgentsDependencies): Hono {
       'Idempotency-Key': headers.get('idempotency-key') ?? undefined,
     })
     const invocation = validate(invocationSchema, await readJson(c.req.raw, invocationLimit))
-    return await invoke(deps, caller, invocation, key['Idempotency-Key'])
+    return invoke(deps, caller, invocation, key['Idempotency-Key'])
   })
   app.all('/invoke', allowOnly('POST'))
 

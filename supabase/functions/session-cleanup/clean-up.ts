@@ -26,7 +26,9 @@ export interface CleanupReport {
 
 /**
  * Runs every cleanup in bounded batches until one comes back short or the time is spent. The
- * tasks take turns, so a long one does not starve the others; two runs at once do no harm.
+ * tasks take turns, so that neither a long nor a failing one starves the others; two runs at once
+ * do no harm.
+ * @throws the first failure, once the other tasks are done
  */
 export async function cleanUp(
   admin: Admin,
@@ -36,13 +38,19 @@ export async function cleanUp(
   const deadline = now() + budget
   const names = Object.keys(tasks) as Task[]
   const counts = Object.fromEntries(names.map((name) => [name, 0])) as Record<Task, number>
+  const failures: unknown[] = []
   const queue = [...names]
   while (queue.length > 0 && now() < deadline) {
     const name = queue.shift() as Task
-    const handled = countOf(await admin.call(tasks[name], { batch }), tasks[name])
-    counts[name] += handled
-    if (handled >= batch) queue.push(name)
+    try {
+      const handled = countOf(await admin.call(tasks[name], { batch }), tasks[name])
+      counts[name] += handled
+      if (handled >= batch) queue.push(name)
+    } catch (error) {
+      failures.push(error)
+    }
   }
+  if (failures.length > 0) throw failures[0]
   return { counts, complete: queue.length === 0 }
 }
 

@@ -31,12 +31,13 @@ export interface AccessTokenOptions {
 export type VerifyAccessToken = (headers: Headers) => Promise<Caller>
 
 // One algorithm per kind of key: an RSA public key must never serve as an HMAC secret (RFC 8725, 3.1).
-const algorithms: readonly (readonly [algorithm: string, kty: string, crv: string | undefined])[] = [
-  ['HS256', 'oct', undefined],
-  ['RS256', 'RSA', undefined],
-  ['ES256', 'EC', 'P-256'],
-  ['EdDSA', 'OKP', 'Ed25519'],
-]
+const algorithms: readonly (readonly [algorithm: string, kty: string, crv: string | undefined])[] =
+  [
+    ['HS256', 'oct', undefined],
+    ['RS256', 'RSA', undefined],
+    ['ES256', 'EC', 'P-256'],
+    ['EdDSA', 'OKP', 'Ed25519'],
+  ]
 const organization = /^[1-9]\d{0,17}$/
 const uuid = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/i
 

@@ -5,7 +5,10 @@ import { AppError } from '../errors.ts'
  * stands in for it: neither another key of the project nor a user's token.
  * @throws AppError `unauthorized`, also when no key of this name is configured
  */
-export async function verifySecretKey(headers: Headers, expected: string | undefined): Promise<void> {
+export async function verifySecretKey(
+  headers: Headers,
+  expected: string | undefined,
+): Promise<void> {
   const given = headers.get('apikey')
   if (given === null || expected === undefined || !(await equalSecrets(given, expected))) {
     throw new AppError('unauthorized')

@@ -16,9 +16,15 @@ const fits = (content: unknown) => {
 
 const name = storableText(200).min(1)
 const text = storableText(maxContentBytes).min(1)
-const mediaType = z.string().max(127).regex(/^[\w.+-]+\/[\w.+-]+$/, 'is not a media type')
+const mediaType = z
+  .string()
+  .max(127)
+  .regex(/^[\w.+-]+\/[\w.+-]+$/, 'is not a media type')
 // An address only: a data: URL would be stored and sent again with every later turn.
-const fileUrl = storableText(2_048).regex(/^https:\/\/[^\s/?#@]+(?:[/?#]\S*)?$/, 'is not an https URL')
+const fileUrl = storableText(2_048).regex(
+  /^https:\/\/[^\s/?#@]+(?:[/?#]\S*)?$/,
+  'is not an https URL',
+)
 
 const part = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('text'), text }),

@@ -37,5 +37,5 @@ export async function invoke(
     })
   return stream
     ? answerStream(execution, work, { log, waitUntil })
-    : await answerJson(execution, work, { waitUntil })
+    : answerJson(execution, work, { waitUntil })
 }

@@ -1,5 +1,5 @@
 import type { ModelAnswer } from '../models/model-answer.ts'
-import type { MessagePart, ModelEvent, ModelParams, ModelRequest } from '../models/types.ts'
+import type { MessagePart, ModelEvent, ModelRequest } from '../models/types.ts'
 import type { BegunExecution, RouteStep } from './types.ts'
 
 /** The models that can be called, whoever serves them. */
@@ -30,7 +30,7 @@ export function toModelRequest(execution: BegunExecution, step: RouteStep): Mode
       content,
       parts: parts as readonly MessagePart[] | null,
     })),
-    params: execution.params as ModelParams,
+    params: execution.params,
   }
 }
 

@@ -28,13 +28,14 @@ function answerOutcome({ content, parts, usage, finish, requestId }: ModelAnswer
     ...(parts.length > 0 && { parts }),
     ...(finish && { finish_reason: finish.reason }),
     ...(requestId !== null && { provider_request_id: requestId }),
-    ...(usage && withoutNulls({
-      input_tokens: usage.inputTokens,
-      output_tokens: usage.outputTokens,
-      total_tokens: usage.totalTokens,
-      cached_input_tokens: usage.cachedInputTokens,
-      reasoning_tokens: usage.reasoningTokens,
-    })),
+    ...(usage &&
+      withoutNulls({
+        input_tokens: usage.inputTokens,
+        output_tokens: usage.outputTokens,
+        total_tokens: usage.totalTokens,
+        cached_input_tokens: usage.cachedInputTokens,
+        reasoning_tokens: usage.reasoningTokens,
+      })),
   }
 }
 

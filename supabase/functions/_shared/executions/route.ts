@@ -69,7 +69,8 @@ export async function* callAlongRoute(
         if (begun || !mayGoOn(error)) throw error
         failure = { step, error }
         const pause = pauseAfter(error, tries, policy, random())
-        if (pause === null || tries === policy.attemptsPerStep || attempts === policy.attempts) break
+        if (pause === null || tries === policy.attemptsPerStep || attempts === policy.attempts)
+          break
         await sleep(clock, pause, signal)
         signal.throwIfAborted()
       }

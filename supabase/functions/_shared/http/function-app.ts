@@ -9,7 +9,7 @@ import { requestId } from './request-id.ts'
  * error envelope, and `GET /<name>/health`, which says that the function runs and nothing more.
  */
 export function createFunctionApp(name: string, log: Log): Hono {
-  const app = new Hono().basePath(`/${name}`)
+  const app = new Hono({ strict: false }).basePath(`/${name}`)
   app.use(requestId, securityHeaders, crossOrigin)
   app.onError(handleError(log))
   app.notFound(handleNotFound)

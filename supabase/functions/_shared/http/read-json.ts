@@ -49,8 +49,11 @@ async function* chunksOf(request: Request): AsyncGenerator<Uint8Array> {
       yield value
     }
   } finally {
-    // Only the refusal matters; a client that has already gone cannot be told.
-    if (!ended) await reader.cancel().catch(() => undefined)
+    if (!ended) {
+      await reader.cancel().catch(() => {
+        // Only the refusal matters; a client that has already gone cannot be told.
+      })
+    }
   }
 }
 

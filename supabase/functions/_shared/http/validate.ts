@@ -15,7 +15,10 @@ export const storableText = (max: number) =>
  * Validates data against a schema.
  * @throws AppError `invalid_request` with the dotted path of the first offending field
  */
-export function validate<Schema extends z.ZodType>(schema: Schema, data: unknown): z.output<Schema> {
+export function validate<Schema extends z.ZodType>(
+  schema: Schema,
+  data: unknown,
+): z.output<Schema> {
   const result = schema.safeParse(data)
   if (result.success) return result.data
   const issue = furthest(result.error.issues)
