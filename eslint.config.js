@@ -5,7 +5,7 @@ const functions = 'supabase/functions/**/*.ts'
 
 const discardedRejection = {
   selector:
-    "CallExpression[callee.property.name='catch'] > ArrowFunctionExpression:matches([body.name='undefined'], [body.type='Literal'])",
+    "CallExpression[callee.property.name='catch'] > ArrowFunctionExpression:matches([body.type='Identifier'][body.name='undefined'], [body.type='Literal'])",
   message: 'A discarded rejection needs a block with a comment that says why.',
 }
 
@@ -36,7 +36,7 @@ export default defineConfig(
         { considerDefaultExhaustiveForUnions: true },
       ],
       '@typescript-eslint/return-await': ['error', 'in-try-catch'],
-      eqeqeq: 'error',
+      eqeqeq: ['error', 'always', { null: 'ignore' }],
       'no-empty': ['error', { allowEmptyCatch: false }],
       'no-restricted-syntax': ['error', discardedRejection],
       'no-var': 'error',

@@ -8,9 +8,12 @@ const schemas = ['public', 'client_mgmt', 'conversation', 'private', 'extensions
  * what PostgreSQL derives are left out.
  */
 const objects = `
+  select line from (
   with ours as (select oid, nspname from pg_namespace where nspname = any($1)),
   relations as (
-    select c.oid, n.nspname || '.' || c.relname as name, c.* from pg_class c join ours n on n.oid = c.relnamespace
+    select c.oid, n.nspname || '.' || c.relname as name, c.relkind, c.relowner,
+      c.relrowsecurity, c.relforcerowsecurity, c.reloptions, c.relacl
+    from pg_class c join ours n on n.oid = c.relnamespace
   ),
   routines as (
     select p.*, p.oid::regprocedure::text as name from pg_proc p
@@ -21,7 +24,7 @@ const objects = `
     || ' comment ' || coalesce(obj_description(oid, 'pg_namespace'), '') as line
     from pg_namespace where nspname = any($1)
   union all
-  select 'relation ' || name || ' kind ' || relkind || ' owner ' || relowner::regrole
+  select 'relation ' || name || ' kind ' || relkind::text || ' owner ' || relowner::regrole
     || ' rls ' || relrowsecurity || '/' || relforcerowsecurity
     || ' options ' || coalesce(reloptions::text, '') || ' acl ' || coalesce(relacl::text, '')
     || ' comment ' || coalesce(obj_description(oid, 'pg_class'), '')
@@ -30,8 +33,8 @@ const objects = `
   union all
   select 'column ' || r.name || '.' || a.attname || ' ' || a.attnum || ' '
     || format_type(a.atttypid, a.atttypmod) || ' not null ' || a.attnotnull
-    || ' default ' || coalesce(pg_get_expr(d.adbin, d.adrelid), '') || ' generated ' || a.attgenerated
-    || ' identity ' || a.attidentity || ' acl ' || coalesce(a.attacl::text, '')
+    || ' default ' || coalesce(pg_get_expr(d.adbin, d.adrelid), '') || ' generated ' || a.attgenerated::text
+    || ' identity ' || a.attidentity::text || ' acl ' || coalesce(a.attacl::text, '')
     || ' comment ' || coalesce(col_description(r.oid, a.attnum), '')
     from relations r join pg_attribute a on a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
     left join pg_attrdef d on d.adrelid = r.oid and d.adnum = a.attnum
@@ -43,7 +46,7 @@ const objects = `
   select 'index ' || pg_get_indexdef(i.indexrelid) || ' valid ' || i.indisvalid
     from pg_index i join relations r on r.oid = i.indrelid
   union all
-  select 'policy ' || r.name || '.' || p.polname || ' for ' || p.polcmd || ' permissive ' || p.polpermissive
+  select 'policy ' || r.name || '.' || p.polname || ' for ' || p.polcmd::text || ' permissive ' || p.polpermissive
     || ' to ' || p.polroles::regrole[]::text
     || ' using ' || coalesce(pg_get_expr(p.polqual, p.polrelid), '')
     || ' check ' || coalesce(pg_get_expr(p.polwithcheck, p.polrelid), '')
@@ -55,11 +58,11 @@ const objects = `
     || case when prokind in ('f', 'p') then ' as ' || pg_get_functiondef(oid) else '' end
     from routines
   union all
-  select 'trigger ' || pg_get_triggerdef(t.oid) || ' enabled ' || t.tgenabled
+  select 'trigger ' || pg_get_triggerdef(t.oid) || ' enabled ' || t.tgenabled::text
     from pg_trigger t join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = c.relnamespace
     where not t.tgisinternal and (n.nspname = any($1) or n.nspname = 'auth')
   union all
-  select 'type ' || t.oid::regtype || ' kind ' || t.typtype || ' acl ' || coalesce(t.typacl::text, '')
+  select 'type ' || t.oid::regtype || ' kind ' || t.typtype::text || ' acl ' || coalesce(t.typacl::text, '')
     || ' labels ' || coalesce((select string_agg(e.enumlabel, ',' order by e.enumsortorder) from pg_enum e where e.enumtypid = t.oid), '')
     from pg_type t where t.typnamespace in (select oid from ours) and t.typtype in ('e', 'd', 'r')
   union all
@@ -67,7 +70,7 @@ const objects = `
     || ' at ' || coalesce(last_value::text, '') from pg_sequences where schemaname = any($1)
   union all
   select 'default privileges of ' || defaclrole::regrole || ' in ' || coalesce(defaclnamespace::regnamespace::text, '')
-    || ' for ' || defaclobjtype || ' ' || defaclacl::text from pg_default_acl
+    || ' for ' || defaclobjtype::text || ' ' || defaclacl::text from pg_default_acl
   union all
   select 'extension ' || extname || ' ' || extversion || ' in ' || extnamespace::regnamespace from pg_extension
   union all
@@ -75,7 +78,7 @@ const objects = `
   union all
   select 'publication of ' || pubname || ': ' || coalesce(schemaname || '.' || tablename, '') from pg_publication
     left join pg_publication_tables using (pubname)
-  order by line collate "C"`
+  ) as all_objects order by line collate "C"`
 
 /** Every object of our schemas, one line each, sorted; the same for equal databases. */
 export async function dumpObjects(sql: Sql): Promise<string[]> {

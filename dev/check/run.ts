@@ -1,7 +1,10 @@
+import { databaseSteps } from './database-steps.ts'
 import { runSteps } from './runner.ts'
 import { sourceSteps } from './source-steps.ts'
 
-const steps = [...sourceSteps]
+// npm run check [-- <step> ...]
+const database = databaseSteps()
+const steps = [...sourceSteps, ...database.steps]
 const wanted = process.argv.slice(2)
 const unknown = wanted.filter((name) => !steps.some((step) => step.name === name))
 
@@ -21,5 +24,6 @@ if (unknown.length > 0) {
       strict: Boolean(process.env.CI),
     },
   )
+  await database.close()
   process.exitCode = ok ? 0 : 1
 }

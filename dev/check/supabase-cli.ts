@@ -1,8 +1,6 @@
 import path from 'node:path'
+import { type z } from 'zod'
 import { type CommandResult, root, runTool } from './command.ts'
-
-/** The schemas that PostgREST exposes; supabase/config.toml names the same, a check compares. */
-export const exposedSchemas = ['public', 'client_mgmt', 'conversation']
 
 /**
  * Runs the Supabase command line against a database: no Docker, no network but that database, no
@@ -26,16 +24,18 @@ export function runSupabase(databaseUrl: string, args: readonly string[]): Promi
 
 /**
  * Runs a command that answers with JSON.
- * @throws Error with everything the command printed, when that is not JSON
+ * @throws Error with everything the command printed, when that is not such an answer
  */
-export async function runSupabaseJson(
+export async function runSupabaseJson<Schema extends z.ZodType>(
   databaseUrl: string,
   args: readonly string[],
-): Promise<{ code: number; answer: unknown; stderr: string }> {
-  const { code, stdout, stderr } = await runSupabase(databaseUrl, [...args, '--output-format=json'])
+  schema: Schema,
+): Promise<CommandResult & { answer: z.infer<Schema> }> {
+  const result = await runSupabase(databaseUrl, [...args, '--output-format=json'])
   try {
-    return { code, answer: JSON.parse(stdout), stderr }
+    return { ...result, answer: schema.parse(JSON.parse(result.stdout)) }
   } catch (cause) {
+    const { code, stdout, stderr } = result
     throw new Error(`supabase ${args.join(' ')} exited with ${code}:\n${stdout}${stderr}`, {
       cause,
     })

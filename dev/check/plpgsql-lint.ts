@@ -1,0 +1,48 @@
+import { z } from 'zod'
+import { migrate } from '../database.ts'
+import { platformSettings } from '../platform-settings.ts'
+import { missingDebianPackages } from './debian-postgres.ts'
+import { type Outcome, outcomeOf } from './runner.ts'
+import { content, startScratchDebian } from './scratch-database.ts'
+import { runSupabaseJson } from './supabase-cli.ts'
+
+const lint = z.object({
+  results: z.array(
+    z.object({
+      function: z.string(),
+      issues: z.array(
+        z.looseObject({
+          level: z.string(),
+          message: z.string(),
+          statement: z.object({ lineNumber: z.string() }).partial().optional(),
+        }),
+      ),
+    }),
+  ),
+})
+
+/** Runs `supabase db lint`, which executes nothing but plans every statement of every function. */
+export async function lintFunctions(): Promise<Outcome> {
+  const packages = missingDebianPackages()
+  if (packages !== null) return { kind: 'skipped', reason: `apt-get install ${packages}` }
+  const database = await startScratchDebian()
+  try {
+    await migrate(database, content)
+    const schemas = [...platformSettings.api.schemas, 'private'].join(',')
+    const { code, answer, stderr } = await runSupabaseJson(
+      database.ownerUrl,
+      ['db', 'lint', `--schema=${schemas}`, '--level=warning', '--fail-on=warning'],
+      lint,
+    )
+    const problems = answer.results.flatMap(({ function: name, issues }) =>
+      issues.map(
+        ({ level, message, statement }) =>
+          `${name}, line ${statement?.lineNumber ?? '?'}: ${level}: ${message}`,
+      ),
+    )
+    if (code !== 0 && problems.length === 0) problems.push(`exit code ${code}: ${stderr}`)
+    return outcomeOf(problems)
+  } finally {
+    await database.close()
+  }
+}

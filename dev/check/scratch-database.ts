@@ -1,0 +1,105 @@
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { connect, type Content, type Database, openEmbedded } from '../database.ts'
+import { startAuth } from '../lite.ts'
+import { ensurePlatform } from '../platform.ts'
+import { loadSecrets, type Secrets } from '../secrets.ts'
+import { root } from './command.ts'
+import { type DebianPostgres, startDebianPostgres } from './debian-postgres.ts'
+
+/** What the checks apply: the project's own migrations and seed. */
+export const content: Content = {
+  migrationsDirectory: path.join(root, 'supabase/migrations'),
+  seedFile: path.join(root, 'supabase/seed.sql'),
+}
+
+/**
+ * Starts a throw-away PostgreSQL 17 that has what a hosted database has before the first migration:
+ * the platform's roles and its schema auth. Its owner, `postgres`, is no superuser.
+ */
+export async function startScratchDatabase(): Promise<Database> {
+  const directory = await mkdtemp(path.join(tmpdir(), 'colloquy-check-'))
+  const remove = (): Promise<void> => rm(directory, { recursive: true, force: true })
+  try {
+    // As root PostgreSQL runs as another user, who has to get in; each file has its own mode.
+    await chmod(directory, 0o755)
+    const secrets = await loadSecrets(directory)
+    const database = await openEmbedded(
+      {
+        directory,
+        passwords: secrets.passwords,
+        durable: false,
+        preferredPort: undefined,
+        log: ignore,
+        onExit: ignore,
+      },
+      content,
+    )
+    const close = async (): Promise<void> => {
+      await database.close()
+      await remove()
+    }
+    await makeAuthSchema(database, secrets).catch(async (error: unknown) => {
+      await database.close()
+      throw error
+    })
+    return { ...database, close }
+  } catch (error) {
+    await remove()
+    throw error
+  }
+}
+
+/** The same on Debian's PostgreSQL 15, with plpgsql_check, which only that has. */
+export async function startScratchDebian(): Promise<Database> {
+  const directory = await mkdtemp(path.join(tmpdir(), 'colloquy-check-'))
+  let server: DebianPostgres | undefined
+  try {
+    const secrets = await loadSecrets(directory)
+    server = await startDebianPostgres()
+    const superuser = connect(server.url)
+    try {
+      await ensurePlatform(superuser, { owner: 'postgres', passwords: secrets.passwords })
+      await superuser`alter database postgres owner to postgres`
+      // The command line would make it as the owner, who may not.
+      await superuser`create extension plpgsql_check`
+    } finally {
+      await superuser.end()
+    }
+    const database = databaseAt(server, secrets)
+    await makeAuthSchema(database, secrets)
+    return database
+  } catch (error) {
+    await server?.close()
+    throw error
+  } finally {
+    await rm(directory, { recursive: true, force: true })
+  }
+}
+
+function databaseAt(server: DebianPostgres, { passwords }: Secrets): Database {
+  const urlOf = (role: keyof Secrets['passwords']): string => {
+    const url = new URL(server.url)
+    url.username = role
+    url.password = passwords[role]
+    return url.href
+  }
+  return {
+    ownerUrl: urlOf('postgres'),
+    owner: 'postgres',
+    superuserUrl: urlOf('supabase_admin'),
+    rest: { url: urlOf('authenticator'), options: {} },
+    auth: { url: urlOf('supabase_auth_admin'), options: {} },
+    close: server.close,
+  }
+}
+
+async function makeAuthSchema(database: Database, secrets: Secrets): Promise<void> {
+  const auth = await startAuth({ database, secrets, url: 'http://127.0.0.1', log: ignore })
+  await auth.close()
+}
+
+function ignore(): void {
+  // Start-up messages are for the developer of a stack that stays.
+}

@@ -1,0 +1,1926 @@
+// Written by "npm run db:types" from the migrations.
+
+export type Json = string | number | boolean | null | { [key: string]: Json | undefined } | Json[]
+
+export type Database = {
+  client_mgmt: {
+    Tables: {
+      billing_accounts: {
+        Row: {
+          billing_info: NonNullable<Json>
+          created_at: string
+          organization_id: number
+          updated_at: string
+        }
+        ComputedFields: never
+        Insert: {
+          billing_info?: NonNullable<Json>
+          created_at?: string
+          organization_id?: number
+          updated_at?: string
+        }
+        Update: {
+          billing_info?: NonNullable<Json>
+          created_at?: string
+          organization_id?: number
+          updated_at?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'billing_accounts_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: true
+            referencedRelation: 'clients'
+            referencedColumns: ['id']
+          },
+        ]
+      }
+      budgets: {
+        Row: {
+          created_at: string
+          id: number
+          limit_tokens: number | null
+          limit_usd: number | null
+          organization_id: number
+          period: string
+          project_id: number | null
+          updated_at: string
+          user_id: string | null
+        }
+        ComputedFields: never
+        Insert: {
+          created_at?: string
+          id?: never
+          limit_tokens?: number | null
+          limit_usd?: number | null
+          organization_id: number
+          period: string
+          project_id?: number | null
+          updated_at?: string
+          user_id?: string | null
+        }
+        Update: {
+          created_at?: string
+          id?: never
+          limit_tokens?: number | null
+          limit_usd?: number | null
+          organization_id?: number
+          period?: string
+          project_id?: number | null
+          updated_at?: string
+          user_id?: string | null
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'budgets_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'clients'
+            referencedColumns: ['id']
+          },
+          {
+            foreignKeyName: 'budgets_project_fkey'
+            columns: ['organization_id', 'project_id']
+            isOneToOne: false
+            referencedRelation: 'projects'
+            referencedColumns: ['organization_id', 'id']
+          },
+          {
+            foreignKeyName: 'budgets_user_fkey'
+            columns: ['organization_id', 'user_id']
+            isOneToOne: false
+            referencedRelation: 'client_users'
+            referencedColumns: ['organization_id', 'user_id']
+          },
+        ]
+      }
+      client_users: {
+        Row: {
+          created_at: string
+          ended_at: string | null
+          invited_by: string | null
+          organization_id: number
+          permissions: string[]
+          role: string
+          updated_at: string
+          user_id: string
+        }
+        ComputedFields: never
+        Insert: {
+          created_at?: string
+          ended_at?: string | null
+          invited_by?: string | null
+          organization_id: number
+          permissions?: string[]
+          role: string
+          updated_at?: string
+          user_id: string
+        }
+        Update: {
+          created_at?: string
+          ended_at?: string | null
+          invited_by?: string | null
+          organization_id?: number
+          permissions?: string[]
+          role?: string
+          updated_at?: string
+          user_id?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'client_users_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'clients'
+            referencedColumns: ['id']
+          },
+          {
+            foreignKeyName: 'client_users_user_id_fkey'
+            columns: ['user_id']
+            isOneToOne: false
+            referencedRelation: 'users'
+            referencedColumns: ['id']
+          },
+        ]
+      }
+      invitations: {
+        Row: {
+          accepted_at: string | null
+          accepted_by: string | null
+          created_at: string
+          email: string
+          expires_at: string
+          id: number
+          invited_by: string
+          organization_id: number
+          revoked_at: string | null
+          role: string
+          token_hash: string
+        }
+        ComputedFields: never
+        Insert: {
+          accepted_at?: string | null
+          accepted_by?: string | null
+          created_at?: string
+          email: string
+          expires_at?: string
+          id?: never
+          invited_by: string
+          organization_id?: number
+          revoked_at?: string | null
+          role: string
+          token_hash: string
+        }
+        Update: {
+          accepted_at?: string | null
+          accepted_by?: string | null
+          created_at?: string
+          email?: string
+          expires_at?: string
+          id?: never
+          invited_by?: string
+          organization_id?: number
+          revoked_at?: string | null
+          role?: string
+          token_hash?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'invitations_invited_by_fkey'
+            columns: ['organization_id', 'invited_by']
+            isOneToOne: false
+            referencedRelation: 'client_users'
+            referencedColumns: ['organization_id', 'user_id']
+          },
+          {
+            foreignKeyName: 'invitations_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'clients'
+            referencedColumns: ['id']
+          },
+        ]
+      }
+      llm_configs: {
+        Row: {
+          created_at: string
+          id: number
+          model: string
+          organization_id: number
+          project_id: number | null
+          provider: string
+          settings: NonNullable<Json>
+          updated_at: string
+        }
+        ComputedFields: never
+        Insert: {
+          created_at?: string
+          id?: never
+          model: string
+          organization_id?: number
+          project_id?: number | null
+          provider: string
+          settings?: NonNullable<Json>
+          updated_at?: string
+        }
+        Update: {
+          created_at?: string
+          id?: never
+          model?: string
+          organization_id?: number
+          project_id?: number | null
+          provider?: string
+          settings?: NonNullable<Json>
+          updated_at?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'llm_configs_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'clients'
+            referencedColumns: ['id']
+          },
+          {
+            foreignKeyName: 'llm_configs_project_fkey'
+            columns: ['organization_id', 'project_id']
+            isOneToOne: false
+            referencedRelation: 'projects'
+            referencedColumns: ['organization_id', 'id']
+          },
+        ]
+      }
+      model_prices: {
+        Row: {
+          cached_input_per_million: number | null
+          created_at: string
+          id: number
+          input_per_million: number | null
+          model_id: string
+          output_per_million: number | null
+          provider: string
+          valid_from: string
+        }
+        ComputedFields: never
+        Insert: {
+          cached_input_per_million?: number | null
+          created_at?: string
+          id?: never
+          input_per_million?: number | null
+          model_id: string
+          output_per_million?: number | null
+          provider: string
+          valid_from?: string
+        }
+        Update: {
+          cached_input_per_million?: number | null
+          created_at?: string
+          id?: never
+          input_per_million?: number | null
+          model_id?: string
+          output_per_million?: number | null
+          provider?: string
+          valid_from?: string
+        }
+        Relationships: []
+      }
+      projects: {
+        Row: {
+          client_schema_id: number | null
+          created_at: string
+          id: number
+          name: string
+          organization_id: number
+          settings: NonNullable<Json>
+          updated_at: string
+        }
+        ComputedFields: never
+        Insert: {
+          client_schema_id?: number | null
+          created_at?: string
+          id?: never
+          name: string
+          organization_id?: number
+          settings?: NonNullable<Json>
+          updated_at?: string
+        }
+        Update: {
+          client_schema_id?: number | null
+          created_at?: string
+          id?: never
+          name?: string
+          organization_id?: number
+          settings?: NonNullable<Json>
+          updated_at?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'projects_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'clients'
+            referencedColumns: ['id']
+          },
+        ]
+      }
+      prompts: {
+        Row: {
+          created_at: string
+          id: number
+          name: string
+          organization_id: number
+          template: string
+          updated_at: string
+          variables: NonNullable<Json>
+        }
+        ComputedFields: never
+        Insert: {
+          created_at?: string
+          id?: never
+          name: string
+          organization_id?: number
+          template: string
+          updated_at?: string
+          variables?: NonNullable<Json>
+        }
+        Update: {
+          created_at?: string
+          id?: never
+          name?: string
+          organization_id?: number
+          template?: string
+          updated_at?: string
+          variables?: NonNullable<Json>
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'prompts_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'clients'
+            referencedColumns: ['id']
+          },
+        ]
+      }
+      provider_credentials: {
+        Row: {
+          created_at: string
+          created_by: string | null
+          id: number
+          last_four: string
+          organization_id: number
+          provider: string
+          sealed_key: string
+          updated_at: string
+        }
+        ComputedFields: never
+        Insert: {
+          created_at?: string
+          created_by?: string | null
+          id?: never
+          last_four: string
+          organization_id: number
+          provider: string
+          sealed_key: string
+          updated_at?: string
+        }
+        Update: {
+          created_at?: string
+          created_by?: string | null
+          id?: never
+          last_four?: string
+          organization_id?: number
+          provider?: string
+          sealed_key?: string
+          updated_at?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'provider_credentials_created_by_fkey'
+            columns: ['organization_id', 'created_by']
+            isOneToOne: false
+            referencedRelation: 'client_users'
+            referencedColumns: ['organization_id', 'user_id']
+          },
+          {
+            foreignKeyName: 'provider_credentials_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'clients'
+            referencedColumns: ['id']
+          },
+        ]
+      }
+    }
+    Views: {
+      clients: {
+        Row: {
+          billing_info: Json | null
+          created_at: string
+          id: number
+          name: string
+          settings: NonNullable<Json>
+        }
+        ComputedFields: never
+        Relationships: []
+      }
+      users: {
+        Row: {
+          auth_info: NonNullable<Json>
+          created_at: string
+          email: string
+          id: string
+        }
+        ComputedFields: never
+        Insert: {
+          auth_info?: Json | null
+          created_at?: string | null
+          email?: string | null
+          id?: string | null
+        }
+        Update: {
+          auth_info?: Json | null
+          created_at?: string | null
+          email?: string | null
+          id?: string | null
+        }
+        Relationships: []
+      }
+    }
+    Functions: {
+      [_ in never]: never
+    }
+    Enums: {
+      [_ in never]: never
+    }
+    CompositeTypes: {
+      [_ in never]: never
+    }
+  }
+  conversation: {
+    Tables: {
+      [_ in never]: never
+    }
+    Views: {
+      [_ in never]: never
+    }
+    Functions: {
+      [_ in never]: never
+    }
+    Enums: {
+      [_ in never]: never
+    }
+    CompositeTypes: {
+      [_ in never]: never
+    }
+  }
+  public: {
+    Tables: {
+      admin_audit_log: {
+        Row: {
+          action: string
+          admin_email: string | null
+          admin_id: number | null
+          details: NonNullable<Json>
+          id: number
+          resource_id: string | null
+          resource_type: string
+          success: boolean
+          timestamp: string
+        }
+        ComputedFields: never
+        Insert: {
+          action: string
+          admin_email?: string | null
+          admin_id?: number | null
+          details?: NonNullable<Json>
+          id?: never
+          resource_id?: string | null
+          resource_type: string
+          success?: boolean
+          timestamp?: string
+        }
+        Update: {
+          action?: string
+          admin_email?: string | null
+          admin_id?: number | null
+          details?: NonNullable<Json>
+          id?: never
+          resource_id?: string | null
+          resource_type?: string
+          success?: boolean
+          timestamp?: string
+        }
+        Relationships: []
+      }
+      agent_health: {
+        Row: {
+          agent_id: number
+          consecutive_failures: number
+          created_at: string
+          id: number
+          last_check: string
+          last_error: string | null
+          organization_id: number | null
+          status: string
+          updated_at: string
+        }
+        ComputedFields: never
+        Insert: {
+          agent_id: number
+          consecutive_failures?: number
+          created_at?: string
+          id?: never
+          last_check?: string
+          last_error?: string | null
+          organization_id?: number | null
+          status?: string
+          updated_at?: string
+        }
+        Update: {
+          agent_id?: number
+          consecutive_failures?: number
+          created_at?: string
+          id?: never
+          last_check?: string
+          last_error?: string | null
+          organization_id?: number | null
+          status?: string
+          updated_at?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'agent_health_agent_id_fkey'
+            columns: ['agent_id']
+            isOneToOne: false
+            referencedRelation: 'agents'
+            referencedColumns: ['id']
+          },
+          {
+            foreignKeyName: 'agent_health_agent_id_fkey'
+            columns: ['agent_id']
+            isOneToOne: false
+            referencedRelation: 'v_agent_status'
+            referencedColumns: ['agent_id']
+          },
+          {
+            foreignKeyName: 'agent_health_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'organizations'
+            referencedColumns: ['id']
+          },
+        ]
+      }
+      agent_metrics: {
+        Row: {
+          agent_id: number
+          avg_latency_ms: number
+          avg_tokens_in: number | null
+          avg_tokens_out: number | null
+          cancelled_requests: number
+          created_at: string
+          date: string
+          failed_requests: number
+          id: number
+          measured_requests: number
+          organization_id: number | null
+          successful_requests: number
+          total_requests: number
+          updated_at: string
+        }
+        ComputedFields: never
+        Insert: {
+          agent_id: number
+          avg_latency_ms?: number
+          avg_tokens_in?: number | null
+          avg_tokens_out?: number | null
+          cancelled_requests?: number
+          created_at?: string
+          date?: string
+          failed_requests?: number
+          id?: never
+          measured_requests?: number
+          organization_id?: number | null
+          successful_requests?: number
+          total_requests?: number
+          updated_at?: string
+        }
+        Update: {
+          agent_id?: number
+          avg_latency_ms?: number
+          avg_tokens_in?: number | null
+          avg_tokens_out?: number | null
+          cancelled_requests?: number
+          created_at?: string
+          date?: string
+          failed_requests?: number
+          id?: never
+          measured_requests?: number
+          organization_id?: number | null
+          successful_requests?: number
+          total_requests?: number
+          updated_at?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'agent_metrics_agent_id_fkey'
+            columns: ['agent_id']
+            isOneToOne: false
+            referencedRelation: 'agents'
+            referencedColumns: ['id']
+          },
+          {
+            foreignKeyName: 'agent_metrics_agent_id_fkey'
+            columns: ['agent_id']
+            isOneToOne: false
+            referencedRelation: 'v_agent_status'
+            referencedColumns: ['agent_id']
+          },
+          {
+            foreignKeyName: 'agent_metrics_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'organizations'
+            referencedColumns: ['id']
+          },
+        ]
+      }
+      agents: {
+        Row: {
+          config: NonNullable<Json>
+          created_at: string
+          description: string | null
+          enabled: boolean
+          id: number
+          name: string
+          organization_id: number | null
+          type: string
+          updated_at: string
+        }
+        ComputedFields: never
+        Insert: {
+          config?: NonNullable<Json>
+          created_at?: string
+          description?: string | null
+          enabled?: boolean
+          id?: never
+          name: string
+          organization_id?: number | null
+          type: string
+          updated_at?: string
+        }
+        Update: {
+          config?: NonNullable<Json>
+          created_at?: string
+          description?: string | null
+          enabled?: boolean
+          id?: never
+          name?: string
+          organization_id?: number | null
+          type?: string
+          updated_at?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'agents_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'organizations'
+            referencedColumns: ['id']
+          },
+        ]
+      }
+      audit_logs: {
+        Row: {
+          action: string
+          actor: string
+          details: NonNullable<Json>
+          error_message: string | null
+          hash: string
+          id: number
+          ip_address: string | null
+          organization_id: number
+          payload: string
+          previous_hash: string
+          resource_id: string | null
+          resource_type: string
+          sequence: number
+          success: boolean
+          timestamp: string
+          user_agent: string | null
+          user_id: string | null
+        }
+        ComputedFields: never
+        Insert: {
+          action: string
+          actor: string
+          details?: NonNullable<Json>
+          error_message?: string | null
+          hash: string
+          id?: never
+          ip_address?: string | null
+          organization_id: number
+          payload: string
+          previous_hash: string
+          resource_id?: string | null
+          resource_type: string
+          sequence: number
+          success?: boolean
+          timestamp?: string
+          user_agent?: string | null
+          user_id?: string | null
+        }
+        Update: {
+          action?: string
+          actor?: string
+          details?: NonNullable<Json>
+          error_message?: string | null
+          hash?: string
+          id?: never
+          ip_address?: string | null
+          organization_id?: number
+          payload?: string
+          previous_hash?: string
+          resource_id?: string | null
+          resource_type?: string
+          sequence?: number
+          success?: boolean
+          timestamp?: string
+          user_agent?: string | null
+          user_id?: string | null
+        }
+        Relationships: []
+      }
+      chat_messages: {
+        Row: {
+          content: string
+          created_at: string
+          id: string
+          metadata: NonNullable<Json>
+          organization_id: number
+          parent_id: string | null
+          parts: Json | null
+          role: string
+          session_id: string
+          tokens_in: number | null
+          tokens_out: number | null
+          tokens_total: number | null
+          user_id: string
+        }
+        ComputedFields: never
+        Insert: {
+          content?: string
+          created_at?: string
+          id?: string
+          metadata?: NonNullable<Json>
+          organization_id: number
+          parent_id?: string | null
+          parts?: Json | null
+          role: string
+          session_id: string
+          tokens_in?: number | null
+          tokens_out?: number | null
+          tokens_total?: number | null
+          user_id: string
+        }
+        Update: {
+          content?: string
+          created_at?: string
+          id?: string
+          metadata?: NonNullable<Json>
+          organization_id?: number
+          parent_id?: string | null
+          parts?: Json | null
+          role?: string
+          session_id?: string
+          tokens_in?: number | null
+          tokens_out?: number | null
+          tokens_total?: number | null
+          user_id?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'chat_messages_parent_fkey'
+            columns: ['organization_id', 'session_id', 'parent_id']
+            isOneToOne: false
+            referencedRelation: 'chat_messages'
+            referencedColumns: ['organization_id', 'session_id', 'id']
+          },
+          {
+            foreignKeyName: 'chat_messages_session_fkey'
+            columns: ['organization_id', 'session_id']
+            isOneToOne: false
+            referencedRelation: 'chat_sessions'
+            referencedColumns: ['organization_id', 'id']
+          },
+          {
+            foreignKeyName: 'chat_messages_session_fkey'
+            columns: ['organization_id', 'session_id']
+            isOneToOne: false
+            referencedRelation: 'v_recent_sessions'
+            referencedColumns: ['organization_id', 'id']
+          },
+        ]
+      }
+      chat_sessions: {
+        Row: {
+          agent_id: number | null
+          context: string
+          created_at: string
+          id: string
+          last_message_at: string | null
+          metadata: NonNullable<Json>
+          model_id: number | null
+          organization_id: number
+          project_id: number | null
+          status: string
+          title: string | null
+          updated_at: string
+          user_id: string
+          visibility: string
+        }
+        ComputedFields: never
+        Insert: {
+          agent_id?: number | null
+          context?: string
+          created_at?: string
+          id?: string
+          last_message_at?: string | null
+          metadata?: NonNullable<Json>
+          model_id?: number | null
+          organization_id?: number
+          project_id?: number | null
+          status?: string
+          title?: string | null
+          updated_at?: string
+          user_id?: string
+          visibility?: string
+        }
+        Update: {
+          agent_id?: number | null
+          context?: string
+          created_at?: string
+          id?: string
+          last_message_at?: string | null
+          metadata?: NonNullable<Json>
+          model_id?: number | null
+          organization_id?: number
+          project_id?: number | null
+          status?: string
+          title?: string | null
+          updated_at?: string
+          user_id?: string
+          visibility?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'chat_sessions_agent_id_fkey'
+            columns: ['agent_id']
+            isOneToOne: false
+            referencedRelation: 'agents'
+            referencedColumns: ['id']
+          },
+          {
+            foreignKeyName: 'chat_sessions_agent_id_fkey'
+            columns: ['agent_id']
+            isOneToOne: false
+            referencedRelation: 'v_agent_status'
+            referencedColumns: ['agent_id']
+          },
+          {
+            foreignKeyName: 'chat_sessions_model_id_fkey'
+            columns: ['model_id']
+            isOneToOne: false
+            referencedRelation: 'models'
+            referencedColumns: ['id']
+          },
+          {
+            foreignKeyName: 'chat_sessions_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'organizations'
+            referencedColumns: ['id']
+          },
+        ]
+      }
+      circuit_breaker_state: {
+        Row: {
+          agent_id: number
+          created_at: string
+          failure_count: number
+          generation: number
+          id: number
+          last_failure_time: string | null
+          last_success_time: string | null
+          model_id: number | null
+          opened_at: string | null
+          organization_id: number | null
+          probe_expires_at: string | null
+          state: string
+          success_count: number
+          updated_at: string
+        }
+        ComputedFields: never
+        Insert: {
+          agent_id: number
+          created_at?: string
+          failure_count?: number
+          generation?: number
+          id?: never
+          last_failure_time?: string | null
+          last_success_time?: string | null
+          model_id?: number | null
+          opened_at?: string | null
+          organization_id?: number | null
+          probe_expires_at?: string | null
+          state?: string
+          success_count?: number
+          updated_at?: string
+        }
+        Update: {
+          agent_id?: number
+          created_at?: string
+          failure_count?: number
+          generation?: number
+          id?: never
+          last_failure_time?: string | null
+          last_success_time?: string | null
+          model_id?: number | null
+          opened_at?: string | null
+          organization_id?: number | null
+          probe_expires_at?: string | null
+          state?: string
+          success_count?: number
+          updated_at?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'circuit_breaker_state_agent_id_fkey'
+            columns: ['agent_id']
+            isOneToOne: false
+            referencedRelation: 'agents'
+            referencedColumns: ['id']
+          },
+          {
+            foreignKeyName: 'circuit_breaker_state_agent_id_fkey'
+            columns: ['agent_id']
+            isOneToOne: false
+            referencedRelation: 'v_agent_status'
+            referencedColumns: ['agent_id']
+          },
+          {
+            foreignKeyName: 'circuit_breaker_state_model_id_fkey'
+            columns: ['model_id']
+            isOneToOne: false
+            referencedRelation: 'models'
+            referencedColumns: ['id']
+          },
+          {
+            foreignKeyName: 'circuit_breaker_state_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'organizations'
+            referencedColumns: ['id']
+          },
+        ]
+      }
+      client_schema_preferences: {
+        Row: {
+          client_schema_id: number
+          created_at: string
+          id: number
+          organization_id: number
+          preference_type_id: number
+          preference_value: string
+          updated_at: string
+        }
+        ComputedFields: never
+        Insert: {
+          client_schema_id: number
+          created_at?: string
+          id?: never
+          organization_id?: number
+          preference_type_id: number
+          preference_value: string
+          updated_at?: string
+        }
+        Update: {
+          client_schema_id?: number
+          created_at?: string
+          id?: never
+          organization_id?: number
+          preference_type_id?: number
+          preference_value?: string
+          updated_at?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'client_schema_preferences_preference_type_id_fkey'
+            columns: ['preference_type_id']
+            isOneToOne: false
+            referencedRelation: 'preference_types'
+            referencedColumns: ['id']
+          },
+          {
+            foreignKeyName: 'client_schema_preferences_schema_fkey'
+            columns: ['organization_id', 'client_schema_id']
+            isOneToOne: false
+            referencedRelation: 'client_schemas'
+            referencedColumns: ['organization_id', 'id']
+          },
+        ]
+      }
+      client_schemas: {
+        Row: {
+          created_at: string
+          id: number
+          organization_id: number
+          schema_name: string
+          updated_at: string
+        }
+        ComputedFields: never
+        Insert: {
+          created_at?: string
+          id?: never
+          organization_id: number
+          schema_name: string
+          updated_at?: string
+        }
+        Update: {
+          created_at?: string
+          id?: never
+          organization_id?: number
+          schema_name?: string
+          updated_at?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'client_schemas_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'organizations'
+            referencedColumns: ['id']
+          },
+        ]
+      }
+      mcp_configurations: {
+        Row: {
+          args: NonNullable<Json>
+          auth_type: string
+          bearer_token: string | null
+          command: string | null
+          created_at: string
+          enabled: boolean
+          endpoint: string | null
+          env: NonNullable<Json>
+          id: number
+          name: string
+          oauth_provider: string | null
+          organization_id: number
+          type: string
+          updated_at: string
+          user_id: string | null
+        }
+        ComputedFields: never
+        Insert: {
+          args?: NonNullable<Json>
+          auth_type?: string
+          bearer_token?: string | null
+          command?: string | null
+          created_at?: string
+          enabled?: boolean
+          endpoint?: string | null
+          env?: NonNullable<Json>
+          id?: never
+          name: string
+          oauth_provider?: string | null
+          organization_id?: number
+          type: string
+          updated_at?: string
+          user_id?: string | null
+        }
+        Update: {
+          args?: NonNullable<Json>
+          auth_type?: string
+          bearer_token?: string | null
+          command?: string | null
+          created_at?: string
+          enabled?: boolean
+          endpoint?: string | null
+          env?: NonNullable<Json>
+          id?: never
+          name?: string
+          oauth_provider?: string | null
+          organization_id?: number
+          type?: string
+          updated_at?: string
+          user_id?: string | null
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'mcp_configurations_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'organizations'
+            referencedColumns: ['id']
+          },
+        ]
+      }
+      mcp_oauth_tokens: {
+        Row: {
+          access_token: string
+          created_at: string
+          expires_at: string | null
+          id: number
+          mcp_name: string
+          oauth_provider: string
+          organization_id: number
+          refresh_token: string | null
+          scope: string | null
+          token_type: string
+          updated_at: string
+          user_id: string
+        }
+        ComputedFields: never
+        Insert: {
+          access_token: string
+          created_at?: string
+          expires_at?: string | null
+          id?: never
+          mcp_name: string
+          oauth_provider: string
+          organization_id: number
+          refresh_token?: string | null
+          scope?: string | null
+          token_type?: string
+          updated_at?: string
+          user_id: string
+        }
+        Update: {
+          access_token?: string
+          created_at?: string
+          expires_at?: string | null
+          id?: never
+          mcp_name?: string
+          oauth_provider?: string
+          organization_id?: number
+          refresh_token?: string | null
+          scope?: string | null
+          token_type?: string
+          updated_at?: string
+          user_id?: string
+        }
+        Relationships: []
+      }
+      models: {
+        Row: {
+          agent_id: number
+          config: NonNullable<Json>
+          created_at: string
+          description: string | null
+          display_name: string
+          enabled: boolean
+          id: number
+          model_id: string
+          name: string
+          organization_id: number | null
+          priority: number
+          provider: string
+          updated_at: string
+        }
+        ComputedFields: never
+        Insert: {
+          agent_id: number
+          config?: NonNullable<Json>
+          created_at?: string
+          description?: string | null
+          display_name: string
+          enabled?: boolean
+          id?: never
+          model_id: string
+          name: string
+          organization_id?: number | null
+          priority?: number
+          provider: string
+          updated_at?: string
+        }
+        Update: {
+          agent_id?: number
+          config?: NonNullable<Json>
+          created_at?: string
+          description?: string | null
+          display_name?: string
+          enabled?: boolean
+          id?: never
+          model_id?: string
+          name?: string
+          organization_id?: number | null
+          priority?: number
+          provider?: string
+          updated_at?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'models_agent_id_fkey'
+            columns: ['agent_id']
+            isOneToOne: false
+            referencedRelation: 'agents'
+            referencedColumns: ['id']
+          },
+          {
+            foreignKeyName: 'models_agent_id_fkey'
+            columns: ['agent_id']
+            isOneToOne: false
+            referencedRelation: 'v_agent_status'
+            referencedColumns: ['agent_id']
+          },
+          {
+            foreignKeyName: 'models_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'organizations'
+            referencedColumns: ['id']
+          },
+        ]
+      }
+      oauth_states: {
+        Row: {
+          code_verifier: string
+          created_at: string
+          expires_at: string
+          id: number
+          mcp_name: string
+          organization_id: number
+          provider: string
+          redirect_uri: string
+          state: string
+          used: boolean
+          user_id: string
+        }
+        ComputedFields: never
+        Insert: {
+          code_verifier: string
+          created_at?: string
+          expires_at?: string
+          id?: never
+          mcp_name: string
+          organization_id: number
+          provider: string
+          redirect_uri: string
+          state: string
+          used?: boolean
+          user_id: string
+        }
+        Update: {
+          code_verifier?: string
+          created_at?: string
+          expires_at?: string
+          id?: never
+          mcp_name?: string
+          organization_id?: number
+          provider?: string
+          redirect_uri?: string
+          state?: string
+          used?: boolean
+          user_id?: string
+        }
+        Relationships: []
+      }
+      organizations: {
+        Row: {
+          created_at: string
+          id: number
+          is_active: boolean
+          name: string
+          settings: NonNullable<Json>
+          slug: string
+          updated_at: string
+        }
+        ComputedFields: never
+        Insert: {
+          created_at?: string
+          id?: never
+          is_active?: boolean
+          name: string
+          settings?: NonNullable<Json>
+          slug: string
+          updated_at?: string
+        }
+        Update: {
+          created_at?: string
+          id?: never
+          is_active?: boolean
+          name?: string
+          settings?: NonNullable<Json>
+          slug?: string
+          updated_at?: string
+        }
+        Relationships: []
+      }
+      platform_admins: {
+        Row: {
+          added_by: string | null
+          created_at: string
+          email: string
+          id: number
+          is_active: boolean
+          name: string
+          updated_at: string
+          user_id: string | null
+        }
+        ComputedFields: never
+        Insert: {
+          added_by?: string | null
+          created_at?: string
+          email: string
+          id?: never
+          is_active?: boolean
+          name: string
+          updated_at?: string
+          user_id?: string | null
+        }
+        Update: {
+          added_by?: string | null
+          created_at?: string
+          email?: string
+          id?: never
+          is_active?: boolean
+          name?: string
+          updated_at?: string
+          user_id?: string | null
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'platform_admins_user_id_fkey'
+            columns: ['user_id']
+            isOneToOne: true
+            referencedRelation: 'users'
+            referencedColumns: ['id']
+          },
+        ]
+      }
+      preference_types: {
+        Row: {
+          created_at: string
+          description: string | null
+          id: number
+          name: string
+          value_type: string
+        }
+        ComputedFields: never
+        Insert: {
+          created_at?: string
+          description?: string | null
+          id?: never
+          name: string
+          value_type?: string
+        }
+        Update: {
+          created_at?: string
+          description?: string | null
+          id?: never
+          name?: string
+          value_type?: string
+        }
+        Relationships: []
+      }
+      system_prompts: {
+        Row: {
+          content: string
+          created_at: string
+          created_by: string | null
+          enabled: boolean
+          id: number
+          organization_id: number | null
+          priority: number
+          scope: string
+          template: boolean
+          updated_at: string
+          user_id: string | null
+        }
+        ComputedFields: never
+        Insert: {
+          content: string
+          created_at?: string
+          created_by?: string | null
+          enabled?: boolean
+          id?: never
+          organization_id?: number | null
+          priority?: number
+          scope: string
+          template?: boolean
+          updated_at?: string
+          user_id?: string | null
+        }
+        Update: {
+          content?: string
+          created_at?: string
+          created_by?: string | null
+          enabled?: boolean
+          id?: never
+          organization_id?: number | null
+          priority?: number
+          scope?: string
+          template?: boolean
+          updated_at?: string
+          user_id?: string | null
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'system_prompts_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'organizations'
+            referencedColumns: ['id']
+          },
+        ]
+      }
+      user_sessions: {
+        Row: {
+          created_at: string
+          expires_at: string | null
+          id: string
+          is_active: boolean
+          last_active_at: string
+          organization_id: number
+          permissions: string[]
+          revoked_at: string | null
+          role: string | null
+          session_metadata: NonNullable<Json>
+          system_prompt: string | null
+          updated_at: string
+          user_id: string
+          workspace_path: string | null
+        }
+        ComputedFields: never
+        Insert: {
+          created_at?: string
+          expires_at?: string | null
+          id: string
+          is_active?: boolean
+          last_active_at?: string
+          organization_id: number
+          permissions?: string[]
+          revoked_at?: string | null
+          role?: string | null
+          session_metadata?: NonNullable<Json>
+          system_prompt?: string | null
+          updated_at?: string
+          user_id: string
+          workspace_path?: string | null
+        }
+        Update: {
+          created_at?: string
+          expires_at?: string | null
+          id?: string
+          is_active?: boolean
+          last_active_at?: string
+          organization_id?: number
+          permissions?: string[]
+          revoked_at?: string | null
+          role?: string | null
+          session_metadata?: NonNullable<Json>
+          system_prompt?: string | null
+          updated_at?: string
+          user_id?: string
+          workspace_path?: string | null
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'user_sessions_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'organizations'
+            referencedColumns: ['id']
+          },
+        ]
+      }
+      users: {
+        Row: {
+          created_at: string
+          display_name: string | null
+          email: string
+          id: string
+          is_active: boolean
+          last_login_at: string | null
+          metadata: NonNullable<Json>
+          organization_id: number | null
+          updated_at: string
+        }
+        ComputedFields: never
+        Insert: {
+          created_at?: string
+          display_name?: string | null
+          email: string
+          id: string
+          is_active?: boolean
+          last_login_at?: string | null
+          metadata?: NonNullable<Json>
+          organization_id?: number | null
+          updated_at?: string
+        }
+        Update: {
+          created_at?: string
+          display_name?: string | null
+          email?: string
+          id?: string
+          is_active?: boolean
+          last_login_at?: string | null
+          metadata?: NonNullable<Json>
+          organization_id?: number | null
+          updated_at?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'users_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'organizations'
+            referencedColumns: ['id']
+          },
+        ]
+      }
+    }
+    Views: {
+      active_user_sessions: {
+        Row: {
+          created_at: string
+          expires_at: string | null
+          id: string
+          last_active_at: string
+          organization_id: number
+          permissions: string[]
+          role: string | null
+          session_metadata: NonNullable<Json>
+          system_prompt: string | null
+          updated_at: string
+          user_id: string
+          workspace_path: string | null
+        }
+        ComputedFields: never
+        Insert: {
+          created_at?: string | null
+          expires_at?: string | null
+          id?: string | null
+          last_active_at?: string | null
+          organization_id?: number | null
+          permissions?: string[] | null
+          role?: string | null
+          session_metadata?: Json | null
+          system_prompt?: string | null
+          updated_at?: string | null
+          user_id?: string | null
+          workspace_path?: string | null
+        }
+        Update: {
+          created_at?: string | null
+          expires_at?: string | null
+          id?: string | null
+          last_active_at?: string | null
+          organization_id?: number | null
+          permissions?: string[] | null
+          role?: string | null
+          session_metadata?: Json | null
+          system_prompt?: string | null
+          updated_at?: string | null
+          user_id?: string | null
+          workspace_path?: string | null
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'user_sessions_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'organizations'
+            referencedColumns: ['id']
+          },
+        ]
+      }
+      effective_mcp_configurations: {
+        Row: {
+          args: NonNullable<Json>
+          auth_type: string
+          command: string | null
+          created_at: string
+          enabled: boolean
+          endpoint: string | null
+          env: NonNullable<Json>
+          id: number
+          name: string
+          oauth_provider: string | null
+          organization_id: number
+          type: string
+          updated_at: string
+          user_id: string | null
+        }
+        ComputedFields: never
+        Relationships: [
+          {
+            foreignKeyName: 'mcp_configurations_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'organizations'
+            referencedColumns: ['id']
+          },
+        ]
+      }
+      v_agent_status: {
+        Row: {
+          agent_id: number
+          avg_latency_ms_today: number | null
+          circuit_state: string | null
+          consecutive_failures: number | null
+          enabled: boolean
+          failed_today: number | null
+          health: string | null
+          last_check: string | null
+          last_error: string | null
+          name: string
+          organization_id: number | null
+          requests_today: number | null
+          type: string
+        }
+        ComputedFields: never
+        Relationships: [
+          {
+            foreignKeyName: 'agents_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'organizations'
+            referencedColumns: ['id']
+          },
+        ]
+      }
+      v_recent_sessions: {
+        Row: {
+          agent_id: number | null
+          context: string
+          created_at: string
+          id: string
+          last_message_at: string | null
+          message_count: number | null
+          model_id: number | null
+          organization_id: number
+          project_id: number | null
+          status: string
+          title: string | null
+          updated_at: string
+          user_id: string
+          visibility: string
+        }
+        ComputedFields: never
+        Insert: {
+          agent_id?: number | null
+          context?: string | null
+          created_at?: string | null
+          id?: string | null
+          last_message_at?: string | null
+          message_count?: never
+          model_id?: number | null
+          organization_id?: number | null
+          project_id?: number | null
+          status?: string | null
+          title?: string | null
+          updated_at?: string | null
+          user_id?: string | null
+          visibility?: string | null
+        }
+        Update: {
+          agent_id?: number | null
+          context?: string | null
+          created_at?: string | null
+          id?: string | null
+          last_message_at?: string | null
+          message_count?: never
+          model_id?: number | null
+          organization_id?: number | null
+          project_id?: number | null
+          status?: string | null
+          title?: string | null
+          updated_at?: string | null
+          user_id?: string | null
+          visibility?: string | null
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'chat_sessions_agent_id_fkey'
+            columns: ['agent_id']
+            isOneToOne: false
+            referencedRelation: 'agents'
+            referencedColumns: ['id']
+          },
+          {
+            foreignKeyName: 'chat_sessions_agent_id_fkey'
+            columns: ['agent_id']
+            isOneToOne: false
+            referencedRelation: 'v_agent_status'
+            referencedColumns: ['agent_id']
+          },
+          {
+            foreignKeyName: 'chat_sessions_model_id_fkey'
+            columns: ['model_id']
+            isOneToOne: false
+            referencedRelation: 'models'
+            referencedColumns: ['id']
+          },
+          {
+            foreignKeyName: 'chat_sessions_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'organizations'
+            referencedColumns: ['id']
+          },
+        ]
+      }
+    }
+    Functions: {
+      accept_invitation: { Args: { token: string }; Returns: Json }
+      create_organization: { Args: { name: string; slug: string }; Returns: Json }
+      custom_access_token_hook: { Args: { event: Json }; Returns: Json }
+      decrypt_token: { Args: { encrypted: string; key: string }; Returns: string }
+      encrypt_token: { Args: { key: string; token: string }; Returns: string }
+      get_effective_system_prompts: {
+        Args: Record<PropertyKey, never>
+        Returns: {
+          content: string
+          id: number
+          priority: number
+          scope: string
+        }[]
+      }
+      invite_member: { Args: { email: string; role?: string }; Returns: Json }
+      leave_organization: { Args: Record<PropertyKey, never>; Returns: undefined }
+      list_sessions: {
+        Args: Record<PropertyKey, never>
+        Returns: {
+          created_at: string
+          id: string
+          is_current: boolean
+          last_active_at: string
+        }[]
+      }
+      log_audit_event: {
+        Args: {
+          action: string
+          details?: Json
+          error_message?: string
+          ip_address?: string
+          organization_id: number
+          resource_id?: string
+          resource_type: string
+          success?: boolean
+          user_agent?: string
+        }
+        Returns: number
+      }
+      organization_members: {
+        Args: Record<PropertyKey, never>
+        Returns: {
+          display_name: string
+          email: string
+          joined_at: string
+          permissions: string[]
+          role: string
+          user_id: string
+        }[]
+      }
+      remove_member: { Args: { user_id: string }; Returns: undefined }
+      revoke_invitation: { Args: { id: number }; Returns: undefined }
+      revoke_session: { Args: { session_id: string }; Returns: undefined }
+      set_member_role: {
+        Args: { permissions?: string[]; role: string; user_id: string }
+        Returns: Json
+      }
+      switch_organization: { Args: { organization_id: number }; Returns: Json }
+      verify_audit_chain: {
+        Args: { organization_id: number }
+        Returns: {
+          first_invalid_sequence: number
+          head_hash: string
+          rows_checked: number
+          valid: boolean
+        }[]
+      }
+    }
+    Enums: {
+      [_ in never]: never
+    }
+    CompositeTypes: {
+      [_ in never]: never
+    }
+  }
+}
+
+type DatabaseWithoutInternals = Omit<Database, '__InternalSupabase'>
+
+type DefaultSchema = DatabaseWithoutInternals[Extract<keyof Database, 'public'>]
+
+export type Tables<
+  DefaultSchemaTableNameOrOptions extends
+    | keyof (DefaultSchema['Tables'] & DefaultSchema['Views'])
+    | { schema: keyof DatabaseWithoutInternals },
+  TableName extends (DefaultSchemaTableNameOrOptions extends {
+    schema: keyof DatabaseWithoutInternals
+  }
+    ? keyof (DatabaseWithoutInternals[DefaultSchemaTableNameOrOptions['schema']]['Tables'] &
+        DatabaseWithoutInternals[DefaultSchemaTableNameOrOptions['schema']]['Views'])
+    : never) = never,
+> = DefaultSchemaTableNameOrOptions extends { schema: keyof DatabaseWithoutInternals }
+  ? (DatabaseWithoutInternals[DefaultSchemaTableNameOrOptions['schema']]['Tables'] &
+      DatabaseWithoutInternals[DefaultSchemaTableNameOrOptions['schema']]['Views'])[TableName] extends {
+      Row: infer R
+    }
+    ? R
+    : never
+  : DefaultSchemaTableNameOrOptions extends keyof (DefaultSchema['Tables'] & DefaultSchema['Views'])
+    ? (DefaultSchema['Tables'] & DefaultSchema['Views'])[DefaultSchemaTableNameOrOptions] extends {
+        Row: infer R
+      }
+      ? R
+      : never
+    : never
+
+export type TablesInsert<
+  DefaultSchemaTableNameOrOptions extends
+    keyof DefaultSchema['Tables'] | { schema: keyof DatabaseWithoutInternals },
+  TableName extends (DefaultSchemaTableNameOrOptions extends {
+    schema: keyof DatabaseWithoutInternals
+  }
+    ? keyof DatabaseWithoutInternals[DefaultSchemaTableNameOrOptions['schema']]['Tables']
+    : never) = never,
+> = DefaultSchemaTableNameOrOptions extends { schema: keyof DatabaseWithoutInternals }
+  ? DatabaseWithoutInternals[DefaultSchemaTableNameOrOptions['schema']]['Tables'][TableName] extends {
+      Insert: infer I
+    }
+    ? I
+    : never
+  : DefaultSchemaTableNameOrOptions extends keyof DefaultSchema['Tables']
+    ? DefaultSchema['Tables'][DefaultSchemaTableNameOrOptions] extends {
+        Insert: infer I
+      }
+      ? I
+      : never
+    : never
+
+export type TablesUpdate<
+  DefaultSchemaTableNameOrOptions extends
+    keyof DefaultSchema['Tables'] | { schema: keyof DatabaseWithoutInternals },
+  TableName extends (DefaultSchemaTableNameOrOptions extends {
+    schema: keyof DatabaseWithoutInternals
+  }
+    ? keyof DatabaseWithoutInternals[DefaultSchemaTableNameOrOptions['schema']]['Tables']
+    : never) = never,
+> = DefaultSchemaTableNameOrOptions extends { schema: keyof DatabaseWithoutInternals }
+  ? DatabaseWithoutInternals[DefaultSchemaTableNameOrOptions['schema']]['Tables'][TableName] extends {
+      Update: infer U
+    }
+    ? U
+    : never
+  : DefaultSchemaTableNameOrOptions extends keyof DefaultSchema['Tables']
+    ? DefaultSchema['Tables'][DefaultSchemaTableNameOrOptions] extends {
+        Update: infer U
+      }
+      ? U
+      : never
+    : never
+
+export type Enums<
+  DefaultSchemaEnumNameOrOptions extends
+    keyof DefaultSchema['Enums'] | { schema: keyof DatabaseWithoutInternals },
+  EnumName extends (DefaultSchemaEnumNameOrOptions extends {
+    schema: keyof DatabaseWithoutInternals
+  }
+    ? keyof DatabaseWithoutInternals[DefaultSchemaEnumNameOrOptions['schema']]['Enums']
+    : never) = never,
+> = DefaultSchemaEnumNameOrOptions extends { schema: keyof DatabaseWithoutInternals }
+  ? DatabaseWithoutInternals[DefaultSchemaEnumNameOrOptions['schema']]['Enums'][EnumName]
+  : DefaultSchemaEnumNameOrOptions extends keyof DefaultSchema['Enums']
+    ? DefaultSchema['Enums'][DefaultSchemaEnumNameOrOptions]
+    : never
+
+export type CompositeTypes<
+  PublicCompositeTypeNameOrOptions extends
+    keyof DefaultSchema['CompositeTypes'] | { schema: keyof DatabaseWithoutInternals },
+  CompositeTypeName extends (PublicCompositeTypeNameOrOptions extends {
+    schema: keyof DatabaseWithoutInternals
+  }
+    ? keyof DatabaseWithoutInternals[PublicCompositeTypeNameOrOptions['schema']]['CompositeTypes']
+    : never) = never,
+> = PublicCompositeTypeNameOrOptions extends { schema: keyof DatabaseWithoutInternals }
+  ? DatabaseWithoutInternals[PublicCompositeTypeNameOrOptions['schema']]['CompositeTypes'][CompositeTypeName]
+  : PublicCompositeTypeNameOrOptions extends keyof DefaultSchema['CompositeTypes']
+    ? DefaultSchema['CompositeTypes'][PublicCompositeTypeNameOrOptions]
+    : never
+
+export const Constants = {
+  client_mgmt: {
+    Enums: {},
+  },
+  conversation: {
+    Enums: {},
+  },
+  public: {
+    Enums: {},
+  },
+} as const
