@@ -1,0 +1,58 @@
+import type { AnswerBuilder } from './answer-builder.ts'
+import type { Clock } from './clock.ts'
+import type { ModelRequest } from './types.ts'
+
+/** What goes over the wire; always a POST of JSON. */
+export interface WireRequest {
+  url: string
+  headers: Record<string, string>
+  body: string
+}
+
+/** What an adapter may use of the world outside. */
+export interface WireContext {
+  fetch: typeof fetch
+  clock: Clock
+  /** Aborted when the caller gives up or a time-out passes. */
+  signal: AbortSignal
+}
+
+/** Decodes the frames of one stream, in order. */
+export interface StreamDecoder {
+  /**
+   * Adds what one SSE frame says to `answer`.
+   *
+   * @returns true at the provider's end mark, after which nothing counts
+   * @throws ModelError for a malformed frame
+   * @throws ProviderReportedError for an error object in the frame
+   */
+  decode(data: string, answer: AnswerBuilder): boolean
+}
+
+/** One provider's wire format, without any state of a call. */
+export interface ModelAdapter {
+  readonly provider: string
+  prepare(
+    request: ModelRequest,
+    mode: 'stream' | 'complete',
+    context: WireContext,
+  ): Promise<WireRequest>
+  createDecoder(request: ModelRequest): StreamDecoder
+  /** Adds what a whole answer says to `answer`; throws like StreamDecoder.decode. */
+  decodeAnswer(body: unknown, request: ModelRequest, answer: AnswerBuilder): void
+  /** The provider's id of the answer from the response's headers. */
+  requestIdOf(headers: Headers): string | null
+  /** Values that must never reach a log, as they are now. */
+  secrets(): readonly string[]
+  /** Told when the provider refused the credential of a request, so that a cached one is dropped. */
+  credentialRefused?(): void
+}
+
+/** An error object found inside an answer; whoever holds the secrets makes a ModelError of it. */
+export class ProviderReportedError extends Error {
+  override readonly name = 'ProviderReportedError'
+
+  constructor(readonly reported: unknown) {
+    super('the provider reported an error inside its answer')
+  }
+}

@@ -1,0 +1,157 @@
+import { AnswerBuilder } from './answer-builder.ts'
+import { type Clock, systemClock, Watchdog } from './clock.ts'
+import { type ModelAdapter, ProviderReportedError } from './model-adapter.ts'
+import { ModelError, type ModelErrorCode } from './model-error.ts'
+import { failureOfErrorObject, failureOfStatus } from './provider-failure.ts'
+import { readText } from './read-text.ts'
+import { describeError } from './redact.ts'
+import type { ModelRequest } from './types.ts'
+
+/** All in milliseconds. Keep-alive comments and empty deltas are not tokens. */
+export interface ModelTimeouts {
+  /** From the start, credential included, to the response's headers (streams). */
+  connectMs: number
+  /** From the headers to the first output. */
+  firstTokenMs: number
+  /** Between two pieces of output. */
+  betweenTokensMs: number
+  /** From the finish reason to the end of the body; then the answer ends without its usage. */
+  trailerMs: number
+  /** From the start to the whole body (answers that are not streamed). */
+  completeMs: number
+}
+
+export const defaultTimeouts: ModelTimeouts = {
+  connectMs: 60_000,
+  firstTokenMs: 90_000,
+  betweenTokensMs: 60_000,
+  trailerMs: 5_000,
+  completeMs: 140_000,
+}
+
+export interface ModelCallOptions {
+  /** Aborts the request at the provider; the call then rejects with the signal's reason. */
+  signal?: AbortSignal
+  fetch?: typeof fetch
+  clock?: Clock
+  /** Makes ids for tool calls of providers that give none. */
+  newId?: () => string
+  timeouts?: Partial<ModelTimeouts>
+}
+
+const MAX_ERROR_BODY_BYTES = 64 * 1024
+
+/** One request to a provider: its deadline, its abort signal and its one error. */
+export class ModelCall {
+  readonly timeouts: ModelTimeouts
+  readonly #adapter: ModelAdapter
+  readonly #options: ModelCallOptions
+  readonly #clock: Clock
+  readonly #controller = new AbortController()
+  readonly watchdog: Watchdog
+  readonly #onAbort: () => void
+  #expired: ModelErrorCode | null = null
+  answer: AnswerBuilder
+
+  constructor(adapter: ModelAdapter, options: ModelCallOptions) {
+    this.#adapter = adapter
+    this.#options = options
+    this.#clock = options.clock ?? systemClock
+    this.timeouts = { ...defaultTimeouts, ...options.timeouts }
+    this.answer = this.#newAnswer(null)
+    this.watchdog = new Watchdog(this.#clock, (reason) => {
+      this.#expired = reason as ModelErrorCode
+      this.#controller.abort(new DOMException(reason, 'TimeoutError'))
+    })
+    this.#onAbort = () => this.#controller.abort(options.signal?.reason)
+    options.signal?.addEventListener('abort', this.#onAbort, { once: true })
+    if (options.signal?.aborted === true) this.#onAbort()
+  }
+
+  /** Replaces the deadline; when it passes the call fails with `code`. */
+  expect(code: ModelErrorCode, milliseconds: number): void {
+    this.watchdog.expect(code, milliseconds)
+  }
+
+  /** Whether the caller gave up. */
+  get aborted(): boolean {
+    return this.#options.signal?.aborted === true
+  }
+
+  /** Sends the request and returns a 200, or throws what any other answer means. */
+  async open(request: ModelRequest, mode: 'stream' | 'complete'): Promise<Response> {
+    const { signal } = this.#controller
+    const send = this.#options.fetch ?? fetch
+    signal.throwIfAborted()
+    const context = { fetch: send, clock: this.#clock, signal }
+    const wire = await this.#adapter.prepare(request, mode, context)
+    signal.throwIfAborted()
+    const { url, headers, body } = wire
+    // Redirects are not followed: the body and the credential belong to the configured host.
+    const init: RequestInit = { method: 'POST', headers, body, signal, redirect: 'manual' }
+    const response = await this.transport(send(url, init), 'provider_unreachable')
+    this.answer = this.#newAnswer(this.#adapter.requestIdOf(response.headers))
+    if (response.status === 200) return response
+    throw await this.#refusal(response)
+  }
+
+  /** Waits for the network; what it does wrong becomes `code`, or the time-out that caused it. */
+  async transport<T>(work: Promise<T>, code: ModelErrorCode): Promise<T> {
+    try {
+      return await work
+    } catch (error) {
+      if (this.#expired !== null) throw new ModelError(this.#expired)
+      throw new ModelError(code, { detail: describeError(error, this.#adapter.secrets()) })
+    }
+  }
+
+  /**
+   * What to throw for `error`: the caller's reason, a ModelError, or the error itself when it is
+   * neither the provider's nor the caller's doing but a defect of ours.
+   */
+  failure(error: unknown): unknown {
+    if (this.aborted) return this.#options.signal?.reason
+    const failure = this.#toModelError(error)
+    if (failure === null) return error
+    failure.outputSeen = this.answer.progress > 0
+    failure.requestId = this.answer.requestId
+    return failure
+  }
+
+  /** Ends everything this call holds; `abort` also ends the request at the provider. */
+  close(abort: boolean): void {
+    this.watchdog.stop()
+    this.#options.signal?.removeEventListener('abort', this.#onAbort)
+    if (abort) this.#controller.abort(new DOMException('the call is over', 'AbortError'))
+  }
+
+  #toModelError(error: unknown): ModelError | null {
+    if (error instanceof ModelError) return error
+    if (error instanceof ProviderReportedError) {
+      return failureOfErrorObject(error.reported, this.#context())
+    }
+    return this.#expired === null ? null : new ModelError(this.#expired)
+  }
+
+  /** A status other than 200 speaks for itself, however much of its body can be read. */
+  async #refusal(response: Response): Promise<ModelError> {
+    this.expect('provider_timeout', this.timeouts.trailerMs)
+    let body = { text: '', truncated: true }
+    try {
+      body = await readText(response, MAX_ERROR_BODY_BYTES)
+    } catch (error) {
+      body.text = `(body unreadable: ${describeError(error, this.#adapter.secrets())})`
+    }
+    const failure = failureOfStatus(response, body.text, body.truncated, this.#context())
+    if (failure.status === 401) this.#adapter.credentialRefused?.()
+    return failure
+  }
+
+  #newAnswer(requestId: string | null): AnswerBuilder {
+    return new AnswerBuilder(requestId, this.#options.newId ?? (() => crypto.randomUUID()))
+  }
+
+  #context(): { secrets: readonly string[]; now: number } {
+    return { secrets: this.#adapter.secrets(), now: this.#clock.now() }
+  }
+}

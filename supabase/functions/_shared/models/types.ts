@@ -1,0 +1,160 @@
+/**
+ * What a model is asked and what it answers, whatever the provider's wire format. Field names
+ * inside stored message parts are snake_case because they are rows; the rest is ours alone.
+ */
+
+/**
+ * Data only the provider that made it understands (signatures of thoughts and calls). It goes
+ * back verbatim to the same provider and model, and to nobody else: others reject it.
+ */
+export interface ProviderMetadata {
+  provider: string
+  model: string
+  [key: string]: unknown
+}
+
+export interface TextPart {
+  type: 'text'
+  text: string
+  provider_metadata?: ProviderMetadata
+}
+
+/** The model's visible thoughts; sent back only as provider metadata. */
+export interface ReasoningPart {
+  type: 'reasoning'
+  text: string
+  provider_metadata?: ProviderMetadata
+}
+
+/** An image or document: `url` is a data: URL, or an address the provider itself can read. */
+export interface FilePart {
+  type: 'image' | 'file'
+  url: string
+  media_type: string
+  filename?: string
+}
+
+export interface ToolCallPart {
+  type: 'tool_call'
+  id: string
+  name: string
+  /** JSON text exactly as the model wrote it; it may fail to parse. */
+  arguments: string
+  provider_metadata?: ProviderMetadata
+}
+
+export interface ToolResultPart {
+  type: 'tool_result'
+  tool_call_id: string
+  name: string
+  content: string
+  is_error?: boolean
+}
+
+export type MessagePart = TextPart | ReasoningPart | FilePart | ToolCallPart | ToolResultPart
+
+export interface ModelMessage {
+  role: 'system' | 'user' | 'assistant' | 'tool'
+  /** Plain text; used when there are no parts. */
+  content: string
+  parts?: readonly MessagePart[] | null
+}
+
+export interface ModelParams {
+  temperature?: number
+  max_output_tokens?: number
+  top_p?: number
+  top_k?: number
+  stop?: readonly string[]
+  seed?: number
+  presence_penalty?: number
+  frequency_penalty?: number
+}
+
+export interface ModelTool {
+  name: string
+  description?: string
+  /** JSON Schema of the arguments. */
+  parameters: Record<string, unknown>
+}
+
+export interface ModelRequest {
+  /** The provider's own id of the model. */
+  model: string
+  systemPrompts: readonly string[]
+  messages: readonly ModelMessage[]
+  params: ModelParams
+  /** The route's configuration, such as `location` for Vertex AI. */
+  config: Readonly<Record<string, unknown>>
+  tools?: readonly ModelTool[]
+  toolChoice?: 'auto' | 'none' | 'required'
+  /** The answer must be JSON that fits `schema`; not every model obeys, so validate it. */
+  responseFormat?: { name: string; schema: Record<string, unknown> }
+}
+
+export type FinishReason = 'stop' | 'length' | 'content_filter' | 'tool_calls' | 'other'
+
+/** Token counts, null where the provider did not say. Parts are contained in their totals. */
+export interface ModelUsage {
+  inputTokens: number | null
+  /** Everything billed as output, reasoning included. */
+  outputTokens: number | null
+  totalTokens: number | null
+  /** Part of inputTokens that was read from a cache. */
+  cachedInputTokens: number | null
+  /** Part of inputTokens that was written to a cache. */
+  cacheWriteTokens: number | null
+  /** Part of outputTokens. */
+  reasoningTokens: number | null
+  /** What the provider says it charged, in US dollars (OpenRouter only). */
+  costUsd: number | null
+}
+
+/** First event of every answer; it never comes alone, so a batch always carries output. */
+export interface StartEvent {
+  type: 'start'
+  /** The provider's id of this answer, for support and billing questions. */
+  requestId: string | null
+  /** The model that answered, as the provider names it. */
+  model: string | null
+}
+
+/** Adjacent pieces of one read are joined; `text` is '' when only metadata came. */
+export interface TextEvent {
+  type: 'text'
+  text: string
+  metadata?: ProviderMetadata
+}
+
+export interface ReasoningEvent {
+  type: 'reasoning'
+  text: string
+  metadata?: ProviderMetadata
+}
+
+/** A whole call. Half of one is never shown: it could be executed. */
+export interface ToolCallEvent {
+  type: 'tool_call'
+  id: string
+  name: string
+  /** JSON text exactly as the model wrote it; it may fail to parse. */
+  arguments: string
+  metadata?: ProviderMetadata
+}
+
+/** Each usage event replaces the one before it. Absent when the provider sent none. */
+export interface UsageEvent {
+  type: 'usage'
+  usage: ModelUsage
+}
+
+/** Last event, and only with a reason the provider gave. */
+export interface FinishEvent {
+  type: 'finish'
+  reason: FinishReason
+  /** The provider's own word for it. */
+  rawReason: string
+}
+
+export type ModelEvent =
+  StartEvent | TextEvent | ReasoningEvent | ToolCallEvent | UsageEvent | FinishEvent

@@ -1,0 +1,117 @@
+import type { AnswerBuilder } from './answer-builder.ts'
+import { countOf, isRecord, stringOf } from './json.ts'
+import { ProviderReportedError, type StreamDecoder } from './model-adapter.ts'
+import { ModelError } from './model-error.ts'
+import { parseFrame } from './parse-frame.ts'
+import { findErrorObject } from './provider-failure.ts'
+import type { FinishReason, ModelUsage, ProviderMetadata } from './types.ts'
+import { VERTEX_PROVIDER } from './vertex-request.ts'
+
+type Json = Record<string, unknown>
+
+/** Candidate.FinishReason of Vertex AI v1; what is not here is `other`. */
+const finishReasons: Readonly<Record<string, FinishReason>> = {
+  STOP: 'stop',
+  MAX_TOKENS: 'length',
+  SAFETY: 'content_filter',
+  RECITATION: 'content_filter',
+  BLOCKLIST: 'content_filter',
+  PROHIBITED_CONTENT: 'content_filter',
+  SPII: 'content_filter',
+  MODEL_ARMOR: 'content_filter',
+  IMAGE_SAFETY: 'content_filter',
+  IMAGE_PROHIBITED_CONTENT: 'content_filter',
+  IMAGE_RECITATION: 'content_filter',
+}
+
+/** Decodes GenerateContentResponse, which is the same in a stream and as a whole. */
+export class VertexDecoder implements StreamDecoder {
+  readonly #model: string
+  #toolCalls = 0
+
+  /** @param model the provider's id, to which signatures go back */
+  constructor(model: string) {
+    this.#model = model
+  }
+
+  decode(data: string, answer: AnswerBuilder): boolean {
+    this.decodeAnswer(parseFrame(data), answer)
+    return false // There is no end mark: the body ends.
+  }
+
+  decodeAnswer(body: unknown, answer: AnswerBuilder): void {
+    const reported = findErrorObject(body)
+    if (reported !== undefined) throw new ProviderReportedError(reported)
+    if (!isRecord(body)) throw malformed('the answer is not an object')
+    answer.identify(stringOf(body['responseId']), stringOf(body['modelVersion']))
+    const candidates = body['candidates'] ?? []
+    if (!Array.isArray(candidates)) throw malformed('candidates is not an array')
+    const usage = body['usageMetadata']
+    if (isRecord(usage)) answer.usage(toUsage(usage))
+    for (const candidate of candidates as unknown[]) {
+      // Only one answer is asked for; a second one would be mixed into its text.
+      if (isRecord(candidate) && (candidate['index'] ?? 0) === 0) this.#candidate(candidate, answer)
+    }
+    const feedback = body['promptFeedback']
+    const blocked = isRecord(feedback) ? stringOf(feedback['blockReason']) : null
+    if (blocked !== null) answer.finish('content_filter', blocked)
+  }
+
+  #candidate(candidate: Json, answer: AnswerBuilder): void {
+    const content = candidate['content']
+    const parts = isRecord(content) ? (content['parts'] ?? []) : []
+    if (!Array.isArray(parts)) throw malformed('parts is not an array')
+    for (const part of parts as unknown[]) {
+      if (!isRecord(part)) throw malformed('a part is not an object')
+      this.#part(part, answer)
+    }
+    const reason = stringOf(candidate['finishReason'])
+    if (reason === null || reason === 'FINISH_REASON_UNSPECIFIED') return
+    answer.finish(finishReasons[reason] ?? 'other', reason)
+  }
+
+  #part(part: Json, answer: AnswerBuilder): void {
+    const signature = stringOf(part['thoughtSignature'])
+    const metadata: ProviderMetadata | undefined =
+      signature === null
+        ? undefined
+        : { provider: VERTEX_PROVIDER, model: this.#model, thoughtSignature: signature }
+    const call = part['functionCall']
+    if (isRecord(call)) {
+      const args = JSON.stringify(call['args'] ?? {})
+      const delta = { id: stringOf(call['id']), name: stringOf(call['name']), arguments: args }
+      answer.toolCall(this.#toolCalls, metadata === undefined ? delta : { ...delta, metadata })
+      this.#toolCalls += 1
+      return
+    }
+    const text = part['text']
+    if (text !== undefined && typeof text !== 'string') throw malformed('text is not a string')
+    if (part['thought'] === true) answer.reasoning(text ?? '', metadata)
+    else answer.text(text ?? '', metadata)
+  }
+}
+
+/**
+ * Thoughts are billed as output but counted beside the candidates, and results of the provider's
+ * own tools are billed as input but counted beside the prompt.
+ */
+function toUsage(usage: Json): ModelUsage {
+  const reasoningTokens = countOf(usage['thoughtsTokenCount'])
+  return {
+    inputTokens: sum(countOf(usage['promptTokenCount']), countOf(usage['toolUsePromptTokenCount'])),
+    outputTokens: sum(countOf(usage['candidatesTokenCount']), reasoningTokens),
+    totalTokens: countOf(usage['totalTokenCount']),
+    cachedInputTokens: countOf(usage['cachedContentTokenCount']),
+    cacheWriteTokens: null,
+    reasoningTokens,
+    costUsd: null,
+  }
+}
+
+function sum(a: number | null, b: number | null): number | null {
+  return a === null && b === null ? null : (a ?? 0) + (b ?? 0)
+}
+
+function malformed(detail: string): ModelError {
+  return new ModelError('provider_malformed_response', { detail })
+}

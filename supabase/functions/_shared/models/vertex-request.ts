@@ -1,0 +1,121 @@
+import { isRecord } from './json.ts'
+import type { MessagePart, ModelMessage, ModelRequest, ProviderMetadata } from './types.ts'
+
+type Json = Record<string, unknown>
+interface Content {
+  role: 'user' | 'model'
+  parts: Json[]
+}
+
+export const VERTEX_PROVIDER = 'vertex-ai'
+
+/** The body of `generateContent` and `streamGenerateContent`, Vertex AI v1. */
+export function toGenerateContentRequest(request: ModelRequest): Json {
+  const system = [
+    ...request.systemPrompts,
+    ...request.messages
+      .filter((message) => message.role === 'system')
+      .map(({ content }) => content),
+  ].filter((text) => text !== '')
+  const body: Json = { contents: toContents(request) }
+  if (system.length > 0) body['systemInstruction'] = { parts: system.map((text) => ({ text })) }
+  const generation = toGenerationConfig(request)
+  if (Object.keys(generation).length > 0) body['generationConfig'] = generation
+  const tools = request.tools ?? []
+  if (tools.length > 0) {
+    const functionDeclarations = tools.map(({ parameters, ...tool }) => ({
+      ...tool,
+      parametersJsonSchema: parameters,
+    }))
+    const mode = { auto: 'AUTO', none: 'NONE', required: 'ANY' }[request.toolChoice ?? 'auto']
+    body['tools'] = [{ functionDeclarations }]
+    body['toolConfig'] = { functionCallingConfig: { mode } }
+  }
+  return body
+}
+
+function toGenerationConfig({ params, responseFormat }: ModelRequest): Json {
+  const values: Json = {
+    temperature: params.temperature,
+    maxOutputTokens: params.max_output_tokens,
+    topP: params.top_p,
+    topK: params.top_k,
+    stopSequences: params.stop,
+    seed: params.seed,
+    presencePenalty: params.presence_penalty,
+    frequencyPenalty: params.frequency_penalty,
+  }
+  if (responseFormat !== undefined) {
+    values['responseMimeType'] = 'application/json'
+    values['responseJsonSchema'] = responseFormat.schema
+  }
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined))
+}
+
+/** Neighbours of one role become one content: all results of a round of calls must be together. */
+function toContents({ messages, model }: ModelRequest): Content[] {
+  const contents: Content[] = []
+  for (const message of messages) {
+    if (message.role === 'system') continue
+    const role = message.role === 'assistant' ? 'model' : 'user'
+    const parts = toParts(message, model)
+    const last = contents.at(-1)
+    if (last?.role === role) last.parts.push(...parts)
+    else if (parts.length > 0) contents.push({ role, parts })
+  }
+  return contents
+}
+
+function toParts({ content, parts }: ModelMessage, model: string): Json[] {
+  if (parts === undefined || parts === null || parts.length === 0) {
+    return content === '' ? [] : [{ text: content }]
+  }
+  return parts.flatMap((part) => toPart(part, model))
+}
+
+function toPart(part: MessagePart, model: string): Json[] {
+  switch (part.type) {
+    case 'text': {
+      const signature = signatureOf(part.provider_metadata, model)
+      const empty = part.text === '' && signature['thoughtSignature'] === undefined
+      return empty ? [] : [{ text: part.text, ...signature }]
+    }
+    case 'image':
+    case 'file':
+      return [toDataPart(part.url, part.media_type)]
+    case 'tool_call': {
+      const call = { name: part.name, args: parseObject(part.arguments) ?? {} }
+      return [{ functionCall: call, ...signatureOf(part.provider_metadata, model) }]
+    }
+    case 'tool_result': {
+      const field = part.is_error === true ? 'error' : 'result'
+      const response = parseObject(part.content) ?? { [field]: part.content }
+      return [{ functionResponse: { name: part.name, response } }]
+    }
+    case 'reasoning':
+      return [] // Thoughts are summaries; what Gemini needs of them is the signature elsewhere.
+  }
+}
+
+/** Only for the model that made it: Gemini rejects a signature after a change of model. */
+function signatureOf(metadata: ProviderMetadata | undefined, model: string): Json {
+  if (metadata?.provider !== VERTEX_PROVIDER || metadata.model !== model) return {}
+  const signature = metadata['thoughtSignature']
+  return typeof signature === 'string' ? { thoughtSignature: signature } : {}
+}
+
+function toDataPart(url: string, mimeType: string): Json {
+  const inline = /^data:([^;,]*);base64,(.*)$/s.exec(url)
+  if (inline === null) return { fileData: { fileUri: url, mimeType } }
+  return { inlineData: { mimeType: inline[1] === '' ? mimeType : inline[1], data: inline[2] } }
+}
+
+/** The object in a JSON text, or null: the model or a tool may have written anything. */
+function parseObject(text: string): Json | null {
+  try {
+    const value: unknown = JSON.parse(text)
+    return isRecord(value) ? value : null
+  } catch {
+    return null
+  }
+}
