@@ -1,0 +1,205 @@
+-- Projects and what belongs to an account: model choices, prompt library, provider keys, budgets.
+-- Special: provider keys are sealed in the function before they reach the table and have no read grant.
+
+-- ── projects ──────────────────────────────────────────────────────────────────────────────────
+
+create table client_mgmt.projects (
+  organization_id bigint not null default private.current_organization_id()
+    references public.organizations (id) on delete cascade,
+  id bigint generated always as identity,
+  name text not null constraint projects_name_length check (char_length(name) between 1 and 200),
+  settings jsonb not null default '{}'
+    constraint projects_settings_object check (jsonb_typeof(settings) = 'object'),
+  client_schema_id bigint,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  primary key (organization_id, id),
+  constraint projects_name_key unique (organization_id, name),
+  constraint projects_client_schema_fkey foreign key (organization_id, client_schema_id)
+    references public.client_schemas (organization_id, id) on delete set null (client_schema_id)
+);
+comment on table client_mgmt.projects is 'A piece of work inside an organization, with its own model choice and preferences.';
+create index projects_client_schema_id_idx on client_mgmt.projects (organization_id, client_schema_id);
+alter table client_mgmt.projects enable row level security;
+alter table client_mgmt.projects force row level security;
+create policy select_member on client_mgmt.projects for select to authenticated
+  using (organization_id = (select private.current_organization_id()));
+comment on policy select_member on client_mgmt.projects is 'Every member sees the projects.';
+create policy insert_manager on client_mgmt.projects for insert to authenticated
+  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+comment on policy insert_manager on client_mgmt.projects is 'With projects.manage.';
+create policy update_manager on client_mgmt.projects for update to authenticated
+  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')))
+  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+comment on policy update_manager on client_mgmt.projects is 'With projects.manage.';
+create policy delete_manager on client_mgmt.projects for delete to authenticated
+  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+comment on policy delete_manager on client_mgmt.projects is 'With projects.manage.';
+revoke all on client_mgmt.projects from anon, authenticated, service_role;
+grant select, delete on client_mgmt.projects to authenticated;
+grant insert (name, settings, client_schema_id), update (name, settings, client_schema_id)
+  on client_mgmt.projects to authenticated;
+grant select, insert, update, delete on client_mgmt.projects to service_role;
+create trigger projects_updated_at before update on client_mgmt.projects
+  for each row execute function private.update_updated_at_column();
+
+-- ── llm_configs ───────────────────────────────────────────────────────────────────────────────
+
+create table client_mgmt.llm_configs (
+  organization_id bigint not null default private.current_organization_id()
+    references public.organizations (id) on delete cascade,
+  id bigint generated always as identity,
+  project_id bigint,
+  provider text not null constraint llm_configs_provider check (provider in ('vertex-ai', 'openrouter', 'openai-compatible')),
+  model text not null constraint llm_configs_model_length check (char_length(model) between 1 and 200),
+  settings jsonb not null default '{}'
+    constraint llm_configs_settings_object check (jsonb_typeof(settings) = 'object'),
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  primary key (organization_id, id),
+  constraint llm_configs_project_key unique nulls not distinct (organization_id, project_id, provider),
+  constraint llm_configs_project_fkey foreign key (organization_id, project_id)
+    references client_mgmt.projects (organization_id, id) on delete cascade
+);
+comment on table client_mgmt.llm_configs is 'Model choice of a project; project_id null: the organization''s default.';
+comment on column client_mgmt.llm_configs.model is 'models.name of the agent in use; an entry whose model the agent lacks is passed over.';
+comment on column client_mgmt.llm_configs.settings is 'Default parameters of a request: temperature, max_output_tokens, top_p.';
+alter table client_mgmt.llm_configs enable row level security;
+alter table client_mgmt.llm_configs force row level security;
+create policy select_member on client_mgmt.llm_configs for select to authenticated
+  using (organization_id = (select private.current_organization_id()));
+comment on policy select_member on client_mgmt.llm_configs is 'Every member sees which model answers.';
+create policy insert_manager on client_mgmt.llm_configs for insert to authenticated
+  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('agents.manage')));
+comment on policy insert_manager on client_mgmt.llm_configs is 'With agents.manage.';
+create policy update_manager on client_mgmt.llm_configs for update to authenticated
+  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('agents.manage')))
+  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('agents.manage')));
+comment on policy update_manager on client_mgmt.llm_configs is 'With agents.manage.';
+create policy delete_manager on client_mgmt.llm_configs for delete to authenticated
+  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('agents.manage')));
+comment on policy delete_manager on client_mgmt.llm_configs is 'With agents.manage.';
+revoke all on client_mgmt.llm_configs from anon, authenticated, service_role;
+grant select, delete on client_mgmt.llm_configs to authenticated;
+grant insert (project_id, provider, model, settings), update (provider, model, settings)
+  on client_mgmt.llm_configs to authenticated;
+grant select, insert, update, delete on client_mgmt.llm_configs to service_role;
+create trigger llm_configs_updated_at before update on client_mgmt.llm_configs
+  for each row execute function private.update_updated_at_column();
+create trigger llm_configs_audit after insert or update or delete on client_mgmt.llm_configs
+  for each row execute function private.audit_change('llm_config', 'id');
+
+-- ── prompts (library) ─────────────────────────────────────────────────────────────────────────
+
+create table client_mgmt.prompts (
+  organization_id bigint not null default private.current_organization_id()
+    references public.organizations (id) on delete cascade,
+  id bigint generated always as identity,
+  name text not null constraint prompts_name_length check (char_length(name) between 1 and 200),
+  template text not null constraint prompts_template_length check (char_length(template) between 1 and 65536),
+  variables jsonb not null default '[]'
+    constraint prompts_variables_array check (jsonb_typeof(variables) = 'array'),
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  primary key (organization_id, id),
+  constraint prompts_name_key unique (organization_id, name)
+);
+comment on table client_mgmt.prompts is 'Prompts that members share and fill in. Not sent by themselves: see public.system_prompts.';
+comment on column client_mgmt.prompts.variables is 'Names of the variables in the template.';
+alter table client_mgmt.prompts enable row level security;
+alter table client_mgmt.prompts force row level security;
+create policy select_member on client_mgmt.prompts for select to authenticated
+  using (organization_id = (select private.current_organization_id()));
+comment on policy select_member on client_mgmt.prompts is 'Every member uses the library.';
+create policy insert_manager on client_mgmt.prompts for insert to authenticated
+  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('prompts.manage')));
+comment on policy insert_manager on client_mgmt.prompts is 'With prompts.manage.';
+create policy update_manager on client_mgmt.prompts for update to authenticated
+  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('prompts.manage')))
+  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('prompts.manage')));
+comment on policy update_manager on client_mgmt.prompts is 'With prompts.manage.';
+create policy delete_manager on client_mgmt.prompts for delete to authenticated
+  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('prompts.manage')));
+comment on policy delete_manager on client_mgmt.prompts is 'With prompts.manage.';
+revoke all on client_mgmt.prompts from anon, authenticated, service_role;
+grant select, delete on client_mgmt.prompts to authenticated;
+grant insert (name, template, variables), update (name, template, variables) on client_mgmt.prompts to authenticated;
+grant select, insert, update, delete on client_mgmt.prompts to service_role;
+create trigger prompts_updated_at before update on client_mgmt.prompts
+  for each row execute function private.update_updated_at_column();
+create trigger prompts_audit after insert or update or delete on client_mgmt.prompts
+  for each row execute function private.audit_change('prompt', 'id');
+
+-- ── provider_credentials ──────────────────────────────────────────────────────────────────────
+
+create table client_mgmt.provider_credentials (
+  organization_id bigint not null references public.organizations (id) on delete cascade,
+  id bigint generated always as identity,
+  provider text not null constraint provider_credentials_provider check (provider in ('vertex-ai', 'openrouter', 'openai-compatible')),
+  sealed_key text not null constraint provider_credentials_sealed check (sealed_key ~ '^v1\.[^.]+\.[^.]+\.[^.]+$'),
+  last_four text not null constraint provider_credentials_last_four check (char_length(last_four) <= 4),
+  created_by uuid,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  primary key (organization_id, id),
+  constraint provider_credentials_provider_key unique (organization_id, provider),
+  constraint provider_credentials_created_by_fkey foreign key (organization_id, created_by)
+    references client_mgmt.client_users (organization_id, user_id) on delete set null (created_by)
+);
+comment on table client_mgmt.provider_credentials is 'The organization''s own provider keys.';
+comment on column client_mgmt.provider_credentials.sealed_key is
+  'Secret: AES-256-GCM, sealed in the function (docs/storage.md). No API role can read it.';
+create index provider_credentials_created_by_idx on client_mgmt.provider_credentials (organization_id, created_by);
+alter table client_mgmt.provider_credentials enable row level security;
+alter table client_mgmt.provider_credentials force row level security;
+create policy select_manager on client_mgmt.provider_credentials for select to authenticated
+  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('agents.manage')));
+comment on policy select_manager on client_mgmt.provider_credentials is 'That a key exists and its last four characters, with agents.manage.';
+revoke all on client_mgmt.provider_credentials from anon, authenticated, service_role;
+grant select (organization_id, id, provider, last_four, created_by, created_at, updated_at)
+  on client_mgmt.provider_credentials to authenticated, service_role;
+-- No insert or update: a key must be sealed in the function first.
+create trigger provider_credentials_updated_at before update on client_mgmt.provider_credentials
+  for each row execute function private.update_updated_at_column();
+create trigger provider_credentials_audit after insert or update or delete on client_mgmt.provider_credentials
+  for each row execute function private.audit_change('provider_credential', 'id', 'sealed_key');
+
+-- ── budgets ───────────────────────────────────────────────────────────────────────────────────
+
+create table client_mgmt.budgets (
+  organization_id bigint not null references public.organizations (id) on delete cascade,
+  id bigint generated always as identity,
+  project_id bigint,
+  user_id uuid,
+  period text not null constraint budgets_period check (period in ('day', 'month')),
+  limit_usd numeric(18, 9) constraint budgets_limit_usd check (limit_usd >= 0),
+  limit_tokens bigint constraint budgets_limit_tokens check (limit_tokens >= 0),
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  primary key (organization_id, id),
+  constraint budgets_scope check (project_id is null or user_id is null),
+  constraint budgets_limit check (limit_usd is not null or limit_tokens is not null),
+  constraint budgets_key unique nulls not distinct (organization_id, project_id, user_id, period),
+  constraint budgets_project_fkey foreign key (organization_id, project_id)
+    references client_mgmt.projects (organization_id, id) on delete cascade,
+  constraint budgets_user_fkey foreign key (organization_id, user_id)
+    references client_mgmt.client_users (organization_id, user_id) on delete cascade
+);
+comment on table client_mgmt.budgets is
+  'Limits of an organization, a project (project_id) or a person (user_id) per day or month (UTC).';
+create index budgets_user_id_idx on client_mgmt.budgets (organization_id, user_id);
+alter table client_mgmt.budgets enable row level security;
+alter table client_mgmt.budgets force row level security;
+create policy select_billing on client_mgmt.budgets for select to authenticated
+  using (
+    organization_id = (select private.current_organization_id())
+    and (user_id = (select private.current_user_id()) or (select private.has_permission('billing.manage')))
+  );
+comment on policy select_billing on client_mgmt.budgets is 'One''s own limit; all of them with billing.manage.';
+revoke all on client_mgmt.budgets from anon, authenticated, service_role;
+grant select on client_mgmt.budgets to authenticated, service_role;
+-- No insert or update: a limit that nothing enforces is not accepted. Enforcement brings the grants.
+create trigger budgets_updated_at before update on client_mgmt.budgets
+  for each row execute function private.update_updated_at_column();
+create trigger budgets_audit after insert or update or delete on client_mgmt.budgets
+  for each row execute function private.audit_change('budget', 'id');

@@ -1,0 +1,163 @@
+-- Conversations: chat sessions and their messages.
+-- Special: a session is private to its user unless its visibility says otherwise; messages carry the
+-- user too, so that reading one's own needs no look at the session. Clients create sessions, also
+-- offline with their own uuid; messages are written by invocations only.
+
+-- ── chat_sessions ─────────────────────────────────────────────────────────────────────────────
+
+create table public.chat_sessions (
+  organization_id bigint not null default private.current_organization_id()
+    references public.organizations (id) on delete cascade,
+  id uuid not null default private.uuid_v7(),
+  user_id uuid not null default private.current_user_id(),
+  agent_id bigint references public.agents (id) on delete set null,
+  model_id bigint references public.models (id) on delete set null,
+  project_id bigint,
+  title text constraint chat_sessions_title_length check (char_length(title) <= 500),
+  status text not null default 'active'
+    constraint chat_sessions_status check (status in ('active', 'archived', 'closed')),
+  context text not null default 'general'
+    constraint chat_sessions_context check (context in ('general', 'support', 'sales')),
+  visibility text not null default 'private'
+    constraint chat_sessions_visibility check (visibility in ('private', 'organization')),
+  metadata jsonb not null default '{}'
+    constraint chat_sessions_metadata_object check (jsonb_typeof(metadata) = 'object'),
+  last_message_at timestamptz,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  primary key (organization_id, id),
+  constraint chat_sessions_user_fkey foreign key (organization_id, user_id)
+    references client_mgmt.client_users (organization_id, user_id) on delete cascade,
+  constraint chat_sessions_project_fkey foreign key (organization_id, project_id)
+    references client_mgmt.projects (organization_id, id) on delete set null (project_id)
+);
+comment on table public.chat_sessions is 'A conversation of one person with one agent.';
+comment on column public.chat_sessions.model_id is 'Chosen for this session; null: the route decides.';
+comment on column public.chat_sessions.visibility is 'private: the user alone; organization: every member may read.';
+create index chat_sessions_user_id_idx on public.chat_sessions (organization_id, user_id, last_message_at desc);
+create index chat_sessions_status_idx on public.chat_sessions (organization_id, status);
+create index chat_sessions_created_at_idx on public.chat_sessions (organization_id, created_at);
+create index chat_sessions_last_message_at_idx on public.chat_sessions (organization_id, last_message_at desc);
+create index chat_sessions_project_id_idx on public.chat_sessions (organization_id, project_id);
+create index chat_sessions_agent_id_idx on public.chat_sessions (agent_id);
+create index chat_sessions_model_id_idx on public.chat_sessions (model_id);
+create trigger chat_sessions_check_references
+  before insert or update of organization_id, agent_id, model_id on public.chat_sessions
+  for each row execute function private.check_shared_references();
+
+alter table public.chat_sessions enable row level security;
+alter table public.chat_sessions force row level security;
+create policy select_reader on public.chat_sessions for select to authenticated
+  using (
+    organization_id = (select private.current_organization_id())
+    and (
+      user_id = (select private.current_user_id())
+      or visibility = 'organization'
+      or (select private.has_permission('content.read_all'))
+    )
+  );
+comment on policy select_reader on public.chat_sessions is 'One''s own, shared ones, and all with content.read_all.';
+create policy insert_self on public.chat_sessions for insert to authenticated
+  with check (
+    organization_id = (select private.current_organization_id())
+    and user_id = (select private.current_user_id())
+    and (select private.has_permission('agents.invoke'))
+  );
+comment on policy insert_self on public.chat_sessions is 'One''s own, with agents.invoke.';
+create policy update_self on public.chat_sessions for update to authenticated
+  using (
+    organization_id = (select private.current_organization_id())
+    and user_id = (select private.current_user_id())
+    and (select private.has_permission('agents.invoke'))
+  )
+  with check (
+    organization_id = (select private.current_organization_id())
+    and user_id = (select private.current_user_id())
+    and (select private.has_permission('agents.invoke'))
+  );
+comment on policy update_self on public.chat_sessions is 'One''s own, with agents.invoke.';
+create policy delete_self on public.chat_sessions for delete to authenticated
+  using (
+    organization_id = (select private.current_organization_id())
+    and user_id = (select private.current_user_id())
+    and (select private.has_permission('agents.invoke'))
+  );
+comment on policy delete_self on public.chat_sessions is 'One''s own, with its messages and executions.';
+revoke all on public.chat_sessions from anon, authenticated, service_role;
+grant select, delete on public.chat_sessions to authenticated;
+grant insert (id, agent_id, model_id, project_id, title, status, context, visibility, metadata),
+  update (model_id, project_id, title, status, context, visibility, metadata)
+  on public.chat_sessions to authenticated;
+grant select, insert, update, delete on public.chat_sessions to service_role;
+create trigger chat_sessions_updated_at before update on public.chat_sessions
+  for each row execute function private.update_updated_at_column();
+
+-- ── chat_messages ─────────────────────────────────────────────────────────────────────────────
+
+create table public.chat_messages (
+  organization_id bigint not null,
+  id uuid not null default private.uuid_v7(),
+  session_id uuid not null,
+  user_id uuid not null,
+  parent_id uuid,
+  role text not null constraint chat_messages_role check (role in ('system', 'user', 'assistant', 'tool')),
+  content text not null default '',
+  parts jsonb constraint chat_messages_parts_array check (jsonb_typeof(parts) = 'array'),
+  tokens_in bigint,
+  tokens_out bigint,
+  tokens_total bigint,
+  metadata jsonb not null default '{}'
+    constraint chat_messages_metadata_object check (jsonb_typeof(metadata) = 'object'),
+  created_at timestamptz not null default clock_timestamp(),
+  primary key (organization_id, id),
+  constraint chat_messages_session_key unique (organization_id, session_id, id),
+  constraint chat_messages_session_fkey foreign key (organization_id, session_id)
+    references public.chat_sessions (organization_id, id) on delete cascade,
+  constraint chat_messages_user_fkey foreign key (organization_id, user_id)
+    references client_mgmt.client_users (organization_id, user_id) on delete cascade,
+  constraint chat_messages_parent_fkey foreign key (organization_id, session_id, parent_id)
+    references public.chat_messages (organization_id, session_id, id) on delete cascade
+);
+comment on table public.chat_messages is 'Messages of a conversation, a tree by parent_id. Written by invocations only.';
+comment on column public.chat_messages.user_id is 'The session''s user, whoever the message is from.';
+comment on column public.chat_messages.content is 'The text of all text parts.';
+comment on column public.chat_messages.parts is 'Typed parts; null: one text part that equals content.';
+create index chat_messages_session_created_idx on public.chat_messages (organization_id, session_id, created_at);
+create index chat_messages_parent_idx on public.chat_messages (organization_id, session_id, parent_id);
+create index chat_messages_user_id_idx on public.chat_messages (organization_id, user_id);
+create index chat_messages_created_at_idx on public.chat_messages (organization_id, created_at);
+
+alter table public.chat_messages enable row level security;
+alter table public.chat_messages force row level security;
+create policy select_reader on public.chat_messages for select to authenticated
+  using (
+    organization_id = (select private.current_organization_id())
+    and (
+      user_id = (select private.current_user_id())
+      or (select private.has_permission('content.read_all'))
+      or exists (
+        select 1 from public.chat_sessions s
+        where s.organization_id = chat_messages.organization_id
+          and s.id = chat_messages.session_id and s.visibility = 'organization'
+      )
+    )
+  );
+comment on policy select_reader on public.chat_messages is 'Whoever may read the session.';
+revoke all on public.chat_messages from anon, authenticated, service_role;
+grant select on public.chat_messages to authenticated;
+grant select, insert, update, delete on public.chat_messages to service_role;
+-- No insert, update or delete for clients: agents/invoke writes; deleting the session deletes them.
+
+create view public.v_recent_sessions with (security_invoker = true) as
+select s.organization_id, s.id, s.user_id, s.agent_id, s.model_id, s.project_id, s.title, s.status,
+  s.context, s.visibility, s.last_message_at, s.created_at, s.updated_at,
+  (
+    select count(*) from public.chat_messages m
+    where m.organization_id = s.organization_id and m.session_id = s.id
+  ) as message_count
+from public.chat_sessions s
+where s.status <> 'closed'
+order by coalesce(s.last_message_at, s.created_at) desc, s.id desc;
+comment on view public.v_recent_sessions is 'Sessions the caller may read that are not closed, the latest first, with message counts.';
+revoke all on public.v_recent_sessions from anon, authenticated, service_role;
+grant select on public.v_recent_sessions to authenticated, service_role;

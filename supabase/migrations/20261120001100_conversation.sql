@@ -1,0 +1,269 @@
+-- Content and its analysis: participants, blocks of turns, lenses and their results.
+-- Special: lens_prototypes may be the platform's; embeddings are real[], so that the schema is the same
+-- with and without pgvector.
+
+-- ── participants ────────────────────────────────────────────────────────────────────────────────
+
+create table conversation.participants (
+  organization_id bigint not null default private.current_organization_id()
+    references public.organizations (id) on delete cascade,
+  id bigint generated always as identity,
+  user_id uuid,
+  name text not null constraint participants_name_length check (char_length(name) between 1 and 200),
+  type text not null default 'person'
+    constraint participants_type check (type in ('person', 'agent', 'organization', 'other')),
+  patterns_metadata jsonb not null default '{}'
+    constraint participants_patterns_metadata_object check (jsonb_typeof(patterns_metadata) = 'object'),
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  primary key (organization_id, id),
+  constraint participants_user_fkey foreign key (organization_id, user_id)
+    references client_mgmt.client_users (organization_id, user_id) on delete set null (user_id)
+);
+comment on table conversation.participants is 'Personas in analysed content.';
+comment on column conversation.participants.user_id is 'The member this persona is, when it is one.';
+create index participants_user_id_idx on conversation.participants (organization_id, user_id);
+
+alter table conversation.participants enable row level security;
+alter table conversation.participants force row level security;
+create policy select_member on conversation.participants for select to authenticated
+  using (organization_id = (select private.current_organization_id()));
+comment on policy select_member on conversation.participants is 'Every member.';
+create policy insert_manager on conversation.participants for insert to authenticated
+  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+comment on policy insert_manager on conversation.participants is 'With projects.manage.';
+create policy update_manager on conversation.participants for update to authenticated
+  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')))
+  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+comment on policy update_manager on conversation.participants is 'With projects.manage.';
+create policy delete_manager on conversation.participants for delete to authenticated
+  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+comment on policy delete_manager on conversation.participants is 'With projects.manage.';
+revoke all on conversation.participants from anon, authenticated, service_role;
+grant select, delete on conversation.participants to authenticated;
+grant insert (user_id, name, type, patterns_metadata), update (name, type, patterns_metadata) on conversation.participants to authenticated;
+grant select, insert, update, delete on conversation.participants to service_role;
+create trigger participants_updated_at before update on conversation.participants
+  for each row execute function private.update_updated_at_column();
+
+-- ── blocks ──────────────────────────────────────────────────────────────────────────────────────
+
+create table conversation.blocks (
+  organization_id bigint not null default private.current_organization_id()
+    references public.organizations (id) on delete cascade,
+  id bigint generated always as identity,
+  project_id bigint not null,
+  name text not null constraint blocks_name_length check (char_length(name) between 1 and 200),
+  type text not null default 'conversation',
+  metadata jsonb not null default '{}'
+    constraint blocks_metadata_object check (jsonb_typeof(metadata) = 'object'),
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  primary key (organization_id, id),
+  constraint blocks_project_fkey foreign key (organization_id, project_id)
+    references client_mgmt.projects (organization_id, id) on delete cascade
+);
+comment on table conversation.blocks is 'A stretch of content in a project.';
+create index blocks_project_id_idx on conversation.blocks (organization_id, project_id);
+
+alter table conversation.blocks enable row level security;
+alter table conversation.blocks force row level security;
+create policy select_member on conversation.blocks for select to authenticated
+  using (organization_id = (select private.current_organization_id()));
+comment on policy select_member on conversation.blocks is 'Every member.';
+create policy insert_manager on conversation.blocks for insert to authenticated
+  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+comment on policy insert_manager on conversation.blocks is 'With projects.manage.';
+create policy update_manager on conversation.blocks for update to authenticated
+  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')))
+  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+comment on policy update_manager on conversation.blocks is 'With projects.manage.';
+create policy delete_manager on conversation.blocks for delete to authenticated
+  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+comment on policy delete_manager on conversation.blocks is 'With projects.manage.';
+revoke all on conversation.blocks from anon, authenticated, service_role;
+grant select, delete on conversation.blocks to authenticated;
+grant insert (project_id, name, type, metadata), update (name, type, metadata) on conversation.blocks to authenticated;
+grant select, insert, update, delete on conversation.blocks to service_role;
+create trigger blocks_updated_at before update on conversation.blocks
+  for each row execute function private.update_updated_at_column();
+
+-- ── turns ───────────────────────────────────────────────────────────────────────────────────────
+
+create table conversation.turns (
+  organization_id bigint not null default private.current_organization_id()
+    references public.organizations (id) on delete cascade,
+  id bigint generated always as identity,
+  participant_id bigint not null,
+  content text not null,
+  "timestamp" timestamptz not null default now(),
+  metadata jsonb not null default '{}'
+    constraint turns_metadata_object check (jsonb_typeof(metadata) = 'object'),
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  primary key (organization_id, id),
+  constraint turns_participant_fkey foreign key (organization_id, participant_id)
+    references conversation.participants (organization_id, id) on delete cascade
+);
+comment on table conversation.turns is 'What one participant said.';
+create index turns_participant_id_idx on conversation.turns (organization_id, participant_id, "timestamp");
+
+alter table conversation.turns enable row level security;
+alter table conversation.turns force row level security;
+create policy select_member on conversation.turns for select to authenticated
+  using (organization_id = (select private.current_organization_id()));
+comment on policy select_member on conversation.turns is 'Every member.';
+create policy insert_manager on conversation.turns for insert to authenticated
+  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+comment on policy insert_manager on conversation.turns is 'With projects.manage.';
+create policy update_manager on conversation.turns for update to authenticated
+  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')))
+  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+comment on policy update_manager on conversation.turns is 'With projects.manage.';
+create policy delete_manager on conversation.turns for delete to authenticated
+  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+comment on policy delete_manager on conversation.turns is 'With projects.manage.';
+revoke all on conversation.turns from anon, authenticated, service_role;
+grant select, delete on conversation.turns to authenticated;
+grant insert (participant_id, content, "timestamp", metadata), update (content, "timestamp", metadata) on conversation.turns to authenticated;
+grant select, insert, update, delete on conversation.turns to service_role;
+create trigger turns_updated_at before update on conversation.turns
+  for each row execute function private.update_updated_at_column();
+
+-- ── block_turns ─────────────────────────────────────────────────────────────────────────────────
+
+create table conversation.block_turns (
+  organization_id bigint not null default private.current_organization_id(),
+  block_id bigint not null,
+  turn_id bigint not null,
+  sequence_order integer not null,
+  created_at timestamptz not null default now(),
+  primary key (organization_id, block_id, turn_id),
+  constraint block_turns_order_key unique (organization_id, block_id, sequence_order),
+  constraint block_turns_block_fkey foreign key (organization_id, block_id)
+    references conversation.blocks (organization_id, id) on delete cascade,
+  constraint block_turns_turn_fkey foreign key (organization_id, turn_id)
+    references conversation.turns (organization_id, id) on delete cascade
+);
+comment on table conversation.block_turns is 'Which turns a block holds, and in what order.';
+create index block_turns_turn_id_idx on conversation.block_turns (organization_id, turn_id);
+
+alter table conversation.block_turns enable row level security;
+alter table conversation.block_turns force row level security;
+create policy select_member on conversation.block_turns for select to authenticated
+  using (organization_id = (select private.current_organization_id()));
+comment on policy select_member on conversation.block_turns is 'Every member.';
+create policy insert_manager on conversation.block_turns for insert to authenticated
+  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+comment on policy insert_manager on conversation.block_turns is 'With projects.manage.';
+create policy update_manager on conversation.block_turns for update to authenticated
+  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')))
+  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+comment on policy update_manager on conversation.block_turns is 'With projects.manage.';
+create policy delete_manager on conversation.block_turns for delete to authenticated
+  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+comment on policy delete_manager on conversation.block_turns is 'With projects.manage.';
+revoke all on conversation.block_turns from anon, authenticated, service_role;
+grant select, delete on conversation.block_turns to authenticated;
+grant insert (block_id, turn_id, sequence_order), update (sequence_order) on conversation.block_turns to authenticated;
+grant select, insert, update, delete on conversation.block_turns to service_role;
+
+-- ── lens_prototypes ─────────────────────────────────────────────────────────────────────────────
+
+create table conversation.lens_prototypes (
+  id bigint generated always as identity primary key,
+  organization_id bigint default private.current_organization_id()
+    references public.organizations (id) on delete cascade,
+  name text not null constraint lens_prototypes_name_length check (char_length(name) between 1 and 200),
+  prompt_template text not null
+    constraint lens_prototypes_template_length check (char_length(prompt_template) between 1 and 65536),
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint lens_prototypes_name_key unique nulls not distinct (organization_id, name)
+);
+comment on table conversation.lens_prototypes is 'Ways to look at a block; organization_id null: the platform''s.';
+
+alter table conversation.lens_prototypes enable row level security;
+alter table conversation.lens_prototypes force row level security;
+create policy select_member on conversation.lens_prototypes for select to authenticated
+  using (
+    organization_id = (select private.current_organization_id())
+    or (organization_id is null and (select private.current_organization_id()) is not null)
+  );
+comment on policy select_member on conversation.lens_prototypes is 'The platform''s and the organization''s own.';
+create policy insert_manager on conversation.lens_prototypes for insert to authenticated
+  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+comment on policy insert_manager on conversation.lens_prototypes is 'With projects.manage.';
+create policy update_manager on conversation.lens_prototypes for update to authenticated
+  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')))
+  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+comment on policy update_manager on conversation.lens_prototypes is 'With projects.manage.';
+create policy delete_manager on conversation.lens_prototypes for delete to authenticated
+  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+comment on policy delete_manager on conversation.lens_prototypes is 'With projects.manage.';
+revoke all on conversation.lens_prototypes from anon, authenticated, service_role;
+grant select, delete on conversation.lens_prototypes to authenticated;
+grant insert (name, prompt_template), update (name, prompt_template) on conversation.lens_prototypes to authenticated;
+grant select, insert, update, delete on conversation.lens_prototypes to service_role;
+create trigger lens_prototypes_updated_at before update on conversation.lens_prototypes
+  for each row execute function private.update_updated_at_column();
+
+-- ── block_lens_version ──────────────────────────────────────────────────────────────────────────
+
+create table conversation.block_lens_version (
+  organization_id bigint not null default private.current_organization_id(),
+  id bigint generated always as identity,
+  block_id bigint not null,
+  lens_id bigint not null references conversation.lens_prototypes (id) on delete cascade,
+  version integer not null default 1,
+  result jsonb,
+  embedding real[],
+  created_at timestamptz not null default now(),
+  primary key (organization_id, id),
+  constraint block_lens_version_key unique (organization_id, block_id, lens_id, version),
+  constraint block_lens_version_block_fkey foreign key (organization_id, block_id)
+    references conversation.blocks (organization_id, id) on delete cascade
+);
+comment on table conversation.block_lens_version is 'Results of a lens on a block, one row per version.';
+create index block_lens_version_lens_id_idx on conversation.block_lens_version (lens_id);
+create trigger block_lens_version_check_references before insert or update of organization_id, lens_id
+  on conversation.block_lens_version for each row execute function private.check_shared_references();
+
+alter table conversation.block_lens_version enable row level security;
+alter table conversation.block_lens_version force row level security;
+create policy select_member on conversation.block_lens_version for select to authenticated
+  using (organization_id = (select private.current_organization_id()));
+comment on policy select_member on conversation.block_lens_version is 'Every member.';
+create policy insert_manager on conversation.block_lens_version for insert to authenticated
+  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+comment on policy insert_manager on conversation.block_lens_version is 'With projects.manage.';
+create policy delete_manager on conversation.block_lens_version for delete to authenticated
+  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+comment on policy delete_manager on conversation.block_lens_version is 'With projects.manage.';
+revoke all on conversation.block_lens_version from anon, authenticated, service_role;
+grant select, delete on conversation.block_lens_version to authenticated;
+grant insert (block_id, lens_id, version, result, embedding) on conversation.block_lens_version to authenticated;
+grant select, insert, update, delete on conversation.block_lens_version to service_role;
+
+-- ── Views ─────────────────────────────────────────────────────────────────────────────────────
+
+create view conversation.participant_users with (security_invoker = true) as
+select p.organization_id, p.id as participant_id, p.user_id, p.name, m.role
+from conversation.participants p
+join client_mgmt.client_users m on m.organization_id = p.organization_id and m.user_id = p.user_id
+where m.ended_at is null;
+comment on view conversation.participant_users is 'Participants who are members, with their role.';
+
+create view conversation.project_blocks with (security_invoker = true) as
+select b.organization_id, p.id as project_id, p.name as project_name, b.id as block_id, b.name, b.type,
+  b.metadata, b.created_at,
+  (
+    select count(*) from conversation.block_turns t
+    where t.organization_id = b.organization_id and t.block_id = b.id
+  ) as turn_count
+from conversation.blocks b
+join client_mgmt.projects p on p.organization_id = b.organization_id and p.id = b.project_id;
+comment on view conversation.project_blocks is 'Blocks with the name of their project and how many turns they hold.';
+
+revoke all on conversation.participant_users, conversation.project_blocks from anon, authenticated, service_role;
+grant select on conversation.participant_users, conversation.project_blocks to authenticated, service_role;
