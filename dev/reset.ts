@@ -1,0 +1,51 @@
+import { existsSync, mkdirSync, rmSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import { takeLock } from './lock-file.ts'
+import { locateData } from './postgres-data.ts'
+import { loadSecrets } from './secrets.ts'
+import { startStack } from './stack.ts'
+import { StartError } from './start-error.ts'
+
+/** `npm run db:reset`: deletes the embedded database and builds it from migrations and seed. */
+async function main(): Promise<void> {
+  if (process.env.DATABASE_URL) {
+    throw new StartError(
+      'DATABASE_URL is set, and only the embedded database is reset. Unset it, or empty that database yourself.',
+    )
+  }
+  const root = dirname(dirname(fileURLToPath(import.meta.url)))
+  const directory = resolve(process.env.COLLOQUY_DIRECTORY || join(root, '.colloquy'))
+  const log = (line: string) => console.log(line)
+  mkdirSync(directory, { recursive: true })
+  const lock = takeLock(directory, log)
+  try {
+    const { path } = locateData(directory, log)
+    if (existsSync(path)) {
+      rmSync(path, { recursive: true })
+      log(`Deleted ${path}.`)
+    }
+    await dropDamagedSecrets(directory)
+  } finally {
+    lock.release()
+  }
+  const stack = await startStack({ port: 0, directory, functionsDirectory: directory, log })
+  await stack.close()
+  log('Built a new database from the migrations and the seed. Accounts and tokens are gone.')
+}
+
+async function dropDamagedSecrets(directory: string): Promise<void> {
+  try {
+    await loadSecrets(directory)
+  } catch (error) {
+    if (!(error instanceof StartError)) throw error
+    rmSync(join(directory, 'secrets.json'))
+    console.log('Deleted the damaged secrets.json.')
+  }
+}
+
+main().catch((error: unknown) => {
+  console.error(error instanceof StartError ? `npm run db:reset: ${error.message}` : error)
+  process.exit(1)
+})

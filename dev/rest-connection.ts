@@ -1,0 +1,47 @@
+import { PostgresConnection } from '@supabase/lite/postgres'
+import postgres from 'postgres'
+
+import type { Database } from './database.ts'
+import { RestError } from './rest-errors.ts'
+
+/**
+ * lite's database connection for REST, on a login that may only become one of the API roles. It
+ * reads the schema over another one, the owner's: the catalog views it uses show a role only what
+ * that role may use.
+ */
+export class RestConnection extends PostgresConnection {
+  readonly #catalog: PostgresConnection
+
+  constructor(database: Database) {
+    const { url, options } = database.rest
+    super({ url, postgresOptions: { max: 20, onnotice: () => undefined, ...options } })
+    this.#catalog = new PostgresConnection({ url: database.ownerUrl, postgresOptions: { max: 1 } })
+    // Left to itself, lite grants ALL on every table of a schema that has row-level security to
+    // anon, authenticated and service_role at the first request (0.10.0, ensureRlsContext), which
+    // undoes every column grant. This state makes it believe that was done. Its login holds no
+    // grant option, so a version that ignores the state fails instead.
+    Reflect.set(this, 'rlsState', 'active')
+  }
+
+  override introspect(options?: { useCache?: boolean }) {
+    return this.#catalog.introspect(options)
+  }
+
+  override normalizeDbError(error: unknown): unknown {
+    return error instanceof postgres.PostgresError ? new RestError(error) : error
+  }
+
+  override async close(): Promise<void> {
+    await Promise.all([super.close(), this.#catalog.close()])
+  }
+
+  /** Reads the schema once, so that the first request does not wait for it. */
+  async readSchema(): Promise<void> {
+    // App.init gives a cache to the connection it knows.
+    if (this.config.schemaCache !== undefined) {
+      this.#catalog.config.schemaCache = this.config.schemaCache
+    }
+    const { tables } = await this.introspect({ useCache: true })
+    if (tables.length === 0) throw new Error('lite could not read the schema of the database')
+  }
+}

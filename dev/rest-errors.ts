@@ -1,0 +1,87 @@
+import postgres from 'postgres'
+
+/**
+ * An error of PostgreSQL in the form that makes lite answer as PostgREST does. lite turns SQLSTATEs
+ * it has no rule for (P0001, P0002, 23514, ...) into 500 without a code; an error raised with
+ * SQLSTATE PGRST, however, says itself what to answer (PostgREST, Errors: raise with HTTP status).
+ */
+export class RestError extends Error {
+  override name = 'RestError'
+  readonly code: string
+  readonly detail: string | undefined
+  readonly hint: string | undefined
+  /** The server's own trouble, as opposed to a statement it refused. */
+  readonly isFault: boolean
+
+  constructor(error: postgres.PostgresError) {
+    const { code, message, detail, hint } = error
+    // lite's own rule for this one is PostgREST's: 401 for anon, else 403.
+    const asIs = code === '42501' || code === 'PGRST' || code.startsWith('PT')
+    super(asIs ? message : JSON.stringify({ code, message, details: detail, hint }))
+    this.code = asIs ? code : 'PGRST'
+    this.detail = asIs ? detail : JSON.stringify({ status: statusOf(code, message), headers: {} })
+    this.hint = hint
+    this.isFault = /^(08|53|57|58|F0|XX)/.test(code)
+  }
+}
+
+const CLASSES: Record<string, number> = {
+  '08': 503,
+  '09': 500,
+  '0L': 403,
+  '0P': 403,
+  '25': 500,
+  '28': 403,
+  '2D': 500,
+  '38': 500,
+  '39': 500,
+  '3B': 500,
+  '40': 500,
+  '53': 503,
+  '54': 500,
+  '55': 500,
+  '57': 500,
+  '58': 500,
+  F0: 500,
+  HV: 500,
+  P0: 500,
+  XX: 500,
+}
+
+const CODES: Record<string, number> = {
+  '23503': 409,
+  '23505': 409,
+  '25006': 405,
+  '42883': 404,
+  '42P01': 404,
+  '42P17': 500,
+  '53400': 500,
+  '57P01': 503,
+  P0001: 400,
+}
+
+/** The HTTP status of a SQLSTATE (PostgREST, Errors: HTTP status codes). */
+export function statusOf(code: string, message: string): number {
+  if (code === '21000') return message.endsWith('requires a WHERE clause') ? 400 : 500
+  if (code === '22023' && /^role .* does not exist$/.test(message)) return 401
+  return CODES[code] ?? CLASSES[code.slice(0, 2)] ?? 400
+}
+
+/**
+ * Keeps lite from printing a stack trace for every request that PostgreSQL refuses, which is an
+ * answer and no failure. What else goes to console.error is printed as before.
+ *
+ * @returns how to undo it
+ */
+export function quietRefusals(): () => void {
+  const original = console.error
+  const filtered = (...values: unknown[]) => {
+    const [error] = values
+    if (!(error instanceof RestError)) original(...values)
+    else if (error.isFault) original(`rest: ${error.message}`)
+  }
+  console.error = filtered
+  return () => {
+    if (console.error === filtered) console.error = original
+  }
+}

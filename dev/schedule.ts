@@ -1,0 +1,33 @@
+export interface Schedule {
+  close(): void
+}
+
+export interface ScheduleOptions {
+  /** Address of the function session-cleanup on the gateway. */
+  url: string
+  cleanupKey: string
+  intervalMs: number
+  log: (line: string) => void
+}
+
+/**
+ * Calls session-cleanup on a timer, with its named key, as pg_cron with pg_net does on the platform.
+ * Failures are printed; the next call comes all the same.
+ */
+export function startSchedule({ url, cleanupKey, intervalMs, log }: ScheduleOptions): Schedule {
+  const call = async () => {
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: { apikey: cleanupKey, 'content-type': 'application/json' },
+      body: '{}',
+      signal: AbortSignal.timeout(60_000),
+    })
+    if (!response.ok) throw new Error(`status ${response.status}: ${await response.text()}`)
+    await response.arrayBuffer()
+  }
+  const timer = setInterval(() => {
+    call().catch((error: unknown) => log(`session-cleanup: ${String(error)}`))
+  }, intervalMs)
+  timer.unref()
+  return { close: () => clearInterval(timer) }
+}
