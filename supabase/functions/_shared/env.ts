@@ -66,7 +66,6 @@ export function readEnv(variables: Variables = process.env): Env {
 function readModels(value: (name: string) => string | undefined): ModelConfiguration {
   const openrouterKey = value('OPENROUTER_API_KEY')
   const serviceAccount = value('VERTEX_SERVICE_ACCOUNT')
-  const compatibleUrl = value('OPENAI_COMPATIBLE_BASE_URL')
   return {
     ...(openrouterKey && {
       openrouter: { apiKey: openrouterKey, ...optional('baseUrl', value('OPENROUTER_BASE_URL')) },
@@ -77,12 +76,6 @@ function readModels(value: (name: string) => string | undefined): ModelConfigura
         ...optional('project', value('VERTEX_PROJECT')),
         ...optional('location', value('VERTEX_LOCATION')),
         ...optional('baseUrl', value('VERTEX_BASE_URL')),
-      },
-    }),
-    ...(compatibleUrl && {
-      openaiCompatible: {
-        baseUrl: compatibleUrl,
-        ...optional('apiKey', value('OPENAI_COMPATIBLE_API_KEY')),
       },
     }),
   }

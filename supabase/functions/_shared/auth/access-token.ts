@@ -97,7 +97,8 @@ function callerOf(claims: JWTPayload, accessToken: string): Caller {
     throw unauthorized('session_id is not a uuid')
   }
   // An early answer only: whether the membership still holds is decided in the database.
-  if (!organization.test(String(organizationId))) throw new AppError('no_organization')
+  const isText = typeof organizationId === 'string' || typeof organizationId === 'number'
+  if (!isText || !organization.test(`${organizationId}`)) throw new AppError('no_organization')
   return { userId: sub, sessionId, accessToken }
 }
 

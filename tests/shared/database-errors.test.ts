@@ -1,0 +1,115 @@
+import { describe, expect, it } from 'vitest'
+import { createDatabase, databaseError } from '../../supabase/functions/_shared/database.ts'
+import { errorCodes } from '../../supabase/functions/_shared/errors.ts'
+
+const failure = (code: string, message: string, details: string | null = null) => ({
+  code,
+  message,
+  details,
+})
+
+describe('a failed statement', () => {
+  it.each([
+    ['P0002', 'agent_not_found', 'agent_not_found'],
+    ['P0002', 'session_not_found', 'session_not_found'],
+    ['P0002', 'query returned no rows', 'not_found'],
+    ['42501', 'no_organization', 'no_organization'],
+    ['42501', 'permission denied for table models', 'permission_denied'],
+    ['22023', 'invalid_request', 'invalid_request'],
+    ['23505', 'duplicate key value violates unique constraint "x"', 'conflict'],
+    ['23505', 'idempotency_conflict', 'idempotency_conflict'],
+    ['55000', 'execution_in_progress', 'execution_in_progress'],
+    ['55000', 'provider_not_configured', 'provider_not_configured'],
+    ['55000', 'circuit_open', 'circuit_open'],
+    ['55000', 'model_unavailable', 'model_unavailable'],
+    ['55000', 'cannot do that now', 'internal_error'],
+    ['PGRST301', 'JWSError', 'unauthorized'],
+    ['PGRST303', 'JWT expired', 'unauthorized'],
+    ['57014', 'canceling statement due to statement timeout', 'database_unavailable'],
+    ['53300', 'too many connections', 'database_unavailable'],
+    ['40P01', 'deadlock detected', 'database_unavailable'],
+    ['PGRST002', 'could not query the schema', 'database_unavailable'],
+    ['XX000', 'agent_not_found', 'internal_error'],
+    ['P0002', 'unauthorized', 'not_found'],
+    ['PGRST202', 'could not find the function', 'internal_error'],
+  ])('%s "%s" becomes %s', (sqlstate, message, code) => {
+    expect(databaseError(failure(sqlstate, message), 400)).toMatchObject({ code })
+  })
+
+  it('without an answer is database_unavailable, and may be tried again', () => {
+    expect(databaseError(failure('', 'TypeError: fetch failed'), 0)).toMatchObject({
+      code: 'database_unavailable',
+      headers: { 'retry-after': '1' },
+    })
+  })
+
+  it('sends the sentence that our own function raised, and no other text of the database', () => {
+    const ours = databaseError(failure('22023', 'invalid_request', 'The session is closed.'), 400)
+    expect(ours.message).toBe('The session is closed.')
+    const others = [
+      failure('22023', 'invalid parameter "secret"', 'Key (email)=(a@b.c)'),
+      failure('23505', 'duplicate key', 'Key (slug)=(acme) already exists.'),
+      failure('P0002', 'agent_not_found', 'secret'),
+    ]
+    for (const other of others) {
+      const { code, message } = databaseError(other, 400)
+      expect(message).toBe(errorCodes[code].message)
+    }
+  })
+})
+
+describe('the clients', () => {
+  const requests: Request[] = []
+  const database = (answer: () => Response) =>
+    createDatabase({
+      supabaseUrl: 'http://project.test',
+      publishableKey: 'sb_publishable_key',
+      secretKey: 'sb_secret_key',
+      fetch: async (input, init) => {
+        requests.push(new Request(input, init))
+        return answer()
+      },
+    })
+
+  it('act as the caller with the publishable key, and as the service role with the secret key', async () => {
+    const { forCaller, admin } = database(() => Response.json(3))
+    expect(await forCaller('token-of-caller').call('f', { a: 1 })).toBe(3)
+    expect(await admin.call('g', {})).toBe(3)
+    const sent = requests.splice(0).map(({ url, method, headers }) => ({
+      url,
+      method,
+      apikey: headers.get('apikey'),
+      authorization: headers.get('authorization'),
+    }))
+    expect(sent).toEqual([
+      {
+        url: 'http://project.test/rest/v1/rpc/f',
+        method: 'POST',
+        apikey: 'sb_publishable_key',
+        authorization: 'Bearer token-of-caller',
+      },
+      {
+        url: 'http://project.test/rest/v1/rpc/g',
+        method: 'POST',
+        apikey: 'sb_secret_key',
+        authorization: 'Bearer sb_secret_key',
+      },
+    ])
+  })
+
+  it('throw what the function raised', async () => {
+    const body = { code: 'P0002', message: 'agent_not_found', details: null, hint: null }
+    const { admin } = database(() => Response.json(body, { status: 400 }))
+    await expect(admin.call('f', {})).rejects.toMatchObject({
+      code: 'agent_not_found',
+      status: 404,
+    })
+  })
+
+  it('throw database_unavailable when no answer comes', async () => {
+    const { admin } = database(() => {
+      throw new TypeError('fetch failed')
+    })
+    await expect(admin.call('f', {})).rejects.toMatchObject({ code: 'database_unavailable' })
+  })
+})

@@ -1,0 +1,47 @@
+import { describe, expect, it } from 'vitest'
+import {
+  AppError,
+  errorCodes,
+  toAppError,
+  toEnvelope,
+} from '../../supabase/functions/_shared/errors.ts'
+import { modelErrorCodes } from '../../supabase/functions/_shared/models/model-error.ts'
+
+describe('the registry of error codes', () => {
+  it.each(Object.entries(errorCodes))('%s is snake_case and has one sentence', (code, entry) => {
+    expect(code).toMatch(/^[a-z]+(_[a-z]+)*$/)
+    expect(entry.message).toMatch(/^[A-Z][^.]*\.$/)
+  })
+
+  it('has every code of the models, as a failure of an upstream, with the same sentence', () => {
+    for (const [code, { message }] of Object.entries(modelErrorCodes)) {
+      const entry = errorCodes[code as keyof typeof errorCodes]
+      expect(entry, code).toMatchObject({ message })
+      expect([502, 504], code).toContain(entry.status)
+    }
+  })
+})
+
+describe('the envelope', () => {
+  it('has code and message, and the path only where there is one', () => {
+    expect(toEnvelope(new AppError('agent_not_found'))).toEqual({
+      error: { code: 'agent_not_found', message: 'There is no such agent.' },
+    })
+    const error = new AppError('invalid_request', { message: 'Too long.', path: 'a.b' })
+    expect(toEnvelope(error)).toEqual({
+      error: { code: 'invalid_request', message: 'Too long.', path: 'a.b' },
+    })
+  })
+
+  it('never has the cause', () => {
+    const error = new AppError('internal_error', { cause: new Error('secret') })
+    expect(JSON.stringify(toEnvelope(error))).not.toContain('secret')
+  })
+
+  it('says internal_error for what is not an AppError', () => {
+    const cause = new TypeError('secret')
+    const error = toAppError(cause)
+    expect(error).toMatchObject({ code: 'internal_error', status: 500, cause })
+    expect(error.message).toBe(errorCodes.internal_error.message)
+  })
+})

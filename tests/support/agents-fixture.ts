@@ -1,0 +1,201 @@
+import { createApp } from '../../supabase/functions/agents/app.ts'
+import type { Admin, Database, Db } from '../../supabase/functions/_shared/database.ts'
+import type { Models } from '../../supabase/functions/_shared/executions/models.ts'
+import type {
+  BegunExecution,
+  FinishedExecution,
+  Outcome,
+} from '../../supabase/functions/_shared/executions/types.ts'
+import type { LogEntry } from '../../supabase/functions/_shared/http/log.ts'
+import type { Clock } from '../../supabase/functions/_shared/models/clock.ts'
+import type { ModelEvent } from '../../supabase/functions/_shared/models/types.ts'
+
+/** An execution as begin_execution returns it, in memory. */
+export function begunExecution(changes: Partial<BegunExecution> = {}): BegunExecution {
+  return {
+    organization_id: 7,
+    execution_id: '0190a000-0000-7000-8000-000000000001',
+    session_id: '0190a000-0000-7000-8000-000000000002',
+    message_id: '0190a000-0000-7000-8000-000000000003',
+    response_message_id: '0190a000-0000-7000-8000-000000000004',
+    replayed: false,
+    status: 'running',
+    agent: { id: 1, name: 'droid' },
+    route: [routeStep('first')],
+    system_prompts: ['Be brief.'],
+    history: [{ id: 'm', role: 'user', content: 'Hello', parts: null }],
+    params: {},
+    result: null,
+    ...changes,
+  }
+}
+
+export function routeStep(name: string) {
+  return { model_id: name, name, provider: 'openrouter', model: `maker/${name}`, config: {} }
+}
+
+/** What finish_execution would store and return for an outcome. */
+export function storedEnd(outcome: Outcome): FinishedExecution {
+  const { status, finish_reason, error_code, content = '', parts, latency_ms } = outcome
+  return {
+    status,
+    finish_reason: finish_reason ?? null,
+    error_code: error_code ?? null,
+    message: { id: 'answer', role: 'assistant', content, parts: parts ?? null },
+    usage: {
+      input_tokens: outcome.input_tokens ?? null,
+      output_tokens: outcome.output_tokens ?? null,
+      total_tokens: outcome.total_tokens ?? null,
+    },
+    cost_usd: null,
+    model: outcome.model_id === undefined ? null : String(outcome.model_id),
+    latency_ms,
+    already_final: false,
+  }
+}
+
+export interface DatabaseCall {
+  readonly role: string
+  readonly name: string
+  readonly args: Readonly<Record<string, unknown>>
+}
+
+type Answer = (args: Readonly<Record<string, unknown>>) => unknown
+
+/** A database that answers functions by name and records every call. */
+export function fakeDatabase(answers: Readonly<Record<string, Answer>> = {}) {
+  const calls: DatabaseCall[] = []
+  const all: Record<string, Answer> = {
+    begin_execution: () => begunExecution(),
+    finish_execution: ({ outcome }) => storedEnd(outcome as Outcome),
+    renew_execution_lease: () => 'running',
+    ...answers,
+  }
+  const client = <Role extends string>(role: Role) => ({
+    role,
+    call: async (name: string, args: Readonly<Record<string, unknown>>): Promise<unknown> => {
+      calls.push({ role, name, args })
+      return all[name]?.(args)
+    },
+  })
+  const admin: Admin = client('service_role')
+  const db: Db = client('authenticated')
+  const database: Database = { admin, forCaller: () => db }
+  const outcomes = () =>
+    calls
+      .filter(({ name }) => name === 'finish_execution')
+      .map(({ args }) => args.outcome as Outcome)
+  return { database, admin, calls, outcomes }
+}
+
+export const helloAnswer: readonly ModelEvent[][] = [
+  [
+    { type: 'start', requestId: 'gen-1', model: 'maker/first' },
+    { type: 'text', text: 'Hello' },
+  ],
+  [{ type: 'text', text: ' there' }],
+  [
+    {
+      type: 'usage',
+      usage: {
+        inputTokens: 3,
+        outputTokens: 2,
+        totalTokens: 5,
+        cachedInputTokens: null,
+        cacheWriteTokens: null,
+        reasoningTokens: null,
+        costUsd: null,
+      },
+    },
+    { type: 'finish', reason: 'stop', rawReason: 'stop' },
+  ],
+]
+
+type Call = Models['call']
+
+/** Models that answer every call with the given batches, or as a function of the call says. */
+export function fakeModels(
+  answer: readonly (readonly ModelEvent[])[] | Call = helloAnswer,
+): Models {
+  const call: Call =
+    typeof answer === 'function'
+      ? answer
+      : async function* () {
+          yield* answer
+        }
+  return { providers: ['openrouter'], call }
+}
+
+/** A clock on which timers are due at once, in order, and time passes only by them. */
+export function fakeClock(): Clock & { readonly pauses: number[] } {
+  let time = 1_000_000
+  const pauses: number[] = []
+  return {
+    pauses,
+    now: () => time,
+    setTimeout(callback, milliseconds) {
+      pauses.push(milliseconds)
+      return setImmediate(() => {
+        time += milliseconds
+        callback()
+      })
+    },
+    clearTimeout: (handle) => clearImmediate(handle as NodeJS.Immediate),
+  }
+}
+
+/** A clock whose timers never fire. */
+export const stoppedClock: Clock = {
+  now: () => 1_000_000,
+  setTimeout: () => null,
+  clearTimeout: () => undefined,
+}
+
+/** The function `agents` over a fake database and fake models. */
+export function agentsApp(
+  options: {
+    readonly answers?: Readonly<Record<string, Answer>>
+    readonly models?: Models
+    readonly clock?: Clock
+  } = {},
+) {
+  const entries: LogEntry[] = []
+  const background: Promise<unknown>[] = []
+  const { database, calls, outcomes } = fakeDatabase(options.answers)
+  const app = createApp({
+    database,
+    models: options.models ?? fakeModels(),
+    verifyAccessToken: async () => ({ userId: 'u', sessionId: 's', accessToken: 't' }),
+    clock: options.clock ?? stoppedClock,
+    random: () => 0.5,
+    log: (entry) => entries.push(entry),
+    waitUntil: (work) => background.push(work),
+  })
+  const invoke = async (body: unknown, headers: Record<string, string> = {}) =>
+    app.request('/agents/invoke', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body: typeof body === 'string' ? body : JSON.stringify(body),
+    })
+  return { app, invoke, calls, outcomes, entries, background }
+}
+
+/** The ids and data of a stream's events; the last data is the text `[DONE]`. */
+export function readEvents(
+  stream: string,
+): { id: number; data: Record<string, unknown> | string }[] {
+  return stream
+    .split('\n\n')
+    .filter((block) => block !== '')
+    .map((block) => {
+      const [, id, data] = /^id: (\d+)\ndata: (.*)$/.exec(block) ?? []
+      if (id === undefined || data === undefined) throw new Error(`not an event: ${block}`)
+      const parsed = data === '[DONE]' ? data : (JSON.parse(data) as Record<string, unknown>)
+      return { id: Number(id), data: parsed }
+    })
+}
+
+/** The types of a stream's events in order. */
+export function eventTypes(stream: string): unknown[] {
+  return readEvents(stream).map(({ data }) => (typeof data === 'string' ? data : data.type))
+}
