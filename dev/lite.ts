@@ -1,10 +1,10 @@
 import { App, type EmailMessage, type HonoContext } from '@supabase/lite'
 import { PostgresConnection } from '@supabase/lite/postgres'
 import type { MiddlewareHandler } from 'hono'
-import type { PostgresType } from 'postgres'
 
 import { prepareAuthSchema, replaceAuthFunctions } from './auth-schema.ts'
 import { connect, type Database } from './database.ts'
+import { jsonTypes } from './json-type.ts'
 import { platformSettings } from './platform-settings.ts'
 import { RestConnection } from './rest-connection.ts'
 import { quietRefusals } from './rest-errors.ts'
@@ -98,7 +98,7 @@ export async function startAuth(options: LiteOptions): Promise<LiteServer> {
       max: 10,
       onnotice: () => undefined,
       ...database.auth.options,
-      types: { json: jsonType(114), jsonb: jsonType(3802) },
+      types: jsonTypes,
     },
   })
   const email = { send: (message: EmailMessage) => Promise.resolve(report(message, options.log)) }
@@ -118,19 +118,6 @@ export async function startAuth(options: LiteOptions): Promise<LiteServer> {
     await sql.end()
   }
   return { fetch: (request) => app.fetch(request), close: () => connection.close() }
-}
-
-/**
- * lite passes JSON that is text already; serialised again it would be stored as one string, and
- * `raw_user_meta_data ->> 'name'` in a trigger would be null.
- */
-function jsonType(oid: number): PostgresType {
-  return {
-    to: oid,
-    from: [oid],
-    serialize: (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value)),
-    parse: (text: string): unknown => JSON.parse(text),
-  }
 }
 
 /** No mail leaves this machine: it is printed. */

@@ -2,6 +2,7 @@ import { PostgresConnection } from '@supabase/lite/postgres'
 import postgres from 'postgres'
 
 import type { Database } from './database.ts'
+import { jsonTypes } from './json-type.ts'
 import { RestError } from './rest-errors.ts'
 
 /**
@@ -14,7 +15,10 @@ export class RestConnection extends PostgresConnection {
 
   constructor(database: Database) {
     const { url, options } = database.rest
-    super({ url, postgresOptions: { max: 20, onnotice: () => undefined, ...options } })
+    super({
+      url,
+      postgresOptions: { max: 20, onnotice: () => undefined, ...options, types: jsonTypes },
+    })
     this.#catalog = new PostgresConnection({ url: database.ownerUrl, postgresOptions: { max: 1 } })
     // Left to itself, lite grants ALL on every table of a schema that has row-level security to
     // anon, authenticated and service_role at the first request (0.10.0, ensureRlsContext), which
