@@ -122,7 +122,8 @@ alter table client_mgmt.client_users force row level security;
 create table public.user_sessions (
   organization_id bigint not null references public.organizations (id) on delete cascade,
   id uuid not null,
-  user_id uuid not null,
+  user_id uuid not null references public.users (id) on delete cascade,
+  access_grant_id bigint,
   workspace_path text constraint user_sessions_workspace_path_length check (char_length(workspace_path) <= 4096),
   system_prompt text constraint user_sessions_system_prompt_length check (char_length(system_prompt) <= 65536),
   session_metadata jsonb not null default '{}'
@@ -130,23 +131,26 @@ create table public.user_sessions (
   role text,
   permissions text[] not null default '{}',
   is_active boolean not null default false,
+  access_expires_at timestamptz,
   expires_at timestamptz,
   last_active_at timestamptz not null default now(),
   revoked_at timestamptz,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   primary key (organization_id, id),
-  constraint user_sessions_id_key unique (id),
-  constraint user_sessions_membership_fkey foreign key (organization_id, user_id)
-    references client_mgmt.client_users (organization_id, user_id) on delete cascade
+  constraint user_sessions_id_key unique (id)
 );
 comment on table public.user_sessions is
   'One row per auth session (id = auth.sessions.id): its active organization, and the derived access '
   'that private.current_organization_id() and private.has_permission() read.';
-comment on column public.user_sessions.role is 'Derived: the membership''s role; null while there is none.';
+comment on column public.user_sessions.access_grant_id is
+  'Set while a platform administrator works under a break-glass grant; null for members.';
+comment on column public.user_sessions.role is
+  'Derived: the membership''s role, break_glass under a grant; null while there is neither.';
 comment on column public.user_sessions.permissions is 'Derived: what the role brings and the membership adds.';
 comment on column public.user_sessions.is_active is
-  'Derived: membership, account and organization are all active.';
+  'Derived: account, organization and membership (or grant) are all active.';
+comment on column public.user_sessions.access_expires_at is 'Derived: when the break-glass grant ends; null for members.';
 comment on column public.user_sessions.expires_at is 'Null: as long as the auth session lives.';
 create index user_sessions_user_id_idx on public.user_sessions (user_id);
 create index user_sessions_organization_id_user_id_idx on public.user_sessions (organization_id, user_id);
@@ -164,34 +168,47 @@ language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: reads memberships, accounts and organizations past their policies.
 declare
-  membership record;
+  found_role text;
+  found_permissions text[];
+  found_expiry timestamptz;
 begin
-  select m.role, m.permissions, m.ended_at is null and u.is_active and o.is_active as is_active
-  into membership
-  from client_mgmt.client_users m
-  join public.users u on u.id = m.user_id
-  join public.organizations o on o.id = m.organization_id
-  where m.organization_id = new.organization_id and m.user_id = new.user_id
-  for share;
+  perform 1 from public.users u where u.id = new.user_id and u.is_active for share;
+  new.is_active := found;
+  perform 1 from public.organizations o where o.id = new.organization_id and o.is_active for share;
+  new.is_active := new.is_active and found;
 
-  new.is_active := coalesce(membership.is_active, false);
+  if new.access_grant_id is null then
+    select m.role, private.role_permissions(m.role) || m.permissions into found_role, found_permissions
+    from client_mgmt.client_users m
+    where m.organization_id = new.organization_id and m.user_id = new.user_id and m.ended_at is null
+    for share;
+  else
+    select 'break_glass', private.scope_permissions(g.scope), g.expires_at
+    into found_role, found_permissions, found_expiry
+    from client_mgmt.access_grants g
+    where g.organization_id = new.organization_id and g.id = new.access_grant_id
+      and g.admin_user_id = new.user_id and g.ended_at is null
+    for share;
+  end if;
+  new.is_active := new.is_active and found;
+
   if new.is_active then
-    new.role := membership.role;
-    new.permissions := array(
-      select distinct p from unnest(private.role_permissions(membership.role) || membership.permissions) p order by p
-    );
+    new.role := found_role;
+    new.permissions := array(select distinct p from unnest(found_permissions) p order by p);
+    new.access_expires_at := found_expiry;
   else
     new.role := null;
     new.permissions := '{}';
+    new.access_expires_at := null;
   end if;
   return new;
 end
 $$;
 comment on function private.derive_session_access() is
-  'Trigger on user_sessions: sets role, permissions and is_active from the membership as it stands.';
+  'Trigger on user_sessions: sets role, permissions, is_active and access_expires_at from the membership or grant as it stands.';
 
 create trigger user_sessions_derive_access
-  before insert or update of organization_id, user_id, role, permissions, is_active
+  before insert or update of organization_id, user_id, access_grant_id, role, permissions, is_active, access_expires_at
   on public.user_sessions
   for each row execute function private.derive_session_access();
 
@@ -199,25 +216,31 @@ create function private.refresh_session_access() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: rewrites the derived columns of sessions the caller may not touch.
+declare
+  changed constant jsonb := case tg_op when 'DELETE' then to_jsonb(old) else to_jsonb(new) end;
 begin
   case tg_table_name
     when 'client_users' then
       update public.user_sessions s set is_active = false
-      where s.organization_id = new.organization_id and s.user_id = new.user_id;
+      where s.organization_id = (changed ->> 'organization_id')::bigint and s.user_id = (changed ->> 'user_id')::uuid;
+    when 'access_grants' then
+      update public.user_sessions s set is_active = false
+      where s.organization_id = (changed ->> 'organization_id')::bigint
+        and s.access_grant_id = (changed ->> 'id')::bigint;
     when 'users' then
-      update public.user_sessions s set is_active = false where s.user_id = new.id;
+      update public.user_sessions s set is_active = false where s.user_id = (changed ->> 'id')::uuid;
     when 'organizations' then
-      update public.user_sessions s set is_active = false where s.organization_id = new.id;
+      update public.user_sessions s set is_active = false where s.organization_id = (changed ->> 'id')::bigint;
   end case;
   return null;
 end
 $$;
 comment on function private.refresh_session_access() is
-  'Trigger on memberships, accounts and organizations: derives their sessions anew, in the same transaction. '
+  'Trigger on memberships, grants, accounts and organizations: derives their sessions anew, in the same transaction. '
   'The value written is a touch; private.derive_session_access() replaces it.';
 
 create trigger client_users_refresh_sessions
-  after insert or update of role, permissions, ended_at on client_mgmt.client_users
+  after insert or delete or update of role, permissions, ended_at on client_mgmt.client_users
   for each row execute function private.refresh_session_access();
 create trigger users_refresh_sessions
   after update of is_active on public.users
@@ -251,7 +274,8 @@ begin
       and s.user_id = private.claim_uuid('sub')
       and s.is_active
       and s.revoked_at is null
-      and (s.expires_at is null or s.expires_at > statement_timestamp());
+      and (s.expires_at is null or s.expires_at > statement_timestamp())
+      and (s.access_expires_at is null or s.access_expires_at > statement_timestamp());
   end if;
   return result;
 end
@@ -463,6 +487,9 @@ begin
     return jsonb_build_object('error', jsonb_build_object('http_code', 403, 'message', 'session_revoked'));
   end if;
 
+  if current_session.access_expires_at <= clock_timestamp() then
+    current_session.is_active := false;
+  end if;
   if current_session.is_active then
     update public.user_sessions s set last_active_at = clock_timestamp() where s.id = session;
   elsif session is not null then
@@ -471,7 +498,7 @@ begin
     from client_mgmt.client_users m
     where m.organization_id = person.organization_id and m.user_id = account and m.ended_at is null
     on conflict (id) do update
-      set organization_id = excluded.organization_id, last_active_at = clock_timestamp()
+      set organization_id = excluded.organization_id, access_grant_id = null, last_active_at = clock_timestamp()
       where s.user_id = excluded.user_id
     returning s.* into current_session;
   end if;
@@ -542,7 +569,8 @@ create view public.active_user_sessions with (security_invoker = true) as
 select s.organization_id, s.id, s.user_id, s.workspace_path, s.system_prompt, s.session_metadata,
   s.role, s.permissions, s.expires_at, s.last_active_at, s.created_at, s.updated_at
 from public.user_sessions s
-where s.is_active and s.revoked_at is null and (s.expires_at is null or s.expires_at > now());
+where s.is_active and s.revoked_at is null and (s.expires_at is null or s.expires_at > now())
+  and (s.access_expires_at is null or s.access_expires_at > now());
 comment on view public.active_user_sessions is 'Sessions that still give access.';
 
 revoke all on client_mgmt.clients, client_mgmt.users, public.active_user_sessions

@@ -28,6 +28,20 @@ revoke all on public.platform_admins from anon, authenticated, service_role;
 create trigger platform_admins_updated_at before update on public.platform_admins
   for each row execute function private.update_updated_at_column();
 
+create function private.is_platform_admin() returns boolean
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: platform_admins denies everyone.
+begin
+  return exists (
+    select 1 from public.platform_admins a
+    where a.user_id = private.current_account_id() and a.is_active
+  );
+end
+$$;
+comment on function private.is_platform_admin() is 'Whether the caller runs the platform. Gives no view of any tenant.';
+revoke all on function private.is_platform_admin() from public, anon, authenticated, service_role;
+
 create table public.admin_audit_log (
   id bigint generated always as identity primary key,
   "timestamp" timestamptz not null default clock_timestamp(),
@@ -75,7 +89,7 @@ comment on table public.audit_logs is
   'One row per change that matters, in the same transaction as the change. hash = sha256(previous_hash || payload).';
 comment on column public.audit_logs.sequence is 'Position in the organization''s chain, from 1, without gaps.';
 comment on column public.audit_logs.user_id is 'Account that acted; null for the platform itself. No foreign key: an actor never vanishes.';
-comment on column public.audit_logs.actor is 'user, service_role or database: from the verified token and the role, never from input.';
+comment on column public.audit_logs.actor is 'user, platform_admin, service_role or database: from the verified token and the tables, never from input.';
 comment on column public.audit_logs.payload is 'The exact text that was hashed: every other column, as JSON.';
 comment on column public.audit_logs.previous_hash is 'hash of the row before; 32 zero bytes for the first.';
 create index audit_logs_timestamp_idx on public.audit_logs (organization_id, "timestamp");
@@ -136,15 +150,20 @@ create function private.write_audit_event(
   ip_address text default null,
   user_agent text default null
 ) returns bigint
-language plpgsql volatile security definer set search_path = ''
+language plpgsql volatile security definer set search_path = '' set timezone = 'UTC'
 as $$
 -- Definer: nobody holds a grant to insert. Granted to no API role; the actor comes from the token.
+-- The time zone is fixed because the payload, which is hashed, spells timestamps out.
 #variable_conflict use_variable
 declare
   head private.audit_heads;
   happened_at constant timestamptz := clock_timestamp();
   account constant uuid := private.current_user_id();
   actor constant text := case
+    when account is not null and private.is_platform_admin() and not exists (
+      select 1 from client_mgmt.client_users m
+      where m.organization_id = write_audit_event.organization_id and m.user_id = account and m.ended_at is null
+    ) then 'platform_admin'
     when account is not null then 'user'
     when private.jwt_claims() ->> 'role' = 'service_role' then 'service_role'
     else 'database'
@@ -209,9 +228,23 @@ revoke all on function public.log_audit_event(bigint, text, text, text, jsonb, b
 grant execute on function public.log_audit_event(bigint, text, text, text, jsonb, boolean, text, text, text)
   to service_role;
 
+create function private.write_admin_event(action text, resource_type text, resource_id text, details jsonb) returns void
+language sql volatile security definer set search_path = ''
+as $$
+  -- Definer: nobody holds a grant to insert. Granted to no API role; the administrator comes from the token.
+  insert into public.admin_audit_log (admin_id, admin_email, action, resource_type, resource_id, details)
+  select a.id, a.email, write_admin_event.action, write_admin_event.resource_type,
+    write_admin_event.resource_id, write_admin_event.details
+  from (select private.current_user_id() as user_id) c
+  left join public.platform_admins a on a.user_id = c.user_id
+$$;
+comment on function private.write_admin_event(text, text, text, jsonb) is
+  'Records what an administrator did, or, without one, what the database owner did to platform-wide rows.';
+revoke all on function private.write_admin_event(text, text, text, jsonb) from public, anon, authenticated, service_role;
+
 -- Arguments of the trigger: resource type, key column, then columns whose values never enter the log.
 create function private.audit_change() returns trigger
-language plpgsql volatile security definer set search_path = ''
+language plpgsql volatile security definer set search_path = '' set timezone = 'UTC'
 as $$
 -- Definer: writes the chain whoever makes the change.
 declare
@@ -253,10 +286,9 @@ begin
   end;
   -- Platform-wide rows (no organization) are recorded by the administrators' log.
   if organization is null then
-    insert into public.admin_audit_log (admin_id, admin_email, action, resource_type, resource_id, details)
-    select a.id, a.email, resource_type || '.' || lower(tg_op), resource_type, subject ->> tg_argv[1], details
-    from (select private.current_user_id() as user_id) c
-    left join public.platform_admins a on a.user_id = c.user_id;
+    perform private.write_admin_event(
+      resource_type || '.' || lower(tg_op), resource_type, subject ->> tg_argv[1], details
+    );
   else
     perform private.write_audit_event(
       organization, resource_type || '.' || lower(tg_op), resource_type, subject ->> tg_argv[1], details
@@ -278,11 +310,27 @@ create trigger billing_accounts_audit after update on client_mgmt.billing_accoun
 create trigger platform_admins_audit after insert or update or delete on public.platform_admins
   for each row execute function private.audit_change('platform_admin', 'id');
 
+-- An erased account leaves one event in every organization it belonged to, and its id, never its data.
+create function private.audit_erasure() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: writes the chain whoever deletes the account.
+begin
+  perform private.write_audit_event(m.organization_id, 'account.erase', 'account', old.id::text)
+  from client_mgmt.client_users m where m.user_id = old.id order by m.organization_id;
+  return old;
+end
+$$;
+comment on function private.audit_erasure() is 'Trigger on users: records an erasure in each organization.';
+revoke all on function private.audit_erasure() from public, anon, authenticated, service_role;
+create trigger users_audit_erasure before delete on public.users
+  for each row execute function private.audit_erasure();
+
 -- ── Verifying ─────────────────────────────────────────────────────────────────────────────────
 
 create function private.verify_audit_chain(organization_id bigint)
 returns table (valid boolean, rows_checked bigint, first_invalid_sequence bigint, head_hash text)
-language plpgsql stable security definer set search_path = ''
+language plpgsql stable security definer set search_path = '' set timezone = 'UTC'
 as $$
 -- Definer: reads the head. It checks its caller: a user verifies the active organization only.
 #variable_conflict use_column
@@ -339,3 +387,40 @@ comment on function public.verify_audit_chain(bigint) is
   'the head to keep elsewhere. With audit.read for one''s own organization; service role for any.';
 revoke all on function public.verify_audit_chain(bigint) from public, anon, authenticated, service_role;
 grant execute on function public.verify_audit_chain(bigint) to authenticated, service_role;
+
+-- ── Exporting ─────────────────────────────────────────────────────────────────────────────────
+
+create function private.export_audit_log(after_sequence bigint, max_rows integer)
+returns setof text
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: writes the event that records the export. With audit.read, the active organization's own.
+declare
+  organization constant bigint := private.require_organization('audit.read');
+begin
+  if after_sequence = 0 then
+    perform private.write_audit_event(organization, 'audit_log.export', 'audit_log', null);
+  end if;
+  return query
+  select jsonb_build_object(
+    'payload', a.payload, 'previous_hash', encode(a.previous_hash, 'hex'), 'hash', encode(a.hash, 'hex')
+  )::text
+  from public.audit_logs a
+  where a.organization_id = organization and a.sequence > after_sequence
+  order by a.sequence
+  limit least(greatest(max_rows, 0), 10000);
+end
+$$;
+comment on function private.export_audit_log(bigint, integer) is 'Body of public.export_audit_log().';
+revoke all on function private.export_audit_log(bigint, integer) from public, anon, authenticated, service_role;
+grant execute on function private.export_audit_log(bigint, integer) to authenticated;
+
+create function public.export_audit_log(after_sequence bigint default 0, max_rows integer default 1000)
+returns setof text
+language sql volatile security invoker set search_path = ''
+as $$ select private.export_audit_log(after_sequence, max_rows) $$;
+comment on function public.export_audit_log(bigint, integer) is
+  'The active organization''s audit log as JSONL, one line per event after a sequence: { payload, previous_hash, '
+  'hash }, hash = sha256(previous_hash bytes || payload as UTF-8). Needs audit.read; starting one is itself an event.';
+revoke all on function public.export_audit_log(bigint, integer) from public, anon, authenticated, service_role;
+grant execute on function public.export_audit_log(bigint, integer) to authenticated;

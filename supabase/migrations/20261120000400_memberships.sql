@@ -51,7 +51,7 @@ as $$
   insert into public.user_sessions as s (organization_id, id, user_id)
   select open_session.organization_id, private.claim_uuid('session_id'), account
   where private.claim_uuid('session_id') is not null
-  on conflict (id) do update set organization_id = excluded.organization_id
+  on conflict (id) do update set organization_id = excluded.organization_id, access_grant_id = null
   where s.user_id = excluded.user_id
 $$;
 comment on function private.open_session(bigint, uuid) is 'Makes an organization the active one of this session.';

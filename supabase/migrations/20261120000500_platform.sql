@@ -1,0 +1,225 @@
+-- Running the platform: administrators manage organizations and accounts without seeing content, and
+-- see content only under a break-glass grant that the tenant reads in its own audit log.
+-- Special: a grant holds no permission to write anything, so every write policy refuses it.
+
+create function private.scope_permissions(scope text) returns text[]
+language sql immutable security invoker set search_path = ''
+as $$ select case scope when 'content' then array['content.read_all'] else array[]::text[] end $$;
+comment on function private.scope_permissions(text) is
+  'What a break-glass scope brings: configuration sees what any member sees, content also private conversations.';
+revoke all on function private.scope_permissions(text) from public, anon, authenticated, service_role;
+
+create table client_mgmt.access_grants (
+  organization_id bigint not null references public.organizations (id) on delete cascade,
+  id bigint generated always as identity,
+  admin_user_id uuid not null references public.users (id) on delete cascade,
+  reason text not null constraint access_grants_reason_length check (char_length(btrim(reason)) between 10 and 1000),
+  scope text not null constraint access_grants_scope check (scope in ('configuration', 'content')),
+  expires_at timestamptz not null,
+  ended_at timestamptz,
+  created_at timestamptz not null default now(),
+  primary key (organization_id, id),
+  constraint access_grants_duration check (expires_at > created_at and expires_at <= created_at + interval '24 hours')
+);
+comment on table client_mgmt.access_grants is
+  'Break-glass grants: a platform administrator may read one organization, for a reason and at most 24 hours.';
+create index access_grants_admin_user_id_idx on client_mgmt.access_grants (admin_user_id);
+alter table client_mgmt.access_grants enable row level security;
+alter table client_mgmt.access_grants force row level security;
+create policy select_auditor on client_mgmt.access_grants for select to authenticated
+  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('audit.read')));
+comment on policy select_auditor on client_mgmt.access_grants is 'The tenant sees who looked and why, with audit.read.';
+revoke all on client_mgmt.access_grants from anon, authenticated, service_role;
+grant select on client_mgmt.access_grants to authenticated, service_role;
+-- No insert, update or delete: open_break_glass(), close_break_glass().
+create trigger access_grants_audit after insert or update or delete on client_mgmt.access_grants
+  for each row execute function private.audit_change('break_glass', 'id');
+create trigger access_grants_refresh_sessions after update of ended_at on client_mgmt.access_grants
+  for each row execute function private.refresh_session_access();
+
+create function private.require_platform_admin() returns uuid
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: called by definer functions only.
+begin
+  if not private.is_platform_admin() then
+    raise exception using errcode = '42501', message = 'permission_denied', detail = 'For platform administrators.';
+  end if;
+  return private.current_user_id();
+end
+$$;
+comment on function private.require_platform_admin() is 'The administrator''s account, or 42501 permission_denied.';
+revoke all on function private.require_platform_admin() from public, anon, authenticated, service_role;
+
+-- An administrator who is deactivated loses open grants with it.
+create function private.end_admin_grants() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: ends grants of an account the caller may not touch.
+begin
+  update client_mgmt.access_grants g set ended_at = clock_timestamp()
+  where g.admin_user_id = old.user_id and g.ended_at is null;
+  return null;
+end
+$$;
+comment on function private.end_admin_grants() is 'Trigger: a former administrator keeps no grant.';
+revoke all on function private.end_admin_grants() from public, anon, authenticated, service_role;
+create trigger platform_admins_end_grants
+  after delete or update of user_id, is_active on public.platform_admins
+  for each row execute function private.end_admin_grants();
+
+create function private.platform_organizations()
+returns table (id bigint, name text, slug text, is_active boolean, members bigint, created_at timestamptz)
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: administrators are members of none of these. Shows no settings and no content.
+begin
+  perform private.require_platform_admin();
+  perform private.write_admin_event('organizations.list', 'organization', null, '{}');
+  return query
+  select o.id, o.name, o.slug, o.is_active, (
+    select count(*) from client_mgmt.client_users m where m.organization_id = o.id and m.ended_at is null
+  ), o.created_at
+  from public.organizations o order by o.id;
+end
+$$;
+comment on function private.platform_organizations() is 'Body of public.platform_organizations().';
+
+create function private.set_organization_active(organization_id bigint, is_active boolean, reason text) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: no client holds a grant on organizations.is_active.
+begin
+  perform private.require_platform_admin();
+  update public.organizations o set is_active = set_organization_active.is_active
+  where o.id = set_organization_active.organization_id;
+  if not found then
+    raise exception using errcode = 'P0002', message = 'organization_not_found', detail = 'No such organization.';
+  end if;
+  perform private.write_admin_event(
+    case when set_organization_active.is_active then 'organization.resume' else 'organization.suspend' end,
+    'organization', set_organization_active.organization_id::text, jsonb_build_object('reason', reason)
+  );
+end
+$$;
+comment on function private.set_organization_active(bigint, boolean, text) is 'Body of public.set_organization_active().';
+
+create function private.set_account_active(user_id uuid, is_active boolean, reason text) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: no client holds a grant on users.is_active.
+begin
+  perform private.require_platform_admin();
+  update public.users u set is_active = set_account_active.is_active where u.id = set_account_active.user_id;
+  if not found then
+    raise exception using errcode = 'P0002', message = 'account_not_found', detail = 'No such account.';
+  end if;
+  perform private.write_admin_event(
+    case when set_account_active.is_active then 'account.resume' else 'account.suspend' end,
+    'account', set_account_active.user_id::text, jsonb_build_object('reason', reason)
+  );
+end
+$$;
+comment on function private.set_account_active(uuid, boolean, text) is 'Body of public.set_account_active().';
+
+create function private.open_break_glass(organization_id bigint, reason text, scope text, hours numeric) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: nobody holds a grant to insert these rows. The session moves to the tenant and back by switch_organization().
+#variable_conflict use_column
+declare
+  account constant uuid := private.require_platform_admin();
+  granted client_mgmt.access_grants;
+begin
+  insert into client_mgmt.access_grants (organization_id, admin_user_id, reason, scope, expires_at)
+  values (
+    open_break_glass.organization_id, account, btrim(open_break_glass.reason), open_break_glass.scope,
+    now() + make_interval(secs => (hours * 3600)::double precision)
+  )
+  returning * into granted;
+  update public.user_sessions s
+  set organization_id = granted.organization_id, access_grant_id = granted.id
+  where s.id = private.claim_uuid('session_id') and s.user_id = account;
+  if not found and private.claim_uuid('session_id') is not null then
+    insert into public.user_sessions (organization_id, id, user_id, access_grant_id)
+    values (granted.organization_id, private.claim_uuid('session_id'), account, granted.id);
+  end if;
+  return jsonb_build_object(
+    'id', granted.id, 'organization_id', granted.organization_id, 'scope', granted.scope, 'expires_at', granted.expires_at
+  );
+exception
+  when foreign_key_violation then
+    raise exception using errcode = 'P0002', message = 'organization_not_found', detail = 'No such organization.';
+  when check_violation or not_null_violation or numeric_value_out_of_range or datetime_field_overflow then
+    raise exception using errcode = '22023', message = 'invalid_request',
+      detail = 'A grant has a reason of 10 to 1000 characters, scope configuration or content, and at most 24 hours.';
+end
+$$;
+comment on function private.open_break_glass(bigint, text, text, numeric) is 'Body of public.open_break_glass().';
+
+create function private.close_break_glass(id bigint) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: nobody holds a grant to update these rows. One's own grant only.
+begin
+  update client_mgmt.access_grants g set ended_at = clock_timestamp()
+  where g.id = close_break_glass.id and g.admin_user_id = private.require_account() and g.ended_at is null;
+  if not found then
+    raise exception using errcode = 'P0002', message = 'grant_not_found', detail = 'No open grant of yours has this id.';
+  end if;
+end
+$$;
+comment on function private.close_break_glass(bigint) is 'Body of public.close_break_glass().';
+
+revoke all on function
+  private.platform_organizations(), private.set_organization_active(bigint, boolean, text),
+  private.set_account_active(uuid, boolean, text), private.open_break_glass(bigint, text, text, numeric),
+  private.close_break_glass(bigint)
+  from public, anon, authenticated, service_role;
+grant execute on function
+  private.platform_organizations(), private.set_organization_active(bigint, boolean, text),
+  private.set_account_active(uuid, boolean, text), private.open_break_glass(bigint, text, text, numeric),
+  private.close_break_glass(bigint)
+  to authenticated;
+
+create function public.platform_organizations()
+returns table (id bigint, name text, slug text, is_active boolean, members bigint, created_at timestamptz)
+language sql volatile security invoker set search_path = ''
+as $$ select * from private.platform_organizations() $$;
+comment on function public.platform_organizations() is 'All organizations, without content. For platform administrators; recorded.';
+
+create function public.set_organization_active(organization_id bigint, is_active boolean, reason text) returns void
+language sql volatile security invoker set search_path = ''
+as $$ select private.set_organization_active(organization_id, is_active, reason) $$;
+comment on function public.set_organization_active(bigint, boolean, text) is
+  'Suspends or resumes an organization, from the next statement on. For platform administrators; recorded.';
+
+create function public.set_account_active(user_id uuid, is_active boolean, reason text) returns void
+language sql volatile security invoker set search_path = ''
+as $$ select private.set_account_active(user_id, is_active, reason) $$;
+comment on function public.set_account_active(uuid, boolean, text) is
+  'Suspends or resumes an account everywhere, from the next statement on. For platform administrators; recorded.';
+
+create function public.open_break_glass(organization_id bigint, reason text, scope text default 'configuration', hours numeric default 1)
+returns jsonb
+language sql volatile security invoker set search_path = ''
+as $$ select private.open_break_glass(organization_id, reason, scope, hours) $$;
+comment on function public.open_break_glass(bigint, text, text, numeric) is
+  'Lets a platform administrator read one organization for at most 24 hours: { id, organization_id, scope, expires_at }. '
+  'The tenant sees it in its audit log. Refresh the session to receive a token for it.';
+
+create function public.close_break_glass(id bigint) returns void
+language sql volatile security invoker set search_path = ''
+as $$ select private.close_break_glass(id) $$;
+comment on function public.close_break_glass(bigint) is 'Ends one''s own grant before its time. P0002 grant_not_found.';
+
+revoke all on function
+  public.platform_organizations(), public.set_organization_active(bigint, boolean, text),
+  public.set_account_active(uuid, boolean, text), public.open_break_glass(bigint, text, text, numeric),
+  public.close_break_glass(bigint)
+  from public, anon, authenticated, service_role;
+grant execute on function
+  public.platform_organizations(), public.set_organization_active(bigint, boolean, text),
+  public.set_account_active(uuid, boolean, text), public.open_break_glass(bigint, text, text, numeric),
+  public.close_break_glass(bigint)
+  to authenticated;
