@@ -2,8 +2,10 @@ import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { type CommandOptions, root, runTool } from './command.ts'
+import { findImportMapProblems } from './import-maps.ts'
 import { findImportProblems } from './imports.ts'
 import { type Outcome, outcomeOf, passed, type Step } from './runner.ts'
+import { findVersionProblems } from './versions.ts'
 
 /** The steps that need nothing but the sources. */
 export const sourceSteps: Step[] = [
@@ -11,7 +13,15 @@ export const sourceSteps: Step[] = [
   { name: 'lint', run: () => tool('eslint', ['--max-warnings=0', '.']) },
   { name: 'types', run: () => tool('tsc', ['--project', 'tsconfig.json']) },
   { name: 'deno', run: checkWithDeno },
-  { name: 'imports', run: async () => outcomeOf(await findImportProblems(root)) },
+  {
+    name: 'imports',
+    run: async () =>
+      outcomeOf([
+        ...(await findImportProblems(root)),
+        ...(await findImportMapProblems(root)),
+        ...(await findVersionProblems(root)),
+      ]),
+  },
 ]
 
 async function tool(name: string, args: string[], options?: CommandOptions): Promise<Outcome> {

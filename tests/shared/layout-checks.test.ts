@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
+import { findImportMapProblems } from '../../dev/check/import-maps.ts'
 import { findMachineNames } from '../../dev/check/machine-names.ts'
 import { findVariableProblems } from '../../dev/check/variables.ts'
 import { findVersionProblems } from '../../dev/check/versions.ts'
@@ -59,6 +60,44 @@ describe('versions', () => {
     expect(await problemsOf({ hono: '^4.13.19' }, { nodeModulesDir: 'auto' })).toEqual([
       'package.json: hono has no exact version but ^4.13.19',
       'supabase/functions/agents/deno.json: nodeModulesDir is not manual',
+    ])
+  })
+})
+
+describe('import maps', () => {
+  const problemsOf = async (imports: object): Promise<string[]> =>
+    findImportMapProblems(
+      await makeTree({
+        'supabase/functions/agents/deno.json': JSON.stringify({ imports }),
+        'supabase/functions/agents/index.ts': `import '../_shared/env.ts'; import 'node:process'`,
+        'supabase/functions/_shared/env.ts': `import type { z } from 'zod'; import './env.ts'`,
+        'supabase/functions/_shared/unused.ts': `import 'jose'`,
+      }),
+    )
+
+  it('accepts a map of what the files import, also through others', async () => {
+    expect(await problemsOf({ zod: 'npm:zod@4.6.7' })).toEqual([])
+  })
+
+  it('refuses a map that lacks a package, or has one too many', async () => {
+    expect(await problemsOf({ jose: 'npm:jose@6.2.17' })).toEqual([
+      'supabase/functions/agents/deno.json does not map zod, which supabase/functions/_shared/env.ts imports',
+      'supabase/functions/agents/deno.json maps jose, which nothing imports',
+    ])
+  })
+
+  it('accepts one line for all modules of a package', async () => {
+    const root = await makeTree({
+      'supabase/functions/agents/deno.json': '{ "imports": { "hono/": "npm:/hono@4.13.19/" } }',
+      'supabase/functions/agents/index.ts': `import 'hono/cors'`,
+    })
+    expect(await findImportMapProblems(root)).toEqual([])
+  })
+
+  it('refuses a function without a map', async () => {
+    const root = await makeTree({ 'supabase/functions/agents/index.ts': '' })
+    expect(await findImportMapProblems(root)).toEqual([
+      'supabase/functions/agents/deno.json is missing',
     ])
   })
 })

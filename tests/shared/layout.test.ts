@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { root } from '../../dev/check/command.ts'
+import { findImportMapProblems } from '../../dev/check/import-maps.ts'
 import { findImportProblems } from '../../dev/check/imports.ts'
 import {
   findMachineNames,
@@ -20,6 +21,10 @@ describe('the tree', () => {
 
   it('has the same exact package versions for Node and for Deno', async () => {
     expect(await findVersionProblems(root)).toEqual([])
+  })
+
+  it('maps for each function exactly the packages it imports', async () => {
+    expect(await findImportMapProblems(root)).toEqual([])
   })
 
   it('explains every variable that is read, and no other', async () => {
