@@ -35,5 +35,5 @@ export async function allEnded<const Tasks extends readonly Promise<unknown>[]>(
   ...tasks: Tasks
 ): Promise<Results<Tasks>> {
   await Promise.allSettled(tasks)
-  return (await Promise.all(tasks)) as Results<Tasks>
+  return Promise.all(tasks)
 }

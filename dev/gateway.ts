@@ -78,7 +78,7 @@ async function route(
   return forward(request, response, address, path.slice('/functions/v1'.length))
 }
 
-function explainListen(error: unknown, port: number): unknown {
+function explainListen(error: Error, port: number): Error {
   switch (errorCode(error)) {
     case 'EADDRINUSE':
       return new StartError(

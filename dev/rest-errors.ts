@@ -1,4 +1,4 @@
-import postgres from 'postgres'
+import type postgres from 'postgres'
 
 /**
  * An error of PostgreSQL in the form that makes lite answer as PostgREST does. lite turns SQLSTATEs

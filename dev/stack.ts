@@ -58,8 +58,7 @@ async function compose(options: Options, cleanup: Cleanup): Promise<Stack> {
       cleanup.add(() => server.close())
       return server
     }),
-    // A large module: read while the database starts.
-    import('./lite.ts'),
+    readLite(),
   )
   const variables = functionEnv({ url, database: database, secrets, modelServer, env })
   const [{ rest, auth }, functions] = await allEnded(
@@ -124,7 +123,12 @@ async function openDatabase(
   return database
 }
 
-type Lite = typeof import('./lite.ts')
+type Lite = Awaited<ReturnType<typeof readLite>>
+
+/** A large module: read while the database starts. */
+function readLite() {
+  return import('./lite.ts')
+}
 
 /** Schema auth, then the migrations, which refer to it, then REST, which reads what they made. */
 async function startApi(

@@ -3,10 +3,9 @@ import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { writeEnvFile } from './env-file.ts'
-import { startStack } from './stack.ts'
-import type { Stack } from './stack-options.ts'
-import { StartError } from './start-error.ts'
 import { readPort } from './read-port.ts'
+import { startStack } from './stack.ts'
+import { StartError } from './start-error.ts'
 import { welcome } from './welcome.ts'
 
 const CLEANUP_INTERVAL_MS = 15 * 60_000
@@ -15,34 +14,18 @@ const CLEANUP_INTERVAL_MS = 15 * 60_000
 async function main(): Promise<void> {
   const root = dirname(dirname(fileURLToPath(import.meta.url)))
   const began = performance.now()
-  let stack: Stack | undefined
-  let stopping = false
-  const stop = (code: number) => {
-    // A second Ctrl-C does not wait; the tied processes end by themselves.
-    if (stopping) process.exit(code)
-    stopping = true
-    if (stack === undefined) return
-    console.log('\nStopping.')
-    stack.close().then(
-      () => process.exit(code),
-      (error: unknown) => fail(error),
-    )
-  }
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop(0))
-
   const dotenv = join(root, '.env')
   // Variables that are set already win over the file.
   if (existsSync(dotenv)) process.loadEnvFile(dotenv)
   const { COLLOQUY_DIRECTORY: directory, DATABASE_URL: databaseUrl, PORT } = process.env
-  const env = Object.fromEntries(
-    Object.entries(process.env).flatMap(([name, value]) => (value ? [[name, value]] : [])),
-  )
+  const port = readPort(PORT)
+
   console.log('Starting PostgreSQL, REST, Auth, the functions and a model server …')
-  stack = await startStack({
-    port: readPort(PORT),
+  const starting = startStack({
+    port,
     ...(directory ? { directory } : {}),
     ...(databaseUrl ? { databaseUrl } : {}),
-    env,
+    env: definedOnly(process.env),
     watch: true,
     cleanupIntervalMs: CLEANUP_INTERVAL_MS,
     log: (line) => console.log(line),
@@ -51,10 +34,18 @@ async function main(): Promise<void> {
       stop(1)
     },
   })
-  if (stopping) {
-    await stack.close()
-    process.exit(0)
+  let stopping = false
+  const stop = (code: number) => {
+    // A second Ctrl-C does not wait: the parts are tied to this process and end with it.
+    if (stopping) process.exit(code)
+    stopping = true
+    console.log('\nStopping.')
+    starting.then((stack) => stack.close()).then(() => process.exit(code), fail)
   }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop(0))
+
+  const stack = await starting
+  if (stopping) return
   const envFile = join(directory ?? root, '.env.local')
   writeEnvFile(envFile, {
     SUPABASE_URL: stack.url,
@@ -64,6 +55,11 @@ async function main(): Promise<void> {
   })
   const seconds = (performance.now() - began) / 1000
   console.log(welcome(stack, seconds, relative('', envFile), process.env))
+}
+
+function definedOnly(env: Record<string, string | undefined>): Record<string, string> {
+  const pairs = Object.entries(env)
+  return Object.fromEntries(pairs.filter((pair): pair is [string, string] => pair[1] !== undefined))
 }
 
 function fail(error: unknown): never {

@@ -2,14 +2,18 @@ import { randomUUID } from 'node:crypto'
 
 import { createClient, type SupabaseClient } from '@supabase/supabase-js'
 
+import type { Database } from '../../supabase/functions/_shared/database.types.ts'
 import { useStack } from './stack.ts'
+
+/** A supabase-js client that knows the tables and functions of this database. */
+export type Client = SupabaseClient<Database>
 
 export interface Person {
   id: string
   email: string
   password: string
   /** Signed in, as the person's browser would be. */
-  client: SupabaseClient
+  client: Client
 }
 
 export interface Organization {
@@ -26,8 +30,8 @@ class NoRealtime {
 }
 
 /** A supabase-js client for one device: sessions are kept in memory and not shared. */
-export function newClient(key = useStack().publishableKey): SupabaseClient {
-  return createClient(useStack().url, key, {
+export function newClient(key = useStack().publishableKey): Client {
+  return createClient<Database>(useStack().url, key, {
     auth: { persistSession: false, autoRefreshToken: false },
     realtime: { transport: NoRealtime as never },
   })
@@ -59,7 +63,7 @@ export async function createOrganization(person: Person, label = 'org'): Promise
   const { data, error } = await person.client.rpc('create_organization', { name: label, slug })
   if (error !== null) throw error
   await refreshSession(person)
-  return data as Organization
+  return data as unknown as Organization
 }
 
 /** A person who owns a new organization, signed in to it. */

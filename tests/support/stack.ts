@@ -35,14 +35,20 @@ declare global {
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const shared = (globalThis.colloquyTestStack ??= start())
   shared.users++
-  const { close: _, ...values } = await shared.stack
-  project.provide('stack', values)
+  project.provide('stack', withoutClose(await shared.stack))
   return async () => {
     if (--shared.users > 0) return
     globalThis.colloquyTestStack = undefined
     await (await shared.stack).close()
     rmSync(shared.directory, { recursive: true, force: true })
   }
+}
+
+function withoutClose(stack: Stack): TestStack {
+  // Provided values are copied to the workers, which a function cannot be.
+  const values: Partial<Stack> = { ...stack }
+  delete values.close
+  return values as TestStack
 }
 
 function start(): Shared {
