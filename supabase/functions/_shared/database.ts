@@ -69,9 +69,12 @@ const codesOf: Readonly<Record<string, readonly [ErrorCode, ...ErrorCode[]]>> = 
     'session_not_found',
     'project_not_found',
     'parent_not_found',
+    'execution_not_found',
   ],
   '55000': [
     'internal_error',
+    'session_busy',
+    'session_closed',
     'execution_in_progress',
     'provider_not_configured',
     'circuit_open',

@@ -2,6 +2,9 @@ import type { Db } from '../database.ts'
 import { storedMessage, type Invocation } from './invocation.ts'
 import type { BegunExecution } from './types.ts'
 
+// What the database leaves out of a replayed execution, which will not be run again.
+const nothingToRun = { route: [], system_prompts: [], history: [], params: {} } as const
+
 /**
  * Begins an execution in the caller's name: one transaction that checks everything and stores the
  * user's message, or refuses and writes nothing.
@@ -26,5 +29,5 @@ export async function beginExecution(
     idempotency_key: idempotencyKey,
     providers,
   })
-  return begun as BegunExecution
+  return { ...nothingToRun, ...(begun as BegunExecution) }
 }

@@ -2,8 +2,8 @@
 export interface ClientStream {
   readonly readable: ReadableStream<Uint8Array>
   /** Sends a text, without waiting; does nothing once the client is gone. */
-  write(text: string): void
-  end(): void
+  readonly write: (text: string) => void
+  readonly end: () => void
 }
 
 /**

@@ -75,16 +75,15 @@ export const idempotencyKeySchema = z.object({
     .optional(),
 })
 
-/** The message as the database stores it: its text, and its parts when it has any. */
+/** The message as the database takes it: parts have the names of rows, and of all providers. */
 export function storedMessage({ id, content }: Invocation['message']): {
   id?: string
-  content: string
-  parts?: MessagePart[]
+  content: string | MessagePart[]
 } {
-  const identity = id === undefined ? {} : { id }
-  if (typeof content === 'string') return { ...identity, content }
-  const texts = content.flatMap((item) => (item.type === 'text' ? [item.text] : []))
-  return { ...identity, content: texts.join('\n\n'), parts: content.map(storedPart) }
+  return {
+    ...(id !== undefined && { id }),
+    content: typeof content === 'string' ? content : content.map(storedPart),
+  }
 }
 
 function storedPart(item: z.output<typeof part>): MessagePart {

@@ -1,0 +1,53 @@
+import { describe, expect, it } from 'vitest'
+import { createClientStream } from '../../../supabase/functions/_shared/executions/client-stream.ts'
+
+function open(limit = 100) {
+  const lost: string[] = []
+  const stream = createClientStream(limit, (reason) => lost.push(reason))
+  return { ...stream, lost }
+}
+
+describe('the stream to a client', () => {
+  it('carries every text as one chunk, then ends', async () => {
+    const { readable, write, end, lost } = open()
+    write('one')
+    write('')
+    write('two')
+    end()
+    const chunks: string[] = []
+    for await (const chunk of readable) chunks.push(new TextDecoder().decode(chunk))
+    expect(chunks).toEqual(['one', 'two'])
+    expect(lost).toEqual([])
+  })
+
+  it('tells when the client leaves, once, and then takes texts without effect', async () => {
+    const { readable, write, end, lost } = open()
+    write('one')
+    await readable.cancel()
+    write('two')
+    end()
+    expect(lost).toEqual(['disconnected'])
+  })
+
+  it('keeps what a slow client has not read, up to the limit and not a byte more', async () => {
+    const { readable, write, lost } = open(10)
+    write('12345')
+    write('67890')
+    expect(lost).toEqual([])
+    write('x')
+    expect(lost).toEqual(['too_slow'])
+    write('y')
+    await expect(readable.getReader().read()).rejects.toThrow('too slowly')
+    expect(lost).toEqual(['too_slow'])
+  })
+
+  it('has room again for what the client has read', async () => {
+    const { readable, write, lost } = open(10)
+    const reader = readable.getReader()
+    for (let round = 0; round < 5; round += 1) {
+      write('1234567890')
+      await reader.read()
+    }
+    expect(lost).toEqual([])
+  })
+})
