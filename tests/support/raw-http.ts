@@ -1,8 +1,8 @@
 import type { RawStep } from './raw-provider.ts'
 
-/** The head of an answer; `connection: close` is added because every script ends its socket. */
+/** The head of an answer; `connection: close` by default because every script ends its socket. */
 export function head(status: number, headers: Record<string, string> = {}): string {
-  const lines = Object.entries({ ...headers, connection: 'close' })
+  const lines = Object.entries({ connection: 'close', ...headers })
   return `HTTP/1.1 ${status} Scripted\r\n${lines.map(([k, v]) => `${k}: ${v}\r\n`).join('')}\r\n`
 }
 
@@ -31,6 +31,8 @@ export function eventStream(
 ): RawStep[] {
   const chunked: Record<string, string> =
     framing === 'chunked' ? { 'transfer-encoding': 'chunked' } : {}
+  // With `connection: close` Node's fetch takes a missing last chunk for an orderly end.
+  if (framing === 'chunked' && cutAt < Infinity) chunked['connection'] = 'keep-alive'
   const steps: RawStep[] = [
     head(200, { 'content-type': 'text/event-stream', ...chunked, ...headers }),
   ]

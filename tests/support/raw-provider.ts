@@ -11,10 +11,13 @@ export type RawStep =
   /** Goes on when the promise does: lets a test decide when, without sleeping. */
   | { until: Promise<unknown> }
   | { delayMs: number }
-  /** TCP reset. */
-  | 'reset'
-  /** Stays silent until the client goes away. */
-  | 'stall'
+  | typeof RESET
+  | typeof STALL
+
+/** A TCP reset. */
+export const RESET = { act: 'reset' } as const
+/** Silence until the client goes away. */
+export const STALL = { act: 'stall' } as const
 
 export interface RawRequest {
   method: string
@@ -48,7 +51,7 @@ export async function startRawProvider(): Promise<RawProvider> {
   let script: RawScript | ((request: RawRequest, index: number) => RawScript) = []
 
   const serve = async (socket: Socket): Promise<void> => {
-    const closed = once(socket, 'close').then(() => undefined)
+    const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()))
     const request = await readRequest(socket, closed)
     if (request === null) return
     journal.push(request)
@@ -69,8 +72,11 @@ export async function startRawProvider(): Promise<RawProvider> {
       // The client hung up in the middle of a script, which many tests are about.
     })
     serve(socket).catch((error: unknown) => {
-      socket.destroy()
-      throw error
+      // Only a script function can throw: its test must fail, not hang.
+      socket.destroy(error as Error)
+      queueMicrotask(() => {
+        throw error
+      })
     })
   })
   server.listen(0, '127.0.0.1')
@@ -99,28 +105,29 @@ export async function startRawProvider(): Promise<RawProvider> {
   }
 }
 
+/** The request on a connection, or null when the client goes away before it is whole. */
 async function readRequest(socket: Socket, closed: Promise<void>): Promise<RawRequest | null> {
   let bytes = Buffer.alloc(0)
-  let headEnd = -1
-  let missing = Infinity
-  let lines: string[] = []
-  let headers: Record<string, string> = {}
-  for await (const chunk of socket.iterator({ destroyOnReturn: false })) {
-    bytes = Buffer.concat([bytes, chunk as Buffer])
-    if (headEnd === -1) {
-      headEnd = bytes.indexOf('\r\n\r\n')
-      if (headEnd === -1) continue
-      lines = bytes.subarray(0, headEnd).toString('latin1').split('\r\n')
-      headers = Object.fromEntries(lines.slice(1).map(splitHeader))
-    }
-    missing = headEnd + 4 + Number(headers['content-length'] ?? 0) - bytes.length
-    if (missing <= 0) break
-  }
-  if (missing > 0) return null
-  // Keeps noticing the end of the connection, whose data nobody reads any more.
-  socket.resume()
-  const [method = '', path = ''] = (lines[0] ?? '').split(' ')
-  return { method, path, headers, body: bytes.subarray(headEnd + 4).toString('utf8'), closed }
+  const whole = new Promise<RawRequest>((resolve) => {
+    // Goes on reading after the request, which is how the end of the connection is noticed.
+    socket.on('data', (chunk: Buffer) => {
+      bytes = Buffer.concat([bytes, chunk])
+      const request = parseRequest(bytes, closed)
+      if (request !== null) resolve(request)
+    })
+  })
+  return await Promise.race([whole, closed.then(() => null)])
+}
+
+function parseRequest(bytes: Buffer, closed: Promise<void>): RawRequest | null {
+  const headEnd = bytes.indexOf('\r\n\r\n')
+  if (headEnd === -1) return null
+  const [first = '', ...rest] = bytes.subarray(0, headEnd).toString('latin1').split('\r\n')
+  const headers = Object.fromEntries(rest.map(splitHeader))
+  const body = bytes.subarray(headEnd + 4)
+  if (body.length < Number(headers['content-length'] ?? 0)) return null
+  const [method = '', path = ''] = first.split(' ')
+  return { method, path, headers, body: body.toString('utf8'), closed }
 }
 
 function splitHeader(line: string): [string, string] {
@@ -129,11 +136,13 @@ function splitHeader(line: string): [string, string] {
 }
 
 async function play(socket: Socket, step: RawStep, closed: Promise<void>): Promise<void> {
-  if (step === 'reset') socket.resetAndDestroy()
-  else if (step === 'stall') await closed
-  else if (typeof step === 'string' || step instanceof Uint8Array) {
+  if (typeof step === 'string' || step instanceof Uint8Array) {
     // Until the kernel has it: separate steps stay separate reads, as far as TCP allows.
     await new Promise<void>((resolve) => socket.write(step, () => resolve()))
-  } else if ('until' in step) await Promise.race([step.until, closed])
-  else await Promise.race([new Promise((resolve) => setTimeout(resolve, step.delayMs)), closed])
+  } else if (step === RESET) socket.resetAndDestroy()
+  else if (step === STALL) await closed
+  else if ('until' in step) await Promise.race([step.until, closed])
+  else if ('delayMs' in step) {
+    await Promise.race([new Promise((resolve) => setTimeout(resolve, step.delayMs)), closed])
+  }
 }

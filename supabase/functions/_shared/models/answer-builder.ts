@@ -125,6 +125,9 @@ export class AnswerBuilder {
     if (!this.#hasText && toolCalls.length === 0 && !mayBeEmpty) {
       throw new ModelError('provider_empty_response', { detail: `finish: ${reason.rawReason}` })
     }
+    if (toolCalls.some(([, { name }]) => name === '')) {
+      throw new ModelError('provider_malformed_response', { detail: 'tool call without a name' })
+    }
     for (const [, draft] of toolCalls) this.#emitToolCall(draft)
     this.progress += 1
     const batch = this.takeBatch()
@@ -134,9 +137,6 @@ export class AnswerBuilder {
   }
 
   #emitToolCall(draft: ToolCallDraft): void {
-    if (draft.name === '') {
-      throw new ModelError('provider_malformed_response', { detail: 'tool call without a name' })
-    }
     this.#batch.push({
       type: 'tool_call',
       id: draft.id ?? `call_${this.#newId()}`,

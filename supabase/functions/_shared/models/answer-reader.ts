@@ -60,8 +60,17 @@ export class AnswerReader {
   }
 
   #end(cut: boolean): ModelEvent[] {
+    const { answer } = this.#call
     this.#over = true
-    return this.#call.answer.end(cut)
+    try {
+      return answer.end(cut)
+    } catch (error) {
+      // What the last read brought is handed out before the failure is told.
+      const batch = answer.takeBatch()
+      if (batch.length === 0) throw error
+      this.#failed = { error }
+      return batch
+    }
   }
 
   /** Decodes what one read completes; true at the provider's end mark. */

@@ -23,10 +23,11 @@ const credentialPatterns = [
  * @param truncated the text was already cut off, so a part of a secret may end it
  */
 export function redact(text: string, secrets: readonly string[] = [], truncated = false): string {
-  const longest = secrets.reduce((length, secret) => Math.max(length, secret.length), 0)
-  let result = truncated ? text.slice(0, Math.max(0, text.length - longest)) : text
+  let result = text
   for (const secret of secrets) {
-    if (secret.length >= 4) result = result.replaceAll(secret, REDACTED)
+    if (secret.length < 4) continue
+    result = result.replaceAll(secret, REDACTED)
+    if (truncated) result = withoutPartAtEnd(result, secret)
   }
   for (const pattern of credentialPatterns) {
     result = result.replace(pattern, (match: string, prefix: unknown) =>
@@ -35,6 +36,14 @@ export function redact(text: string, secrets: readonly string[] = [], truncated 
   }
   // Cut last: a cut before the replacement could leave the head of a secret.
   return result.length > MAX_DETAIL_LENGTH ? `${result.slice(0, MAX_DETAIL_LENGTH)}…` : result
+}
+
+/** Drops the head of a secret that a cut left at the end. */
+function withoutPartAtEnd(text: string, secret: string): string {
+  for (let length = secret.length - 1; length > 0; length -= 1) {
+    if (text.endsWith(secret.slice(0, length))) return text.slice(0, -length) + REDACTED
+  }
+  return text
 }
 
 /** An error and its causes as one redacted line: `TypeError: fetch failed: Error: ECONNRESET`. */

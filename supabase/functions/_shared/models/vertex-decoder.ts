@@ -13,6 +13,8 @@ type Json = Record<string, unknown>
 const finishReasons: Readonly<Record<string, FinishReason>> = {
   STOP: 'stop',
   MAX_TOKENS: 'length',
+  // Not in the reference, but compatible servers send it; Google says STOP.
+  FUNCTION_CALL: 'tool_calls',
   SAFETY: 'content_filter',
   RECITATION: 'content_filter',
   BLOCKLIST: 'content_filter',
