@@ -53,7 +53,7 @@ export async function runSteps(steps: readonly Step[], options: RunOptions): Pro
       case 'failed':
         ok = false
         report('FAILED')
-        log(indent(outcome.output))
+        for (const line of outcome.output.trimEnd().split('\n')) log(`        ${line}`.trimEnd())
     }
   }
   return ok
@@ -62,12 +62,4 @@ export async function runSteps(steps: readonly Step[], options: RunOptions): Pro
 function toFailure(error: unknown): Outcome {
   const output = error instanceof Error ? (error.stack ?? error.message) : String(error)
   return { kind: 'failed', output }
-}
-
-function indent(text: string): string {
-  return text
-    .trimEnd()
-    .split('\n')
-    .map((line) => `        ${line}`)
-    .join('\n')
 }
