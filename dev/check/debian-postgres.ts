@@ -1,13 +1,13 @@
 import { type ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { chown, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chown, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { findFreePort } from '../free-port.ts'
 import { findPostgresUser, type PostgresUser } from '../postgres-user.ts'
 import { startTiedProcess, stopProcess } from '../tied-process.ts'
 import { runCommand } from './command.ts'
+import { makeScratchDirectory } from './scratch-directory.ts'
 
 const programs = '/usr/lib/postgresql/15/bin'
 const extension = '/usr/lib/postgresql/15/lib/plpgsql_check.so'
@@ -32,11 +32,11 @@ export interface DebianPostgres {
  * @throws Error with the server's own output when it does not start
  */
 export async function startDebianPostgres(): Promise<DebianPostgres> {
-  const directory = await mkdtemp(path.join(tmpdir(), 'colloquy-lint-'))
+  const { path: directory, remove } = await makeScratchDirectory()
   let server: ChildProcess | undefined
   const close = async (): Promise<void> => {
     if (server !== undefined) await stopProcess(server, 'SIGINT', 5000)
-    await rm(directory, { recursive: true, force: true })
+    remove()
   }
   try {
     const password = randomBytes(24).toString('base64url')

@@ -3,6 +3,9 @@ import { runSteps } from './runner.ts'
 import { sourceSteps } from './source-steps.ts'
 
 // npm run check [-- <step> ...]
+// An exit, unlike a signal, lets what was started clean up.
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130))
+
 const database = databaseSteps()
 const steps = [...sourceSteps, ...database.steps]
 const wanted = process.argv.slice(2)

@@ -1,5 +1,3 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { connect, type Content, type Database, openEmbedded } from '../database.ts'
 import { startAuth } from '../lite.ts'
@@ -7,6 +5,7 @@ import { ensurePlatform } from '../platform.ts'
 import { loadSecrets, type Secrets } from '../secrets.ts'
 import { root } from './command.ts'
 import { type DebianPostgres, startDebianPostgres } from './debian-postgres.ts'
+import { makeScratchDirectory } from './scratch-directory.ts'
 
 /** What the checks apply: the project's own migrations and seed. */
 export const content: Content = {
@@ -19,15 +18,12 @@ export const content: Content = {
  * the platform's roles and its schema auth. Its owner, `postgres`, is no superuser.
  */
 export async function startScratchDatabase(): Promise<Database> {
-  const directory = await mkdtemp(path.join(tmpdir(), 'colloquy-check-'))
-  const remove = (): Promise<void> => rm(directory, { recursive: true, force: true })
+  const directory = await makeScratchDirectory()
   try {
-    // As root PostgreSQL runs as another user, who has to get in; each file has its own mode.
-    await chmod(directory, 0o755)
-    const secrets = await loadSecrets(directory)
+    const secrets = await loadSecrets(directory.path)
     const database = await openEmbedded(
       {
-        directory,
+        directory: directory.path,
         passwords: secrets.passwords,
         durable: false,
         preferredPort: undefined,
@@ -38,7 +34,7 @@ export async function startScratchDatabase(): Promise<Database> {
     )
     const close = async (): Promise<void> => {
       await database.close()
-      await remove()
+      directory.remove()
     }
     await makeAuthSchema(database, secrets).catch(async (error: unknown) => {
       await database.close()
@@ -46,17 +42,17 @@ export async function startScratchDatabase(): Promise<Database> {
     })
     return { ...database, close }
   } catch (error) {
-    await remove()
+    directory.remove()
     throw error
   }
 }
 
 /** The same on Debian's PostgreSQL 15, with plpgsql_check, which only that has. */
 export async function startScratchDebian(): Promise<Database> {
-  const directory = await mkdtemp(path.join(tmpdir(), 'colloquy-check-'))
+  const directory = await makeScratchDirectory()
   let server: DebianPostgres | undefined
   try {
-    const secrets = await loadSecrets(directory)
+    const secrets = await loadSecrets(directory.path)
     server = await startDebianPostgres()
     const superuser = connect(server.url)
     try {
@@ -74,7 +70,7 @@ export async function startScratchDebian(): Promise<Database> {
     await server?.close()
     throw error
   } finally {
-    await rm(directory, { recursive: true, force: true })
+    directory.remove()
   }
 }
 
