@@ -24,6 +24,8 @@ interface FunctionProcessOptions {
 
 /** Compiled modules are kept here, so that every start but the first after a change is fast. */
 const CACHE = fileURLToPath(new URL('../node_modules/.cache/deno', import.meta.url))
+/** Deno takes no notice of SIGTERM while it watches files (2.9.6). */
+const STOP = 'SIGINT'
 const FIRST_DELAY_MS = 250
 const LONGEST_DELAY_MS = 10_000
 const STARTED_FOR_GOOD_MS = 30_000
@@ -81,7 +83,7 @@ export function startFunction(options: FunctionProcessOptions): FunctionProcess 
     async close() {
       closing = true
       clearTimeout(timer)
-      if (child !== undefined) await stopProcess(child, 'SIGTERM', 2_000)
+      if (child !== undefined) await stopProcess(child, STOP, 2_000)
     },
   }
 }
@@ -106,7 +108,7 @@ function spawn(options: FunctionProcessOptions, onLine: (line: string) => void):
   const child = startTiedProcess(findDeno(), args, {
     env: { ...options.env, DENO_DIR: CACHE, DENO_NO_UPDATE_CHECK: '1', NO_COLOR: '1' },
     cwd: folder,
-    signal: 'SIGTERM',
+    signal: STOP,
   })
   for (const stream of [child.stdout, child.stderr]) {
     if (stream !== null) forEachLine(stream, onLine)

@@ -30,8 +30,8 @@ class NoRealtime {
 }
 
 /** A supabase-js client for one device: sessions are kept in memory and not shared. */
-export function newClient(key = useStack().publishableKey): Client {
-  return createClient<Database>(useStack().url, key, {
+export function newClient(key?: string, url?: string): Client {
+  return createClient<Database>(url ?? useStack().url, key ?? useStack().publishableKey, {
     auth: { persistSession: false, autoRefreshToken: false },
     realtime: { transport: NoRealtime as never },
   })

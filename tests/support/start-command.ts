@@ -1,0 +1,52 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+import { findFreePort } from '../../dev/free-port.ts'
+
+export interface StartCommand {
+  child: ChildProcess
+  /** Everything printed so far. */
+  output(): string
+  errors(): string
+  /** Resolves with the exit code, null when a signal ended the process. */
+  exited: Promise<number | null>
+  /** Resolves once the output contains the text; rejects when the process ends before. */
+  printed(text: string): Promise<void>
+}
+
+const START = fileURLToPath(new URL('../../dev/start.ts', import.meta.url))
+
+/** Runs what `npm start` runs, with a state directory of its own. */
+export async function runStart(
+  directory: string,
+  env: Record<string, string> = {},
+): Promise<StartCommand> {
+  const child = spawn(process.execPath, ['--import', 'tsx', START], {
+    env: {
+      PATH: process.env.PATH ?? '',
+      HOME: process.env.HOME ?? '',
+      COLLOQUY_DIRECTORY: directory,
+      PORT: String(await findFreePort()),
+      ...env,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let output = ''
+  let errors = ''
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
+  child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
+  const exited = new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', resolve)
+  })
+  const printed = (text: string) =>
+    new Promise<void>((resolve, reject) => {
+      const look = () => {
+        if (output.includes(text)) resolve()
+      }
+      child.stdout.on('data', look)
+      child.once('close', () => reject(new Error(`ended without "${text}":\n${output}${errors}`)))
+      look()
+    })
+  return { child, output: () => output, errors: () => errors, exited, printed }
+}
