@@ -5,6 +5,55 @@ export type Json = string | number | boolean | null | { [key: string]: Json | un
 export type Database = {
   client_mgmt: {
     Tables: {
+      access_grants: {
+        Row: {
+          admin_user_id: string
+          created_at: string
+          ended_at: string | null
+          expires_at: string
+          id: number
+          organization_id: number
+          reason: string
+          scope: string
+        }
+        ComputedFields: never
+        Insert: {
+          admin_user_id: string
+          created_at?: string
+          ended_at?: string | null
+          expires_at: string
+          id?: never
+          organization_id: number
+          reason: string
+          scope: string
+        }
+        Update: {
+          admin_user_id?: string
+          created_at?: string
+          ended_at?: string | null
+          expires_at?: string
+          id?: never
+          organization_id?: number
+          reason?: string
+          scope?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'access_grants_admin_user_id_fkey'
+            columns: ['admin_user_id']
+            isOneToOne: false
+            referencedRelation: 'users'
+            referencedColumns: ['id']
+          },
+          {
+            foreignKeyName: 'access_grants_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'clients'
+            referencedColumns: ['id']
+          },
+        ]
+      }
       billing_accounts: {
         Row: {
           billing_info: NonNullable<Json>
@@ -411,6 +460,58 @@ export type Database = {
           },
         ]
       }
+      usage_ledger: {
+        Row: {
+          agent_name: string | null
+          cached_input_tokens: number | null
+          cost_usd: number | null
+          created_at: string
+          execution_id: string
+          id: number
+          input_tokens: number | null
+          model_id: string
+          organization_id: number
+          output_tokens: number | null
+          project_id: number | null
+          provider: string
+          reasoning_tokens: number | null
+          user_id: string
+        }
+        ComputedFields: never
+        Insert: {
+          agent_name?: string | null
+          cached_input_tokens?: number | null
+          cost_usd?: number | null
+          created_at?: string
+          execution_id: string
+          id?: never
+          input_tokens?: number | null
+          model_id: string
+          organization_id: number
+          output_tokens?: number | null
+          project_id?: number | null
+          provider: string
+          reasoning_tokens?: number | null
+          user_id: string
+        }
+        Update: {
+          agent_name?: string | null
+          cached_input_tokens?: number | null
+          cost_usd?: number | null
+          created_at?: string
+          execution_id?: string
+          id?: never
+          input_tokens?: number | null
+          model_id?: string
+          organization_id?: number
+          output_tokens?: number | null
+          project_id?: number | null
+          provider?: string
+          reasoning_tokens?: number | null
+          user_id?: string
+        }
+        Relationships: []
+      }
     }
     Views: {
       clients: {
@@ -459,10 +560,307 @@ export type Database = {
   }
   conversation: {
     Tables: {
-      [_ in never]: never
+      block_lens_version: {
+        Row: {
+          block_id: number
+          created_at: string
+          embedding: number[] | null
+          id: number
+          lens_id: number
+          organization_id: number
+          result: Json | null
+          version: number
+        }
+        ComputedFields: never
+        Insert: {
+          block_id: number
+          created_at?: string
+          embedding?: number[] | null
+          id?: never
+          lens_id: number
+          organization_id?: number
+          result?: Json | null
+          version?: number
+        }
+        Update: {
+          block_id?: number
+          created_at?: string
+          embedding?: number[] | null
+          id?: never
+          lens_id?: number
+          organization_id?: number
+          result?: Json | null
+          version?: number
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'block_lens_version_block_fkey'
+            columns: ['organization_id', 'block_id']
+            isOneToOne: false
+            referencedRelation: 'blocks'
+            referencedColumns: ['organization_id', 'id']
+          },
+          {
+            foreignKeyName: 'block_lens_version_block_fkey'
+            columns: ['organization_id', 'block_id']
+            isOneToOne: false
+            referencedRelation: 'project_blocks'
+            referencedColumns: ['organization_id', 'block_id']
+          },
+          {
+            foreignKeyName: 'block_lens_version_lens_id_fkey'
+            columns: ['lens_id']
+            isOneToOne: false
+            referencedRelation: 'lens_prototypes'
+            referencedColumns: ['id']
+          },
+        ]
+      }
+      block_turns: {
+        Row: {
+          block_id: number
+          created_at: string
+          organization_id: number
+          sequence_order: number
+          turn_id: number
+        }
+        ComputedFields: never
+        Insert: {
+          block_id: number
+          created_at?: string
+          organization_id?: number
+          sequence_order: number
+          turn_id: number
+        }
+        Update: {
+          block_id?: number
+          created_at?: string
+          organization_id?: number
+          sequence_order?: number
+          turn_id?: number
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'block_turns_block_fkey'
+            columns: ['organization_id', 'block_id']
+            isOneToOne: false
+            referencedRelation: 'blocks'
+            referencedColumns: ['organization_id', 'id']
+          },
+          {
+            foreignKeyName: 'block_turns_block_fkey'
+            columns: ['organization_id', 'block_id']
+            isOneToOne: false
+            referencedRelation: 'project_blocks'
+            referencedColumns: ['organization_id', 'block_id']
+          },
+          {
+            foreignKeyName: 'block_turns_turn_fkey'
+            columns: ['organization_id', 'turn_id']
+            isOneToOne: false
+            referencedRelation: 'turns'
+            referencedColumns: ['organization_id', 'id']
+          },
+        ]
+      }
+      blocks: {
+        Row: {
+          created_at: string
+          id: number
+          metadata: NonNullable<Json>
+          name: string
+          organization_id: number
+          project_id: number
+          type: string
+          updated_at: string
+        }
+        ComputedFields: never
+        Insert: {
+          created_at?: string
+          id?: never
+          metadata?: NonNullable<Json>
+          name: string
+          organization_id?: number
+          project_id: number
+          type?: string
+          updated_at?: string
+        }
+        Update: {
+          created_at?: string
+          id?: never
+          metadata?: NonNullable<Json>
+          name?: string
+          organization_id?: number
+          project_id?: number
+          type?: string
+          updated_at?: string
+        }
+        Relationships: []
+      }
+      execution_events: {
+        Row: {
+          created_at: string
+          event: NonNullable<Json>
+          execution_id: string
+          organization_id: number
+          seq: number
+        }
+        ComputedFields: never
+        Insert: {
+          created_at?: string
+          event: NonNullable<Json>
+          execution_id: string
+          organization_id: number
+          seq: number
+        }
+        Update: {
+          created_at?: string
+          event?: NonNullable<Json>
+          execution_id?: string
+          organization_id?: number
+          seq?: number
+        }
+        Relationships: []
+      }
+      lens_prototypes: {
+        Row: {
+          created_at: string
+          id: number
+          name: string
+          organization_id: number | null
+          prompt_template: string
+          updated_at: string
+        }
+        ComputedFields: never
+        Insert: {
+          created_at?: string
+          id?: never
+          name: string
+          organization_id?: number | null
+          prompt_template: string
+          updated_at?: string
+        }
+        Update: {
+          created_at?: string
+          id?: never
+          name?: string
+          organization_id?: number | null
+          prompt_template?: string
+          updated_at?: string
+        }
+        Relationships: []
+      }
+      participants: {
+        Row: {
+          created_at: string
+          id: number
+          name: string
+          organization_id: number
+          patterns_metadata: NonNullable<Json>
+          type: string
+          updated_at: string
+          user_id: string | null
+        }
+        ComputedFields: never
+        Insert: {
+          created_at?: string
+          id?: never
+          name: string
+          organization_id?: number
+          patterns_metadata?: NonNullable<Json>
+          type?: string
+          updated_at?: string
+          user_id?: string | null
+        }
+        Update: {
+          created_at?: string
+          id?: never
+          name?: string
+          organization_id?: number
+          patterns_metadata?: NonNullable<Json>
+          type?: string
+          updated_at?: string
+          user_id?: string | null
+        }
+        Relationships: []
+      }
+      turns: {
+        Row: {
+          content: string
+          created_at: string
+          id: number
+          metadata: NonNullable<Json>
+          organization_id: number
+          participant_id: number
+          timestamp: string
+          updated_at: string
+        }
+        ComputedFields: never
+        Insert: {
+          content: string
+          created_at?: string
+          id?: never
+          metadata?: NonNullable<Json>
+          organization_id?: number
+          participant_id: number
+          timestamp?: string
+          updated_at?: string
+        }
+        Update: {
+          content?: string
+          created_at?: string
+          id?: never
+          metadata?: NonNullable<Json>
+          organization_id?: number
+          participant_id?: number
+          timestamp?: string
+          updated_at?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'turns_participant_fkey'
+            columns: ['organization_id', 'participant_id']
+            isOneToOne: false
+            referencedRelation: 'participant_users'
+            referencedColumns: ['organization_id', 'participant_id']
+          },
+          {
+            foreignKeyName: 'turns_participant_fkey'
+            columns: ['organization_id', 'participant_id']
+            isOneToOne: false
+            referencedRelation: 'participants'
+            referencedColumns: ['organization_id', 'id']
+          },
+        ]
+      }
     }
     Views: {
-      [_ in never]: never
+      participant_users: {
+        Row: {
+          name: string
+          organization_id: number
+          participant_id: number
+          role: string
+          user_id: string | null
+        }
+        ComputedFields: never
+        Relationships: []
+      }
+      project_blocks: {
+        Row: {
+          block_id: number
+          created_at: string
+          metadata: NonNullable<Json>
+          name: string
+          organization_id: number
+          project_id: number
+          project_name: string
+          turn_count: number | null
+          type: string
+        }
+        ComputedFields: never
+        Relationships: []
+      }
     }
     Functions: {
       [_ in never]: never
@@ -512,6 +910,146 @@ export type Database = {
           timestamp?: string
         }
         Relationships: []
+      }
+      agent_executions: {
+        Row: {
+          agent_id: number | null
+          cached_input_tokens: number | null
+          completed_at: string | null
+          cost_usd: number | null
+          created_at: string
+          error_code: string | null
+          error_message: string | null
+          finish_reason: string | null
+          first_chunk_ms: number | null
+          id: string
+          idempotency_key: string | null
+          input_tokens: number | null
+          latency_ms: number | null
+          lease_expires_at: string
+          message_id: string
+          metadata: NonNullable<Json>
+          model_id: number | null
+          organization_id: number
+          output_tokens: number | null
+          project_id: number | null
+          reasoning_tokens: number | null
+          request_hash: string
+          response_message_id: string
+          route: NonNullable<Json>
+          session_id: string
+          status: string
+          total_tokens: number | null
+          updated_at: string
+          user_id: string
+        }
+        ComputedFields: never
+        Insert: {
+          agent_id?: number | null
+          cached_input_tokens?: number | null
+          completed_at?: string | null
+          cost_usd?: number | null
+          created_at?: string
+          error_code?: string | null
+          error_message?: string | null
+          finish_reason?: string | null
+          first_chunk_ms?: number | null
+          id?: string
+          idempotency_key?: string | null
+          input_tokens?: number | null
+          latency_ms?: number | null
+          lease_expires_at: string
+          message_id: string
+          metadata?: NonNullable<Json>
+          model_id?: number | null
+          organization_id: number
+          output_tokens?: number | null
+          project_id?: number | null
+          reasoning_tokens?: number | null
+          request_hash: string
+          response_message_id?: string
+          route?: NonNullable<Json>
+          session_id: string
+          status?: string
+          total_tokens?: number | null
+          updated_at?: string
+          user_id: string
+        }
+        Update: {
+          agent_id?: number | null
+          cached_input_tokens?: number | null
+          completed_at?: string | null
+          cost_usd?: number | null
+          created_at?: string
+          error_code?: string | null
+          error_message?: string | null
+          finish_reason?: string | null
+          first_chunk_ms?: number | null
+          id?: string
+          idempotency_key?: string | null
+          input_tokens?: number | null
+          latency_ms?: number | null
+          lease_expires_at?: string
+          message_id?: string
+          metadata?: NonNullable<Json>
+          model_id?: number | null
+          organization_id?: number
+          output_tokens?: number | null
+          project_id?: number | null
+          reasoning_tokens?: number | null
+          request_hash?: string
+          response_message_id?: string
+          route?: NonNullable<Json>
+          session_id?: string
+          status?: string
+          total_tokens?: number | null
+          updated_at?: string
+          user_id?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'agent_executions_agent_id_fkey'
+            columns: ['agent_id']
+            isOneToOne: false
+            referencedRelation: 'agents'
+            referencedColumns: ['id']
+          },
+          {
+            foreignKeyName: 'agent_executions_agent_id_fkey'
+            columns: ['agent_id']
+            isOneToOne: false
+            referencedRelation: 'v_agent_status'
+            referencedColumns: ['agent_id']
+          },
+          {
+            foreignKeyName: 'agent_executions_message_fkey'
+            columns: ['organization_id', 'session_id', 'message_id']
+            isOneToOne: false
+            referencedRelation: 'chat_messages'
+            referencedColumns: ['organization_id', 'session_id', 'id']
+          },
+          {
+            foreignKeyName: 'agent_executions_model_id_fkey'
+            columns: ['model_id']
+            isOneToOne: false
+            referencedRelation: 'models'
+            referencedColumns: ['id']
+          },
+          {
+            foreignKeyName: 'agent_executions_session_fkey'
+            columns: ['organization_id', 'session_id']
+            isOneToOne: false
+            referencedRelation: 'chat_sessions'
+            referencedColumns: ['organization_id', 'id']
+          },
+          {
+            foreignKeyName: 'agent_executions_session_fkey'
+            columns: ['organization_id', 'session_id']
+            isOneToOne: false
+            referencedRelation: 'v_recent_sessions'
+            referencedColumns: ['organization_id', 'id']
+          },
+        ]
       }
       agent_health: {
         Row: {
@@ -1438,6 +1976,8 @@ export type Database = {
       }
       user_sessions: {
         Row: {
+          access_expires_at: string | null
+          access_grant_id: number | null
           created_at: string
           expires_at: string | null
           id: string
@@ -1455,6 +1995,8 @@ export type Database = {
         }
         ComputedFields: never
         Insert: {
+          access_expires_at?: string | null
+          access_grant_id?: number | null
           created_at?: string
           expires_at?: string | null
           id: string
@@ -1471,6 +2013,8 @@ export type Database = {
           workspace_path?: string | null
         }
         Update: {
+          access_expires_at?: string | null
+          access_grant_id?: number | null
           created_at?: string
           expires_at?: string | null
           id?: string
@@ -1492,6 +2036,13 @@ export type Database = {
             columns: ['organization_id']
             isOneToOne: false
             referencedRelation: 'organizations'
+            referencedColumns: ['id']
+          },
+          {
+            foreignKeyName: 'user_sessions_user_id_fkey'
+            columns: ['user_id']
+            isOneToOne: false
+            referencedRelation: 'users'
             referencedColumns: ['id']
           },
         ]
@@ -1593,6 +2144,13 @@ export type Database = {
             columns: ['organization_id']
             isOneToOne: false
             referencedRelation: 'organizations'
+            referencedColumns: ['id']
+          },
+          {
+            foreignKeyName: 'user_sessions_user_id_fkey'
+            columns: ['user_id']
+            isOneToOne: false
+            referencedRelation: 'users'
             referencedColumns: ['id']
           },
         ]
@@ -1736,10 +2294,44 @@ export type Database = {
     }
     Functions: {
       accept_invitation: { Args: { token: string }; Returns: Json }
+      begin_execution: {
+        Args: {
+          agent?: string
+          idempotency_key?: string
+          message: Json
+          model?: string
+          params?: Json
+          parent_id?: string
+          project_id?: number
+          providers?: string[]
+          session_id?: string
+        }
+        Returns: Json
+      }
+      cleanup_expired_oauth_states: { Args: { batch?: number }; Returns: number }
+      cleanup_expired_oauth_tokens: { Args: { batch?: number }; Returns: number }
+      cleanup_expired_sessions: { Args: { batch?: number }; Returns: number }
+      close_break_glass: { Args: { id: number }; Returns: undefined }
       create_organization: { Args: { name: string; slug: string }; Returns: Json }
       custom_access_token_hook: { Args: { event: Json }; Returns: Json }
       decrypt_token: { Args: { encrypted: string; key: string }; Returns: string }
       encrypt_token: { Args: { key: string; token: string }; Returns: string }
+      expire_execution_leases: { Args: { batch?: number }; Returns: number }
+      explain_effective_llm: {
+        Args: { agent?: string; model?: string; project_id?: number; session_id?: string }
+        Returns: {
+          is_winner: boolean
+          layer: string
+          model_name: string
+          provider: string
+          settings: Json
+        }[]
+      }
+      export_audit_log: { Args: { after_sequence?: number; max_rows?: number }; Returns: string[] }
+      finish_execution: {
+        Args: { execution_id: string; organization_id: number; outcome: Json }
+        Returns: Json
+      }
       get_effective_system_prompts: {
         Args: Record<PropertyKey, never>
         Returns: {
@@ -1774,6 +2366,10 @@ export type Database = {
         }
         Returns: number
       }
+      open_break_glass: {
+        Args: { hours?: number; organization_id: number; reason: string; scope?: string }
+        Returns: Json
+      }
       organization_members: {
         Args: Record<PropertyKey, never>
         Returns: {
@@ -1785,12 +2381,35 @@ export type Database = {
           user_id: string
         }[]
       }
+      platform_organizations: {
+        Args: Record<PropertyKey, never>
+        Returns: {
+          created_at: string
+          id: number
+          is_active: boolean
+          members: number
+          name: string
+          slug: string
+        }[]
+      }
       remove_member: { Args: { user_id: string }; Returns: undefined }
+      renew_execution_lease: {
+        Args: { execution_id: string; organization_id: number }
+        Returns: string
+      }
       revoke_invitation: { Args: { id: number }; Returns: undefined }
       revoke_session: { Args: { session_id: string }; Returns: undefined }
+      set_account_active: {
+        Args: { is_active: boolean; reason: string; user_id: string }
+        Returns: undefined
+      }
       set_member_role: {
         Args: { permissions?: string[]; role: string; user_id: string }
         Returns: Json
+      }
+      set_organization_active: {
+        Args: { is_active: boolean; organization_id: number; reason: string }
+        Returns: undefined
       }
       switch_organization: { Args: { organization_id: number }; Returns: Json }
       verify_audit_chain: {
