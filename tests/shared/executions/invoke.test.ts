@@ -165,7 +165,7 @@ describe('a whole answer', () => {
         id: 'answer',
         role: 'assistant',
         content: 'Hello there',
-        parts: [{ type: 'text', text: 'Hello there' }],
+        parts: null,
       },
       usage: { input_tokens: 3, output_tokens: 2, total_tokens: 5 },
       finish_reason: 'stop',

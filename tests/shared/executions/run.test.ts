@@ -58,7 +58,6 @@ describe('an execution', () => {
       {
         status: 'success',
         content: 'Hello there',
-        parts: [{ type: 'text', text: 'Hello there' }],
         finish_reason: 'stop',
         provider_request_id: 'gen-1',
         input_tokens: 3,
@@ -70,6 +69,36 @@ describe('an execution', () => {
       },
     ])
     expect(events).toEqual(helloAnswer.flat())
+  })
+
+  it('keeps the parts of an answer that is more than text', async () => {
+    const metadata = { provider: 'vertex-ai', model: 'm', signature: 's' }
+    const usual = helloAnswer.slice(-1)
+    const { outcomes: thoughtful } = await run(
+      fakeModels([
+        [{ type: 'reasoning', text: 'Hm.' }],
+        [
+          { type: 'text', text: 'Hel' },
+          { type: 'text', text: 'lo' },
+        ],
+        ...usual,
+      ]),
+    )
+    expect(thoughtful).toMatchObject([
+      {
+        content: 'Hello',
+        parts: [
+          { type: 'reasoning', text: 'Hm.' },
+          { type: 'text', text: 'Hello' },
+        ],
+      },
+    ])
+    const { outcomes: signed } = await run(
+      fakeModels([[{ type: 'text', text: 'Hello', metadata }], ...usual]),
+    )
+    expect(signed).toMatchObject([
+      { parts: [{ type: 'text', text: 'Hello', provider_metadata: metadata }] },
+    ])
   })
 
   it('asks the model with the prompts, history and parameters of the execution', async () => {
@@ -99,7 +128,6 @@ describe('an execution', () => {
       {
         status: 'failed',
         content: 'Hello',
-        parts: [{ type: 'text', text: 'Hello' }],
         provider_request_id: 'gen-1',
         error_code: 'provider_stream_truncated',
         error_message: 'The answer of the model provider was cut off.',

@@ -25,7 +25,7 @@ export function failureOutcome(answer: ModelAnswer, code: ErrorCode, fault: Faul
 function answerOutcome({ content, parts, usage, finish, requestId }: ModelAnswer) {
   return {
     content,
-    ...(parts.length > 0 && { parts }),
+    ...(isMoreThanText(parts) && { parts }),
     ...(finish && { finish_reason: finish.reason }),
     ...(requestId !== null && { provider_request_id: requestId }),
     ...(usage &&
@@ -37,6 +37,13 @@ function answerOutcome({ content, parts, usage, finish, requestId }: ModelAnswer
         reasoning_tokens: usage.reasoningTokens,
       })),
   }
+}
+
+// Of a message without parts, its content is the one text part.
+function isMoreThanText(parts: ModelAnswer['parts']): boolean {
+  const [first] = parts
+  if (parts.length !== 1 || first?.type !== 'text') return parts.length > 0
+  return first.provider_metadata !== undefined
 }
 
 function withoutNulls<Key extends string>(
