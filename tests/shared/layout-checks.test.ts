@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { findImportMapProblems } from '../../dev/check/import-maps.ts'
+import { findLockProblems } from '../../dev/check/lockfile.ts'
 import { findMachineNames } from '../../dev/check/machine-names.ts'
 import { findVariableProblems } from '../../dev/check/variables.ts'
 import { findVersionProblems } from '../../dev/check/versions.ts'
@@ -60,6 +61,23 @@ describe('versions', () => {
     expect(await problemsOf({ hono: '^4.13.19' }, { nodeModulesDir: 'auto' })).toEqual([
       'package.json: hono has no exact version but ^4.13.19',
       'supabase/functions/agents/deno.json: nodeModulesDir is not manual',
+    ])
+  })
+})
+
+describe('the lockfile', () => {
+  it('has to name the builds of a package for other platforms', async () => {
+    const optionalDependencies = { 'build-linux': '1.0.0', 'build-darwin': '1.0.0' }
+    const packages = {
+      '': {},
+      'node_modules/tool': { optionalDependencies },
+      'node_modules/build-linux': {},
+      'node_modules/a/node_modules/tool': { optionalDependencies },
+      'node_modules/a/node_modules/build-darwin': {},
+    }
+    const root = await makeTree({ 'package-lock.json': JSON.stringify({ packages }) })
+    expect(await findLockProblems(root)).toEqual([
+      'package-lock.json lacks build-darwin, an optional dependency of node_modules/tool',
     ])
   })
 })

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { root } from '../../dev/check/command.ts'
 import { findImportMapProblems } from '../../dev/check/import-maps.ts'
 import { findImportProblems } from '../../dev/check/imports.ts'
+import { findLockProblems } from '../../dev/check/lockfile.ts'
 import {
   findMachineNames,
   listProjectFiles,
@@ -21,6 +22,10 @@ describe('the tree', () => {
 
   it('has the same exact package versions for Node and for Deno', async () => {
     expect(await findVersionProblems(root)).toEqual([])
+  })
+
+  it('has a lockfile that npm ci accepts on every platform', async () => {
+    expect(await findLockProblems(root)).toEqual([])
   })
 
   it('maps for each function exactly the packages it imports', async () => {
