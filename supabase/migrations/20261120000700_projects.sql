@@ -1,4 +1,4 @@
--- Projects and what belongs to an account: model choices, prompt library, provider keys, budgets.
+-- Projects and what belongs to an account: model choices, prompt library, provider keys.
 -- Special: provider keys are sealed in the function before they reach the table and have no read grant.
 
 -- ── projects ──────────────────────────────────────────────────────────────────────────────────
@@ -158,48 +158,88 @@ comment on policy select_manager on client_mgmt.provider_credentials is 'That a 
 revoke all on client_mgmt.provider_credentials from anon, authenticated, service_role;
 grant select (organization_id, id, provider, last_four, created_by, created_at, updated_at)
   on client_mgmt.provider_credentials to authenticated, service_role;
--- No insert or update: a key must be sealed in the function first.
+-- No insert or update: a key is tested and sealed in the function first, then store_provider_credential().
 create trigger provider_credentials_updated_at before update on client_mgmt.provider_credentials
   for each row execute function private.update_updated_at_column();
 create trigger provider_credentials_audit after insert or update or delete on client_mgmt.provider_credentials
   for each row execute function private.audit_change('provider_credential', 'id', 'sealed_key');
 
--- ── budgets ───────────────────────────────────────────────────────────────────────────────────
-
-create table client_mgmt.budgets (
-  organization_id bigint not null references public.organizations (id) on delete cascade,
-  id bigint generated always as identity,
-  project_id bigint,
-  user_id uuid,
-  period text not null constraint budgets_period check (period in ('day', 'month')),
-  limit_usd numeric(18, 9) constraint budgets_limit_usd check (limit_usd >= 0),
-  limit_tokens bigint constraint budgets_limit_tokens check (limit_tokens >= 0),
-  created_at timestamptz not null default now(),
-  updated_at timestamptz not null default now(),
-  primary key (organization_id, id),
-  constraint budgets_scope check (project_id is null or user_id is null),
-  constraint budgets_limit check (limit_usd is not null or limit_tokens is not null),
-  constraint budgets_key unique nulls not distinct (organization_id, project_id, user_id, period),
-  constraint budgets_project_fkey foreign key (organization_id, project_id)
-    references client_mgmt.projects (organization_id, id) on delete cascade,
-  constraint budgets_user_fkey foreign key (organization_id, user_id)
-    references client_mgmt.client_users (organization_id, user_id) on delete cascade
-);
-comment on table client_mgmt.budgets is
-  'Limits of an organization, a project (project_id) or a person (user_id) per day or month (UTC).';
-create index budgets_user_id_idx on client_mgmt.budgets (organization_id, user_id);
-alter table client_mgmt.budgets enable row level security;
-alter table client_mgmt.budgets force row level security;
-create policy select_billing on client_mgmt.budgets for select to authenticated
-  using (
-    organization_id = (select private.current_organization_id())
-    and (user_id = (select private.current_user_id()) or (select private.has_permission('billing.manage')))
+create function private.store_provider_credential(provider text, sealed_key text, last_four text) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: nobody holds a grant on the column. Sealing binds the text to organization and provider, so
+-- a text from elsewhere does not open.
+#variable_conflict use_column
+declare
+  organization constant bigint := private.require_organization('agents.manage');
+  stored client_mgmt.provider_credentials;
+begin
+  insert into client_mgmt.provider_credentials as c (organization_id, provider, sealed_key, last_four, created_by)
+  values (
+    organization, store_provider_credential.provider, store_provider_credential.sealed_key,
+    store_provider_credential.last_four, private.current_user_id()
+  )
+  on conflict on constraint provider_credentials_provider_key do update
+    set sealed_key = excluded.sealed_key, last_four = excluded.last_four, created_by = excluded.created_by
+  returning c.* into stored;
+  return jsonb_build_object(
+    'id', stored.id, 'provider', stored.provider, 'last_four', stored.last_four, 'updated_at', stored.updated_at
   );
-comment on policy select_billing on client_mgmt.budgets is 'One''s own limit; all of them with billing.manage.';
-revoke all on client_mgmt.budgets from anon, authenticated, service_role;
-grant select on client_mgmt.budgets to authenticated, service_role;
--- No insert or update: a limit that nothing enforces is not accepted. Enforcement brings the grants.
-create trigger budgets_updated_at before update on client_mgmt.budgets
-  for each row execute function private.update_updated_at_column();
-create trigger budgets_audit after insert or update or delete on client_mgmt.budgets
-  for each row execute function private.audit_change('budget', 'id');
+exception
+  when check_violation or not_null_violation then
+    raise exception using errcode = '22023', message = 'invalid_request', detail = 'A known provider and a sealed key.';
+end
+$$;
+comment on function private.store_provider_credential(text, text, text) is 'Body of public.store_provider_credential().';
+
+create function private.remove_provider_credential(provider text) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: nobody holds a grant to delete these rows.
+declare
+  organization constant bigint := private.require_organization('agents.manage');
+begin
+  delete from client_mgmt.provider_credentials c
+  where c.organization_id = organization and c.provider = remove_provider_credential.provider;
+  if not found then
+    raise exception using errcode = 'P0002', message = 'credential_not_found', detail = 'No key is stored for this provider.';
+  end if;
+end
+$$;
+comment on function private.remove_provider_credential(text) is 'Body of public.remove_provider_credential().';
+
+revoke all on function private.store_provider_credential(text, text, text), private.remove_provider_credential(text)
+  from public, anon, authenticated, service_role;
+grant execute on function private.store_provider_credential(text, text, text), private.remove_provider_credential(text)
+  to authenticated;
+
+create function public.store_provider_credential(provider text, sealed_key text, last_four text) returns jsonb
+language sql volatile security invoker set search_path = ''
+as $$ select private.store_provider_credential(provider, sealed_key, last_four) $$;
+comment on function public.store_provider_credential(text, text, text) is
+  'Stores the organization''s sealed key of a provider: { id, provider, last_four, updated_at }. For the function '
+  'agents, which tests and seals it first. Needs agents.manage.';
+
+create function public.remove_provider_credential(provider text) returns void
+language sql volatile security invoker set search_path = ''
+as $$ select private.remove_provider_credential(provider) $$;
+comment on function public.remove_provider_credential(text) is
+  'Deletes the organization''s key of a provider; the platform''s serves again. Needs agents.manage. P0002 credential_not_found.';
+
+create function public.provider_credential(organization_id bigint, provider text) returns text
+language sql stable security definer set search_path = ''
+as $$
+  -- Definer: nobody holds a grant on the column. Executable by service_role only.
+  select c.sealed_key from client_mgmt.provider_credentials c
+  where c.organization_id = provider_credential.organization_id and c.provider = provider_credential.provider
+$$;
+comment on function public.provider_credential(bigint, text) is
+  'The sealed key of an organization and provider, for the function agents; null when there is none. Service role only.';
+
+revoke all on function
+  public.store_provider_credential(text, text, text), public.remove_provider_credential(text),
+  public.provider_credential(bigint, text)
+  from public, anon, authenticated, service_role;
+grant execute on function public.store_provider_credential(text, text, text), public.remove_provider_credential(text)
+  to authenticated;
+grant execute on function public.provider_credential(bigint, text) to service_role;

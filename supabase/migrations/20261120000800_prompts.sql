@@ -1,6 +1,6 @@
 -- System prompts: the layers that precede every conversation.
--- Special: a template reaches only the variables listed in private.prompt_variables(); global layers
--- are the platform's and no client can write them.
+-- Special: a template reaches only the variables it declares, and these only constants and the sources
+-- of private.prompt_sources(); global layers are the platform's and no client can write them.
 
 create table public.system_prompts (
   id bigint generated always as identity primary key,
@@ -11,6 +11,10 @@ create table public.system_prompts (
   content text not null constraint system_prompts_content_length check (char_length(content) between 1 and 65536),
   priority integer not null default 0,
   template boolean not null default false,
+  variables jsonb not null default '{}'
+    constraint system_prompts_variables_object check (jsonb_typeof(variables) = 'object'),
+  mandatory boolean not null default false,
+  version integer not null default 1,
   enabled boolean not null default true,
   created_by uuid default private.current_user_id(),
   created_at timestamptz not null default now(),
@@ -26,6 +30,11 @@ create table public.system_prompts (
 comment on table public.system_prompts is
   'Layers sent before a conversation: global, then organization, then user; inside a layer the higher priority first.';
 comment on column public.system_prompts.template is 'True: {{variable}} is replaced. False: sent as it is.';
+comment on column public.system_prompts.variables is
+  'What a template may name: { name: { type: text|number|boolean|date, value } } or { type, source }, where source is '
+  'organization_name, user_name or current_date.';
+comment on column public.system_prompts.mandatory is 'True: nobody can opt out of it.';
+comment on column public.system_prompts.version is 'Counts changes; each is kept in client_mgmt.system_prompt_versions.';
 comment on column public.system_prompts.created_by is 'Account that wrote it; null for the platform.';
 create index system_prompts_user_id_idx on public.system_prompts (organization_id, user_id);
 create index system_prompts_effective_idx on public.system_prompts (organization_id, scope, priority desc) where enabled;
@@ -76,7 +85,8 @@ create policy delete_manager_or_self on public.system_prompts for delete to auth
 comment on policy delete_manager_or_self on public.system_prompts is 'As for insert.';
 revoke all on public.system_prompts from anon, authenticated, service_role;
 grant select, delete on public.system_prompts to authenticated;
-grant insert (scope, user_id, content, priority, template, enabled), update (content, priority, template, enabled)
+grant insert (scope, user_id, content, priority, template, variables, mandatory, enabled),
+  update (content, priority, template, variables, mandatory, enabled)
   on public.system_prompts to authenticated;
 grant select, insert, update, delete on public.system_prompts to service_role;
 create trigger system_prompts_updated_at before update on public.system_prompts
@@ -84,7 +94,9 @@ create trigger system_prompts_updated_at before update on public.system_prompts
 create trigger system_prompts_audit after insert or update or delete on public.system_prompts
   for each row execute function private.audit_change('system_prompt', 'id', 'content');
 
-create function private.prompt_variables() returns jsonb
+-- ── Templates ─────────────────────────────────────────────────────────────────────────────────
+
+create function private.prompt_sources() returns jsonb
 language plpgsql stable security definer set search_path = ''
 as $$
 -- Definer: reads the caller's own account and organization, whatever the policies of a later file say.
@@ -101,9 +113,51 @@ begin
   return coalesce(result, '{}');
 end
 $$;
-comment on function private.prompt_variables() is 'All that a template can name: organization_name, user_name, current_date (UTC).';
+comment on function private.prompt_sources() is 'What a variable''s source can be: organization_name, user_name, current_date (UTC).';
 
-create function private.render_template(content text, variables jsonb) returns text
+create function private.validate_template(content text, variables jsonb) returns void
+language plpgsql immutable security invoker set search_path = ''
+as $$
+declare
+  declared record;
+  named text;
+begin
+  if jsonb_typeof(variables) is distinct from 'object' then
+    raise exception using errcode = '22023', message = 'invalid_prompt', detail = 'Variables are an object.';
+  end if;
+  for declared in select key, value from jsonb_each(variables) loop
+    if declared.key !~ '^[a-z][a-z0-9_]{0,62}$'
+      or jsonb_typeof(declared.value) <> 'object'
+      or (declared.value - array['type', 'value', 'source']) <> '{}'
+      or coalesce(declared.value ->> 'type', '') not in ('text', 'number', 'boolean', 'date')
+      or (declared.value ? 'value') = (declared.value ? 'source')
+      or (declared.value ? 'source' and (
+        declared.value ->> 'source' not in ('organization_name', 'user_name', 'current_date')
+        or declared.value ->> 'type' <> case declared.value ->> 'source' when 'current_date' then 'date' else 'text' end
+      ))
+      or (declared.value ? 'value' and case declared.value ->> 'type'
+        when 'text' then jsonb_typeof(declared.value -> 'value') <> 'string'
+        when 'date' then jsonb_typeof(declared.value -> 'value') <> 'string'
+          or declared.value ->> 'value' !~ '^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$'
+        else jsonb_typeof(declared.value -> 'value') <> declared.value ->> 'type'
+      end)
+    then
+      raise exception using errcode = '22023', message = 'invalid_prompt',
+        detail = format('Variable %s: { type: text|number|boolean|date, and value of that type or source }.', left(declared.key, 63));
+    end if;
+  end loop;
+  for named in select m[1] from regexp_matches(content, '\{\{\s*([^{}]*?)\s*\}\}', 'g') m loop
+    if not variables ? named then
+      raise exception using errcode = '22023', message = 'invalid_prompt',
+        detail = format('The template names %s, which is not declared.', left(named, 63));
+    end if;
+  end loop;
+end
+$$;
+comment on function private.validate_template(text, jsonb) is
+  'Passes when every variable is well formed and every {{name}} declared; else 22023 invalid_prompt.';
+
+create function private.render_template(content text, variables jsonb, sources jsonb) returns text
 language plpgsql immutable security invoker set search_path = ''
 as $$
 -- One pass over the text: a value that itself looks like a variable is not replaced again.
@@ -114,54 +168,199 @@ declare
   start integer;
 begin
   loop
-    found := regexp_match(rest, '(\{\{\s*([a-z_]+)\s*\}\})');
+    found := regexp_match(rest, '(\{\{\s*([a-z][a-z0-9_]*)\s*\}\})');
     exit when found is null;
     start := strpos(rest, found[1]);
-    rendered := rendered || left(rest, start - 1) || coalesce(variables ->> found[2], found[1]);
+    rendered := rendered || left(rest, start - 1) || coalesce(
+      variables -> found[2] ->> 'value', sources ->> (variables -> found[2] ->> 'source'), ''
+    );
     rest := substr(rest, start + char_length(found[1]));
   end loop;
   return rendered || rest;
 end
 $$;
-comment on function private.render_template(text, jsonb) is
-  'Replaces {{name}} by variables -> name; an unknown name stays as it is written.';
+comment on function private.render_template(text, jsonb, jsonb) is 'Replaces each {{name}} by the declared value or source.';
+
+create function private.check_prompt() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: calls helpers that no API role may.
+begin
+  if new.template then
+    perform private.validate_template(new.content, new.variables);
+  end if;
+  if tg_op = 'UPDATE' then
+    new.version := old.version + 1;
+  end if;
+  return new;
+end
+$$;
+comment on function private.check_prompt() is 'Trigger: refuses a template with undeclared variables, counts versions.';
+create trigger system_prompts_check before insert or update on public.system_prompts
+  for each row execute function private.check_prompt();
+
+-- ── system_prompt_versions ────────────────────────────────────────────────────────────────────
+
+create table client_mgmt.system_prompt_versions (
+  id bigint generated always as identity primary key,
+  organization_id bigint references public.organizations (id) on delete cascade,
+  user_id uuid,
+  system_prompt_id bigint not null,
+  version integer not null,
+  content text not null,
+  priority integer not null,
+  template boolean not null,
+  variables jsonb not null,
+  mandatory boolean not null,
+  enabled boolean not null,
+  changed_by uuid,
+  created_at timestamptz not null default clock_timestamp(),
+  constraint system_prompt_versions_key unique (system_prompt_id, version),
+  constraint system_prompt_versions_user_fkey foreign key (organization_id, user_id)
+    references client_mgmt.client_users (organization_id, user_id) on delete cascade
+);
+comment on table client_mgmt.system_prompt_versions is
+  'Every version of every system prompt, with who and when. Outlives the prompt; written by a trigger.';
+comment on column client_mgmt.system_prompt_versions.user_id is 'Whose personal layer it is; null for shared ones.';
+create index system_prompt_versions_prompt_idx on client_mgmt.system_prompt_versions (organization_id, system_prompt_id, version);
+create index system_prompt_versions_user_id_idx on client_mgmt.system_prompt_versions (organization_id, user_id);
+alter table client_mgmt.system_prompt_versions enable row level security;
+alter table client_mgmt.system_prompt_versions force row level security;
+create policy select_manager_or_self on client_mgmt.system_prompt_versions for select to authenticated
+  using (
+    organization_id = (select private.current_organization_id())
+    and (
+      (user_id is null and (select private.has_permission('prompts.manage')))
+      or user_id = (select private.current_user_id())
+    )
+  );
+comment on policy select_manager_or_self on client_mgmt.system_prompt_versions is
+  'Shared layers with prompts.manage; one''s own.';
+revoke all on client_mgmt.system_prompt_versions from anon, authenticated, service_role;
+grant select on client_mgmt.system_prompt_versions to authenticated, service_role;
+-- No insert, update or delete: the trigger writes.
+
+create function private.record_prompt_version() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: nobody holds a grant to insert versions.
+begin
+  insert into client_mgmt.system_prompt_versions (
+    organization_id, user_id, system_prompt_id, version, content, priority, template, variables, mandatory, enabled, changed_by
+  ) values (
+    new.organization_id, new.user_id, new.id, new.version, new.content, new.priority, new.template, new.variables,
+    new.mandatory, new.enabled, private.current_user_id()
+  );
+  return null;
+end
+$$;
+comment on function private.record_prompt_version() is 'Trigger: keeps each version of a system prompt.';
+create trigger system_prompts_versions after insert or update on public.system_prompts
+  for each row execute function private.record_prompt_version();
+
+-- ── system_prompt_opt_outs ────────────────────────────────────────────────────────────────────
+
+create table client_mgmt.system_prompt_opt_outs (
+  organization_id bigint not null default private.current_organization_id(),
+  user_id uuid not null default private.current_user_id(),
+  system_prompt_id bigint not null references public.system_prompts (id) on delete cascade,
+  created_at timestamptz not null default now(),
+  primary key (organization_id, user_id, system_prompt_id),
+  constraint system_prompt_opt_outs_user_fkey foreign key (organization_id, user_id)
+    references client_mgmt.client_users (organization_id, user_id) on delete cascade
+);
+comment on table client_mgmt.system_prompt_opt_outs is 'Layers a person does without; a mandatory layer is sent all the same.';
+create index system_prompt_opt_outs_prompt_idx on client_mgmt.system_prompt_opt_outs (system_prompt_id);
+alter table client_mgmt.system_prompt_opt_outs enable row level security;
+alter table client_mgmt.system_prompt_opt_outs force row level security;
+create policy select_self on client_mgmt.system_prompt_opt_outs for select to authenticated
+  using (organization_id = (select private.current_organization_id()) and user_id = (select private.current_user_id()));
+comment on policy select_self on client_mgmt.system_prompt_opt_outs is 'One''s own.';
+create policy insert_self on client_mgmt.system_prompt_opt_outs for insert to authenticated
+  with check (
+    organization_id = (select private.current_organization_id())
+    and user_id = (select private.current_user_id())
+    and (select private.has_permission('agents.invoke'))
+    -- Whatever the caller cannot see is refused before the foreign key could tell that it exists.
+    and exists (select 1 from public.system_prompts p where p.id = system_prompt_opt_outs.system_prompt_id)
+  );
+comment on policy insert_self on client_mgmt.system_prompt_opt_outs is 'One''s own, of a layer one can see.';
+create policy delete_self on client_mgmt.system_prompt_opt_outs for delete to authenticated
+  using (
+    organization_id = (select private.current_organization_id())
+    and user_id = (select private.current_user_id())
+    and (select private.has_permission('agents.invoke'))
+  );
+comment on policy delete_self on client_mgmt.system_prompt_opt_outs is 'One''s own.';
+revoke all on client_mgmt.system_prompt_opt_outs from anon, authenticated, service_role;
+grant select, delete on client_mgmt.system_prompt_opt_outs to authenticated;
+grant insert (system_prompt_id) on client_mgmt.system_prompt_opt_outs to authenticated;
+
+-- ── The layers that are sent ──────────────────────────────────────────────────────────────────
 
 create function private.effective_system_prompts()
-returns table (id bigint, scope text, priority integer, content text)
+returns table (id bigint, scope text, priority integer, mandatory boolean, version integer, content text)
 language plpgsql stable security definer set search_path = ''
 as $$
 -- Definer: the layers sent are decided here and nowhere else; it looks at the caller's own only.
 declare
   organization constant bigint := private.current_organization_id();
   account constant uuid := private.current_user_id();
-  variables constant jsonb := private.prompt_variables();
+  sources constant jsonb := private.prompt_sources();
 begin
   if organization is null then
     return;
   end if;
   return query
-  select p.id, p.scope, p.priority,
-    case when p.template then private.render_template(p.content, variables) else p.content end
+  select p.id, p.scope, p.priority, p.mandatory, p.version,
+    case when p.template then private.render_template(p.content, p.variables, sources) else p.content end
   from public.system_prompts p
-  where p.enabled and (
-    p.organization_id is null
-    or (p.organization_id = organization and (p.user_id is null or p.user_id = account))
-  )
+  where p.enabled
+    and (p.organization_id is null or (p.organization_id = organization and (p.user_id is null or p.user_id = account)))
+    and (p.mandatory or not exists (
+      select 1 from client_mgmt.system_prompt_opt_outs o
+      where o.organization_id = organization and o.user_id = account and o.system_prompt_id = p.id
+    ))
   order by case p.scope when 'global' then 0 when 'organization' then 1 else 2 end, p.priority desc, p.id;
 end
 $$;
 comment on function private.effective_system_prompts() is 'Body of public.get_effective_system_prompts().';
 
-revoke all on function
-  private.prompt_variables(), private.render_template(text, jsonb), private.effective_system_prompts()
-  from public, anon, authenticated, service_role;
-grant execute on function private.effective_system_prompts() to authenticated;
+create function private.preview_system_prompt(content text, variables jsonb) returns text
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: calls helpers that no API role may. Reads nothing but the caller's own sources.
+begin
+  perform private.require_organization();
+  if content is null or char_length(content) > 65536 then
+    raise exception using errcode = '22023', message = 'invalid_prompt', detail = 'A template has 1 to 65536 characters.';
+  end if;
+  perform private.validate_template(content, variables);
+  return private.render_template(content, variables, private.prompt_sources());
+end
+$$;
+comment on function private.preview_system_prompt(text, jsonb) is 'Body of public.preview_system_prompt().';
 
 create function public.get_effective_system_prompts()
-returns table (id bigint, scope text, priority integer, content text)
+returns table (id bigint, scope text, priority integer, mandatory boolean, version integer, content text)
 language sql stable security invoker set search_path = ''
 as $$ select * from private.effective_system_prompts() $$;
 comment on function public.get_effective_system_prompts() is
   'The layers that precede the caller''s conversations, rendered and in the order they are sent.';
-revoke all on function public.get_effective_system_prompts() from public, anon, authenticated, service_role;
-grant execute on function public.get_effective_system_prompts() to authenticated;
+
+create function public.preview_system_prompt(content text, variables jsonb default '{}') returns text
+language sql stable security invoker set search_path = ''
+as $$ select private.preview_system_prompt(content, variables) $$;
+comment on function public.preview_system_prompt(text, jsonb) is
+  'A template as the caller would have it sent; stores nothing. 22023 invalid_prompt.';
+
+revoke all on function
+  private.prompt_sources(), private.validate_template(text, jsonb), private.render_template(text, jsonb, jsonb),
+  private.check_prompt(), private.record_prompt_version(), private.effective_system_prompts(),
+  private.preview_system_prompt(text, jsonb),
+  public.get_effective_system_prompts(), public.preview_system_prompt(text, jsonb)
+  from public, anon, authenticated, service_role;
+grant execute on function
+  private.effective_system_prompts(), private.preview_system_prompt(text, jsonb),
+  public.get_effective_system_prompts(), public.preview_system_prompt(text, jsonb)
+  to authenticated;

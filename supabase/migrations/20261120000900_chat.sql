@@ -22,6 +22,7 @@ create table public.chat_sessions (
     constraint chat_sessions_visibility check (visibility in ('private', 'organization')),
   metadata jsonb not null default '{}'
     constraint chat_sessions_metadata_object check (jsonb_typeof(metadata) = 'object'),
+  current_message_id uuid,
   last_message_at timestamptz,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
@@ -33,6 +34,9 @@ create table public.chat_sessions (
 );
 comment on table public.chat_sessions is 'A conversation of one person with one agent.';
 comment on column public.chat_sessions.model_id is 'Chosen for this session; null: the route decides.';
+comment on column public.chat_sessions.title is 'Null: set from the first message by the first invocation.';
+comment on column public.chat_sessions.current_message_id is
+  'Last message of the branch that goes on; set it to switch branches. Null: nothing was said yet.';
 comment on column public.chat_sessions.visibility is 'private: the user alone; organization: every member may read.';
 create index chat_sessions_user_id_idx on public.chat_sessions (organization_id, user_id, last_message_at desc);
 create index chat_sessions_status_idx on public.chat_sessions (organization_id, status);
@@ -86,7 +90,7 @@ comment on policy delete_self on public.chat_sessions is 'One''s own, with its m
 revoke all on public.chat_sessions from anon, authenticated, service_role;
 grant select, delete on public.chat_sessions to authenticated;
 grant insert (id, agent_id, model_id, project_id, title, status, context, visibility, metadata),
-  update (model_id, project_id, title, status, context, visibility, metadata)
+  update (model_id, project_id, title, status, context, visibility, metadata, current_message_id)
   on public.chat_sessions to authenticated;
 grant select, insert, update, delete on public.chat_sessions to service_role;
 create trigger chat_sessions_updated_at before update on public.chat_sessions
@@ -118,6 +122,11 @@ create table public.chat_messages (
   constraint chat_messages_parent_fkey foreign key (organization_id, session_id, parent_id)
     references public.chat_messages (organization_id, session_id, id) on delete cascade
 );
+alter table public.chat_sessions
+  add constraint chat_sessions_current_message_fkey foreign key (organization_id, id, current_message_id)
+  references public.chat_messages (organization_id, session_id, id) on delete set null (current_message_id);
+create index chat_sessions_current_message_idx on public.chat_sessions (organization_id, id, current_message_id);
+
 comment on table public.chat_messages is 'Messages of a conversation, a tree by parent_id. Written by invocations only.';
 comment on column public.chat_messages.user_id is 'The session''s user, whoever the message is from.';
 comment on column public.chat_messages.content is 'The text of all text parts.';
@@ -150,7 +159,7 @@ grant select, insert, update, delete on public.chat_messages to service_role;
 
 create view public.v_recent_sessions with (security_invoker = true) as
 select s.organization_id, s.id, s.user_id, s.agent_id, s.model_id, s.project_id, s.title, s.status,
-  s.context, s.visibility, s.last_message_at, s.created_at, s.updated_at,
+  s.context, s.visibility, s.current_message_id, s.last_message_at, s.created_at, s.updated_at,
   (
     select count(*) from public.chat_messages m
     where m.organization_id = s.organization_id and m.session_id = s.id

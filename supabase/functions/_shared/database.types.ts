@@ -84,6 +84,126 @@ export type Database = {
           },
         ]
       }
+      budget_alerts: {
+        Row: {
+          budget_id: number
+          created_at: string
+          organization_id: number
+          period_start: string
+        }
+        ComputedFields: never
+        Insert: {
+          budget_id: number
+          created_at?: string
+          organization_id: number
+          period_start: string
+        }
+        Update: {
+          budget_id?: number
+          created_at?: string
+          organization_id?: number
+          period_start?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'budget_alerts_counter_fkey'
+            columns: ['organization_id', 'budget_id', 'period_start']
+            isOneToOne: true
+            referencedRelation: 'budget_counters'
+            referencedColumns: ['organization_id', 'budget_id', 'period_start']
+          },
+        ]
+      }
+      budget_counters: {
+        Row: {
+          budget_id: number
+          organization_id: number
+          period_start: string
+          reserved_tokens: number
+          reserved_usd: number
+          settled_tokens: number
+          settled_usd: number
+          updated_at: string
+        }
+        ComputedFields: never
+        Insert: {
+          budget_id: number
+          organization_id: number
+          period_start: string
+          reserved_tokens?: number
+          reserved_usd?: number
+          settled_tokens?: number
+          settled_usd?: number
+          updated_at?: string
+        }
+        Update: {
+          budget_id?: number
+          organization_id?: number
+          period_start?: string
+          reserved_tokens?: number
+          reserved_usd?: number
+          settled_tokens?: number
+          settled_usd?: number
+          updated_at?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'budget_counters_budget_fkey'
+            columns: ['organization_id', 'budget_id']
+            isOneToOne: false
+            referencedRelation: 'budgets'
+            referencedColumns: ['organization_id', 'id']
+          },
+        ]
+      }
+      budget_reservations: {
+        Row: {
+          budget_id: number
+          created_at: string
+          execution_id: string
+          organization_id: number
+          period_start: string
+          reserved_tokens: number
+          reserved_usd: number
+          settled_at: string | null
+          settled_tokens: number | null
+          settled_usd: number | null
+        }
+        ComputedFields: never
+        Insert: {
+          budget_id: number
+          created_at?: string
+          execution_id: string
+          organization_id: number
+          period_start: string
+          reserved_tokens: number
+          reserved_usd: number
+          settled_at?: string | null
+          settled_tokens?: number | null
+          settled_usd?: number | null
+        }
+        Update: {
+          budget_id?: number
+          created_at?: string
+          execution_id?: string
+          organization_id?: number
+          period_start?: string
+          reserved_tokens?: number
+          reserved_usd?: number
+          settled_at?: string | null
+          settled_tokens?: number | null
+          settled_usd?: number | null
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'budget_reservations_counter_fkey'
+            columns: ['organization_id', 'budget_id', 'period_start']
+            isOneToOne: false
+            referencedRelation: 'budget_counters'
+            referencedColumns: ['organization_id', 'budget_id', 'period_start']
+          },
+        ]
+      }
       budgets: {
         Row: {
           created_at: string
@@ -95,6 +215,7 @@ export type Database = {
           project_id: number | null
           updated_at: string
           user_id: string | null
+          warn_at: number
         }
         ComputedFields: never
         Insert: {
@@ -102,11 +223,12 @@ export type Database = {
           id?: never
           limit_tokens?: number | null
           limit_usd?: number | null
-          organization_id: number
+          organization_id?: number
           period: string
           project_id?: number | null
           updated_at?: string
           user_id?: string | null
+          warn_at?: number
         }
         Update: {
           created_at?: string
@@ -118,6 +240,7 @@ export type Database = {
           project_id?: number | null
           updated_at?: string
           user_id?: string | null
+          warn_at?: number
         }
         Relationships: [
           {
@@ -333,6 +456,39 @@ export type Database = {
         }
         Relationships: []
       }
+      organization_limits: {
+        Row: {
+          created_at: string
+          max_concurrent_executions: number
+          max_concurrent_per_user: number
+          organization_id: number
+          updated_at: string
+        }
+        ComputedFields: never
+        Insert: {
+          created_at?: string
+          max_concurrent_executions?: number
+          max_concurrent_per_user?: number
+          organization_id: number
+          updated_at?: string
+        }
+        Update: {
+          created_at?: string
+          max_concurrent_executions?: number
+          max_concurrent_per_user?: number
+          organization_id?: number
+          updated_at?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'organization_limits_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: true
+            referencedRelation: 'clients'
+            referencedColumns: ['id']
+          },
+        ]
+      }
       projects: {
         Row: {
           client_schema_id: number | null
@@ -460,6 +616,100 @@ export type Database = {
           },
         ]
       }
+      system_prompt_opt_outs: {
+        Row: {
+          created_at: string
+          organization_id: number
+          system_prompt_id: number
+          user_id: string
+        }
+        ComputedFields: never
+        Insert: {
+          created_at?: string
+          organization_id?: number
+          system_prompt_id: number
+          user_id?: string
+        }
+        Update: {
+          created_at?: string
+          organization_id?: number
+          system_prompt_id?: number
+          user_id?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'system_prompt_opt_outs_user_fkey'
+            columns: ['organization_id', 'user_id']
+            isOneToOne: false
+            referencedRelation: 'client_users'
+            referencedColumns: ['organization_id', 'user_id']
+          },
+        ]
+      }
+      system_prompt_versions: {
+        Row: {
+          changed_by: string | null
+          content: string
+          created_at: string
+          enabled: boolean
+          id: number
+          mandatory: boolean
+          organization_id: number | null
+          priority: number
+          system_prompt_id: number
+          template: boolean
+          user_id: string | null
+          variables: NonNullable<Json>
+          version: number
+        }
+        ComputedFields: never
+        Insert: {
+          changed_by?: string | null
+          content: string
+          created_at?: string
+          enabled: boolean
+          id?: never
+          mandatory: boolean
+          organization_id?: number | null
+          priority: number
+          system_prompt_id: number
+          template: boolean
+          user_id?: string | null
+          variables: NonNullable<Json>
+          version: number
+        }
+        Update: {
+          changed_by?: string | null
+          content?: string
+          created_at?: string
+          enabled?: boolean
+          id?: never
+          mandatory?: boolean
+          organization_id?: number | null
+          priority?: number
+          system_prompt_id?: number
+          template?: boolean
+          user_id?: string | null
+          variables?: NonNullable<Json>
+          version?: number
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'system_prompt_versions_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'clients'
+            referencedColumns: ['id']
+          },
+          {
+            foreignKeyName: 'system_prompt_versions_user_fkey'
+            columns: ['organization_id', 'user_id']
+            isOneToOne: false
+            referencedRelation: 'client_users'
+            referencedColumns: ['organization_id', 'user_id']
+          },
+        ]
+      }
       usage_ledger: {
         Row: {
           agent_name: string | null
@@ -469,6 +719,7 @@ export type Database = {
           execution_id: string
           id: number
           input_tokens: number | null
+          is_estimated: boolean
           model_id: string
           organization_id: number
           output_tokens: number | null
@@ -486,6 +737,7 @@ export type Database = {
           execution_id: string
           id?: never
           input_tokens?: number | null
+          is_estimated?: boolean
           model_id: string
           organization_id: number
           output_tokens?: number | null
@@ -502,6 +754,7 @@ export type Database = {
           execution_id?: string
           id?: never
           input_tokens?: number | null
+          is_estimated?: boolean
           model_id?: string
           organization_id?: number
           output_tokens?: number | null
@@ -915,11 +1168,13 @@ export type Database = {
         Row: {
           agent_id: number | null
           cached_input_tokens: number | null
+          cancel_requested_at: string | null
           completed_at: string | null
           cost_usd: number | null
           created_at: string
           error_code: string | null
           error_message: string | null
+          estimated_input_tokens: number | null
           finish_reason: string | null
           first_chunk_ms: number | null
           id: string
@@ -947,11 +1202,13 @@ export type Database = {
         Insert: {
           agent_id?: number | null
           cached_input_tokens?: number | null
+          cancel_requested_at?: string | null
           completed_at?: string | null
           cost_usd?: number | null
           created_at?: string
           error_code?: string | null
           error_message?: string | null
+          estimated_input_tokens?: number | null
           finish_reason?: string | null
           first_chunk_ms?: number | null
           id?: string
@@ -978,11 +1235,13 @@ export type Database = {
         Update: {
           agent_id?: number | null
           cached_input_tokens?: number | null
+          cancel_requested_at?: string | null
           completed_at?: string | null
           cost_usd?: number | null
           created_at?: string
           error_code?: string | null
           error_message?: string | null
+          estimated_input_tokens?: number | null
           finish_reason?: string | null
           first_chunk_ms?: number | null
           id?: string
@@ -1366,6 +1625,7 @@ export type Database = {
           agent_id: number | null
           context: string
           created_at: string
+          current_message_id: string | null
           id: string
           last_message_at: string | null
           metadata: NonNullable<Json>
@@ -1383,6 +1643,7 @@ export type Database = {
           agent_id?: number | null
           context?: string
           created_at?: string
+          current_message_id?: string | null
           id?: string
           last_message_at?: string | null
           metadata?: NonNullable<Json>
@@ -1399,6 +1660,7 @@ export type Database = {
           agent_id?: number | null
           context?: string
           created_at?: string
+          current_message_id?: string | null
           id?: string
           last_message_at?: string | null
           metadata?: NonNullable<Json>
@@ -1425,6 +1687,13 @@ export type Database = {
             isOneToOne: false
             referencedRelation: 'v_agent_status'
             referencedColumns: ['agent_id']
+          },
+          {
+            foreignKeyName: 'chat_sessions_current_message_fkey'
+            columns: ['organization_id', 'id', 'current_message_id']
+            isOneToOne: false
+            referencedRelation: 'chat_messages'
+            referencedColumns: ['organization_id', 'session_id', 'id']
           },
           {
             foreignKeyName: 'chat_sessions_model_id_fkey'
@@ -1930,12 +2199,15 @@ export type Database = {
           created_by: string | null
           enabled: boolean
           id: number
+          mandatory: boolean
           organization_id: number | null
           priority: number
           scope: string
           template: boolean
           updated_at: string
           user_id: string | null
+          variables: NonNullable<Json>
+          version: number
         }
         ComputedFields: never
         Insert: {
@@ -1944,12 +2216,15 @@ export type Database = {
           created_by?: string | null
           enabled?: boolean
           id?: never
+          mandatory?: boolean
           organization_id?: number | null
           priority?: number
           scope: string
           template?: boolean
           updated_at?: string
           user_id?: string | null
+          variables?: NonNullable<Json>
+          version?: number
         }
         Update: {
           content?: string
@@ -1957,12 +2232,15 @@ export type Database = {
           created_by?: string | null
           enabled?: boolean
           id?: never
+          mandatory?: boolean
           organization_id?: number | null
           priority?: number
           scope?: string
           template?: boolean
           updated_at?: string
           user_id?: string | null
+          variables?: NonNullable<Json>
+          version?: number
         }
         Relationships: [
           {
@@ -2215,6 +2493,7 @@ export type Database = {
           agent_id: number | null
           context: string
           created_at: string
+          current_message_id: string | null
           id: string
           last_message_at: string | null
           message_count: number | null
@@ -2232,6 +2511,7 @@ export type Database = {
           agent_id?: number | null
           context?: string | null
           created_at?: string | null
+          current_message_id?: string | null
           id?: string | null
           last_message_at?: string | null
           message_count?: never
@@ -2248,6 +2528,7 @@ export type Database = {
           agent_id?: number | null
           context?: string | null
           created_at?: string | null
+          current_message_id?: string | null
           id?: string | null
           last_message_at?: string | null
           message_count?: never
@@ -2276,6 +2557,13 @@ export type Database = {
             referencedColumns: ['agent_id']
           },
           {
+            foreignKeyName: 'chat_sessions_current_message_fkey'
+            columns: ['organization_id', 'id', 'current_message_id']
+            isOneToOne: false
+            referencedRelation: 'chat_messages'
+            referencedColumns: ['organization_id', 'session_id', 'id']
+          },
+          {
             foreignKeyName: 'chat_sessions_model_id_fkey'
             columns: ['model_id']
             isOneToOne: false
@@ -2294,20 +2582,30 @@ export type Database = {
     }
     Functions: {
       accept_invitation: { Args: { token: string }; Returns: Json }
+      append_execution_events: {
+        Args: { events: Json; execution_id: string; organization_id: number; seq: number }
+        Returns: string
+      }
       begin_execution: {
         Args: {
           agent?: string
+          as_root?: boolean
           idempotency_key?: string
-          message: Json
+          input_bytes?: number
+          message?: Json
           model?: string
+          on_busy?: string
           params?: Json
           parent_id?: string
           project_id?: number
           providers?: string[]
+          regenerate?: string
           session_id?: string
+          transient?: boolean
         }
         Returns: Json
       }
+      cancel_execution: { Args: { execution_id: string }; Returns: string }
       cleanup_expired_oauth_states: { Args: { batch?: number }; Returns: number }
       cleanup_expired_oauth_tokens: { Args: { batch?: number }; Returns: number }
       cleanup_expired_sessions: { Args: { batch?: number }; Returns: number }
@@ -2317,6 +2615,7 @@ export type Database = {
       decrypt_token: { Args: { encrypted: string; key: string }; Returns: string }
       encrypt_token: { Args: { key: string; token: string }; Returns: string }
       expire_execution_leases: { Args: { batch?: number }; Returns: number }
+      expire_idempotency_keys: { Args: { batch?: number }; Returns: number }
       explain_effective_llm: {
         Args: { agent?: string; model?: string; project_id?: number; session_id?: string }
         Returns: {
@@ -2337,8 +2636,10 @@ export type Database = {
         Returns: {
           content: string
           id: number
+          mandatory: boolean
           priority: number
           scope: string
+          version: number
         }[]
       }
       invite_member: { Args: { email: string; role?: string }; Returns: Json }
@@ -2392,7 +2693,15 @@ export type Database = {
           slug: string
         }[]
       }
+      preview_system_prompt: { Args: { content: string; variables?: Json }; Returns: string }
+      provider_credential: { Args: { organization_id: number; provider: string }; Returns: string }
+      read_execution: {
+        Args: { after_seq?: number; execution_id: string; max_batches?: number }
+        Returns: Json
+      }
+      read_execution_result: { Args: { execution_id: string }; Returns: Json }
       remove_member: { Args: { user_id: string }; Returns: undefined }
+      remove_provider_credential: { Args: { provider: string }; Returns: undefined }
       renew_execution_lease: {
         Args: { execution_id: string; organization_id: number }
         Returns: string
@@ -2410,6 +2719,11 @@ export type Database = {
       set_organization_active: {
         Args: { is_active: boolean; organization_id: number; reason: string }
         Returns: undefined
+      }
+      start_execution: { Args: { execution_id: string; providers?: string[] }; Returns: Json }
+      store_provider_credential: {
+        Args: { last_four: string; provider: string; sealed_key: string }
+        Returns: Json
       }
       switch_organization: { Args: { organization_id: number }; Returns: Json }
       verify_audit_chain: {

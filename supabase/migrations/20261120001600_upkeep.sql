@@ -88,11 +88,7 @@ begin
     limit greatest(batch, 0)
     for update skip locked
   loop
-    perform public.finish_execution(
-      dead.organization_id, dead.id,
-      jsonb_build_object('status', 'failed', 'error_code', 'interrupted', 'fault', 'platform',
-        'error_message', 'The worker stopped before the answer was complete.')
-    );
+    perform private.end_expired_execution(dead.organization_id, dead.id);
     handled := handled + 1;
   end loop;
   return handled;
@@ -101,13 +97,38 @@ $$;
 comment on function public.expire_execution_leases(integer) is
   'Ends up to batch executions whose worker died: failed (interrupted). Returns how many.';
 
+create function public.expire_idempotency_keys(batch integer default 1000) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: service_role holds no grant to update executions. Executable by service_role only.
+declare
+  handled integer;
+begin
+  with old as (
+    select x.organization_id, x.id from public.agent_executions x
+    where x.idempotency_key is not null and x.created_at <= clock_timestamp() - interval '24 hours'
+      and x.status in ('success', 'failed', 'cancelled')
+    limit greatest(batch, 0)
+    for update skip locked
+  )
+  update public.agent_executions x set idempotency_key = null from old
+  where x.organization_id = old.organization_id and x.id = old.id;
+  get diagnostics handled = row_count;
+  return handled;
+end
+$$;
+comment on function public.expire_idempotency_keys(integer) is
+  'Forgets up to batch idempotency keys older than 24 hours. Returns how many.';
+
 revoke all on function
   public.cleanup_expired_sessions(integer), public.cleanup_expired_oauth_states(integer),
-  public.cleanup_expired_oauth_tokens(integer), public.expire_execution_leases(integer)
+  public.cleanup_expired_oauth_tokens(integer), public.expire_execution_leases(integer),
+  public.expire_idempotency_keys(integer)
   from public, anon, authenticated, service_role;
 grant execute on function
   public.cleanup_expired_sessions(integer), public.cleanup_expired_oauth_states(integer),
-  public.cleanup_expired_oauth_tokens(integer), public.expire_execution_leases(integer)
+  public.cleanup_expired_oauth_tokens(integer), public.expire_execution_leases(integer),
+  public.expire_idempotency_keys(integer)
   to service_role;
 
 -- Where the server has pg_cron the clean-up runs in the database too, so that a forgotten scheduler
@@ -121,7 +142,8 @@ begin
     create extension if not exists pg_cron;
     perform cron.schedule('colloquy-cleanup', '*/5 * * * *', $job$
       select public.cleanup_expired_sessions(), public.cleanup_expired_oauth_states(),
-        public.cleanup_expired_oauth_tokens(), public.expire_execution_leases()
+        public.cleanup_expired_oauth_tokens(), public.expire_execution_leases(),
+        public.expire_idempotency_keys()
     $job$);
   end if;
 end

@@ -1,0 +1,362 @@
+-- Budgets and limits: what may be spent, and how much may run at once.
+-- Special: one update of one counter row admits or refuses, so concurrency cannot overspend; every
+-- reservation belongs to an execution and is settled by its one end, so a crash cannot block a budget.
+
+-- ── budgets ───────────────────────────────────────────────────────────────────────────────────
+
+create table client_mgmt.budgets (
+  organization_id bigint not null default private.current_organization_id()
+    references public.organizations (id) on delete cascade,
+  id bigint generated always as identity,
+  project_id bigint,
+  user_id uuid,
+  period text not null constraint budgets_period check (period in ('day', 'month')),
+  limit_usd numeric(18, 9) constraint budgets_limit_usd check (limit_usd >= 0),
+  limit_tokens bigint constraint budgets_limit_tokens check (limit_tokens >= 0),
+  warn_at numeric(3, 2) not null default 0.8 constraint budgets_warn_at check (warn_at > 0 and warn_at <= 1),
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  primary key (organization_id, id),
+  constraint budgets_scope check (project_id is null or user_id is null),
+  constraint budgets_limit check (limit_usd is not null or limit_tokens is not null),
+  constraint budgets_key unique nulls not distinct (organization_id, project_id, user_id, period),
+  constraint budgets_project_fkey foreign key (organization_id, project_id)
+    references client_mgmt.projects (organization_id, id) on delete cascade,
+  constraint budgets_user_fkey foreign key (organization_id, user_id)
+    references client_mgmt.client_users (organization_id, user_id) on delete cascade
+);
+comment on table client_mgmt.budgets is
+  'Limits of an organization, a project (project_id) or a person (user_id) per day or month (UTC).';
+comment on column client_mgmt.budgets.warn_at is 'Share of the limit at which an alert is written.';
+create index budgets_user_id_idx on client_mgmt.budgets (organization_id, user_id);
+alter table client_mgmt.budgets enable row level security;
+alter table client_mgmt.budgets force row level security;
+create policy select_billing on client_mgmt.budgets for select to authenticated
+  using (
+    organization_id = (select private.current_organization_id())
+    and (user_id = (select private.current_user_id()) or (select private.has_permission('billing.manage')))
+  );
+comment on policy select_billing on client_mgmt.budgets is 'One''s own limit; all of them with billing.manage.';
+create policy insert_billing on client_mgmt.budgets for insert to authenticated
+  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('billing.manage')));
+comment on policy insert_billing on client_mgmt.budgets is 'With billing.manage.';
+create policy update_billing on client_mgmt.budgets for update to authenticated
+  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('billing.manage')))
+  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('billing.manage')));
+comment on policy update_billing on client_mgmt.budgets is 'With billing.manage.';
+create policy delete_billing on client_mgmt.budgets for delete to authenticated
+  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('billing.manage')));
+comment on policy delete_billing on client_mgmt.budgets is 'With billing.manage.';
+revoke all on client_mgmt.budgets from anon, authenticated, service_role;
+grant select, delete on client_mgmt.budgets to authenticated;
+grant insert (project_id, user_id, period, limit_usd, limit_tokens, warn_at), update (limit_usd, limit_tokens, warn_at)
+  on client_mgmt.budgets to authenticated;
+grant select, insert, update, delete on client_mgmt.budgets to service_role;
+create trigger budgets_updated_at before update on client_mgmt.budgets
+  for each row execute function private.update_updated_at_column();
+create trigger budgets_audit after insert or update or delete on client_mgmt.budgets
+  for each row execute function private.audit_change('budget', 'id');
+
+-- ── budget_counters, budget_reservations, budget_alerts ──────────────────────────────────────
+
+create table client_mgmt.budget_counters (
+  organization_id bigint not null,
+  budget_id bigint not null,
+  period_start date not null,
+  settled_usd numeric(18, 9) not null default 0,
+  reserved_usd numeric(18, 9) not null default 0 constraint budget_counters_reserved_usd check (reserved_usd >= 0),
+  settled_tokens bigint not null default 0,
+  reserved_tokens bigint not null default 0 constraint budget_counters_reserved_tokens check (reserved_tokens >= 0),
+  updated_at timestamptz not null default now(),
+  primary key (organization_id, budget_id, period_start),
+  constraint budget_counters_budget_fkey foreign key (organization_id, budget_id)
+    references client_mgmt.budgets (organization_id, id) on delete cascade
+);
+comment on table client_mgmt.budget_counters is 'What a budget has spent and holds reserved, per period. Sums of the reservations.';
+comment on column client_mgmt.budget_counters.period_start is 'First day of the period, UTC.';
+alter table client_mgmt.budget_counters enable row level security;
+alter table client_mgmt.budget_counters force row level security;
+create policy select_billing on client_mgmt.budget_counters for select to authenticated
+  using (
+    organization_id = (select private.current_organization_id())
+    and exists (
+      select 1 from client_mgmt.budgets b
+      where b.organization_id = budget_counters.organization_id and b.id = budget_counters.budget_id
+    )
+  );
+comment on policy select_billing on client_mgmt.budget_counters is 'Whoever may see the budget.';
+revoke all on client_mgmt.budget_counters from anon, authenticated, service_role;
+grant select on client_mgmt.budget_counters to authenticated, service_role;
+-- No insert, update or delete: begin_execution(), finish_execution().
+create trigger budget_counters_updated_at before update on client_mgmt.budget_counters
+  for each row execute function private.update_updated_at_column();
+
+create table client_mgmt.budget_reservations (
+  organization_id bigint not null,
+  execution_id uuid not null,
+  budget_id bigint not null,
+  period_start date not null,
+  reserved_usd numeric(18, 9) not null,
+  reserved_tokens bigint not null,
+  settled_usd numeric(18, 9),
+  settled_tokens bigint,
+  settled_at timestamptz,
+  created_at timestamptz not null default now(),
+  primary key (organization_id, execution_id, budget_id),
+  constraint budget_reservations_counter_fkey foreign key (organization_id, budget_id, period_start)
+    references client_mgmt.budget_counters (organization_id, budget_id, period_start) on delete cascade
+);
+comment on table client_mgmt.budget_reservations is
+  'The ledger of every budget: reserved when an execution begins, settled to its true use when it ends. No '
+  'foreign key to the execution: what was spent outlives the conversation.';
+create index budget_reservations_counter_idx on client_mgmt.budget_reservations (organization_id, budget_id, period_start);
+alter table client_mgmt.budget_reservations enable row level security;
+alter table client_mgmt.budget_reservations force row level security;
+create policy select_billing on client_mgmt.budget_reservations for select to authenticated
+  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('billing.manage')));
+comment on policy select_billing on client_mgmt.budget_reservations is 'With billing.manage.';
+revoke all on client_mgmt.budget_reservations from anon, authenticated, service_role;
+grant select on client_mgmt.budget_reservations to authenticated, service_role;
+-- No insert, update or delete: begin_execution(), finish_execution().
+
+create table client_mgmt.budget_alerts (
+  organization_id bigint not null,
+  budget_id bigint not null,
+  period_start date not null,
+  created_at timestamptz not null default now(),
+  primary key (organization_id, budget_id, period_start),
+  constraint budget_alerts_counter_fkey foreign key (organization_id, budget_id, period_start)
+    references client_mgmt.budget_counters (organization_id, budget_id, period_start) on delete cascade
+);
+comment on table client_mgmt.budget_alerts is 'Written once per period, when what was spent passes warn_at of a limit.';
+alter table client_mgmt.budget_alerts enable row level security;
+alter table client_mgmt.budget_alerts force row level security;
+create policy select_billing on client_mgmt.budget_alerts for select to authenticated
+  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('billing.manage')));
+comment on policy select_billing on client_mgmt.budget_alerts is 'With billing.manage.';
+revoke all on client_mgmt.budget_alerts from anon, authenticated, service_role;
+grant select on client_mgmt.budget_alerts to authenticated, service_role;
+-- No insert, update or delete: finish_execution().
+
+-- ── organization_limits ───────────────────────────────────────────────────────────────────────
+
+create table client_mgmt.organization_limits (
+  organization_id bigint primary key references public.organizations (id) on delete cascade,
+  max_concurrent_executions integer not null default 50
+    constraint organization_limits_executions check (max_concurrent_executions >= 0),
+  max_concurrent_per_user integer not null default 10
+    constraint organization_limits_per_user check (max_concurrent_per_user >= 0),
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now()
+);
+comment on table client_mgmt.organization_limits is 'How many executions may run at once. Set by the platform; its row also orders admissions.';
+alter table client_mgmt.organization_limits enable row level security;
+alter table client_mgmt.organization_limits force row level security;
+create policy select_member on client_mgmt.organization_limits for select to authenticated
+  using (organization_id = (select private.current_organization_id()));
+comment on policy select_member on client_mgmt.organization_limits is 'Every member sees the limits.';
+revoke all on client_mgmt.organization_limits from anon, authenticated, service_role;
+grant select on client_mgmt.organization_limits to authenticated;
+grant select, update (max_concurrent_executions, max_concurrent_per_user) on client_mgmt.organization_limits to service_role;
+-- No insert or delete: the row comes and goes with the organization.
+create trigger organization_limits_updated_at before update on client_mgmt.organization_limits
+  for each row execute function private.update_updated_at_column();
+
+create function private.create_organization_limits() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: whoever founds the organization holds no grant to insert here.
+begin
+  insert into client_mgmt.organization_limits (organization_id) values (new.id);
+  return null;
+end
+$$;
+comment on function private.create_organization_limits() is 'Trigger: gives each organization the default limits.';
+revoke all on function private.create_organization_limits() from public, anon, authenticated, service_role;
+create trigger organizations_limits after insert on public.organizations
+  for each row execute function private.create_organization_limits();
+
+create table private.platform_limits (
+  only_row boolean primary key default true constraint platform_limits_one_row check (only_row),
+  max_concurrent_executions integer not null default 500
+    constraint platform_limits_executions check (max_concurrent_executions > 0)
+);
+comment on table private.platform_limits is 'How many executions may run at once on the whole platform. One row.';
+alter table private.platform_limits enable row level security;
+alter table private.platform_limits force row level security;
+revoke all on private.platform_limits from public, anon, authenticated, service_role;
+insert into private.platform_limits default values;
+
+create function private.refuse_execution(detail text, limit_name text, allowed integer) returns void
+language plpgsql volatile security invoker set search_path = ''
+as $$
+begin
+  raise exception using errcode = 'PT429', message = 'too_many_executions', detail = detail,
+    hint = jsonb_build_object('limit', limit_name, 'max_concurrent', allowed, 'retry_after', 2)::text;
+end
+$$;
+comment on function private.refuse_execution(text, text, integer) is
+  'Raises PT429 too_many_executions; the hint is JSON: { limit, max_concurrent, retry_after (seconds) }.';
+
+create function private.admit_execution(organization_id bigint, user_id uuid) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: locks the organization's limits. Counts live executions, so a dead worker blocks nobody.
+#variable_conflict use_column
+declare
+  limits client_mgmt.organization_limits;
+  live bigint;
+  own bigint;
+  platform_live bigint;
+  organizations_live bigint;
+  platform_max integer;
+begin
+  select l.* into strict limits from client_mgmt.organization_limits l
+  where l.organization_id = admit_execution.organization_id for update;
+  select count(*), count(*) filter (where x.user_id = admit_execution.user_id) into live, own
+  from public.agent_executions x
+  where x.organization_id = admit_execution.organization_id
+    and x.status in ('pending', 'running') and x.lease_expires_at > clock_timestamp();
+  if live >= limits.max_concurrent_executions then
+    perform private.refuse_execution('The organization runs as many executions as it may.', 'organization', limits.max_concurrent_executions);
+  elsif own >= limits.max_concurrent_per_user then
+    perform private.refuse_execution('You run as many executions as one person may.', 'user', limits.max_concurrent_per_user);
+  end if;
+
+  -- When the platform is full, organizations that already hold their equal share wait; one that
+  -- holds less is still let in, so that nobody starves behind a busy neighbour.
+  select max_concurrent_executions into platform_max from private.platform_limits;
+  select count(*), count(distinct x.organization_id) into platform_live, organizations_live
+  from public.agent_executions x
+  where x.status in ('pending', 'running') and x.lease_expires_at > clock_timestamp();
+  if platform_live >= platform_max and live >= platform_max / (organizations_live + (live = 0)::integer) then
+    perform private.refuse_execution('The platform is busy.', 'platform', platform_max);
+  end if;
+end
+$$;
+comment on function private.admit_execution(bigint, uuid) is
+  'Passes while organization, person and platform may run one more; else PT429 too_many_executions.';
+revoke all on function private.refuse_execution(text, text, integer), private.admit_execution(bigint, uuid)
+  from public, anon, authenticated, service_role;
+
+-- ── Reserving and settling ────────────────────────────────────────────────────────────────────
+
+create function private.reserve_budgets(
+  organization_id bigint, execution_id uuid, user_id uuid, project_id bigint, usd numeric, tokens bigint
+) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: nobody holds a grant on counters. Budgets are taken in the order of their ids, so two
+-- executions never wait for each other.
+#variable_conflict use_column
+declare
+  budget client_mgmt.budgets;
+  starts date;
+begin
+  for budget in
+    select * from client_mgmt.budgets b
+    where b.organization_id = reserve_budgets.organization_id
+      and (b.project_id is null or b.project_id = reserve_budgets.project_id)
+      and (b.user_id is null or b.user_id = reserve_budgets.user_id)
+    order by b.id
+  loop
+    if budget.limit_usd is not null and usd is null then
+      raise exception using errcode = '55000', message = 'price_unknown',
+        detail = 'A money budget applies, and the price of a model of this route is unknown.';
+    end if;
+    starts := date_trunc(budget.period, statement_timestamp() at time zone 'utc')::date;
+    insert into client_mgmt.budget_counters (organization_id, budget_id, period_start)
+    values (budget.organization_id, budget.id, starts)
+    on conflict on constraint budget_counters_pkey do nothing;
+
+    update client_mgmt.budget_counters c
+    set reserved_usd = c.reserved_usd + coalesce(usd, 0), reserved_tokens = c.reserved_tokens + tokens
+    where c.organization_id = budget.organization_id and c.budget_id = budget.id and c.period_start = starts
+      and (budget.limit_usd is null or c.settled_usd + c.reserved_usd + usd <= budget.limit_usd)
+      and (budget.limit_tokens is null or c.settled_tokens + c.reserved_tokens + tokens <= budget.limit_tokens);
+    if not found then
+      raise exception using errcode = 'PT402', message = 'budget_exceeded',
+        detail = format('The %s budget of the %s does not cover this request.', budget.period,
+          case when budget.user_id is not null then 'user' when budget.project_id is not null then 'project' else 'organization' end),
+        hint = jsonb_build_object(
+          'budget_id', budget.id,
+          'scope', case when budget.user_id is not null then 'user' when budget.project_id is not null then 'project' else 'organization' end,
+          'period', budget.period, 'limit_usd', budget.limit_usd, 'limit_tokens', budget.limit_tokens,
+          'resets_at', (starts + case budget.period when 'day' then interval '1 day' else interval '1 month' end) at time zone 'utc'
+        )::text;
+    end if;
+    insert into client_mgmt.budget_reservations (
+      organization_id, execution_id, budget_id, period_start, reserved_usd, reserved_tokens
+    ) values (budget.organization_id, reserve_budgets.execution_id, budget.id, starts, coalesce(usd, 0), tokens);
+  end loop;
+end
+$$;
+comment on function private.reserve_budgets(bigint, uuid, uuid, bigint, numeric, bigint) is
+  'Reserves in every budget that applies, or raises PT402 budget_exceeded; the hint is JSON: { budget_id, scope, '
+  'period, limit_usd, limit_tokens, resets_at }. 55000 price_unknown under a money budget.';
+
+create function private.settle_budgets(organization_id bigint, execution_id uuid, usd numeric, tokens bigint) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: nobody holds a grant on counters. Called once per execution, by its one end.
+#variable_conflict use_column
+declare
+  reservation client_mgmt.budget_reservations;
+begin
+  for reservation in
+    update client_mgmt.budget_reservations r
+    set settled_usd = coalesce(usd, r.reserved_usd), settled_tokens = tokens, settled_at = clock_timestamp()
+    where r.organization_id = settle_budgets.organization_id and r.execution_id = settle_budgets.execution_id
+      and r.settled_at is null
+    returning r.*
+  loop
+    update client_mgmt.budget_counters c
+    set reserved_usd = c.reserved_usd - reservation.reserved_usd,
+      reserved_tokens = c.reserved_tokens - reservation.reserved_tokens,
+      settled_usd = c.settled_usd + reservation.settled_usd,
+      settled_tokens = c.settled_tokens + reservation.settled_tokens
+    where c.organization_id = reservation.organization_id and c.budget_id = reservation.budget_id
+      and c.period_start = reservation.period_start;
+    insert into client_mgmt.budget_alerts (organization_id, budget_id, period_start)
+    select c.organization_id, c.budget_id, c.period_start
+    from client_mgmt.budget_counters c
+    join client_mgmt.budgets b on b.organization_id = c.organization_id and b.id = c.budget_id
+    where c.organization_id = reservation.organization_id and c.budget_id = reservation.budget_id
+      and c.period_start = reservation.period_start
+      and (c.settled_usd >= b.warn_at * b.limit_usd or c.settled_tokens >= b.warn_at * b.limit_tokens)
+    on conflict on constraint budget_alerts_pkey do nothing;
+  end loop;
+end
+$$;
+comment on function private.settle_budgets(bigint, uuid, numeric, bigint) is
+  'Turns an execution''s reservations into what it used. usd null: unknown, and the reservation itself is charged.';
+
+create function private.has_budget(organization_id bigint, user_id uuid, project_id bigint) returns boolean
+language sql stable security definer set search_path = ''
+as $$
+  -- Definer: called by begin_execution() only.
+  select exists (
+    select 1 from client_mgmt.budgets b
+    where b.organization_id = has_budget.organization_id
+      and (b.project_id is null or b.project_id = has_budget.project_id)
+      and (b.user_id is null or b.user_id = has_budget.user_id)
+  )
+$$;
+comment on function private.has_budget(bigint, uuid, bigint) is 'Whether any budget applies, and an estimate is worth making.';
+
+create function private.route_cost(route jsonb, input_tokens bigint, output_tokens bigint) returns numeric
+language sql stable security definer set search_path = ''
+as $$
+  -- Definer: called by begin_execution() only. The dearest model of the route; null when one has no price.
+  select case when bool_and(p.cost is not null) then max(p.cost) end
+  from jsonb_array_elements(route) r
+  cross join lateral (
+    select private.execution_cost(r ->> 'provider', r ->> 'model', input_tokens, 0, output_tokens) as cost
+  ) p
+$$;
+comment on function private.route_cost(jsonb, bigint, bigint) is 'Upper estimate of a call along a route, in US dollars.';
+
+revoke all on function
+  private.reserve_budgets(bigint, uuid, uuid, bigint, numeric, bigint), private.settle_budgets(bigint, uuid, numeric, bigint),
+  private.has_budget(bigint, uuid, bigint), private.route_cost(jsonb, bigint, bigint)
+  from public, anon, authenticated, service_role;

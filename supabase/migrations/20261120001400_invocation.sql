@@ -1,0 +1,774 @@
+-- Invocation: from begin_execution() to finish_execution(), and what may happen between them.
+-- Special: beginning is one transaction as the caller, so a refused request writes nothing and needs no
+-- privilege; finishing is the platform's, because a caller must not write usage, cost or an assistant's
+-- words. An execution has exactly one end. Locks are taken in one order: session, limits, budgets, metrics.
+
+-- ── begin_execution ───────────────────────────────────────────────────────────────────────────
+
+create function private.validate_invocation(
+  message jsonb, params jsonb, idempotency_key text, session_id uuid, on_busy text, regenerate uuid
+) returns void
+language plpgsql immutable security invoker set search_path = ''
+as $$
+begin
+  if (message is null) = (regenerate is null)
+    or (regenerate is not null and session_id is null)
+    or (message is not null and (
+      jsonb_typeof(message) <> 'object'
+      or coalesce(jsonb_typeof(message -> 'content'), '') not in ('string', 'array')
+      or message -> 'content' in ('""'::jsonb, '[]'::jsonb)
+      or octet_length(message ->> 'content') > 262144
+      or (message ->> 'id') !~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$'
+    ))
+    or jsonb_typeof(params) is distinct from 'object'
+    or char_length(idempotency_key) not between 1 and 255
+    or on_busy not in ('refuse', 'queue') or on_busy is null
+  then
+    raise exception using errcode = '22023', message = 'invalid_request',
+      detail = 'Either message { id?: uuid, content: text or parts of at most 256 KB } or session_id and regenerate; '
+        'params an object, idempotency_key 1 to 255 characters, on_busy refuse or queue.';
+  end if;
+end
+$$;
+comment on function private.validate_invocation(jsonb, jsonb, text, uuid, text, uuid) is
+  'Passes for a well-formed request; else 22023 invalid_request.';
+
+create function private.message_text(content jsonb) returns text
+language sql immutable security invoker set search_path = ''
+as $$
+  select case jsonb_typeof(content)
+    when 'string' then content #>> '{}'
+    else coalesce((
+      select string_agg(p ->> 'text', '' order by n)
+      from jsonb_array_elements(content) with ordinality e(p, n)
+      where p ->> 'type' = 'text'
+    ), '')
+  end
+$$;
+comment on function private.message_text(jsonb) is 'The text of a content: itself, or that of its text parts.';
+
+create function private.events_text(organization_id bigint, execution_id uuid) returns text
+language sql stable security definer set search_path = ''
+as $$
+  -- Definer: called by end_expired_execution() only.
+  select coalesce(string_agg(chunk ->> 'delta', '' order by e.seq, n), '')
+  from conversation.execution_events e
+  cross join lateral json_array_elements(e.event) with ordinality c(chunk, n)
+  where e.organization_id = events_text.organization_id and e.execution_id = events_text.execution_id
+    and chunk ->> 'type' = 'text-delta'
+$$;
+comment on function private.events_text(bigint, uuid) is 'The text that an execution''s stored events add up to.';
+
+-- What a worker needs to run an execution, and the reservation for it.
+create function private.prepare_execution(execution public.agent_executions, route jsonb, params jsonb, input_bytes bigint)
+returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: called by begin_execution() and start_execution() only.
+declare
+  prompts jsonb;
+  history jsonb;
+  bytes bigint;
+  effective jsonb := (route -> 0 -> 'settings') || params;
+begin
+  select coalesce(jsonb_agg(p.content), '[]') into prompts from private.effective_system_prompts() p;
+  history := private.conversation_history(execution.organization_id, execution.session_id, execution.message_id);
+  bytes := greatest(octet_length(history::text) + octet_length(prompts::text), coalesce(input_bytes, 0));
+
+  if private.has_budget(execution.organization_id, execution.user_id, execution.project_id) then
+    -- Half a token per byte is above what tokenizers make of any script; the answer's bound is sent along.
+    effective := jsonb_build_object('max_output_tokens', 4096) || effective;
+    if not exists (
+      select 1 from client_mgmt.budget_reservations r
+      where r.organization_id = execution.organization_id and r.execution_id = execution.id
+    ) then
+      perform private.reserve_budgets(
+        execution.organization_id, execution.id, execution.user_id, execution.project_id,
+        private.route_cost(route, ceil(bytes / 2.0)::bigint, (effective ->> 'max_output_tokens')::bigint),
+        ceil(bytes / 2.0)::bigint + (effective ->> 'max_output_tokens')::bigint
+      );
+    end if;
+  end if;
+
+  update public.agent_executions x
+  set estimated_input_tokens = ceil(bytes / 4.0)::bigint,
+    model_id = (prepare_execution.route -> 0 ->> 'model_id')::bigint,
+    route = (
+      select jsonb_agg(jsonb_build_object(
+        'model_id', r -> 'model_id', 'generation', r -> 'generation', 'credential', r -> 'credential'
+      ) order by n)
+      from jsonb_array_elements(prepare_execution.route) with ordinality e(r, n)
+    )
+  where x.organization_id = execution.organization_id and x.id = execution.id;
+
+  return jsonb_build_object(
+    'route', (
+      select jsonb_agg(r - 'settings' - 'generation' order by n)
+      from jsonb_array_elements(route) with ordinality e(r, n)
+    ),
+    'params', effective,
+    'system_prompts', prompts,
+    'history', history
+  );
+end
+$$;
+comment on function private.prepare_execution(public.agent_executions, jsonb, jsonb, bigint) is
+  'Reserves the budgets and returns { route, params, system_prompts, history }.';
+
+create function private.describe_execution(execution public.agent_executions) returns jsonb
+language sql stable security definer set search_path = ''
+as $$
+  -- Definer: called by definer functions that have checked whose execution it is.
+  select jsonb_build_object(
+    'organization_id', execution.organization_id,
+    'execution_id', execution.id,
+    'session_id', execution.session_id,
+    'message_id', execution.message_id,
+    'response_message_id', execution.response_message_id,
+    'status', execution.status,
+    'agent', (select jsonb_build_object('id', a.id, 'name', a.name) from public.agents a where a.id = execution.agent_id),
+    'lease_seconds', 30
+  )
+$$;
+comment on function private.describe_execution(public.agent_executions) is 'Ids, status and agent of an execution.';
+
+create function private.begin_execution(
+  message jsonb, agent text, model text, session_id uuid, project_id bigint, parent_id uuid, params jsonb,
+  idempotency_key text, providers text[], on_busy text, regenerate uuid, as_root boolean, transient boolean,
+  input_bytes bigint
+) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: writes messages and executions, which no client may. Acts for the caller in the active
+-- organization only; every id that comes in is looked up there.
+#variable_conflict use_column
+declare
+  organization constant bigint := private.require_organization('agents.invoke');
+  account constant uuid := private.current_user_id();
+  key constant text := coalesce(begin_execution.idempotency_key, begin_execution.message ->> 'id');
+  request constant bytea := sha256(convert_to(jsonb_build_object(
+    'message', message, 'agent', agent, 'model', model, 'session_id', session_id, 'project_id', project_id,
+    'parent_id', parent_id, 'params', params, 'regenerate', regenerate, 'as_root', as_root
+  )::text, 'UTF8'));
+  chat public.chat_sessions;
+  chosen public.agents;
+  route jsonb;
+  project bigint := begin_execution.project_id;
+  parent uuid := begin_execution.parent_id;
+  asked uuid;
+  waits boolean := false;
+  execution public.agent_executions;
+begin
+  perform private.validate_invocation(message, params, idempotency_key, session_id, on_busy, regenerate);
+
+  if key is not null then
+    -- Racing repeats wait here for the first one, then find its row.
+    perform pg_advisory_xact_lock(hashtextextended(organization || '/' || account || '/' || key, 0));
+    select x.* into execution from public.agent_executions x
+    where x.organization_id = organization and x.user_id = account and x.idempotency_key = key;
+    if found then
+      if execution.request_hash <> request then
+        raise exception using errcode = '23505', message = 'idempotency_conflict',
+          detail = 'The key was used for another request.';
+      end if;
+      return private.describe_execution(execution) || jsonb_build_object(
+        'replayed', true,
+        'result', case when execution.completed_at is not null then private.execution_result(organization, execution.id) end
+      );
+    end if;
+  end if;
+
+  if begin_execution.session_id is not null then
+    chat := private.require_own_session(organization, begin_execution.session_id);
+    if chat.status = 'closed' then
+      raise exception using errcode = '55000', message = 'session_closed', detail = 'The session is closed.';
+    end if;
+    perform private.end_expired_execution(organization, x.id) from public.agent_executions x
+    where x.organization_id = organization and x.user_id = account and x.session_id = chat.id
+      and x.status in ('pending', 'running') and x.lease_expires_at <= clock_timestamp();
+    waits := exists (
+      select 1 from public.agent_executions x
+      where x.organization_id = organization and x.user_id = account and x.session_id = chat.id
+        and x.status in ('pending', 'running')
+    );
+    if waits and on_busy = 'refuse' then
+      raise exception using errcode = '55000', message = 'session_busy',
+        detail = 'An execution of this session is still running.';
+    end if;
+    select s.current_message_id into chat.current_message_id from public.chat_sessions s
+    where s.organization_id = organization and s.id = chat.id;
+  end if;
+
+  project := coalesce(project, chat.project_id);
+  perform private.require_project(organization, project);
+  chosen := private.find_agent(
+    organization,
+    coalesce(agent, case when chat.agent_id is null then private.preferred_agent(organization, project, providers) end),
+    case when agent is null then chat.agent_id end
+  );
+  route := private.plan_route(organization, chosen.id, model, chat.id, project, providers, not waits);
+  perform private.admit_execution(organization, account);
+
+  if chat.id is null then
+    insert into public.chat_sessions (organization_id, user_id, agent_id, project_id, status, metadata)
+    values (
+      organization, account, chosen.id, project,
+      case when transient then 'closed' else 'active' end,
+      case when transient then '{"transient": true}'::jsonb else '{}' end
+    ) returning * into chat;
+  end if;
+
+  if regenerate is not null then
+    -- Asking again: the message itself when a person wrote it, else the one it answered.
+    select case when m.role = 'user' then m.id else m.parent_id end into asked
+    from public.chat_messages m
+    where m.organization_id = organization and m.session_id = chat.id and m.id = regenerate;
+    if asked is null then
+      raise exception using errcode = 'P0002', message = 'message_not_found', detail = 'No message of the session has this id.';
+    end if;
+  else
+    if parent is not null and not exists (
+      select 1 from public.chat_messages m
+      where m.organization_id = organization and m.session_id = chat.id and m.id = parent
+    ) then
+      raise exception using errcode = 'P0002', message = 'parent_not_found', detail = 'No message of the session has this id.';
+    end if;
+    asked := coalesce((message ->> 'id')::uuid, private.uuid_v7());
+    begin
+      insert into public.chat_messages (organization_id, id, session_id, user_id, parent_id, role, content, parts)
+      values (
+        organization, asked, chat.id, account,
+        case when as_root then null else coalesce(parent, chat.current_message_id) end,
+        'user', private.message_text(message -> 'content'),
+        case when jsonb_typeof(message -> 'content') = 'array' then message -> 'content' end
+      );
+    exception when unique_violation then
+      raise exception using errcode = '23505', message = 'idempotency_conflict',
+        detail = 'The message id was used for another request.';
+    end;
+  end if;
+
+  insert into public.agent_executions (
+    organization_id, session_id, user_id, message_id, project_id, agent_id, status, idempotency_key, request_hash,
+    metadata, lease_expires_at
+  ) values (
+    organization, chat.id, account, asked, project, chosen.id, case when waits then 'pending' else 'running' end,
+    key, request,
+    case when waits then jsonb_build_object(
+      'model', model, 'params', params, 'follows', regenerate is null and parent is null and not as_root
+    ) else '{}' end,
+    clock_timestamp() + interval '30 seconds'
+  ) returning * into execution;
+
+  update public.chat_sessions s
+  set last_message_at = clock_timestamp(), current_message_id = case when waits then s.current_message_id else asked end,
+    agent_id = coalesce(s.agent_id, chosen.id),
+    title = coalesce(s.title, nullif(left(btrim(regexp_replace(
+      private.message_text(message -> 'content'), '\s+', ' ', 'g')), 80), ''))
+  where s.organization_id = organization and s.id = chat.id;
+
+  return private.describe_execution(execution)
+    || jsonb_build_object('replayed', false, 'result', null)
+    || private.prepare_execution(execution, route, params, input_bytes);
+end
+$$;
+comment on function private.begin_execution(
+  jsonb, text, text, uuid, bigint, uuid, jsonb, text, text[], text, uuid, boolean, boolean, bigint
+) is 'Body of public.begin_execution().';
+
+-- ── start_execution: the turn of one that waited ──────────────────────────────────────────────
+
+create function private.start_execution(execution_id uuid, providers text[]) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: as begin_execution(). The caller's own execution only.
+#variable_conflict use_column
+declare
+  organization constant bigint := private.require_organization('agents.invoke');
+  chat public.chat_sessions;
+  execution public.agent_executions;
+begin
+  select x.* into execution from public.agent_executions x
+  where x.organization_id = organization and x.id = start_execution.execution_id and x.user_id = private.current_user_id();
+  if not found then
+    raise exception using errcode = 'P0002', message = 'execution_not_found', detail = 'No execution of yours has this id.';
+  end if;
+  chat := private.require_own_session(organization, execution.session_id);
+  perform private.end_expired_execution(organization, x.id) from public.agent_executions x
+  where x.organization_id = organization and x.user_id = chat.user_id and x.session_id = chat.id
+    and x.id <> execution.id and x.status in ('pending', 'running') and x.lease_expires_at <= clock_timestamp();
+
+  update public.agent_executions x
+  set lease_expires_at = clock_timestamp() + interval '30 seconds',
+    status = case when exists (
+      select 1 from public.agent_executions y
+      where y.organization_id = organization and y.user_id = chat.user_id and y.session_id = chat.id
+        and (y.status = 'running' or (y.status = 'pending' and (y.created_at, y.id) < (x.created_at, x.id)))
+    ) then 'pending' else 'running' end
+  where x.organization_id = organization and x.id = execution.id and x.status = 'pending'
+  returning x.* into execution;
+  if not found or execution.status = 'pending' then
+    select x.* into execution from public.agent_executions x
+    where x.organization_id = organization and x.id = start_execution.execution_id;
+    return private.describe_execution(execution);
+  end if;
+
+  if (execution.metadata -> 'follows')::boolean then
+    update public.chat_messages m set parent_id = s.current_message_id
+    from public.chat_sessions s
+    where s.organization_id = organization and s.id = chat.id
+      and m.organization_id = organization and m.id = execution.message_id;
+  end if;
+  update public.chat_sessions s set current_message_id = execution.message_id
+  where s.organization_id = organization and s.id = chat.id;
+
+  return private.describe_execution(execution) || private.prepare_execution(
+    execution,
+    private.plan_route(
+      organization, execution.agent_id, execution.metadata ->> 'model', chat.id, execution.project_id, providers, true
+    ),
+    execution.metadata -> 'params', null
+  );
+end
+$$;
+comment on function private.start_execution(uuid, text[]) is 'Body of public.start_execution().';
+
+-- ── cancel and read ───────────────────────────────────────────────────────────────────────────
+
+create function private.cancel_execution(execution_id uuid) returns text
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: no client may update executions. The caller's own only.
+#variable_conflict use_column
+declare
+  organization constant bigint := private.require_organization('agents.invoke');
+  execution public.agent_executions;
+begin
+  update public.agent_executions x set cancel_requested_at = coalesce(x.cancel_requested_at, clock_timestamp())
+  where x.organization_id = organization and x.id = cancel_execution.execution_id
+    and x.user_id = private.current_user_id() and x.status in ('pending', 'running')
+  returning x.* into execution;
+  if found and execution.status = 'pending' then
+    perform public.finish_execution(organization, execution.id,
+      jsonb_build_object('status', 'cancelled', 'error_code', 'execution_cancelled'));
+  elsif found then
+    perform private.end_expired_execution(organization, execution.id);
+  end if;
+
+  select x.* into execution from public.agent_executions x
+  where x.organization_id = organization and x.id = cancel_execution.execution_id and x.user_id = private.current_user_id();
+  if not found then
+    raise exception using errcode = 'P0002', message = 'execution_not_found', detail = 'No execution of yours has this id.';
+  end if;
+  return execution.status;
+end
+$$;
+comment on function private.cancel_execution(uuid) is 'Body of public.cancel_execution().';
+
+create function private.end_expired_execution(organization_id bigint, execution_id uuid) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: writes the end of an execution whose worker died. Granted to authenticated because a reader
+-- must not wait for a scheduler; all it can do is state what is already so.
+#variable_conflict use_column
+declare
+  dead public.agent_executions;
+begin
+  select x.* into dead from public.agent_executions x
+  where x.organization_id = end_expired_execution.organization_id and x.id = end_expired_execution.execution_id
+    and x.status in ('pending', 'running') and x.lease_expires_at <= clock_timestamp()
+  for update skip locked;
+  if found then
+    perform public.finish_execution(dead.organization_id, dead.id, jsonb_build_object(
+      'status', case when dead.cancel_requested_at is null then 'failed' else 'cancelled' end,
+      'error_code', case when dead.cancel_requested_at is null then 'interrupted' else 'execution_cancelled' end,
+      'error_message', 'The worker stopped before the answer was complete.',
+      'content', private.events_text(dead.organization_id, dead.id),
+      'fault', 'platform'
+    ));
+  end if;
+end
+$$;
+comment on function private.end_expired_execution(bigint, uuid) is
+  'Ends an execution whose lease ran out: failed (interrupted), or cancelled when that was asked for; what was streamed is kept.';
+
+create function public.read_execution(execution_id uuid, after_seq bigint default -1, max_batches integer default 500)
+returns json
+language plpgsql volatile security invoker set search_path = ''
+as $$
+-- Invoker: the policies decide who reads. json all the way, so that stored events keep their bytes.
+declare
+  result json;
+begin
+  perform private.end_expired_execution(x.organization_id, x.id)
+  from public.agent_executions x
+  where x.organization_id = (select private.current_organization_id()) and x.id = read_execution.execution_id
+    and x.status in ('pending', 'running') and x.lease_expires_at <= clock_timestamp();
+
+  select json_build_object(
+    'execution_id', x.id, 'status', x.status,
+    'batches', coalesce((
+      select json_agg(json_build_object('seq', b.seq, 'events', b.event) order by b.seq)
+      from (
+        select e.seq, e.event from conversation.execution_events e
+        where e.organization_id = x.organization_id and e.execution_id = x.id
+          -- The batch that holds the next event may begin before it.
+          and e.seq >= coalesce((
+            select max(f.seq) from conversation.execution_events f
+            where f.organization_id = x.organization_id and f.execution_id = x.id
+              and f.seq <= read_execution.after_seq + 1
+          ), 0)
+        order by e.seq
+        limit least(greatest(max_batches, 1), 500)
+      ) b
+    ), '[]'::json)
+  ) into result
+  from public.agent_executions x
+  where x.organization_id = (select private.current_organization_id()) and x.id = read_execution.execution_id;
+  if result is null then
+    raise exception using errcode = 'P0002', message = 'execution_not_found', detail = 'No execution you may read has this id.';
+  end if;
+  return result;
+end
+$$;
+comment on function public.read_execution(uuid, bigint, integer) is
+  '{ execution_id, status, batches: [{ seq, events }] } after an event id, for whoever may read the session. '
+  'P0002 execution_not_found. With status success, failed or cancelled the last batch is the last there will be.';
+
+create function private.read_execution_result(execution_id uuid) returns jsonb
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: joins tables with policies of their own; the caller's own execution only.
+begin
+  return private.execution_result(x.organization_id, x.id)
+  from public.agent_executions x
+  where x.organization_id = private.current_organization_id() and x.id = read_execution_result.execution_id
+    and x.completed_at is not null
+    and (
+      x.user_id = private.current_user_id() or private.has_permission('content.read_all') or exists (
+        select 1 from public.chat_sessions s
+        where s.organization_id = x.organization_id and s.id = x.session_id and s.visibility = 'organization'
+      )
+    );
+end
+$$;
+comment on function private.read_execution_result(uuid) is 'Body of public.read_execution_result().';
+
+create function public.read_execution_result(execution_id uuid) returns jsonb
+language sql stable security invoker set search_path = ''
+as $$ select private.read_execution_result(execution_id) $$;
+comment on function public.read_execution_result(uuid) is
+  'The stored end of an execution, as finish_execution() returned it; null while it runs and for whoever may not read it.';
+
+-- ── finish_execution ──────────────────────────────────────────────────────────────────────────
+
+create function private.count_outcome(execution public.agent_executions, fault text) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: called by finish_execution() only.
+declare
+  succeeded constant integer := (execution.status = 'success')::integer;
+  failed constant integer := (execution.status = 'failed')::integer;
+  cancelled constant integer := (execution.status = 'cancelled')::integer;
+  measured constant integer := (execution.input_tokens is not null and execution.output_tokens is not null)::integer;
+begin
+  perform private.settle_breaker(
+    case when r ->> 'credential' = 'organization' then execution.organization_id end,
+    execution.agent_id, execution.model_id, (r ->> 'generation')::bigint,
+    case when execution.status = 'success' then 'success' when fault = 'provider' then 'fault' else 'neutral' end
+  )
+  from jsonb_array_elements(execution.route) r
+  where (r ->> 'model_id')::bigint = execution.model_id;
+
+  if fault = 'provider' then
+    insert into public.agent_health as h (organization_id, agent_id, status, last_check, last_error, consecutive_failures)
+    values (execution.organization_id, execution.agent_id, 'degraded', clock_timestamp(), execution.error_code, 1)
+    on conflict on constraint agent_health_agent_id_key do update set
+      consecutive_failures = h.consecutive_failures + 1, last_check = clock_timestamp(), last_error = excluded.last_error,
+      status = case when h.consecutive_failures + 1 >= 5 then 'unhealthy' else 'degraded' end;
+  elsif execution.status = 'success' then
+    update public.agent_health h set status = 'healthy', consecutive_failures = 0, last_check = clock_timestamp()
+    where h.organization_id = execution.organization_id and h.agent_id = execution.agent_id and h.status <> 'healthy';
+  end if;
+
+  insert into public.agent_metrics as m (
+    organization_id, agent_id, total_requests, successful_requests, failed_requests, cancelled_requests,
+    measured_requests, avg_latency_ms, avg_tokens_in, avg_tokens_out
+  ) values (
+    execution.organization_id, execution.agent_id, 1, succeeded, failed, cancelled, measured, execution.latency_ms,
+    case when measured = 1 then execution.input_tokens end, case when measured = 1 then execution.output_tokens end
+  )
+  on conflict on constraint agent_metrics_day_key do update set
+    total_requests = m.total_requests + 1,
+    successful_requests = m.successful_requests + succeeded,
+    failed_requests = m.failed_requests + failed,
+    cancelled_requests = m.cancelled_requests + cancelled,
+    measured_requests = m.measured_requests + measured,
+    avg_latency_ms = m.avg_latency_ms + (excluded.avg_latency_ms - m.avg_latency_ms) / (m.total_requests + 1),
+    avg_tokens_in = case when measured = 0 then m.avg_tokens_in
+      else coalesce(m.avg_tokens_in, 0) + (excluded.avg_tokens_in - coalesce(m.avg_tokens_in, 0)) / (m.measured_requests + 1) end,
+    avg_tokens_out = case when measured = 0 then m.avg_tokens_out
+      else coalesce(m.avg_tokens_out, 0) + (excluded.avg_tokens_out - coalesce(m.avg_tokens_out, 0)) / (m.measured_requests + 1) end;
+end
+$$;
+comment on function private.count_outcome(public.agent_executions, text) is 'Breaker, health and metrics of one ended execution.';
+create function private.store_answer(execution public.agent_executions, content text, parts jsonb) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: called by finish_execution() only.
+begin
+  if content = '' and parts is null then
+    return;
+  end if;
+  insert into public.chat_messages (
+    organization_id, id, session_id, user_id, parent_id, role, content, parts,
+    tokens_in, tokens_out, tokens_total, metadata
+  ) values (
+    execution.organization_id, execution.response_message_id, execution.session_id, execution.user_id,
+    execution.message_id, 'assistant', store_answer.content, store_answer.parts,
+    execution.input_tokens, execution.output_tokens, execution.total_tokens,
+    jsonb_build_object('execution_id', execution.id, 'status', execution.status, 'partial', execution.status <> 'success')
+  );
+  -- Whoever switched to another branch meanwhile stays there.
+  update public.chat_sessions s
+  set last_message_at = clock_timestamp(),
+    current_message_id = case when s.current_message_id = execution.message_id
+      then execution.response_message_id else s.current_message_id end
+  where s.organization_id = execution.organization_id and s.id = execution.session_id;
+end
+$$;
+comment on function private.store_answer(public.agent_executions, text, jsonb) is 'Keeps what was said, whole or partial, and marks which.';
+
+create function private.settle_execution(execution public.agent_executions, content text) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: called by finish_execution() only. Where the provider reported no usage although it
+-- answered, the estimate is charged and marked: a cut or cancelled answer is not free.
+declare
+  model public.models;
+  estimated constant boolean := execution.input_tokens is null and (execution.status = 'success' or content <> '');
+  tokens_in constant bigint := case when estimated then execution.estimated_input_tokens else execution.input_tokens end;
+  tokens_out constant bigint := case when estimated then ceil(octet_length(content) / 4.0) else execution.output_tokens end;
+  cost numeric := execution.cost_usd;
+begin
+  select m.* into model from public.models m where m.id = execution.model_id;
+  if estimated then
+    cost := private.execution_cost(model.provider, model.model_id, tokens_in, 0, tokens_out);
+  elsif tokens_in is null and tokens_out is null then
+    cost := 0;
+  end if;
+  if model.id is not null then
+    insert into client_mgmt.usage_ledger (
+      organization_id, execution_id, user_id, project_id, agent_name, provider, model_id,
+      input_tokens, output_tokens, cached_input_tokens, reasoning_tokens, cost_usd, is_estimated
+    )
+    select execution.organization_id, execution.id, execution.user_id, execution.project_id, a.name,
+      model.provider, model.model_id, coalesce(tokens_in, 0), coalesce(tokens_out, 0),
+      execution.cached_input_tokens, execution.reasoning_tokens, cost, estimated
+    from (select 1) one left join public.agents a on a.id = execution.agent_id;
+  end if;
+  perform private.settle_budgets(
+    execution.organization_id, execution.id, cost,
+    coalesce(case when estimated then tokens_in + tokens_out else execution.total_tokens end, 0)
+  );
+end
+$$;
+comment on function private.settle_execution(public.agent_executions, text) is 'Writes the usage ledger and settles the budgets.';
+
+create function public.finish_execution(organization_id bigint, execution_id uuid, outcome jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: service_role holds no grant on these tables either. Executable by service_role only.
+#variable_conflict use_column
+declare
+  execution public.agent_executions;
+  content constant text := coalesce(outcome ->> 'content', '');
+begin
+  if outcome ->> 'status' not in ('success', 'failed', 'cancelled') or outcome ->> 'status' is null
+    or (outcome ->> 'status' = 'success' and outcome ->> 'finish_reason' is null)
+    or (outcome ->> 'status' = 'failed' and outcome ->> 'error_code' is null)
+  then
+    raise exception using errcode = '22023', message = 'invalid_request',
+      detail = 'outcome.status is success (with finish_reason), failed (with error_code) or cancelled.';
+  end if;
+
+  update public.agent_executions x set
+    status = outcome ->> 'status',
+    model_id = coalesce((outcome ->> 'model_id')::bigint, x.model_id),
+    finish_reason = outcome ->> 'finish_reason',
+    error_code = outcome ->> 'error_code',
+    error_message = left(outcome ->> 'error_message', 2000),
+    input_tokens = (outcome ->> 'input_tokens')::bigint,
+    output_tokens = (outcome ->> 'output_tokens')::bigint,
+    total_tokens = coalesce(
+      (outcome ->> 'total_tokens')::bigint, (outcome ->> 'input_tokens')::bigint + (outcome ->> 'output_tokens')::bigint
+    ),
+    cached_input_tokens = (outcome ->> 'cached_input_tokens')::bigint,
+    reasoning_tokens = (outcome ->> 'reasoning_tokens')::bigint,
+    -- What the provider says it charged is truer than a price list.
+    cost_usd = coalesce((outcome ->> 'provider_cost_usd')::numeric, (
+      select private.execution_cost(
+        m.provider, m.model_id, (outcome ->> 'input_tokens')::bigint,
+        (outcome ->> 'cached_input_tokens')::bigint, (outcome ->> 'output_tokens')::bigint
+      ) from public.models m where m.id = coalesce((outcome ->> 'model_id')::bigint, x.model_id)
+    )),
+    latency_ms = coalesce(
+      (outcome ->> 'latency_ms')::integer, (extract(epoch from clock_timestamp() - x.created_at) * 1000)::integer
+    ),
+    first_chunk_ms = (outcome ->> 'first_chunk_ms')::integer,
+    metadata = x.metadata || jsonb_strip_nulls(jsonb_build_object('provider_request_id', outcome ->> 'provider_request_id')),
+    completed_at = clock_timestamp()
+  where x.organization_id = finish_execution.organization_id and x.id = finish_execution.execution_id
+    and x.status in ('pending', 'running')
+  returning x.* into execution;
+
+  if not found then
+    if not exists (
+      select 1 from public.agent_executions x
+      where x.organization_id = finish_execution.organization_id and x.id = finish_execution.execution_id
+    ) then
+      raise exception using errcode = 'P0002', message = 'execution_not_found', detail = 'No such execution.';
+    end if;
+    return private.execution_result(finish_execution.organization_id, finish_execution.execution_id)
+      || jsonb_build_object('already_final', true);
+  end if;
+
+  -- The events that were still on their way belong to the same transaction as the end.
+  if jsonb_typeof(outcome -> 'events') = 'string' then
+    insert into conversation.execution_events (organization_id, execution_id, seq, event)
+    values (execution.organization_id, execution.id, (outcome ->> 'events_seq')::bigint, (outcome ->> 'events')::json)
+    on conflict on constraint execution_events_pkey do nothing;
+  end if;
+  perform private.store_answer(
+    execution, content, case when jsonb_typeof(outcome -> 'parts') = 'array' then outcome -> 'parts' end
+  );
+  perform private.settle_execution(execution, content);
+  if execution.agent_id is not null then
+    perform private.count_outcome(execution, outcome ->> 'fault');
+  end if;
+  return private.execution_result(execution.organization_id, execution.id) || jsonb_build_object('already_final', false);
+end
+$$;
+comment on function public.finish_execution(bigint, uuid, jsonb) is
+  'Ends an execution, once: last events, answer, usage, cost, budgets, breaker, health and metrics in one transaction. '
+  'A second call changes nothing and answers what is stored (already_final). outcome.events is the JSON text of the '
+  'last batch, whose first id is outcome.events_seq. Service role only: a caller must not write usage.';
+
+-- ── While it runs ─────────────────────────────────────────────────────────────────────────────
+
+create function public.append_execution_events(organization_id bigint, execution_id uuid, seq bigint, events json)
+returns text
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: service_role holds no grant to insert events. Executable by service_role only.
+#variable_conflict use_column
+declare
+  state text;
+begin
+  state := public.renew_execution_lease(append_execution_events.organization_id, append_execution_events.execution_id);
+  if state in ('running', 'cancelling') then
+    insert into conversation.execution_events (organization_id, execution_id, seq, event)
+    values (
+      append_execution_events.organization_id, append_execution_events.execution_id,
+      append_execution_events.seq, append_execution_events.events
+    )
+    on conflict on constraint execution_events_pkey do nothing;
+  end if;
+  return state;
+end
+$$;
+comment on function public.append_execution_events(bigint, uuid, bigint, json) is
+  'Stores one batch of a stream, renews the lease and answers as renew_execution_lease(). Repeating a batch changes nothing. Service role only.';
+
+create function public.renew_execution_lease(organization_id bigint, execution_id uuid) returns text
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: service_role holds no grant to update executions. Executable by service_role only.
+#variable_conflict use_column
+declare
+  execution public.agent_executions;
+begin
+  select x.* into execution from public.agent_executions x
+  where x.organization_id = renew_execution_lease.organization_id and x.id = renew_execution_lease.execution_id;
+  -- Written only when it is getting short: a stream that writes events four times a second renews it every ten.
+  if execution.status in ('pending', 'running') and execution.lease_expires_at < clock_timestamp() + interval '20 seconds' then
+    update public.agent_executions x set lease_expires_at = clock_timestamp() + interval '30 seconds'
+    where x.organization_id = execution.organization_id and x.id = execution.id and x.status in ('pending', 'running')
+    returning x.* into execution;
+  end if;
+  return case
+    when execution.status = 'running' and execution.cancel_requested_at is not null then 'cancelling'
+    else execution.status
+  end;
+end
+$$;
+comment on function public.renew_execution_lease(bigint, uuid) is
+  'Keeps a running execution alive for up to 30 seconds more; answers its status, cancelling when someone asked '
+  'for that, null when it is gone. Service role only.';
+
+-- ── The RPCs ──────────────────────────────────────────────────────────────────────────────────
+
+create function public.begin_execution(
+  message jsonb default null, agent text default null, model text default null, session_id uuid default null,
+  project_id bigint default null, parent_id uuid default null, params jsonb default '{}',
+  idempotency_key text default null, providers text[] default null, on_busy text default 'refuse',
+  regenerate uuid default null, as_root boolean default false, transient boolean default false,
+  input_bytes bigint default null
+) returns jsonb
+language sql volatile security invoker set search_path = ''
+as $$
+  select private.begin_execution(
+    message, agent, model, session_id, project_id, parent_id, params, idempotency_key, providers, on_busy,
+    regenerate, as_root, transient, input_bytes
+  )
+$$;
+comment on function public.begin_execution(
+  jsonb, text, text, uuid, bigint, uuid, jsonb, text, text[], text, uuid, boolean, boolean, bigint
+) is
+  'Opens one execution for the caller in one transaction: session, user message, route, prompts, history, budget. '
+  'The same idempotency key (or message id) and request answers the same execution (replayed). parent_id continues '
+  'from a message, as_root starts over, regenerate asks again, on_busy queue waits (start_execution), transient keeps '
+  'the session out of the lists. For the function agents: an execution nobody works on ends failed (interrupted) '
+  'when its lease runs out. Errors are listed in docs/error-codes.md; a refused request writes nothing.';
+
+create function public.start_execution(execution_id uuid, providers text[] default null) returns jsonb
+language sql volatile security invoker set search_path = ''
+as $$ select private.start_execution(execution_id, providers) $$;
+comment on function public.start_execution(uuid, text[]) is
+  'Starts an execution that waited for its session: as begin_execution() once it is its turn (status running, with '
+  'route and history), else its status alone. Keeps it alive while it waits. P0002 execution_not_found.';
+
+create function public.cancel_execution(execution_id uuid) returns text
+language sql volatile security invoker set search_path = ''
+as $$ select private.cancel_execution(execution_id) $$;
+comment on function public.cancel_execution(uuid) is
+  'Asks the worker of one''s own execution to stop; what was said is kept. Answers the status: running until the worker '
+  'has stopped. An execution that has ended stays as it is. P0002 execution_not_found.';
+
+revoke all on function
+  private.validate_invocation(jsonb, jsonb, text, uuid, text, uuid), private.message_text(jsonb),
+  private.events_text(bigint, uuid),
+  private.prepare_execution(public.agent_executions, jsonb, jsonb, bigint),
+  private.describe_execution(public.agent_executions),
+  private.begin_execution(jsonb, text, text, uuid, bigint, uuid, jsonb, text, text[], text, uuid, boolean, boolean, bigint),
+  private.start_execution(uuid, text[]), private.cancel_execution(uuid), private.end_expired_execution(bigint, uuid),
+  private.read_execution_result(uuid),
+  private.count_outcome(public.agent_executions, text), private.store_answer(public.agent_executions, text, jsonb),
+  private.settle_execution(public.agent_executions, text),
+  public.begin_execution(jsonb, text, text, uuid, bigint, uuid, jsonb, text, text[], text, uuid, boolean, boolean, bigint),
+  public.start_execution(uuid, text[]), public.cancel_execution(uuid), public.read_execution(uuid, bigint, integer),
+  public.read_execution_result(uuid), public.finish_execution(bigint, uuid, jsonb),
+  public.append_execution_events(bigint, uuid, bigint, json), public.renew_execution_lease(bigint, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function
+  private.begin_execution(jsonb, text, text, uuid, bigint, uuid, jsonb, text, text[], text, uuid, boolean, boolean, bigint),
+  private.start_execution(uuid, text[]), private.cancel_execution(uuid), private.end_expired_execution(bigint, uuid),
+  private.read_execution_result(uuid),
+  public.begin_execution(jsonb, text, text, uuid, bigint, uuid, jsonb, text, text[], text, uuid, boolean, boolean, bigint),
+  public.start_execution(uuid, text[]), public.cancel_execution(uuid), public.read_execution(uuid, bigint, integer),
+  public.read_execution_result(uuid)
+  to authenticated;
+grant execute on function
+  public.finish_execution(bigint, uuid, jsonb), public.append_execution_events(bigint, uuid, bigint, json),
+  public.renew_execution_lease(bigint, uuid)
+  to service_role;
