@@ -90,10 +90,15 @@ language plpgsql stable security invoker set search_path = ''
 as $$
 begin
   return nullif(current_setting('request.jwt.claims', true), '')::jsonb;
+exception
+  -- JSON that jsonb cannot hold: the character U+0000, a lone surrogate, a number or a depth beyond
+  -- its limits. An empty object and not null, which would mean that there is no token.
+  when data_exception or program_limit_exceeded then
+    return '{}'::jsonb;
 end
 $$;
 comment on function private.jwt_claims() is
-  'Claims of the verified access token of this request; null outside one.';
+  'Claims of the verified access token of this request; null outside one, empty when unreadable.';
 revoke all on function private.jwt_claims() from public, anon, authenticated, service_role;
 grant execute on function private.jwt_claims() to authenticated, service_role;
 

@@ -163,6 +163,25 @@ alter table public.user_sessions force row level security;
 -- Whatever a statement says about the derived columns, this decides. The share locks make it wait
 -- for a membership, account or organization that is changing at the same time, so a session made
 -- beside a removal cannot keep what the removal took.
+--
+-- Everything here locks in one order: organization, membership (or grant), audit head, account,
+-- session. Otherwise someone who keeps signing in or switching could make their own removal fail
+-- with a deadlock.
+create function private.lock_access(organization_id bigint, user_id uuid) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: no client may lock these rows. Called by definer functions only.
+begin
+  perform 1 from public.organizations o where o.id = lock_access.organization_id for share;
+  perform 1 from client_mgmt.client_users m
+  where m.organization_id = lock_access.organization_id and m.user_id = lock_access.user_id for share;
+  perform 1 from public.users u where u.id = lock_access.user_id for no key update;
+end
+$$;
+comment on function private.lock_access(bigint, uuid) is
+  'Locks what a session is derived from, in the common order, before the session itself is written.';
+revoke all on function private.lock_access(bigint, uuid) from public, anon, authenticated, service_role;
+
 create function private.derive_session_access() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -172,10 +191,8 @@ declare
   found_permissions text[];
   found_expiry timestamptz;
 begin
-  perform 1 from public.users u where u.id = new.user_id and u.is_active for share;
-  new.is_active := found;
   perform 1 from public.organizations o where o.id = new.organization_id and o.is_active for share;
-  new.is_active := new.is_active and found;
+  new.is_active := found;
 
   if new.access_grant_id is null then
     select m.role, private.role_permissions(m.role) || m.permissions into found_role, found_permissions
@@ -190,6 +207,8 @@ begin
       and g.admin_user_id = new.user_id and g.ended_at is null
     for share;
   end if;
+  new.is_active := new.is_active and found;
+  perform 1 from public.users u where u.id = new.user_id and u.is_active for share;
   new.is_active := new.is_active and found;
 
   if new.is_active then
@@ -221,9 +240,11 @@ declare
 begin
   case tg_table_name
     when 'client_users' then
+      perform 1 from public.users u where u.id = (changed ->> 'user_id')::uuid for no key update;
       update public.user_sessions s set is_active = false
       where s.organization_id = (changed ->> 'organization_id')::bigint and s.user_id = (changed ->> 'user_id')::uuid;
     when 'access_grants' then
+      perform 1 from public.users u where u.id = (changed ->> 'admin_user_id')::uuid for no key update;
       update public.user_sessions s set is_active = false
       where s.organization_id = (changed ->> 'organization_id')::bigint
         and s.access_grant_id = (changed ->> 'id')::bigint;
@@ -307,11 +328,15 @@ comment on function private.has_permission(text) is
 create function private.current_account_id() returns uuid
 language plpgsql stable security definer set search_path = ''
 as $$
--- Definer: reads users and user_sessions past the policies that call it.
+-- Definer: reads users and user_sessions past the policies that call it, and auth.sessions, where a
+-- device that signed out or was revoked is gone, also when it never was at work in an organization.
 declare
   account constant uuid := private.claim_uuid('sub');
 begin
   if exists (select 1 from public.users u where u.id = account and u.is_active)
+    and exists (
+      select 1 from auth.sessions a where a.id = private.claim_uuid('session_id') and a.user_id = account
+    )
     and not exists (
       select 1 from public.user_sessions s
       where s.id = private.claim_uuid('session_id')
@@ -324,7 +349,7 @@ begin
 end
 $$;
 comment on function private.current_account_id() is
-  'The caller''s account while it is active and the session not revoked; for what needs no organization.';
+  'The caller''s account while it is active and the session neither ended nor revoked; for what needs no organization.';
 
 create function private.require_account() returns uuid
 language plpgsql stable security definer set search_path = ''
@@ -418,12 +443,15 @@ create policy update_self on public.user_sessions for update to authenticated
   using (
     organization_id = (select private.current_organization_id())
     and user_id = (select private.current_user_id())
+    and access_grant_id is null
   )
   with check (
     organization_id = (select private.current_organization_id())
     and user_id = (select private.current_user_id())
+    and access_grant_id is null
   );
-comment on policy update_self on public.user_sessions is 'Workspace path, system prompt and metadata of one''s own sessions.';
+comment on policy update_self on public.user_sessions is
+  'Workspace path, system prompt and metadata of one''s own sessions; nothing under a break-glass grant.';
 revoke all on public.user_sessions from anon, authenticated, service_role;
 grant select on public.user_sessions to authenticated, service_role;
 grant update (workspace_path, system_prompt, session_metadata) on public.user_sessions to authenticated;
@@ -464,6 +492,22 @@ create trigger on_auth_user_email_changed after update of email on auth.users
   for each row when (old.email is distinct from new.email)
   execute function private.sync_account();
 
+-- Signing out ends the auth session. Its access token would live on for up to an hour.
+create function private.end_session() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: fires as the auth server's role, which holds no grant on public.user_sessions.
+begin
+  update public.user_sessions s set revoked_at = clock_timestamp() where s.id = old.id and s.revoked_at is null;
+  return null;
+end
+$$;
+comment on function private.end_session() is 'Trigger on auth.sessions: a session that ended there gives no access here.';
+revoke all on function private.end_session() from public, anon, authenticated, service_role;
+
+create trigger on_auth_session_ended after delete on auth.sessions
+  for each row execute function private.end_session();
+
 -- ── Token hook ────────────────────────────────────────────────────────────────────────────────
 
 create function public.custom_access_token_hook(event jsonb) returns jsonb
@@ -493,6 +537,7 @@ begin
   if current_session.is_active then
     update public.user_sessions s set last_active_at = clock_timestamp() where s.id = session;
   elsif session is not null then
+    perform private.lock_access(person.organization_id, account);
     insert into public.user_sessions as s (organization_id, id, user_id)
     select m.organization_id, session, m.user_id
     from client_mgmt.client_users m

@@ -307,6 +307,25 @@ create trigger client_users_audit after insert or update or delete on client_mgm
   for each row execute function private.audit_change('membership', 'user_id');
 create trigger billing_accounts_audit after update on client_mgmt.billing_accounts
   for each row execute function private.audit_change('billing_account', 'organization_id', 'billing_info');
+-- Accounts belong to no organization, so what suspends one is the administrators' log's to record.
+create function private.audit_account() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: writes the log whoever makes the change, also with the secret key.
+begin
+  perform private.write_admin_event(
+    'account.update', 'account', new.id::text,
+    jsonb_build_object('before', jsonb_build_object('is_active', old.is_active),
+      'after', jsonb_build_object('is_active', new.is_active))
+  );
+  return null;
+end
+$$;
+comment on function private.audit_account() is 'Trigger on users: records a suspension or its end.';
+revoke all on function private.audit_account() from public, anon, authenticated, service_role;
+create trigger users_audit after update of is_active on public.users
+  for each row when (old.is_active is distinct from new.is_active)
+  execute function private.audit_account();
 create trigger platform_admins_audit after insert or update or delete on public.platform_admins
   for each row execute function private.audit_change('platform_admin', 'id');
 
@@ -332,7 +351,8 @@ create function private.verify_audit_chain(organization_id bigint)
 returns table (valid boolean, rows_checked bigint, first_invalid_sequence bigint, head_hash text)
 language plpgsql stable security definer set search_path = '' set timezone = 'UTC'
 as $$
--- Definer: reads the head. It checks its caller: a user verifies the active organization only.
+-- Definer: reads the head. It checks its caller: whoever comes with a token, save the secret key's,
+-- verifies the active organization only, so that claims without a readable user open nothing.
 #variable_conflict use_column
 declare
   entry public.audit_logs;
@@ -341,7 +361,7 @@ declare
   checked bigint := 0;
   fields jsonb;
 begin
-  if private.current_user_id() is not null
+  if private.jwt_claims() is not null and private.jwt_claims() ->> 'role' is distinct from 'service_role'
     and verify_audit_chain.organization_id is distinct from private.require_organization('audit.read')
   then
     raise exception using errcode = '42501', message = 'permission_denied',
@@ -395,12 +415,17 @@ returns setof text
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: writes the event that records the export. With audit.read, the active organization's own.
+-- Every page is an event: were it the first alone, starting at the second would leave no trace.
 declare
   organization constant bigint := private.require_organization('audit.read');
 begin
-  if after_sequence = 0 then
-    perform private.write_audit_event(organization, 'audit_log.export', 'audit_log', null);
+  if after_sequence is null or after_sequence < 0 or max_rows is null or max_rows not between 1 and 1000 then
+    raise exception using errcode = '22023', message = 'invalid_request',
+      detail = 'after_sequence is 0 or the last sequence received; max_rows is 1 to 1000.';
   end if;
+  perform private.write_audit_event(
+    organization, 'audit_log.export', 'audit_log', null, jsonb_build_object('after_sequence', after_sequence)
+  );
   return query
   select jsonb_build_object(
     'payload', a.payload, 'previous_hash', encode(a.previous_hash, 'hex'), 'hash', encode(a.hash, 'hex')
@@ -408,7 +433,7 @@ begin
   from public.audit_logs a
   where a.organization_id = organization and a.sequence > after_sequence
   order by a.sequence
-  limit least(greatest(max_rows, 0), 10000);
+  limit max_rows;
 end
 $$;
 comment on function private.export_audit_log(bigint, integer) is 'Body of public.export_audit_log().';
@@ -421,6 +446,7 @@ language sql volatile security invoker set search_path = ''
 as $$ select private.export_audit_log(after_sequence, max_rows) $$;
 comment on function public.export_audit_log(bigint, integer) is
   'The active organization''s audit log as JSONL, one line per event after a sequence: { payload, previous_hash, '
-  'hash }, hash = sha256(previous_hash bytes || payload as UTF-8). Needs audit.read; starting one is itself an event.';
+  'hash }, hash = sha256(previous_hash bytes || payload as UTF-8). Needs audit.read. Each page is itself an event, so '
+  'the end is a page with fewer than max_rows lines (1 to 1000, what the API returns at most).';
 revoke all on function public.export_audit_log(bigint, integer) from public, anon, authenticated, service_role;
 grant execute on function public.export_audit_log(bigint, integer) to authenticated;

@@ -27,6 +27,7 @@ create table client_mgmt.invitations (
 comment on table client_mgmt.invitations is 'Invitations by address. The token is shown once; its SHA-256 is kept.';
 comment on column client_mgmt.invitations.token_hash is 'Secret: SHA-256 of the token; no client can read it.';
 create index invitations_invited_by_idx on client_mgmt.invitations (organization_id, invited_by);
+create index invitations_email_idx on client_mgmt.invitations (email);
 create unique index invitations_pending_idx on client_mgmt.invitations (organization_id, email)
   where accepted_at is null and revoked_at is null;
 
@@ -40,7 +41,22 @@ grant select (organization_id, id, email, role, invited_by, expires_at, accepted
   on client_mgmt.invitations to authenticated, service_role;
 -- No insert, update or delete: invite_member(), accept_invitation(), revoke_invitation().
 create trigger invitations_audit after insert or update or delete on client_mgmt.invitations
-  for each row execute function private.audit_change('invitation', 'id', 'token_hash');
+  for each row execute function private.audit_change('invitation', 'id', 'token_hash', 'email');
+-- The log is for ever and an address is personal: it names the invitation by id, the row has the address.
+
+create function private.erase_invitations() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: deletes rows of organizations that the account may never have joined.
+begin
+  delete from client_mgmt.invitations i where i.email = lower(old.email);
+  return old;
+end
+$$;
+comment on function private.erase_invitations() is 'Trigger on users: an erased account leaves no invitation with its address.';
+revoke all on function private.erase_invitations() from public, anon, authenticated, service_role;
+create trigger users_erase_invitations before delete on public.users
+  for each row execute function private.erase_invitations();
 
 -- ── Founding and switching ────────────────────────────────────────────────────────────────────
 
@@ -48,6 +64,7 @@ create function private.open_session(organization_id bigint, account uuid) retur
 language sql volatile security definer set search_path = ''
 as $$
   -- Definer: moves the caller's own session row. Called by definer functions only.
+  select private.lock_access(open_session.organization_id, account);
   insert into public.user_sessions as s (organization_id, id, user_id)
   select open_session.organization_id, private.claim_uuid('session_id'), account
   where private.claim_uuid('session_id') is not null
@@ -162,6 +179,8 @@ declare
   membership client_mgmt.client_users;
 begin
   perform private.lock_memberships(require_member.organization_id);
+  -- Again, because the caller may have been demoted or removed while this waited.
+  perform private.require_organization('members.manage');
   select * into membership from client_mgmt.client_users m
   where m.organization_id = require_member.organization_id
     and m.user_id = require_member.user_id and m.ended_at is null
@@ -242,6 +261,10 @@ begin
   set ended_at = clock_timestamp(), permissions = '{}'
   where m.organization_id = end_membership.organization_id
     and m.user_id = end_membership.user_id and m.ended_at is null;
+  -- What they sent out goes with them, and does not come back if they are invited again.
+  update client_mgmt.invitations i set revoked_at = clock_timestamp()
+  where i.organization_id = end_membership.organization_id and i.invited_by = end_membership.user_id
+    and i.accepted_at is null and i.revoked_at is null;
   -- The home organization follows the oldest membership that is left.
   update public.users u set organization_id = (
     select m.organization_id from client_mgmt.client_users m
@@ -250,7 +273,8 @@ begin
   where u.id = end_membership.user_id and u.organization_id = end_membership.organization_id;
 end
 $$;
-comment on function private.end_membership(bigint, uuid) is 'Ends a membership and moves the home organization.';
+comment on function private.end_membership(bigint, uuid) is
+  'Ends a membership, revokes the invitations it sent and moves the home organization.';
 revoke all on function private.end_membership(bigint, uuid) from public, anon, authenticated, service_role;
 
 create function private.remove_member(user_id uuid) returns void
@@ -308,8 +332,9 @@ declare
   token constant text := encode(extensions.gen_random_bytes(32), 'hex');
   invitation client_mgmt.invitations;
 begin
-  perform private.require_grantable(invite_member.role, '{}');
   perform private.lock_memberships(organization);
+  perform private.require_organization('members.manage');
+  perform private.require_grantable(invite_member.role, '{}');
   if exists (
     select 1 from client_mgmt.client_users m join public.users u on u.id = m.user_id
     where m.organization_id = organization and m.ended_at is null and lower(u.email) = address
@@ -341,6 +366,7 @@ as $$
 declare
   organization constant bigint := private.require_organization('members.manage');
 begin
+  perform private.lock_memberships(organization);
   update client_mgmt.invitations i set revoked_at = clock_timestamp()
   where i.organization_id = organization and i.id = revoke_invitation.id
     and i.accepted_at is null and i.revoked_at is null;
@@ -362,7 +388,14 @@ declare
   account constant uuid := private.require_account();
   had_organization constant boolean := private.current_organization_id() is not null;
   invitation client_mgmt.invitations;
+  joined_role text;
 begin
+  -- First, in the common order of locks; a suspension or an invitation under way is waited for.
+  perform 1 from public.organizations o
+  where o.id = (
+    select i.organization_id from client_mgmt.invitations i
+    where i.token_hash = sha256(convert_to(accept_invitation.token, 'UTF8'))
+  ) for share;
   update client_mgmt.invitations i
   set accepted_at = clock_timestamp(), accepted_by = account
   from public.users u, public.organizations o
@@ -373,8 +406,12 @@ begin
     -- Whoever invited must still be one who could.
     and exists (
       select 1 from client_mgmt.client_users m
+      join public.users inviter on inviter.id = m.user_id and inviter.is_active
       where m.organization_id = i.organization_id and m.user_id = i.invited_by and m.ended_at is null
-        and private.role_rank(m.role) >= private.role_rank(i.role) and m.role <> 'member'
+        and private.role_rank(m.role) >= private.role_rank(i.role)
+        and 'members.manage' = any (private.role_permissions(m.role) || m.permissions)
+        and (m.role = 'owner'
+          or private.role_permissions(i.role) <@ (private.role_permissions(m.role) || m.permissions))
     )
   returning i.* into invitation;
   if not found then
@@ -387,12 +424,15 @@ begin
   on conflict on constraint client_users_pkey do update
     set role = excluded.role, permissions = '{}', invited_by = excluded.invited_by, ended_at = null
     where m.ended_at is not null;
+  -- Not the invitation's when its holder had joined by another one: that keeps what it has.
+  select m.role into strict joined_role from client_mgmt.client_users m
+  where m.organization_id = invitation.organization_id and m.user_id = account;
   update public.users u set organization_id = invitation.organization_id
   where u.id = account and u.organization_id is null;
   if not had_organization then
     perform private.open_session(invitation.organization_id, account);
   end if;
-  return jsonb_build_object('organization_id', invitation.organization_id, 'role', invitation.role);
+  return jsonb_build_object('organization_id', invitation.organization_id, 'role', joined_role);
 end
 $$;
 comment on function private.accept_invitation(text) is 'Body of public.accept_invitation().';
@@ -403,14 +443,16 @@ create function private.list_sessions()
 returns table (id uuid, created_at timestamptz, last_active_at timestamptz, is_current boolean)
 language plpgsql stable security definer set search_path = ''
 as $$
--- Definer: a person sees all their devices, also those at work in another organization, but not which.
+-- Definer: a person sees all their devices, also those at work in another organization, but not
+-- which, or in none, which auth.sessions alone knows.
 begin
   return query
-  select s.id, s.created_at, s.last_active_at, s.id = private.claim_uuid('session_id')
-  from public.user_sessions s
-  where s.user_id = private.current_account_id()
+  select a.id, a.created_at, coalesce(s.last_active_at, a.created_at), a.id = private.claim_uuid('session_id')
+  from auth.sessions a
+  left join public.user_sessions s on s.id = a.id and s.user_id = a.user_id
+  where a.user_id = private.current_account_id()
     and s.revoked_at is null and (s.expires_at is null or s.expires_at > statement_timestamp())
-  order by s.last_active_at desc, s.id;
+  order by 3 desc, a.id;
 end
 $$;
 comment on function private.list_sessions() is 'Body of public.list_sessions().';
@@ -423,14 +465,12 @@ as $$
 declare
   account constant uuid := private.require_account();
 begin
-  update public.user_sessions s set revoked_at = clock_timestamp()
-  where s.id = revoke_session.session_id and s.user_id = account and s.revoked_at is null;
+  -- Without the auth session there is nothing left to refresh, and its trigger ends access here.
+  delete from auth.sessions a where a.id = revoke_session.session_id and a.user_id = account;
   if not found then
     raise exception using errcode = 'P0002', message = 'session_not_found',
       detail = 'No session of yours has this id.';
   end if;
-  -- Without the auth session there is nothing left to refresh.
-  delete from auth.sessions a where a.id = revoke_session.session_id and a.user_id = account;
 end
 $$;
 comment on function private.revoke_session(uuid) is 'Body of public.revoke_session().';

@@ -34,7 +34,7 @@ grant select on client_mgmt.access_grants to authenticated, service_role;
 -- No insert, update or delete: open_break_glass(), close_break_glass().
 create trigger access_grants_audit after insert or update or delete on client_mgmt.access_grants
   for each row execute function private.audit_change('break_glass', 'id');
-create trigger access_grants_refresh_sessions after update of ended_at on client_mgmt.access_grants
+create trigger access_grants_refresh_sessions after update or delete on client_mgmt.access_grants
   for each row execute function private.refresh_session_access();
 
 create function private.require_platform_admin() returns uuid
@@ -68,6 +68,19 @@ create trigger platform_admins_end_grants
   after delete or update of user_id, is_active on public.platform_admins
   for each row execute function private.end_admin_grants();
 
+create function private.require_reason(is_active boolean, reason text) returns void
+language plpgsql immutable security invoker set search_path = ''
+as $$
+begin
+  if is_active is null or reason is null or char_length(btrim(reason)) not between 1 and 1000 then
+    raise exception using errcode = '22023', message = 'invalid_request',
+      detail = 'is_active is true or false; a reason has 1 to 1000 characters.';
+  end if;
+end
+$$;
+comment on function private.require_reason(boolean, text) is 'Passes for a decision with a reason; else 22023 invalid_request.';
+revoke all on function private.require_reason(boolean, text) from public, anon, authenticated, service_role;
+
 create function private.platform_organizations()
 returns table (id bigint, name text, slug text, is_active boolean, members bigint, created_at timestamptz)
 language plpgsql volatile security definer set search_path = ''
@@ -91,6 +104,7 @@ as $$
 -- Definer: no client holds a grant on organizations.is_active.
 begin
   perform private.require_platform_admin();
+  perform private.require_reason(set_organization_active.is_active, reason);
   update public.organizations o set is_active = set_organization_active.is_active
   where o.id = set_organization_active.organization_id;
   if not found then
@@ -110,6 +124,15 @@ as $$
 -- Definer: no client holds a grant on users.is_active.
 begin
   perform private.require_platform_admin();
+  perform private.require_reason(set_account_active.is_active, reason);
+  -- The common order of locks: organizations and memberships before the account.
+  perform 1 from public.organizations o
+  where o.id in (select s.organization_id from public.user_sessions s where s.user_id = set_account_active.user_id)
+  order by o.id for share;
+  perform 1 from client_mgmt.client_users m
+  where m.user_id = set_account_active.user_id order by m.organization_id for share;
+  perform 1 from client_mgmt.access_grants g
+  where g.admin_user_id = set_account_active.user_id order by g.organization_id, g.id for share;
   update public.users u set is_active = set_account_active.is_active where u.id = set_account_active.user_id;
   if not found then
     raise exception using errcode = 'P0002', message = 'account_not_found', detail = 'No such account.';
@@ -131,6 +154,7 @@ declare
   account constant uuid := private.require_platform_admin();
   granted client_mgmt.access_grants;
 begin
+  perform private.lock_access(open_break_glass.organization_id, account);
   insert into client_mgmt.access_grants (organization_id, admin_user_id, reason, scope, expires_at)
   values (
     open_break_glass.organization_id, account, btrim(open_break_glass.reason), open_break_glass.scope,
@@ -161,9 +185,11 @@ create function private.close_break_glass(id bigint) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: nobody holds a grant to update these rows. One's own grant only.
+declare
+  account constant uuid := private.require_account();
 begin
   update client_mgmt.access_grants g set ended_at = clock_timestamp()
-  where g.id = close_break_glass.id and g.admin_user_id = private.require_account() and g.ended_at is null;
+  where g.id = close_break_glass.id and g.admin_user_id = account and g.ended_at is null;
   if not found then
     raise exception using errcode = 'P0002', message = 'grant_not_found', detail = 'No open grant of yours has this id.';
   end if;
