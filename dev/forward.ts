@@ -6,7 +6,10 @@ import { MAX_BODY_BYTES, sendError } from './gateway-errors.ts'
 
 const agent = new Agent({ keepAlive: true, maxSockets: 512 })
 
-/** Headers that concern one connection only (RFC 9110 section 7.6.1). */
+/**
+ * Headers that concern one connection only (RFC 9110 section 7.6.1). Transfer-Encoding stays: Node.js
+ * reads it to know how to frame the body, which it would not for a DELETE.
+ */
 const HOP_BY_HOP = new Set([
   'connection',
   'keep-alive',
@@ -15,7 +18,6 @@ const HOP_BY_HOP = new Set([
   'proxy-connection',
   'te',
   'trailer',
-  'transfer-encoding',
   'upgrade',
 ])
 
@@ -56,6 +58,8 @@ export function forward(
       upstream.destroy()
       sendError(response, 413, 'payload_too_large', 'The request body is larger than 10 MB.')
     })
+    // Headers at once: a streamed request's first chunk may depend on the answer.
+    upstream.flushHeaders()
     request.pipe(limit).pipe(upstream)
   })
 }

@@ -1,6 +1,6 @@
 /**
  * What supabase/config.toml says to the hosted platform and the Supabase CLI, for the local stack.
- * tests/e2e/stack.test.ts compares the two.
+ * tests/shared/dev/platform-settings.test.ts compares the two.
  */
 export const platformSettings = {
   api: {

@@ -1,6 +1,8 @@
-import { cpSync, existsSync, mkdirSync, renameSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, symlinkSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
+
+import { z } from 'zod'
 
 import { canEnter, type PostgresUser } from './postgres-user.ts'
 import { StartError } from './start-error.ts'
@@ -21,6 +23,7 @@ export function findPostgresBinaries(
   shared: string,
 ): PostgresBinaries {
   const packaged = join(packageFolder(), 'native')
+  linkLibraries(packaged)
   if (user === undefined || canEnter(join(packaged, 'bin'), user)) return programsIn(packaged)
   const copy = join(shared, 'postgresql')
   if (!existsSync(copy)) {
@@ -43,6 +46,22 @@ function packageFolder(): string {
     throw new StartError(
       `${name} is not installed. Run "npm ci" with optional dependencies, or set DATABASE_URL to a PostgreSQL 17 server.`,
     )
+  }
+}
+
+const linksShape = z.array(z.object({ source: z.string(), target: z.string() }))
+
+/**
+ * Makes the links between libraries that a package from npm cannot hold. The package's own install
+ * script does the same, where npm was allowed to run it (`allowScripts`, `--ignore-scripts`).
+ */
+function linkLibraries(native: string): void {
+  const list = join(native, 'pg-symlinks.json')
+  if (!existsSync(list)) return
+  const root = dirname(native)
+  for (const { source, target } of linksShape.parse(JSON.parse(readFileSync(list, 'utf8')))) {
+    const link = join(root, target)
+    if (!existsSync(link)) symlinkSync(relative(dirname(link), join(root, source)), link)
   }
 }
 

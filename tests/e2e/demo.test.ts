@@ -54,7 +54,7 @@ function ownersToken(): { note: NonNullable<Tampering['request']>; get: () => st
   }
 }
 
-describe('the demo', () => {
+describe('the demo', { timeout: 60_000 }, () => {
   test('holds on a running stack, and again on the same one', async () => {
     for (const _run of [1, 2]) {
       const { code, output } = await runDemo(onStack())
@@ -75,7 +75,7 @@ describe('the demo', () => {
     expect(output).toMatch(/All \d\d checks hold/)
     expect(code).toBe(0)
     expect(readdirSync(directory).filter((name) => name.startsWith('colloquy-'))).toEqual([])
-  }, 60_000)
+  })
 
   test('says in one line that the project of SUPABASE_URL does not answer', async () => {
     const { code, output } = await runDemo(onStack('http://127.0.0.1:1'))
@@ -85,7 +85,7 @@ describe('the demo', () => {
   })
 })
 
-describe('the demo fails', () => {
+describe('the demo fails', { timeout: 60_000 }, () => {
   test.each(['chat_messages', 'audit_logs'])(
     'when a stranger reads the owner’s %s',
     async (table) => {

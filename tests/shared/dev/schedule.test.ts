@@ -1,0 +1,31 @@
+import { createServer, type IncomingHttpHeaders } from 'node:http'
+
+import { expect, test } from 'vitest'
+
+import { startSchedule } from '../../../dev/schedule.ts'
+
+test('calls with the named key, prints a failure, and calls again', async () => {
+  const seen: IncomingHttpHeaders[] = []
+  const server = createServer((request, response) => {
+    seen.push({ ...request.headers, ':method': request.method })
+    response.writeHead(seen.length === 1 ? 500 : 200).end('{"reason":"out of order"}')
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  const port = typeof address === 'object' && address !== null ? address.port : 0
+  const lines: string[] = []
+  const schedule = startSchedule({
+    url: `http://127.0.0.1:${port}/`,
+    cleanupKey: 'sb_secret_cleanup',
+    intervalMs: 20,
+    log: (line) => lines.push(line),
+  })
+  try {
+    await expect.poll(() => seen.length).toBeGreaterThan(1)
+    expect(seen[0]).toMatchObject({ apikey: 'sb_secret_cleanup', ':method': 'POST' })
+    expect(lines).toEqual(['session-cleanup: Error: status 500: {"reason":"out of order"}'])
+  } finally {
+    schedule.close()
+    server.close()
+  }
+})
