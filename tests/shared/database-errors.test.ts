@@ -73,8 +73,10 @@ describe('the clients', () => {
 
   it('act as the caller with the publishable key, and as the service role with the secret key', async () => {
     const { forCaller, admin } = database(() => Response.json(3))
-    expect(await forCaller('token-of-caller').call('f', { a: 1 })).toBe(3)
-    expect(await admin.call('g', {})).toBe(3)
+    expect(await forCaller('token-of-caller').call('cleanup_expired_sessions', { batch: 1 })).toBe(
+      3,
+    )
+    expect(await admin.call('expire_execution_leases', {})).toBe(3)
     const sent = requests.splice(0).map(({ url, method, headers }) => ({
       url,
       method,
@@ -83,13 +85,13 @@ describe('the clients', () => {
     }))
     expect(sent).toEqual([
       {
-        url: 'http://project.test/rest/v1/rpc/f',
+        url: 'http://project.test/rest/v1/rpc/cleanup_expired_sessions',
         method: 'POST',
         apikey: 'sb_publishable_key',
         authorization: 'Bearer token-of-caller',
       },
       {
-        url: 'http://project.test/rest/v1/rpc/g',
+        url: 'http://project.test/rest/v1/rpc/expire_execution_leases',
         method: 'POST',
         apikey: 'sb_secret_key',
         authorization: 'Bearer sb_secret_key',
@@ -100,7 +102,7 @@ describe('the clients', () => {
   it('throw what the function raised', async () => {
     const body = { code: 'P0002', message: 'agent_not_found', details: null, hint: null }
     const { admin } = database(() => Response.json(body, { status: 400 }))
-    await expect(admin.call('f', {})).rejects.toMatchObject({
+    await expect(admin.call('expire_execution_leases', {})).rejects.toMatchObject({
       code: 'agent_not_found',
       status: 404,
     })
@@ -110,6 +112,8 @@ describe('the clients', () => {
     const { admin } = database(() => {
       throw new TypeError('fetch failed')
     })
-    await expect(admin.call('f', {})).rejects.toMatchObject({ code: 'database_unavailable' })
+    await expect(admin.call('expire_execution_leases', {})).rejects.toMatchObject({
+      code: 'database_unavailable',
+    })
   })
 })

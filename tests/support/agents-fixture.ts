@@ -78,8 +78,8 @@ export function fakeDatabase(answers: Readonly<Record<string, Answer>> = {}) {
       return all[name]?.(args)
     },
   })
-  const admin: Admin = client('service_role')
-  const db: Db = client('authenticated')
+  const admin = client('service_role') as Admin
+  const db = client('authenticated') as Db
   const database: Database = { admin, forCaller: () => db }
   const outcomes = () =>
     calls

@@ -1,8 +1,15 @@
 import { PostgrestClient } from '@supabase/postgrest-js'
+import type { Database as Schema, Json } from './database.types.ts'
 import { AppError, isErrorCode, type ErrorCode } from './errors.ts'
 
-/** Arguments of a database function by name. An absent one takes its default in SQL. */
-export type Arguments = Readonly<Record<string, unknown>>
+type Functions = Schema['public']['Functions']
+// What SQL calls jsonb has a shape that only its caller knows.
+type Value<Type> = Json extends Type ? unknown : Type
+
+/** Arguments of a function of schema public. An undefined one takes its default in SQL. */
+export type Arguments<Name extends keyof Functions> = {
+  readonly [Key in keyof Functions[Name]['Args']]: Value<Functions[Name]['Args'][Key]> | undefined
+}
 
 interface Client<Role extends string> {
   /** The role the statements run as; keeps the two clients from being mixed up. */
@@ -11,7 +18,10 @@ interface Client<Role extends string> {
    * Calls a function of schema public and returns what it returned.
    * @throws AppError the code the function raised, or what its SQLSTATE stands for
    */
-  call(name: string, args: Arguments): Promise<unknown>
+  call<Name extends keyof Functions>(
+    name: Name,
+    args: Arguments<Name>,
+  ): Promise<Value<Functions[Name]['Returns']>>
 }
 
 /** The caller's own client: every statement runs under their row level security. */
@@ -47,7 +57,7 @@ export function createDatabase(options: DatabaseOptions): Database {
       async call(name, args) {
         const answer = await postgrest.rpc(name, args)
         if (answer.error) throw databaseError(answer.error, answer.status)
-        return answer.data as unknown
+        return answer.data as never
       },
     }
   }

@@ -1,5 +1,4 @@
 import * as z from 'zod'
-import type { ModelConfiguration } from './models/registry.ts'
 
 // A global of Node, Deno and the platform alike. Importing node:process instead makes `deno check`
 // look for @types/node, which a function's own deno.json does not have.
@@ -16,8 +15,19 @@ export interface Env {
   readonly secretKeys: Readonly<Record<string, string>>
   /** Verification keys of access tokens; null when they are read from the issuer. */
   readonly jwks: { readonly keys: readonly ({ kty: string } & Record<string, unknown>)[] } | null
-  /** Providers of models that have a key. */
-  readonly models: ModelConfiguration
+  readonly models: ModelVariables
+}
+
+/** Credentials and addresses of the models' providers; one without a key is absent. */
+export interface ModelVariables {
+  readonly openrouter?: { readonly apiKey: string; readonly baseUrl?: string }
+  readonly vertexAi?: {
+    /** The JSON of a service account's key file. */
+    readonly serviceAccount: string
+    readonly project?: string
+    readonly location?: string
+    readonly baseUrl?: string
+  }
 }
 
 export type Variables = Readonly<Record<string, string | undefined>>
@@ -63,7 +73,7 @@ export function readEnv(variables: Variables = process.env): Env {
 }
 
 // Whether the values are of use is for the adapters to say, when the function that has them starts.
-function readModels(value: (name: string) => string | undefined): ModelConfiguration {
+function readModels(value: (name: string) => string | undefined): ModelVariables {
   const openrouterKey = value('OPENROUTER_API_KEY')
   const serviceAccount = value('VERTEX_SERVICE_ACCOUNT')
   return {

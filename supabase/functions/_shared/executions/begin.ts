@@ -27,7 +27,7 @@ export async function beginExecution(
     parent_id,
     params,
     idempotency_key: idempotencyKey,
-    providers,
+    providers: [...providers],
   })
   return { ...nothingToRun, ...(begun as BegunExecution) }
 }

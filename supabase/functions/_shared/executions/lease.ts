@@ -4,7 +4,7 @@ import { sleep } from './sleep.ts'
 import type { BegunExecution } from './types.ts'
 
 /** Milliseconds between two signs of life of a running execution. */
-export const leaseInterval = 10_000
+export const leaseInterval = 5_000
 
 /**
  * Extends an execution's lease until the signal aborts, and reports when the database says that

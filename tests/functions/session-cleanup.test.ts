@@ -1,0 +1,171 @@
+import { randomUUID } from 'node:crypto'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { connectOwner } from '../support/database.ts'
+import { callFunction, type ErrorBody, invoke } from '../support/invoke.ts'
+import {
+  accessToken,
+  type Organization,
+  type Person,
+  signUpWithOrganization,
+} from '../support/people.ts'
+import { useStack } from '../support/stack.ts'
+
+const sql = connectOwner()
+let ann: Person & { organization: Organization }
+
+beforeAll(async () => {
+  ann = await signUpWithOrganization('ann')
+})
+
+interface Report {
+  counts: Record<string, number>
+  complete: boolean
+}
+
+const cleanUp = async () => {
+  const response = await callFunction('session-cleanup', {
+    headers: { apikey: useStack().cleanupKey },
+  })
+  expect(response.status).toBe(200)
+  return (await response.json()) as Report
+}
+
+const addExpiredStates = (count: number) => sql`
+  insert into public.oauth_states
+    (organization_id, user_id, state, code_verifier, provider, mcp_name, redirect_uri, expires_at)
+  select ${ann.organization.id}, ${ann.id}, sha256(convert_to(gen_random_uuid()::text, 'UTF8')),
+    'v1.key.nonce.ciphertext', 'provider', 'server', 'https://app.example/callback',
+    clock_timestamp() - interval '1 second'
+  from generate_series(1, ${count})`
+
+const countStates = async () => {
+  const [row] = await sql<[{ n: number }]>`
+    select count(*)::int as n from public.oauth_states where organization_id = ${ann.organization.id}`
+  return row.n
+}
+
+describe('session-cleanup', () => {
+  it('removes what has expired and answers how much', async () => {
+    await addExpiredStates(3)
+    const { counts, complete } = await cleanUp()
+    expect(complete).toBe(true)
+    expect(Object.keys(counts).sort()).toEqual([
+      'expired_executions',
+      'expired_oauth_states',
+      'expired_oauth_tokens',
+      'expired_sessions',
+    ])
+    expect(counts['expired_oauth_states']).toBeGreaterThanOrEqual(3)
+    expect(await countStates()).toBe(0)
+  })
+
+  it('works through more than one batch', async () => {
+    await addExpiredStates(2_500)
+    const { counts, complete } = await cleanUp()
+    expect(complete).toBe(true)
+    expect(counts['expired_oauth_states']).toBeGreaterThanOrEqual(2_500)
+    expect(await countStates()).toBe(0)
+  })
+
+  it('runs twice at once without counting a row twice', async () => {
+    await addExpiredStates(500)
+    const reports = await Promise.all([cleanUp(), cleanUp(), cleanUp()])
+    const states = reports.map(({ counts }) => counts['expired_oauth_states'] ?? NaN)
+    expect(states.reduce((sum, count) => sum + count)).toBeGreaterThanOrEqual(500)
+    // Once more, since rows that another run holds are skipped.
+    await cleanUp()
+    expect(await countStates()).toBe(0)
+  })
+
+  it('ends an execution whose worker died, and keeps the question', async () => {
+    const response = await invoke(ann, {
+      agent: 'droid',
+      message: { content: 'Hi' },
+      stream: false,
+    })
+    const { execution_id, session_id } = (await response.json()) as {
+      execution_id: string
+      session_id: string
+    }
+    await sql`
+      insert into public.agent_executions
+        (organization_id, id, session_id, user_id, message_id, agent_id, status, request_hash, lease_expires_at)
+      select organization_id, ${randomUUID()}, session_id, user_id, message_id, agent_id, 'running', request_hash,
+        clock_timestamp() - interval '1 second'
+      from public.agent_executions where id = ${execution_id}`
+    const { counts } = await cleanUp()
+    expect(counts['expired_executions']).toBeGreaterThanOrEqual(1)
+    const { data } = await ann.client
+      .from('agent_executions')
+      .select('status, error_code')
+      .eq('session_id', session_id)
+      .order('created_at')
+    expect(data).toEqual([
+      { status: 'success', error_code: null },
+      { status: 'failed', error_code: 'interrupted' },
+    ])
+  })
+})
+
+describe('session-cleanup without its named key', () => {
+  const refused = async (headers: Record<string, string>, token?: string) => {
+    await addExpiredStates(1)
+    const before = await countStates()
+    const response = await callFunction('session-cleanup', { headers, ...(token && { token }) })
+    expect(await countStates()).toBe(before)
+    return { status: response.status, ...((await response.json()) as ErrorBody).error }
+  }
+  const unauthorized = { status: 401, code: 'unauthorized' }
+
+  it('is refused with the publishable key, which every client has', async () => {
+    expect(await refused({ apikey: useStack().publishableKey })).toMatchObject(unauthorized)
+  })
+
+  it('is refused with the default secret key', async () => {
+    expect(await refused({ apikey: useStack().secretKey })).toMatchObject(unauthorized)
+  })
+
+  it('is refused with a wrong key of the same length', async () => {
+    const { cleanupKey } = useStack()
+    const wrong = cleanupKey.slice(0, -1) + (cleanupKey.endsWith('a') ? 'b' : 'a')
+    expect(await refused({ apikey: wrong })).toMatchObject(unauthorized)
+    expect(await refused({ apikey: '' })).toMatchObject(unauthorized)
+  })
+
+  it('is refused with a user’s token, and with its own key as one', async () => {
+    const { publishableKey, cleanupKey } = useStack()
+    const headers = { apikey: publishableKey }
+    expect(await refused(headers, await accessToken(ann))).toMatchObject(unauthorized)
+    expect(await refused(headers, cleanupKey)).toMatchObject(unauthorized)
+  })
+
+  it('accepts its key whatever other header comes with it', async () => {
+    const response = await callFunction('session-cleanup', {
+      token: 'nonsense',
+      headers: { apikey: useStack().cleanupKey },
+    })
+    expect(response.status).toBe(200)
+  })
+
+  it('answers other methods and addresses as such', async () => {
+    const headers = { apikey: useStack().cleanupKey }
+    expect((await callFunction('session-cleanup', { method: 'GET', headers })).status).toBe(405)
+    expect((await callFunction('session-cleanup/other', { headers })).status).toBe(404)
+  })
+})
+
+describe('the named key', () => {
+  it('opens nothing else: neither REST nor the function agents', async () => {
+    const { url, cleanupKey } = useStack()
+    const rest = await fetch(`${url}/rest/v1/chat_sessions`, {
+      headers: { apikey: cleanupKey, authorization: `Bearer ${cleanupKey}` },
+    })
+    expect(rest.status).toBe(401)
+    const agents = await callFunction('agents/invoke', {
+      token: cleanupKey,
+      headers: { apikey: cleanupKey },
+      body: { message: { content: 'Hi' } },
+    })
+    expect(agents.status).toBe(401)
+  })
+})
