@@ -1,0 +1,26 @@
+/** Why a request to an address that came from data was not made or not finished. */
+export type OutboundReason =
+  | 'forbidden_url'
+  | 'forbidden_address'
+  | 'host_not_allowed'
+  | 'forbidden_redirect'
+  | 'too_many_redirects'
+  | 'unreachable'
+  | 'timeout'
+  | 'too_large'
+  | 'unsupported_encoding'
+
+/**
+ * A TypeError, as `fetch` throws: protocol libraries pass those on and take anything else for an
+ * answer of the server. The message names no path, query or credential.
+ */
+export class OutboundError extends TypeError {
+  override readonly name = 'OutboundError'
+  constructor(
+    readonly reason: OutboundReason,
+    detail: string,
+    options?: ErrorOptions,
+  ) {
+    super(`${reason}: ${detail}`, options)
+  }
+}
