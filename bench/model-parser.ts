@@ -1,6 +1,7 @@
 /**
  * CPU per streamed answer of 200 chunks, 16 at once, read from a socket: our adapters against
- * the named baseline `pass-through`, which reads the same bytes and looks at none of them.
+ * the baseline `pass-through`, which reads the same bytes the cheapest way known and looks at
+ * none of them. `plain reader` is that baseline with the reader that `for await` uses.
  *
  *   npx tsx bench/model-parser.ts
  *   npx deno run -A bench/model-parser.ts
@@ -8,78 +9,26 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import process from 'node:process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { ByteReader } from '../supabase/functions/_shared/models/byte-reader.ts'
 import type { ModelAdapter } from '../supabase/functions/_shared/models/model-adapter.ts'
 import { createOpenRouterAdapter } from '../supabase/functions/_shared/models/openai-compatible.ts'
 import { streamModel } from '../supabase/functions/_shared/models/stream-model.ts'
 import type { ModelRequest } from '../supabase/functions/_shared/models/types.ts'
+import { CHUNKS, WORD } from './chunk-frames.ts'
 import { createVertexAdapter } from '../supabase/functions/_shared/models/vertex.ts'
 
-const CHUNKS = 200
 const AT_ONCE = 16
 const STREAMS = 480
 const WARM_UP = 96
-const CHUNK_EVERY_MS = 2
-const WORD = 'lorem ipsum '
-
-const isVertex = (path: string): boolean => path.includes('streamGenerateContent')
-
-function frameOf(vertex: boolean, index: number): string {
-  const last = index === CHUNKS - 1
-  if (vertex) {
-    const content = { role: 'model', parts: [{ text: WORD }] }
-    const usageMetadata = { promptTokenCount: 9, candidatesTokenCount: index, totalTokenCount: 9 }
-    const candidates = [{ content, ...(last ? { finishReason: 'STOP' } : {}) }]
-    return `data: ${JSON.stringify({ candidates, usageMetadata, modelVersion: 'gemini' })}\r\n\r\n`
-  }
-  const body = {
-    id: 'gen-1763630000-abcdefghijklmnop',
-    provider: 'OpenAI',
-    model: 'openai/gpt-4',
-    object: 'chat.completion.chunk',
-    created: 1763630000,
-    choices: [
-      {
-        index: 0,
-        delta: { role: 'assistant', content: WORD },
-        finish_reason: last ? 'stop' : null,
-        native_finish_reason: last ? 'stop' : null,
-        logprobs: null,
-      },
-    ],
-  }
-  return `data: ${JSON.stringify(body)}\n\n${last ? 'data: [DONE]\n\n' : ''}`
-}
-
-/** Runs in a process of its own, so that its CPU is not ours. */
-async function serveUpstream(): Promise<void> {
-  const frames = [false, true].map((vertex) =>
-    Array.from({ length: CHUNKS }, (_, index) => frameOf(vertex, index)),
-  )
-  const stream = (response: ServerResponse, own: readonly string[], index = 0): void => {
-    response.write(own[index] ?? '')
-    if (index + 1 === own.length) response.end()
-    else setTimeout(() => stream(response, own, index + 1), CHUNK_EVERY_MS)
-  }
-  const server = createServer((request, response) => {
-    request.resume()
-    response.writeHead(200, { 'content-type': 'text/event-stream' })
-    stream(response, frames[isVertex(request.url ?? '') ? 1 : 0] ?? [])
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  console.log((server.address() as AddressInfo).port)
-}
 
 async function startUpstream(): Promise<{ child: ChildProcess; url: string }> {
-  const self = fileURLToPath(import.meta.url)
+  const self = fileURLToPath(new URL('chunk-server.ts', import.meta.url))
   const args = 'Deno' in globalThis ? ['run', '-A', self] : ['--import', 'tsx', self]
   const stdio = ['ignore', 'pipe', 'inherit'] as const
-  const child = spawn(process.execPath, [...args, 'upstream'], { stdio: [...stdio] })
+  const child = spawn(process.execPath, args, { stdio: [...stdio] })
   if (child.stdout === null) throw new Error('the upstream has no output')
   const [line] = (await once(createInterface(child.stdout), 'line')) as [string]
   return { child, url: `http://127.0.0.1:${line}` }
@@ -110,12 +59,16 @@ function vertexOn(url: string): ModelAdapter {
   }
 }
 
-async function passThrough(url: string): Promise<void> {
-  const response = await fetch(url, { method: 'POST', body: '{}' })
-  const reader = response.body?.getReader()
+async function passThrough(url: string, plain: boolean): Promise<void> {
+  const { body } = await fetch(url, { method: 'POST', body: '{}' })
+  if (body === null) throw new Error('no body')
   let bytes = 0
-  for (let read = await reader?.read(); read?.done === false; read = await reader?.read()) {
-    bytes += read.value.length
+  if (plain) for await (const chunk of body) bytes += chunk.length
+  else {
+    const reader = new ByteReader(body)
+    for (let read = await reader.read(); read !== null; read = await reader.read()) {
+      bytes += read.length
+    }
   }
   if (bytes < CHUNKS * WORD.length) throw new Error(`only ${bytes} bytes arrived`)
 }
@@ -155,22 +108,27 @@ async function main(): Promise<void> {
   try {
     const openRouter = createOpenRouterAdapter({ apiKey: 'bench', baseUrl: url })
     const vertex = vertexOn(url)
-    console.log(`${runtime}: CPU-ms per stream of ${CHUNKS} chunks, ${AT_ONCE} at once`)
+    console.log(`${runtime}: CPU-ms per stream of ${CHUNKS} chunks, ${AT_ONCE} at once (ratio)`)
     for (const [name, adapter, path] of [
       ['openrouter', openRouter, '/chat/completions'],
       ['vertex-ai', vertex, '/streamGenerateContent'],
     ] as const) {
-      const baseline = await measure(() => passThrough(url + path))
+      const plain = await measure(() => passThrough(url + path, true))
+      const baseline = await measure(() => passThrough(url + path, false))
       const ours = await measure(() => throughAdapter(adapter))
-      const ratio = (ours / baseline).toFixed(2)
-      console.log(
-        `${name.padEnd(12)} pass-through ${baseline.toFixed(2)}  adapter ${ours.toFixed(2)}  ` +
-          `ratio ${ratio}  added ${(ours - baseline).toFixed(2)}`,
+      const figures = Object.entries({
+        'pass-through': baseline,
+        adapter: ours,
+        'plain reader': plain,
+      })
+      const shown = figures.map(
+        ([label, value]) => `${label} ${value.toFixed(2)} (${(value / baseline).toFixed(2)})`,
       )
+      console.log(`${name.padEnd(10)}  ${shown.join('  ')}`)
     }
   } finally {
     child.kill()
   }
 }
 
-await (process.argv[2] === 'upstream' ? serveUpstream() : main())
+await main()

@@ -1,4 +1,5 @@
 import { type SseEvent, SseParser } from '../http/sse.ts'
+import { ByteReader } from './byte-reader.ts'
 import type { StreamDecoder } from './model-adapter.ts'
 import type { ModelCall } from './model-call.ts'
 import { ModelError } from './model-error.ts'
@@ -10,7 +11,7 @@ const DRAIN_MS = 1_000
 /** Reads the body of one stream: every upstream read becomes at most one batch of events. */
 export class AnswerReader {
   readonly #call: ModelCall
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array>
+  readonly #reader: ByteReader
   readonly #decoder: StreamDecoder
   readonly #parser = new SseParser()
   readonly #frames: SseEvent[] = []
@@ -19,7 +20,7 @@ export class AnswerReader {
 
   constructor(call: ModelCall, body: ReadableStream<Uint8Array>, decoder: StreamDecoder) {
     this.#call = call
-    this.#reader = body.getReader()
+    this.#reader = new ByteReader(body)
     this.#decoder = decoder
   }
 
@@ -41,7 +42,7 @@ export class AnswerReader {
   async drain(): Promise<boolean> {
     this.#call.expect('provider_stalled', DRAIN_MS)
     try {
-      for (;;) if ((await this.#reader.read()).done) return true
+      for (;;) if ((await this.#reader.read()) === null) return true
     } catch {
       return false // The answer is complete; how its connection ends changes nothing.
     }
@@ -51,8 +52,7 @@ export class AnswerReader {
   async #read(): Promise<Uint8Array | 'end' | 'cut'> {
     try {
       const read = this.#reader.read()
-      const { done, value } = await this.#call.transport(read, 'provider_stream_truncated')
-      return done ? 'end' : value
+      return (await this.#call.transport(read, 'provider_stream_truncated')) ?? 'end'
     } catch (error) {
       if (this.#call.aborted || !this.#call.answer.finishing) throw error
       return 'cut'

@@ -1,3 +1,5 @@
+import { ByteReader } from './byte-reader.ts'
+
 /**
  * Reads a body as UTF-8 text up to a number of bytes, whatever length it announces.
  *
@@ -8,13 +10,13 @@ export async function readText(
   maxBytes: number,
 ): Promise<{ text: string; truncated: boolean }> {
   if (response.body === null) return { text: '', truncated: false }
-  const reader = response.body.getReader()
+  const reader = new ByteReader(response.body)
   const decoder = new TextDecoder()
   let text = ''
   let size = 0
   for (;;) {
-    const { done, value } = await reader.read()
-    if (done) return { text: text + decoder.decode(), truncated: false }
+    const value = await reader.read()
+    if (value === null) return { text: text + decoder.decode(), truncated: false }
     const room = maxBytes - size
     size += value.length
     text += decoder.decode(value.length > room ? value.subarray(0, room) : value, { stream: true })
