@@ -22,10 +22,11 @@ export function findPostgresBinaries(
   user: PostgresUser | undefined,
   shared: string,
 ): PostgresBinaries {
-  const packaged = join(packageFolder(), 'native')
+  const folder = packageFolder()
+  const packaged = join(folder, 'native')
   linkLibraries(packaged)
   if (user === undefined || canEnter(join(packaged, 'bin'), user)) return programsIn(packaged)
-  const copy = join(shared, 'postgresql')
+  const copy = join(shared, `postgresql-${versionOf(folder)}`)
   if (!existsSync(copy)) {
     mkdirSync(shared, { recursive: true, mode: 0o755 })
     cpSync(packaged, `${copy}.new`, { recursive: true, verbatimSymlinks: true })
@@ -47,6 +48,11 @@ function packageFolder(): string {
       `${name} is not installed. Run "npm ci" with optional dependencies, or set DATABASE_URL to a PostgreSQL 17 server.`,
     )
   }
+}
+
+function versionOf(folder: string): string {
+  const text = readFileSync(join(folder, 'package.json'), 'utf8')
+  return z.object({ version: z.string() }).parse(JSON.parse(text)).version
 }
 
 const linksShape = z.array(z.object({ source: z.string(), target: z.string() }))

@@ -7,7 +7,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 
 import { findPostgresBinaries } from './postgres-binaries.ts'
 import { canEnter, findPostgresUser, outsideFolder, type PostgresUser } from './postgres-user.ts'
@@ -76,7 +76,9 @@ async function initialise(data: DataDirectory, options: DataOptions): Promise<vo
   const draft = `${data.path}.new`
   const passwordFile = `${draft}.password`
   rmSync(draft, { recursive: true, force: true })
-  mkdirSync(draft, { recursive: true, mode: 0o700 })
+  // The parents first: they are for others to pass through, and `mode` would count for them too.
+  mkdirSync(dirname(draft), { recursive: true, mode: 0o755 })
+  mkdirSync(draft, { mode: 0o700 })
   writeFileSync(passwordFile, `${options.passwords.supabase_admin}\n`, { mode: 0o600 })
   if (data.user !== undefined) {
     for (const path of [draft, passwordFile]) chownSync(path, data.user.uid, data.user.gid)

@@ -43,6 +43,7 @@ async function main(): Promise<void> {
     starting.then((stack) => stack.close()).then(() => process.exit(code), fail)
   }
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop(0))
+  if (process.env.npm_lifecycle_event !== undefined) onParentGone(() => stop(0))
 
   const stack = await starting
   if (stopping) return
@@ -55,6 +56,20 @@ async function main(): Promise<void> {
   })
   const seconds = (performance.now() - began) / 1000
   console.log(welcome(stack, seconds, relative('', envFile), process.env))
+}
+
+/**
+ * npm runs a script through a shell and sends its signals to that shell, which may end without
+ * passing them on.
+ */
+function onParentGone(callback: () => void): void {
+  const parent = process.ppid
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return
+    clearInterval(timer)
+    callback()
+  }, 250)
+  timer.unref()
 }
 
 function definedOnly(env: Record<string, string | undefined>): Record<string, string> {

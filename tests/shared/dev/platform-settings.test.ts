@@ -11,8 +11,11 @@ const config = readFileSync(new URL('config.toml', supabase), 'utf8')
 /** The values of one table of config.toml, which uses strings, numbers, booleans and lists only. */
 function table(name: string): Record<string, unknown> {
   const body = config.split(`\n[${name}]\n`)[1]?.split(/\n\[/)[0] ?? ''
-  const pairs = [...body.matchAll(/^(\w+) = (.+)$/gm)]
-  return Object.fromEntries(pairs.map(([, key, value]) => [key, JSON.parse(value ?? '')]))
+  const values: Record<string, unknown> = {}
+  for (const [, key, value] of body.matchAll(/^(\w+) = (.+)$/gm)) {
+    values[key ?? ''] = JSON.parse(value ?? '')
+  }
+  return values
 }
 
 test('the local stack follows config.toml', () => {
