@@ -140,10 +140,7 @@ describe('a conversation', () => {
       .select('id, parent_id')
       .order('created_at')
     const ids = data?.map(({ id }) => id)
-    expect(data?.map(({ parent_id }) => parent_id)).toEqual([
-      null,
-      ...(ids?.slice(0, 3) ?? []),
-    ])
+    expect(data?.map(({ parent_id }) => parent_id)).toEqual([null, ...(ids?.slice(0, 3) ?? [])])
   })
 
   it('takes parts, and stores them beside their text', async () => {

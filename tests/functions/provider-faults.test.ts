@@ -242,9 +242,9 @@ describe('a cancelled execution', () => {
     const reader = (response.body as ReadableStream<Uint8Array>).getReader()
     let stream = ''
     while (!stream.includes('Hel')) stream += new TextDecoder().decode((await reader.read()).value)
-    await sql`
-      select public.finish_execution(organization_id, id, '{"status":"cancelled"}'::jsonb)
-      from public.agent_executions where organization_id = ${ann.organization.id}`
+    const execution_id = response.headers.get('x-execution-id') ?? ''
+    const { error } = await ann.client.rpc('cancel_execution', { execution_id })
+    expect(error).toBeNull()
     // The worker learns of it with its next sign of life.
     await (
       await request
@@ -254,6 +254,7 @@ describe('a cancelled execution', () => {
     }
     expect(eventTypes(stream).slice(-2)).toEqual(['abort', '[DONE]'])
     expect(await execution()).toMatchObject({ status: 'cancelled' })
+    expect(await answer()).toEqual({ content: 'Hel', partial: 'true' })
   })
 })
 

@@ -22,7 +22,10 @@ describe('a failed statement', () => {
     ['55000', 'provider_not_configured', 'provider_not_configured'],
     ['55000', 'circuit_open', 'circuit_open'],
     ['55000', 'model_unavailable', 'model_unavailable'],
+    ['55000', 'price_unknown', 'price_unknown'],
     ['55000', 'cannot do that now', 'internal_error'],
+    ['PT402', 'budget_exceeded', 'budget_exceeded'],
+    ['PT429', 'too_many_executions', 'too_many_executions'],
     ['PGRST301', 'JWSError', 'unauthorized'],
     ['PGRST303', 'JWT expired', 'unauthorized'],
     ['57014', 'canceling statement due to statement timeout', 'database_unavailable'],
@@ -41,6 +44,14 @@ describe('a failed statement', () => {
       code: 'database_unavailable',
       headers: { 'retry-after': '1' },
     })
+  })
+
+  it('says when to try again as the function that raised it did', () => {
+    const hint = '{"limit": "user", "retry_after": 2, "max_concurrent": 1}'
+    const error = databaseError({ ...failure('PT429', 'too_many_executions'), hint }, 429)
+    expect(error.headers).toEqual({ 'retry-after': '2' })
+    const foreign = databaseError({ ...failure('P0002', 'other'), hint }, 400)
+    expect(foreign.headers).toEqual({})
   })
 
   it('sends the sentence that our own function raised, and no other text of the database', () => {

@@ -79,6 +79,7 @@ const codesOf: Readonly<Record<string, readonly [ErrorCode, ...ErrorCode[]]>> = 
     'session_not_found',
     'project_not_found',
     'parent_not_found',
+    'message_not_found',
     'execution_not_found',
   ],
   '55000': [
@@ -89,8 +90,18 @@ const codesOf: Readonly<Record<string, readonly [ErrorCode, ...ErrorCode[]]>> = 
     'provider_not_configured',
     'circuit_open',
     'model_unavailable',
+    'price_unknown',
   ],
+  // PostgREST answers PTxyz with the HTTP status xyz.
+  PT402: ['budget_exceeded'],
+  PT429: ['too_many_executions'],
 }
+// Their details are sentences that our own functions wrote for this very request.
+const explained: readonly (ErrorCode | undefined)[] = [
+  'invalid_request',
+  'budget_exceeded',
+  'too_many_executions',
+]
 // Connections, resources, locks, cancelled statements, and PostgREST without a database.
 const transient = /^(?:08...|53...|57...|55P03|40001|40P01|PGRST00\d)$/
 
@@ -100,6 +111,8 @@ export interface PostgrestFailure {
   readonly code: string
   readonly message: string
   readonly details?: string | null
+  /** JSON of our own functions; `retry_after` in seconds. */
+  readonly hint?: string | null
 }
 
 /** Turns a failed statement into the error its raised message names, or its SQLSTATE stands for. */
@@ -108,13 +121,21 @@ export function databaseError(failure: PostgrestFailure, status: number): AppErr
   const codes = codesOf[failure.code]
   if (codes) {
     const code = codes.find((known) => isErrorCode(failure.message) && known === failure.message)
-    // Only a sentence that our own functions raised is fit to be sent.
-    const sentence = code === 'invalid_request' ? failure.details : undefined
-    return new AppError(code ?? codes[0], { cause, ...(sentence && { message: sentence }) })
+    const sentence = explained.includes(code) ? failure.details : undefined
+    const wait = code === undefined ? undefined : retryAfterOf(failure.hint)
+    return new AppError(code ?? codes[0], {
+      cause,
+      ...(sentence && { message: sentence }),
+      ...(wait && { headers: { 'retry-after': wait } }),
+    })
   }
   if (/^PGRST30\d$/.test(failure.code)) return new AppError('unauthorized', { cause })
   if (status === 0 || transient.test(failure.code)) {
     return new AppError('database_unavailable', { cause, headers: { 'retry-after': '1' } })
   }
   return new AppError('internal_error', { cause })
+}
+
+function retryAfterOf(hint: string | null | undefined): string | undefined {
+  return /"retry_after":\s*(\d{1,5})\b/.exec(hint ?? '')?.[1]
 }

@@ -1,6 +1,6 @@
 /** What each stable code means: its HTTP status and the only sentence a client is sent for it. */
 interface ErrorDefinition {
-  readonly status: 400 | 401 | 403 | 404 | 405 | 409 | 422 | 500 | 502 | 503 | 504
+  readonly status: 400 | 401 | 402 | 403 | 404 | 405 | 409 | 429 | 500 | 502 | 503 | 504
   readonly message: string
 }
 
@@ -8,6 +8,7 @@ interface ErrorDefinition {
 export const errorCodes = {
   invalid_request: { status: 400, message: 'The request is not valid.' },
   unauthorized: { status: 401, message: 'A valid credential is required.' },
+  budget_exceeded: { status: 402, message: 'A budget does not cover the request.' },
   no_organization: { status: 403, message: 'The account has no active organization.' },
   permission_denied: { status: 403, message: 'The account may not do this.' },
   not_found: { status: 404, message: 'There is nothing at this address.' },
@@ -15,6 +16,7 @@ export const errorCodes = {
   model_not_found: { status: 404, message: 'There is no such model for this agent.' },
   session_not_found: { status: 404, message: 'There is no such chat session.' },
   project_not_found: { status: 404, message: 'There is no such project.' },
+  message_not_found: { status: 404, message: 'There is no such message in this session.' },
   execution_not_found: { status: 404, message: 'There is no such execution.' },
   parent_not_found: { status: 404, message: 'There is no such parent message.' },
   method_not_allowed: { status: 405, message: 'The method is not allowed at this address.' },
@@ -27,6 +29,11 @@ export const errorCodes = {
   session_closed: { status: 409, message: 'The chat session is closed.' },
   execution_in_progress: { status: 409, message: 'The execution is still running.' },
   execution_cancelled: { status: 409, message: 'The execution was cancelled.' },
+  price_unknown: {
+    status: 409,
+    message: 'A money budget applies, and the price of the model is unknown.',
+  },
+  too_many_executions: { status: 429, message: 'Too many executions are running.' },
   internal_error: { status: 500, message: 'Something went wrong on our side.' },
   interrupted: { status: 500, message: 'The execution was interrupted before it ended.' },
   provider_error: { status: 502, message: 'The model provider failed.' },

@@ -274,11 +274,13 @@ describe('the lease', () => {
   })
 
   it('that is over because someone cancelled stops the model and keeps what had arrived', async () => {
-    const { outcomes } = await run(waiting, {
-      clock: fakeClock(),
-      answers: { renew_execution_lease: () => 'cancelled' },
-    })
-    expect(outcomes).toMatchObject([{ status: 'cancelled', content: 'Hello' }])
+    for (const status of ['cancelling', 'cancelled']) {
+      const { outcomes } = await run(waiting, {
+        clock: fakeClock(),
+        answers: { renew_execution_lease: () => status },
+      })
+      expect(outcomes).toMatchObject([{ status: 'cancelled', content: 'Hello' }])
+    }
   })
 
   it('that ran out ends the execution as interrupted', async () => {

@@ -8,7 +8,7 @@ export const leaseInterval = 5_000
 
 /**
  * Extends an execution's lease until the signal aborts, and reports when the database says that
- * it has ended: cancelled from elsewhere, or given up because its lease ran out.
+ * it is to end: cancelled from elsewhere, or given up because its lease ran out.
  * @param admin because a caller could otherwise keep a dead execution alive
  * @param onError a renewal failed; the next one is tried all the same
  */

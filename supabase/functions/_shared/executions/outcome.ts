@@ -35,6 +35,7 @@ function answerOutcome({ content, parts, usage, finish, requestId }: ModelAnswer
         total_tokens: usage.totalTokens,
         cached_input_tokens: usage.cachedInputTokens,
         reasoning_tokens: usage.reasoningTokens,
+        provider_cost_usd: usage.costUsd,
       })),
   }
 }

@@ -127,7 +127,7 @@ async function collectAnswer(
 
 function failedOutcome(answer: ModelAnswer, error: unknown): AnswerOutcome {
   if (error instanceof EndedElsewhere) {
-    return error.status === 'cancelled'
+    return error.status === 'cancelling' || error.status === 'cancelled'
       ? failureOutcome(answer, 'execution_cancelled', 'caller')
       : failureOutcome(answer, 'interrupted', 'platform')
   }

@@ -81,6 +81,8 @@ export interface Outcome {
   readonly total_tokens?: number
   readonly cached_input_tokens?: number
   readonly reasoning_tokens?: number
+  /** US dollars that the provider says it charged. */
+  readonly provider_cost_usd?: number
   readonly latency_ms: number
   readonly first_chunk_ms?: number
   readonly provider_request_id?: string
