@@ -65,8 +65,11 @@ export function startFunction(options: FunctionProcessOptions): FunctionProcess 
         if (closing) return
         reject(new StartError(`The function ${name} did not start: ${lastError}`))
         if (Date.now() - startedAt > STARTED_FOR_GOOD_MS) delay = FIRST_DELAY_MS
-        log(`${name}: ended (exit code ${code}); starting it again in ${delay} ms.`)
-        timer = setTimeout(run, delay)
+        // Said only when it happens: on Ctrl-C the function ends before the stack closes.
+        timer = setTimeout(() => {
+          log(`${name}: ended (exit code ${code}) and is started again.`)
+          run()
+        }, delay)
         delay = Math.min(delay * 2, LONGEST_DELAY_MS)
       })
     }

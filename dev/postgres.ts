@@ -41,7 +41,10 @@ export async function startPostgres(options: PostgresOptions): Promise<EmbeddedP
   let closing = false
   const server = await launch(data, port, options)
   server.once('exit', (code) => {
-    if (!closing) options.onExit(`PostgreSQL ended (exit code ${code}); see ${logFile(directory)}.`)
+    // On Ctrl-C the terminal ends PostgreSQL too, before the stack closes.
+    setTimeout(() => {
+      if (!closing) options.onExit(`PostgreSQL ended (exit code ${code}): ${logFile(directory)}`)
+    }, 500).unref()
   })
   return {
     port,

@@ -30,6 +30,7 @@ async function main(): Promise<void> {
     cleanupIntervalMs: CLEANUP_INTERVAL_MS,
     log: (line) => console.log(line),
     onFailure: (reason) => {
+      if (stopping) return
       console.error(reason)
       stop(1)
     },

@@ -142,7 +142,7 @@ describe('functions', () => {
     await expect
       .poll(async () => (await at('/functions/v1/echo')).status, { timeout: 10_000 })
       .toBe(201)
-    expect(folder.lines).toContainEqual(expect.stringMatching(/^echo: ended \(exit code 3\)/))
+    expect(folder.lines).toContainEqual(expect.stringMatching(/^echo: ended \(exit code 3\) and is started again/))
   })
 
   test.each(['/functions/v1/absent', '/functions/v1/_shared', '/nothing', '/functions/v1', '/'])(
