@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { runCommand } from './command.ts'
@@ -44,10 +44,22 @@ export async function findMachineNames(
   return problems
 }
 
-/** Every file that is or would be committed. */
+/** Every file below `root` that .gitignore does not name; needs no git, so also in an archive. */
 export async function listProjectFiles(root: string): Promise<string[]> {
-  const args = ['ls-files', '-z', '--cached', '--others', '--exclude-standard', '--deduplicate']
-  const { code, stdout, stderr } = await runCommand('git', args, { cwd: root })
-  if (code !== 0) throw new Error(`git ls-files: ${stderr}`)
-  return stdout.split('\0').filter((file) => file !== '')
+  const ignored = (await readFile(path.join(root, '.gitignore'), 'utf8'))
+    .split('\n')
+    .map((line) => line.trim().replace(/\/$/, ''))
+    .filter((line) => line !== '' && !line.startsWith('#'))
+  const skipped = new Set(['.git', ...ignored])
+  const files: string[] = []
+  const walk = async (folder: string): Promise<void> => {
+    for (const entry of await readdir(path.join(root, folder), { withFileTypes: true })) {
+      const name = path.posix.join(folder, entry.name)
+      if (skipped.has(entry.name) || skipped.has(name)) continue
+      if (entry.isDirectory()) await walk(name)
+      else if (entry.isFile()) files.push(name)
+    }
+  }
+  await walk('')
+  return files
 }
