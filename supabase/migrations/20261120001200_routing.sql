@@ -208,40 +208,37 @@ grant execute on function public.explain_effective_llm(text, text, uuid, bigint)
 -- Opens after 5 provider faults in a row; after 30 s exactly one caller may probe, for at most 60 s.
 -- A closed breaker without faults has no row to write. One update decides who probes.
 
-create function private.acquire_breaker(credential_owner bigint, agent_id bigint, model_id bigint, may_probe boolean) returns bigint
-language plpgsql volatile security definer set search_path = ''
+create function private.check_breaker(
+  credential_owner bigint, agent_id bigint, model_id bigint, out generation bigint, out needs_probe boolean
+)
+language plpgsql stable security definer set search_path = ''
 as $$
--- Definer: the table denies everyone. Called by plan_route() only.
+-- Definer: the table denies everyone. Called by plan_route() only, and only looks: a caller who could
+-- take the one probe and sit on it would keep a breaker open for everyone.
 #variable_conflict use_column
 declare
   breaker public.circuit_breaker_state;
-  probe bigint;
 begin
   select b.* into breaker from public.circuit_breaker_state b
   where b.organization_id is not distinct from credential_owner
-    and b.agent_id = acquire_breaker.agent_id and b.model_id = acquire_breaker.model_id;
+    and b.agent_id = check_breaker.agent_id and b.model_id = check_breaker.model_id;
   if not found then
-    return 0;
+    generation := 0;
+    needs_probe := false;
+  elsif breaker.state = 'closed' then
+    generation := breaker.generation;
+    needs_probe := false;
+  elsif (breaker.state = 'open' and breaker.opened_at <= clock_timestamp() - interval '30 seconds')
+    or (breaker.state = 'half_open' and breaker.probe_expires_at <= clock_timestamp())
+  then
+    generation := breaker.generation;
+    needs_probe := true;
   end if;
-  if breaker.state = 'closed' then
-    return breaker.generation;
-  end if;
-  if may_probe then
-    update public.circuit_breaker_state b
-    set state = 'half_open', generation = b.generation + 1,
-      probe_expires_at = clock_timestamp() + interval '60 seconds'
-    where b.id = breaker.id and (
-      (b.state = 'open' and b.opened_at <= clock_timestamp() - interval '30 seconds')
-      or (b.state = 'half_open' and b.probe_expires_at <= clock_timestamp())
-    )
-    returning b.generation into probe;
-  end if;
-  return probe;
 end
 $$;
-comment on function private.acquire_breaker(bigint, bigint, bigint, boolean) is
-  'Generation under which a call may be made; null when the breaker is open or another caller probes. '
-  'credential_owner: the organization whose own key is used; null for the platform''s.';
+comment on function private.check_breaker(bigint, bigint, bigint) is
+  'Generation under which a call may be made, and whether acquire_probe() must come first; nulls while the breaker is '
+  'open or another worker probes. credential_owner: the organization whose own key is used; null for the platform''s.';
 
 create function private.settle_breaker(
   credential_owner bigint, agent_id bigint, model_id bigint, generation bigint, outcome text
@@ -280,7 +277,7 @@ end
 $$;
 comment on function private.settle_breaker(bigint, bigint, bigint, bigint, text) is
   'Counts an outcome under the generation it was made in. A success on a closed breaker without faults writes nothing.';
-revoke all on function private.acquire_breaker(bigint, bigint, bigint, boolean), private.settle_breaker(bigint, bigint, bigint, bigint, text)
+revoke all on function private.check_breaker(bigint, bigint, bigint), private.settle_breaker(bigint, bigint, bigint, bigint, text)
   from public, anon, authenticated, service_role;
 
 -- ── Planning a route ────────────────────────────────────────────────────────────────────────
@@ -288,17 +285,16 @@ revoke all on function private.acquire_breaker(bigint, bigint, bigint, boolean),
 -- The route of an invocation as JSON: the model that won, then, when nobody asked for a particular
 -- one, the agent's others in order; without the providers that have no key, without open breakers.
 create function private.plan_route(
-  organization_id bigint, agent_id bigint, model text, session_id uuid, project_id bigint, providers text[],
-  acquire boolean
+  organization_id bigint, agent_id bigint, model text, session_id uuid, project_id bigint, providers text[]
 ) returns jsonb
-language plpgsql volatile security definer set search_path = ''
+language plpgsql stable security definer set search_path = ''
 as $$
--- Definer: called by begin_execution() and start_execution() only. acquire false: looks only.
+-- Definer: called by begin_execution() and start_execution() only.
 #variable_conflict use_column
 declare
   winner record;
   candidate record;
-  generation bigint;
+  breaker record;
   route jsonb := '[]';
   has_provider boolean := false;
 begin
@@ -326,16 +322,13 @@ begin
     continue when candidate.credential_owner is null
       and plan_route.providers is not null and not candidate.provider = any (plan_route.providers);
     has_provider := true;
-    if acquire then
-      -- Only the first of the route may take the one probe: the others may never be called.
-      generation := private.acquire_breaker(candidate.credential_owner, plan_route.agent_id, candidate.id, route = '[]');
-      continue when generation is null;
-    end if;
+    breaker := private.check_breaker(candidate.credential_owner, plan_route.agent_id, candidate.id);
+    continue when breaker.generation is null;
     route := route || jsonb_build_array(jsonb_build_object(
       'model_id', candidate.id, 'name', candidate.name, 'provider', candidate.provider,
       'model', candidate.model_id, 'config', candidate.config, 'settings', winner.settings,
       'credential', case when candidate.credential_owner is null then 'platform' else 'organization' end,
-      'generation', generation
+      'generation', breaker.generation, 'probe', breaker.needs_probe
     ));
   end loop;
 
@@ -349,6 +342,6 @@ begin
   return route;
 end
 $$;
-comment on function private.plan_route(bigint, bigint, text, uuid, bigint, text[], boolean) is
+comment on function private.plan_route(bigint, bigint, text, uuid, bigint, text[]) is
   'Models to try in order. P0002 model_not_found; 55000 provider_not_configured or circuit_open.';
-revoke all on function private.plan_route(bigint, bigint, text, uuid, bigint, text[], boolean) from public, anon, authenticated, service_role;
+revoke all on function private.plan_route(bigint, bigint, text, uuid, bigint, text[]) from public, anon, authenticated, service_role;

@@ -21,6 +21,8 @@ begin
       or (message ->> 'id') !~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$'
     ))
     or jsonb_typeof(params) is distinct from 'object'
+    -- A reservation is computed from it: a negative one would give budget away.
+    or coalesce(params ->> 'max_output_tokens', '1') !~ '^[1-9][0-9]{0,6}$'
     or char_length(idempotency_key) not between 1 and 255
     or on_busy not in ('refuse', 'queue') or on_busy is null
   then
@@ -77,7 +79,8 @@ begin
 
   if private.has_budget(execution.organization_id, execution.user_id, execution.project_id) then
     -- Half a token per byte is above what tokenizers make of any script; the answer's bound is sent along.
-    effective := jsonb_build_object('max_output_tokens', 4096) || effective;
+    effective := effective || jsonb_build_object('max_output_tokens', case
+      when effective ->> 'max_output_tokens' ~ '^[1-9][0-9]{0,6}$' then (effective ->> 'max_output_tokens')::bigint else 4096 end);
     if not exists (
       select 1 from client_mgmt.budget_reservations r
       where r.organization_id = execution.organization_id and r.execution_id = execution.id
@@ -206,7 +209,7 @@ begin
     coalesce(agent, case when chat.agent_id is null then private.preferred_agent(organization, project, providers) end),
     case when agent is null then chat.agent_id end
   );
-  route := private.plan_route(organization, chosen.id, model, chat.id, project, providers, not waits);
+  route := private.plan_route(organization, chosen.id, model, chat.id, project, providers);
   perform private.admit_execution(organization, account);
 
   if chat.id is null then
@@ -325,7 +328,7 @@ begin
   return private.describe_execution(execution) || private.prepare_execution(
     execution,
     private.plan_route(
-      organization, execution.agent_id, execution.metadata ->> 'model', chat.id, execution.project_id, providers, true
+      organization, execution.agent_id, execution.metadata ->> 'model', chat.id, execution.project_id, providers
     ),
     execution.metadata -> 'params', null
   );
@@ -462,7 +465,7 @@ comment on function public.read_execution_result(uuid) is
 
 -- ── finish_execution ──────────────────────────────────────────────────────────────────────────
 
-create function private.count_outcome(execution public.agent_executions, fault text) returns void
+create function private.count_outcome(execution public.agent_executions, fault text, failed_models jsonb) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: called by finish_execution() only.
@@ -472,6 +475,14 @@ declare
   cancelled constant integer := (execution.status = 'cancelled')::integer;
   measured constant integer := (execution.input_tokens is not null and execution.output_tokens is not null)::integer;
 begin
+  -- Calls that failed before another model answered count for their own breakers.
+  perform private.settle_breaker(
+    case when r ->> 'credential' = 'organization' then execution.organization_id end,
+    execution.agent_id, (r ->> 'model_id')::bigint, (r ->> 'generation')::bigint, 'fault'
+  )
+  from jsonb_array_elements(case when jsonb_typeof(failed_models) = 'array' then failed_models else '[]' end) f(failed_model)
+  join jsonb_array_elements(execution.route) r on r -> 'model_id' = failed_model;
+
   perform private.settle_breaker(
     case when r ->> 'credential' = 'organization' then execution.organization_id end,
     execution.agent_id, execution.model_id, (r ->> 'generation')::bigint,
@@ -511,7 +522,7 @@ begin
       else coalesce(m.avg_tokens_out, 0) + (excluded.avg_tokens_out - coalesce(m.avg_tokens_out, 0)) / (m.measured_requests + 1) end;
 end
 $$;
-comment on function private.count_outcome(public.agent_executions, text) is 'Breaker, health and metrics of one ended execution.';
+comment on function private.count_outcome(public.agent_executions, text, jsonb) is 'Breaker, health and metrics of one ended execution.';
 create function private.store_answer(execution public.agent_executions, content text, parts jsonb) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -554,8 +565,6 @@ begin
   select m.* into model from public.models m where m.id = execution.model_id;
   if estimated then
     cost := private.execution_cost(model.provider, model.model_id, tokens_in, 0, tokens_out);
-  elsif tokens_in is null and tokens_out is null then
-    cost := 0;
   end if;
   if model.id is not null then
     insert into client_mgmt.usage_ledger (
@@ -563,12 +572,14 @@ begin
       input_tokens, output_tokens, cached_input_tokens, reasoning_tokens, cost_usd, is_estimated
     )
     select execution.organization_id, execution.id, execution.user_id, execution.project_id, a.name,
-      model.provider, model.model_id, coalesce(tokens_in, 0), coalesce(tokens_out, 0),
+      model.provider, model.model_id, tokens_in, tokens_out,
       execution.cached_input_tokens, execution.reasoning_tokens, cost, estimated
     from (select 1) one left join public.agents a on a.id = execution.agent_id;
   end if;
   perform private.settle_budgets(
-    execution.organization_id, execution.id, cost,
+    execution.organization_id, execution.id,
+    -- Neither words nor usage: nothing is charged. Words at an unknown price: the reservation.
+    case when tokens_in is null and tokens_out is null then 0 else cost end,
     coalesce(case when estimated then tokens_in + tokens_out else execution.total_tokens end, 0)
   );
 end
@@ -644,7 +655,7 @@ begin
   );
   perform private.settle_execution(execution, content);
   if execution.agent_id is not null then
-    perform private.count_outcome(execution, outcome ->> 'fault');
+    perform private.count_outcome(execution, outcome ->> 'fault', outcome -> 'failed_models');
   end if;
   return private.execution_result(execution.organization_id, execution.id) || jsonb_build_object('already_final', false);
 end
@@ -652,7 +663,7 @@ $$;
 comment on function public.finish_execution(bigint, uuid, jsonb) is
   'Ends an execution, once: last events, answer, usage, cost, budgets, breaker, health and metrics in one transaction. '
   'A second call changes nothing and answers what is stored (already_final). outcome.events is the JSON text of the '
-  'last batch, whose first id is outcome.events_seq. Service role only: a caller must not write usage.';
+  'last batch, whose first id is outcome.events_seq; outcome.failed_models lists model ids, one per provider fault before the last call. Service role only: a caller must not write usage.';
 
 -- ── While it runs ─────────────────────────────────────────────────────────────────────────────
 
@@ -679,6 +690,43 @@ end
 $$;
 comment on function public.append_execution_events(bigint, uuid, bigint, json) is
   'Stores one batch of a stream, renews the lease and answers as renew_execution_lease(). Repeating a batch changes nothing. Service role only.';
+
+create function public.acquire_probe(organization_id bigint, execution_id uuid, model_id bigint) returns boolean
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: circuit_breaker_state denies everyone. Executable by service_role only.
+#variable_conflict use_column
+declare
+  probe bigint;
+begin
+  -- One update decides among all workers.
+  update public.circuit_breaker_state b
+  set state = 'half_open', generation = b.generation + 1, probe_expires_at = clock_timestamp() + interval '60 seconds'
+  from public.agent_executions x, jsonb_array_elements(x.route) r
+  where x.organization_id = acquire_probe.organization_id and x.id = acquire_probe.execution_id and x.status = 'running'
+    and (r ->> 'model_id')::bigint = acquire_probe.model_id
+    and b.organization_id is not distinct from case when r ->> 'credential' = 'organization' then x.organization_id end
+    and b.agent_id = x.agent_id and b.model_id = acquire_probe.model_id
+    and (
+      (b.state = 'open' and b.opened_at <= clock_timestamp() - interval '30 seconds')
+      or (b.state = 'half_open' and b.probe_expires_at <= clock_timestamp())
+    )
+  returning b.generation into probe;
+  if probe is null then
+    return false;
+  end if;
+  update public.agent_executions x
+  set route = (
+    select jsonb_agg(case when (r ->> 'model_id')::bigint = acquire_probe.model_id
+      then r || jsonb_build_object('generation', probe) else r end order by n)
+    from jsonb_array_elements(x.route) with ordinality e(r, n)
+  )
+  where x.organization_id = acquire_probe.organization_id and x.id = acquire_probe.execution_id;
+  return true;
+end
+$$;
+comment on function public.acquire_probe(bigint, uuid, bigint) is
+  'Takes the one probe of an open breaker for an execution, for 60 seconds; false when another worker has it. Service role only.';
 
 create function public.renew_execution_lease(organization_id bigint, execution_id uuid) returns text
 language plpgsql volatile security definer set search_path = ''
@@ -753,12 +801,13 @@ revoke all on function
   private.begin_execution(jsonb, text, text, uuid, bigint, uuid, jsonb, text, text[], text, uuid, boolean, boolean, bigint),
   private.start_execution(uuid, text[]), private.cancel_execution(uuid), private.end_expired_execution(bigint, uuid),
   private.read_execution_result(uuid),
-  private.count_outcome(public.agent_executions, text), private.store_answer(public.agent_executions, text, jsonb),
+  private.count_outcome(public.agent_executions, text, jsonb), private.store_answer(public.agent_executions, text, jsonb),
   private.settle_execution(public.agent_executions, text),
   public.begin_execution(jsonb, text, text, uuid, bigint, uuid, jsonb, text, text[], text, uuid, boolean, boolean, bigint),
   public.start_execution(uuid, text[]), public.cancel_execution(uuid), public.read_execution(uuid, bigint, integer),
   public.read_execution_result(uuid), public.finish_execution(bigint, uuid, jsonb),
-  public.append_execution_events(bigint, uuid, bigint, json), public.renew_execution_lease(bigint, uuid)
+  public.append_execution_events(bigint, uuid, bigint, json), public.acquire_probe(bigint, uuid, bigint),
+  public.renew_execution_lease(bigint, uuid)
   from public, anon, authenticated, service_role;
 grant execute on function
   private.begin_execution(jsonb, text, text, uuid, bigint, uuid, jsonb, text, text[], text, uuid, boolean, boolean, bigint),
@@ -770,5 +819,5 @@ grant execute on function
   to authenticated;
 grant execute on function
   public.finish_execution(bigint, uuid, jsonb), public.append_execution_events(bigint, uuid, bigint, json),
-  public.renew_execution_lease(bigint, uuid)
+  public.acquire_probe(bigint, uuid, bigint), public.renew_execution_lease(bigint, uuid)
   to service_role;

@@ -2582,6 +2582,10 @@ export type Database = {
     }
     Functions: {
       accept_invitation: { Args: { token: string }; Returns: Json }
+      acquire_probe: {
+        Args: { execution_id: string; model_id: number; organization_id: number }
+        Returns: boolean
+      }
       append_execution_events: {
         Args: { events: Json; execution_id: string; organization_id: number; seq: number }
         Returns: string
