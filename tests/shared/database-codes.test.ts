@@ -1,0 +1,56 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { root } from '../../dev/check/command.ts'
+import { databaseError } from '../../supabase/functions/_shared/database.ts'
+import { errorCodes, isErrorCode } from '../../supabase/functions/_shared/errors.ts'
+
+const migrations = path.join(root, 'supabase/migrations')
+const sql = readdirSync(migrations)
+  .filter((name) => name.endsWith('.sql'))
+  .map((name) => readFileSync(path.join(migrations, name), 'utf8'))
+  .join('\n')
+
+/** Every pair of SQLSTATE and stable code that a `raise` of the migrations can carry. */
+const raised = [...sql.matchAll(/raise exception using\s+(.*?);/gs)].flatMap(([, options = '']) => {
+  const sqlstate = /errcode = '(\w{5})'/.exec(options)?.[1] ?? ''
+  const message = /message = (.*?)(?:,\s*(?:detail|hint)\b|$)/s.exec(options)?.[1] ?? ''
+  return [...message.matchAll(/'([a-z_]+)'/g)].map(([, code = '']) => ({ sqlstate, code }))
+})
+const documented = new Map(
+  [
+    ...readFileSync(path.join(root, 'docs/error-codes.md'), 'utf8').matchAll(
+      /^\| *`(\w+)` *\| *(\w{5}) *\|/gm,
+    ),
+  ].map(([, code = '', sqlstate = '']) => [code, sqlstate]),
+)
+
+// Raised while migrations run, before there is a client to tell.
+const unseen = new Set(['migrations_need_bypassrls'])
+// Of triggers on tables and of decrypt_token(), neither of which the functions call.
+const direct = new Set(['23503', '22004'])
+
+describe('the codes that the database raises', () => {
+  it('are found in the migrations at all', () => {
+    expect(raised.length).toBeGreaterThan(20)
+    expect(raised.every(({ sqlstate, code }) => sqlstate !== '' && code !== '')).toBe(true)
+  })
+
+  it('are documented, with their SQLSTATE, unless the functions answer them', () => {
+    const others = raised.filter(({ code }) => !isErrorCode(code) && !unseen.has(code))
+    for (const { code, sqlstate } of others)
+      expect([code, documented.get(code)]).toEqual([code, sqlstate])
+    const codes = new Set(others.map(({ code }) => code))
+    expect([...documented.keys()].filter((code) => !codes.has(code))).toEqual([])
+  })
+
+  it('are answered by the functions as they are', () => {
+    const known = raised.filter(({ code, sqlstate }) => isErrorCode(code) && !direct.has(sqlstate))
+    expect(known.length).toBeGreaterThan(10)
+    for (const { code, sqlstate } of known) {
+      const error = databaseError({ code: sqlstate, message: code, details: null }, 400)
+      expect([sqlstate, error.code]).toEqual([sqlstate, code])
+      expect(error.status).toBe(errorCodes[error.code].status)
+    }
+  })
+})
