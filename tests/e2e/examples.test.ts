@@ -1,0 +1,158 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import type { Readable, Writable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+
+import { describe, expect, onTestFinished, test } from 'vitest'
+
+import { answerTo } from '../../dev/model-server.ts'
+import { readAnswer } from '../../examples/chat-cli/read-answer.ts'
+import { type Browser, hasBrowser, openBrowser } from '../support/browser.ts'
+import { signUpWithOrganization } from '../support/people.ts'
+import { useStack } from '../support/stack.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const answer = (question: string) => answerTo(question, 'anthropic/claude-3-opus')
+
+type Running = ChildProcessByStdio<Writable, Readable, Readable>
+
+/** Starts an example as its first lines say, on the test stack. */
+function start(file: string, variables: Record<string, string> = {}): Running {
+  const { url, publishableKey } = useStack()
+  const child = spawn(process.execPath, ['--import', 'tsx', `examples/${file}`], {
+    cwd: root,
+    env: {
+      PATH: process.env.PATH,
+      SUPABASE_URL: url,
+      SUPABASE_PUBLISHABLE_KEY: publishableKey,
+      ...variables,
+    },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
+  onTestFinished(() => void child.kill())
+  return child
+}
+
+/** Gives the chat its lines and waits for its end. */
+async function chat(lines: string[], variables: Record<string, string> = {}) {
+  const child = start('chat-cli/chat.ts', variables)
+  let stdout = ''
+  let stderr = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
+  child.stdin.end(lines.map((line) => `${line}\n`).join(''))
+  const code = await new Promise((resolve) => child.once('close', resolve))
+  return { code, stdout, stderr }
+}
+
+describe('the chat in the terminal', { timeout: 60_000 }, () => {
+  test('goes on in its session, begins another one and finds the first again', async () => {
+    const { code, stdout, stderr } = await chat([
+      'First',
+      'Second',
+      '/new',
+      'Third',
+      '/sessions',
+      '/open 2',
+      '/quit',
+    ])
+    expect(stderr).toBe('')
+    expect(stdout).toMatch(/^(> )?1 .* 2 messages.*\n2 .* 4 messages/m)
+    expect(stdout.slice(stdout.indexOf('4 messages'))).toContain(
+      [
+        'user: First',
+        `assistant: ${answer('First')}`,
+        'user: Second',
+        `assistant: ${answer('Second')}`,
+      ].join('\n'),
+    )
+    expect(code).toBe(0)
+  })
+
+  test('signs an existing account in and shows none of another one’s sessions', async () => {
+    const ann = await signUpWithOrganization('ann')
+    await ann.client.from('chat_sessions').insert({ title: 'Title of Ann' })
+    const bob = await signUpWithOrganization('bob')
+    const listOf = ({ email, password }: typeof ann) =>
+      chat(['/sessions'], { EMAIL: email, PASSWORD: password })
+    expect((await listOf(ann)).stdout).toContain('Title of Ann')
+    expect((await listOf(bob)).stdout).not.toContain('Title of Ann')
+  })
+
+  test('says why a question was refused, and goes on', async () => {
+    const { code, stdout, stderr } = await chat(['/open 7', 'x'.repeat(300_000), 'Still there?'])
+    expect(stderr).toContain('! no such number')
+    expect(stderr).toContain('"code":"invalid_request"')
+    expect(stdout).toContain(answer('Still there?'))
+    expect(code).toBe(0)
+  })
+
+  test('ends with one line and 1 when the password is wrong', async () => {
+    const { code, stderr } = await chat([], { EMAIL: 'no@example.com', PASSWORD: randomUUID() })
+    expect(stderr.trim().split('\n')).toHaveLength(1)
+    expect(code).toBe(1)
+  })
+
+  test.each([
+    ['is cut', 'data: {"type":"text-delta","id":"1","delta":"Hal"}\n\n', 'cut before'],
+    ['fails', 'data: {"type":"error","errorText":"provider_stalled: …"}\n\n', 'provider_stalled'],
+    ['is cancelled', 'data: {"type":"abort","reason":"cancelled"}\n\n', 'cancelled'],
+  ])('does not take an answer for complete that %s', async (_what, stream, message) => {
+    const pieces = async () => {
+      for await (const piece of readAnswer(new Blob([stream]).stream())) expect(piece).toBeDefined()
+    }
+    await expect(pieces()).rejects.toThrow(message)
+  })
+})
+
+async function openPage(): Promise<Browser> {
+  const child = start('web-page/serve.ts', { PAGE_PORT: '0' })
+  const url = await new Promise<string>((resolve, reject) => {
+    child.once('exit', () => reject(new Error('the page’s server ended')))
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      const found = /Open (\S+) in/.exec(text)?.[1]
+      if (found !== undefined) resolve(found)
+    })
+  })
+  const browser = await openBrowser()
+  onTestFinished(() => browser.close())
+  await browser.goTo(url)
+  return browser
+}
+
+const lastAnswer = `document.querySelector('.assistant:last-child')?.textContent`
+
+// Without Chromium these count as skipped on the last line of the run.
+describe.skipIf(!hasBrowser)('the page in a browser', { timeout: 60_000 }, () => {
+  test('signs up, shows an answer as it arrives and has it again after a reload', async () => {
+    const page = await openPage()
+    await page.until(`!document.getElementById('account').hidden`)
+    await page.type('[name=email]', `${randomUUID()}@example.com`)
+    await page.type('[name=password]', randomUUID())
+    await page.click('[value=sign-up]')
+    await page.until(`!document.getElementById('chat').hidden`)
+    await page.run(`
+      window.lengths = new Set()
+      new MutationObserver(() => window.lengths.add(${lastAnswer}?.length))
+        .observe(document.getElementById('messages'), { childList: true, subtree: true })`)
+
+    await page.type('[name=content]', 'Who are you?')
+    await page.click('#question button')
+    await page.until(`${lastAnswer} === ${JSON.stringify(answer('Who are you?'))}`)
+
+    expect(await page.run(`return window.lengths.size`)).toBeGreaterThan(3)
+    await page.run(`location.reload()`)
+    await page.until(`${lastAnswer} === ${JSON.stringify(answer('Who are you?'))}`)
+    expect(await page.run(`return document.getElementById('problem').textContent`)).toBe('')
+  })
+
+  test('shows why a sign-in was refused', async () => {
+    const page = await openPage()
+    await page.until(`!document.getElementById('account').hidden`)
+    await page.type('[name=email]', 'nobody@example.com')
+    await page.type('[name=password]', 'not the password')
+    await page.click('[value=sign-in]')
+    await page.until(`document.getElementById('problem').textContent !== ''`)
+    expect(await page.run(`return document.getElementById('chat').hidden`)).toBe(true)
+  })
+})
