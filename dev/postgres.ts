@@ -78,7 +78,7 @@ function launch(
   port: number,
   options: PostgresOptions,
 ): Promise<ChildProcess> {
-  const { postgres } = findPostgresBinaries(data.user, data.shared)
+  const { postgres } = findPostgresBinaries(data.user)
   const server = startTiedProcess(
     postgres,
     ['-D', data.path, ...settings(port, options.durable)],

@@ -14,14 +14,21 @@ export interface StartCommand {
   printed(text: string): Promise<void>
 }
 
-const START = fileURLToPath(new URL('../../dev/start.ts', import.meta.url))
+type Env = Record<string, string>
 
 /** Runs what `npm start` runs, with a state directory of its own. */
-export async function runStart(
-  directory: string,
-  env: Record<string, string> = {},
-): Promise<StartCommand> {
-  const child = spawn(process.execPath, ['--import', 'tsx', START], {
+export function runStart(directory: string, env: Env = {}): Promise<StartCommand> {
+  return run('../../dev/start.ts', directory, env)
+}
+
+/** Runs what `npm run db:reset` runs. */
+export function runReset(directory: string, env: Env = {}): Promise<StartCommand> {
+  return run('../../dev/reset.ts', directory, env)
+}
+
+async function run(file: string, directory: string, env: Env): Promise<StartCommand> {
+  const script = fileURLToPath(new URL(file, import.meta.url))
+  const child = spawn(process.execPath, ['--import', 'tsx', script], {
     env: {
       PATH: process.env.PATH ?? '',
       HOME: process.env.HOME ?? '',

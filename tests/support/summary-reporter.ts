@@ -1,5 +1,5 @@
 import type { SerializedError } from '@vitest/utils'
-import type { Reporter, TestModule } from 'vitest/node'
+import type { Reporter, TestModule, TestRunEndReason } from 'vitest/node'
 
 /**
  * Prints `N passed, N failed` (and `, N skipped` when there are any) alone on the last line, so
@@ -7,7 +7,11 @@ import type { Reporter, TestModule } from 'vitest/node'
  * test, counts as a failure: it has no test of its own to count.
  */
 export default class SummaryReporter implements Reporter {
-  onTestRunEnd(modules: readonly TestModule[], errors: readonly SerializedError[]): void {
+  onTestRunEnd(
+    modules: readonly TestModule[],
+    errors: readonly SerializedError[],
+    reason: TestRunEndReason,
+  ): void {
     const counts = { passed: 0, failed: errors.length, skipped: 0 }
     for (const module of modules) {
       let failed = 0
@@ -20,6 +24,8 @@ export default class SummaryReporter implements Reporter {
       }
       counts.failed += failed === 0 && module.state() === 'failed' ? 1 : failed
     }
+    // The stack did not start, say: no test failed because none ran.
+    if (counts.failed === 0 && (reason !== 'passed' || counts.passed === 0)) counts.failed = 1
     const { passed, failed, skipped } = counts
     const tail = skipped > 0 ? `, ${skipped} skipped` : ''
     // After the other reporters, which print their summary in this same hook.
