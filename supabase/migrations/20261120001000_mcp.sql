@@ -1,6 +1,6 @@
--- MCP servers: configurations, OAuth states and tokens.
--- Special: every secret is sealed in the function before it reaches a table; states and tokens have no
--- client grant at all; a user's configuration overrides the organization's of the same name.
+-- MCP servers: configurations, and what an organization says about the hosts and issuers behind them.
+-- Special: a bearer token is sealed in the function before it reaches the table; a user's configuration
+-- overrides the organization's of the same name; another endpoint never gets the old one's credentials.
 
 -- ── mcp_configurations ────────────────────────────────────────────────────────────────────────
 
@@ -90,8 +90,38 @@ grant delete on public.mcp_configurations to authenticated;
 -- bearer_token: no grant at all. A token is sealed and stored by the function.
 create trigger mcp_configurations_updated_at before update on public.mcp_configurations
   for each row execute function private.update_updated_at_column();
-create trigger mcp_configurations_audit after insert or update or delete on public.mcp_configurations
+create trigger mcp_configurations_audit
+  after insert or delete or update of name, type, endpoint, command, args, env, auth_type, oauth_provider, enabled
+  on public.mcp_configurations
   for each row execute function private.audit_change('mcp_configuration', 'id', 'bearer_token', 'env', 'args');
+-- A new bearer token is recorded by set_mcp_bearer_token(): sealing one anew is no change of it.
+
+create function private.disconnect_changed_server() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: connections deny everyone. Another endpoint is another server, so nothing that was
+-- given to the old one may reach it: not the bearer token, no connection, no authorization under way.
+begin
+  if (new.type, new.endpoint, new.auth_type) is distinct from (old.type, old.endpoint, old.auth_type) then
+    new.bearer_token := null;
+    delete from public.oauth_states s
+    where s.organization_id = old.organization_id and s.mcp_configuration_id = old.id;
+    delete from public.mcp_oauth_tokens t
+    where t.organization_id = old.organization_id and t.mcp_configuration_id = old.id;
+  end if;
+  if new.name <> old.name then
+    update public.mcp_oauth_tokens t set mcp_name = new.name
+    where t.organization_id = old.organization_id and t.mcp_configuration_id = old.id;
+  end if;
+  return new;
+end
+$$;
+comment on function private.disconnect_changed_server() is
+  'Trigger: a changed endpoint, type or kind of authorization disconnects; a new name follows to the connections.';
+revoke all on function private.disconnect_changed_server() from public, anon, authenticated, service_role;
+create trigger mcp_configurations_disconnect
+  before update of name, type, endpoint, auth_type on public.mcp_configurations
+  for each row execute function private.disconnect_changed_server();
 
 create view public.effective_mcp_configurations with (security_invoker = true) as
 select e.*
@@ -109,102 +139,174 @@ comment on view public.effective_mcp_configurations is
 revoke all on public.effective_mcp_configurations from anon, authenticated, service_role;
 grant select on public.effective_mcp_configurations to authenticated, service_role;
 
--- ── oauth_states ──────────────────────────────────────────────────────────────────────────────
+-- ── client_mgmt.mcp_allowed_hosts ─────────────────────────────────────────────────────────────
 
-create table public.oauth_states (
-  organization_id bigint not null,
+create table client_mgmt.mcp_allowed_hosts (
+  organization_id bigint not null default private.current_organization_id()
+    references public.organizations (id) on delete cascade,
   id bigint generated always as identity,
-  user_id uuid not null,
-  state bytea not null,
-  code_verifier text not null constraint oauth_states_code_verifier_sealed check (code_verifier ~ '^v1\.[^.]+\.[^.]+\.[^.]+$'),
-  provider text not null,
-  mcp_name text not null,
-  redirect_uri text not null,
-  expires_at timestamptz not null default now() + interval '10 minutes',
-  used boolean not null default false,
+  host text not null constraint mcp_allowed_hosts_host check (
+    host ~ '^(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$' and char_length(host) <= 253
+  ),
+  created_by uuid default private.current_user_id(),
   created_at timestamptz not null default now(),
   primary key (organization_id, id),
-  constraint oauth_states_state_key unique (state),
-  constraint oauth_states_user_fkey foreign key (organization_id, user_id)
-    references client_mgmt.client_users (organization_id, user_id) on delete cascade
+  constraint mcp_allowed_hosts_host_key unique (organization_id, host)
 );
-comment on table public.oauth_states is 'Authorizations under way. Single use, ten minutes.';
-comment on column public.oauth_states.state is 'Secret: SHA-256 of the state parameter.';
-comment on column public.oauth_states.code_verifier is 'Secret: sealed in the function (docs/storage.md).';
-create index oauth_states_user_id_idx on public.oauth_states (organization_id, user_id);
-create index oauth_states_expires_at_idx on public.oauth_states (expires_at);
-alter table public.oauth_states enable row level security;
-alter table public.oauth_states force row level security;
-revoke all on public.oauth_states from anon, authenticated, service_role;
--- No grant and no policy: deny everyone.
+comment on table client_mgmt.mcp_allowed_hosts is
+  'Hosts of MCP servers and of their authorization servers that an organization limits itself to. Without a row: every '
+  'public host. Addresses of private networks are refused in any case.';
+comment on column client_mgmt.mcp_allowed_hosts.host is 'A name, or *. and a domain for every name below it. Lower case, no port.';
+alter table client_mgmt.mcp_allowed_hosts enable row level security;
+alter table client_mgmt.mcp_allowed_hosts force row level security;
+create policy select_member on client_mgmt.mcp_allowed_hosts for select to authenticated
+  using (organization_id = (select private.current_organization_id()));
+comment on policy select_member on client_mgmt.mcp_allowed_hosts is 'Members see what is allowed.';
+create policy insert_manager on client_mgmt.mcp_allowed_hosts for insert to authenticated
+  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('mcp.manage')));
+comment on policy insert_manager on client_mgmt.mcp_allowed_hosts is 'With mcp.manage.';
+create policy delete_manager on client_mgmt.mcp_allowed_hosts for delete to authenticated
+  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('mcp.manage')));
+comment on policy delete_manager on client_mgmt.mcp_allowed_hosts is 'With mcp.manage.';
+revoke all on client_mgmt.mcp_allowed_hosts from anon, authenticated, service_role;
+grant select, delete on client_mgmt.mcp_allowed_hosts to authenticated;
+grant insert (host) on client_mgmt.mcp_allowed_hosts to authenticated;
+grant select on client_mgmt.mcp_allowed_hosts to service_role;
+create trigger mcp_allowed_hosts_audit after insert or update or delete on client_mgmt.mcp_allowed_hosts
+  for each row execute function private.audit_change('mcp_allowed_host', 'id');
 
--- ── mcp_oauth_tokens ──────────────────────────────────────────────────────────────────────────
-
-create table public.mcp_oauth_tokens (
-  organization_id bigint not null,
-  id bigint generated always as identity,
-  user_id uuid not null,
-  mcp_name text not null,
-  oauth_provider text not null,
-  access_token text not null constraint mcp_oauth_tokens_access_token_sealed check (access_token ~ '^v1\.[^.]+\.[^.]+\.[^.]+$'),
-  refresh_token text constraint mcp_oauth_tokens_refresh_token_sealed check (refresh_token ~ '^v1\.[^.]+\.[^.]+\.[^.]+$'),
-  token_type text not null default 'Bearer',
-  scope text,
-  expires_at timestamptz,
-  created_at timestamptz not null default now(),
-  updated_at timestamptz not null default now(),
-  primary key (organization_id, id),
-  constraint mcp_oauth_tokens_key unique (organization_id, user_id, mcp_name),
-  constraint mcp_oauth_tokens_user_fkey foreign key (organization_id, user_id)
-    references client_mgmt.client_users (organization_id, user_id) on delete cascade
-);
-comment on table public.mcp_oauth_tokens is 'Tokens of connected accounts. A row that can still be refreshed is never cleaned up.';
-comment on column public.mcp_oauth_tokens.access_token is 'Secret: sealed in the function (docs/storage.md).';
-comment on column public.mcp_oauth_tokens.refresh_token is 'Secret: sealed in the function (docs/storage.md).';
-comment on column public.mcp_oauth_tokens.expires_at is 'Of the access token; null: unknown.';
-create index mcp_oauth_tokens_expires_at_idx on public.mcp_oauth_tokens (expires_at) where refresh_token is null;
-alter table public.mcp_oauth_tokens enable row level security;
-alter table public.mcp_oauth_tokens force row level security;
-revoke all on public.mcp_oauth_tokens from anon, authenticated, service_role;
--- No grant and no policy: deny everyone.
-create trigger mcp_oauth_tokens_updated_at before update on public.mcp_oauth_tokens
-  for each row execute function private.update_updated_at_column();
-create trigger mcp_oauth_tokens_audit after insert or update or delete on public.mcp_oauth_tokens
-  for each row execute function private.audit_change('connection', 'id', 'access_token', 'refresh_token');
-
--- ── The older sealed format ───────────────────────────────────────────────────────────────────
-
-create function public.encrypt_token(token text, key text) returns text
-language plpgsql volatile security invoker set search_path = ''
+create function private.mcp_allowed_hosts(organization_id bigint) returns jsonb
+language sql stable security definer set search_path = ''
 as $$
+  -- Definer: called by definer functions only, which have checked their caller.
+  select jsonb_agg(h.host order by h.host) from client_mgmt.mcp_allowed_hosts h
+  where h.organization_id = mcp_allowed_hosts.organization_id
+$$;
+comment on function private.mcp_allowed_hosts(bigint) is 'The organization''s hosts as a JSON array; null for every public host.';
+
+-- ── client_mgmt.oauth_issuer_exceptions ───────────────────────────────────────────────────────
+
+create table client_mgmt.oauth_issuer_exceptions (
+  organization_id bigint not null default private.current_organization_id()
+    references public.organizations (id) on delete cascade,
+  id bigint generated always as identity,
+  issuer text not null constraint oauth_issuer_exceptions_issuer check (issuer ~ '^https?://' and char_length(issuer) <= 2048),
+  exception text not null constraint oauth_issuer_exceptions_exception check (exception in ('pkce_not_declared')),
+  reason text not null constraint oauth_issuer_exceptions_reason check (char_length(reason) between 1 and 1000),
+  created_by uuid default private.current_user_id(),
+  created_at timestamptz not null default now(),
+  primary key (organization_id, id),
+  constraint oauth_issuer_exceptions_key unique (organization_id, issuer, exception)
+);
+comment on table client_mgmt.oauth_issuer_exceptions is
+  'Authorization servers with which an organization works although they break a rule, each by name and with a reason.';
+comment on column client_mgmt.oauth_issuer_exceptions.exception is
+  'pkce_not_declared: its metadata does not declare S256, which the protocol requires. S256 is sent all the same.';
+alter table client_mgmt.oauth_issuer_exceptions enable row level security;
+alter table client_mgmt.oauth_issuer_exceptions force row level security;
+create policy select_manager on client_mgmt.oauth_issuer_exceptions for select to authenticated
+  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('mcp.manage')));
+comment on policy select_manager on client_mgmt.oauth_issuer_exceptions is 'With mcp.manage.';
+create policy insert_manager on client_mgmt.oauth_issuer_exceptions for insert to authenticated
+  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('mcp.manage')));
+comment on policy insert_manager on client_mgmt.oauth_issuer_exceptions is 'With mcp.manage.';
+create policy delete_manager on client_mgmt.oauth_issuer_exceptions for delete to authenticated
+  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('mcp.manage')));
+comment on policy delete_manager on client_mgmt.oauth_issuer_exceptions is 'With mcp.manage.';
+revoke all on client_mgmt.oauth_issuer_exceptions from anon, authenticated, service_role;
+grant select, delete on client_mgmt.oauth_issuer_exceptions to authenticated;
+grant insert (issuer, exception, reason) on client_mgmt.oauth_issuer_exceptions to authenticated;
+grant select on client_mgmt.oauth_issuer_exceptions to service_role;
+create trigger oauth_issuer_exceptions_audit after insert or update or delete on client_mgmt.oauth_issuer_exceptions
+  for each row execute function private.audit_change('oauth_issuer_exception', 'id');
+
+-- ── Functions of the caller ───────────────────────────────────────────────────────────────────
+
+create function private.open_mcp_configuration(id bigint) returns jsonb
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: reads the caller's connection, which denies everyone. It checks its caller and shows no secret.
+declare
+  organization constant bigint := private.require_organization('agents.invoke');
+  result jsonb;
 begin
-  if token is null or key is null or key = '' then
-    raise exception using errcode = '22004', message = 'invalid_request',
-      detail = 'Neither token nor key may be null, nor the key empty.';
+  select jsonb_build_object(
+    'organization_id', c.organization_id, 'user_id', private.current_user_id(), 'id', c.id, 'name', c.name,
+    'type', c.type, 'endpoint', c.endpoint, 'auth_type', c.auth_type, 'oauth_provider', c.oauth_provider,
+    'enabled', c.enabled, 'scope', t.scope, 'required_scope', t.required_scope,
+    'allowed_hosts', private.mcp_allowed_hosts(organization),
+    'pkce_exceptions', coalesce((
+      select jsonb_agg(e.issuer) from client_mgmt.oauth_issuer_exceptions e
+      where e.organization_id = organization and e.exception = 'pkce_not_declared'
+    ), '[]')
+  ) into result
+  from public.mcp_configurations c
+  left join public.mcp_oauth_tokens t
+    on t.organization_id = c.organization_id and t.mcp_configuration_id = c.id and t.user_id = private.current_user_id()
+  where c.organization_id = organization and c.id = open_mcp_configuration.id
+    and (c.user_id is null or c.user_id = private.current_user_id());
+  if not found then
+    raise exception using errcode = 'P0002', message = 'mcp_configuration_not_found',
+      detail = 'No MCP configuration that the caller sees has this id.';
   end if;
-  return encode(extensions.pgp_sym_encrypt(token, key, 'cipher-algo=aes256'), 'base64');
+  return result;
 end
 $$;
-comment on function public.encrypt_token(text, text) is
-  'Older format (pgcrypto), for data stored before sealing moved into the function. Service role only. 22004 for null.';
+comment on function private.open_mcp_configuration(bigint) is 'Body of public.open_mcp_configuration().';
 
-create function public.decrypt_token(encrypted text, key text) returns text
-language plpgsql stable security invoker set search_path = ''
+create function private.set_mcp_bearer_token(id bigint, sealed_token text) returns void
+language plpgsql volatile security definer set search_path = ''
 as $$
+-- Definer: nobody holds a grant on bearer_token. What a caller stores past the function does not open,
+-- so it harms nothing but the caller's own configuration.
+declare
+  organization constant bigint := private.require_organization();
+  owner uuid;
 begin
-  if encrypted is null or key is null or key = '' then
-    raise exception using errcode = '22004', message = 'invalid_request',
-      detail = 'Neither ciphertext nor key may be null, nor the key empty.';
+  select c.user_id into owner from public.mcp_configurations c
+  where c.organization_id = organization and c.id = set_mcp_bearer_token.id
+    and (c.user_id is null or c.user_id = private.current_user_id());
+  if not found then
+    raise exception using errcode = 'P0002', message = 'mcp_configuration_not_found',
+      detail = 'No MCP configuration that the caller sees has this id.';
   end if;
-  return extensions.pgp_sym_decrypt(decode(encrypted, 'base64'), key);
+  perform private.require_organization(case when owner is null then 'mcp.manage' else 'agents.invoke' end);
+  update public.mcp_configurations c set bearer_token = sealed_token
+  where c.organization_id = organization and c.id = set_mcp_bearer_token.id and c.auth_type = 'bearer';
+  if not found then
+    raise exception using errcode = '22023', message = 'invalid_request',
+      detail = 'The configuration does not use a bearer token.';
+  end if;
+  perform private.write_audit_event(
+    organization, 'mcp_configuration.' || case when sealed_token is null then 'remove' else 'set' end || '_bearer_token',
+    'mcp_configuration', set_mcp_bearer_token.id::text
+  );
 exception
-  when external_routine_invocation_exception or invalid_parameter_value then
-    raise exception using errcode = '22023', message = 'decryption_failed',
-      detail = 'Wrong key or damaged ciphertext.';
+  when check_violation then
+    raise exception using errcode = '22023', message = 'invalid_request', detail = 'The token is not sealed.';
 end
 $$;
-comment on function public.decrypt_token(text, text) is
-  'Opens the older format. Service role only. 22004 for null, 22023 decryption_failed for a wrong key or damaged text; never null.';
-revoke all on function public.encrypt_token(text, text), public.decrypt_token(text, text)
+comment on function private.set_mcp_bearer_token(bigint, text) is 'Body of public.set_mcp_bearer_token().';
+
+revoke all on function
+  private.mcp_allowed_hosts(bigint), private.open_mcp_configuration(bigint), private.set_mcp_bearer_token(bigint, text)
   from public, anon, authenticated, service_role;
-grant execute on function public.encrypt_token(text, text), public.decrypt_token(text, text) to service_role;
+grant execute on function private.open_mcp_configuration(bigint), private.set_mcp_bearer_token(bigint, text) to authenticated;
+
+create function public.open_mcp_configuration(id bigint) returns jsonb
+language sql stable security invoker set search_path = ''
+as $$ select private.open_mcp_configuration(id) $$;
+comment on function public.open_mcp_configuration(bigint) is
+  'A configuration the caller sees, the scopes of the caller''s connection, and the organization''s hosts and exceptions. '
+  'Needs agents.invoke. P0002 mcp_configuration_not_found.';
+
+create function public.set_mcp_bearer_token(id bigint, sealed_token text) returns void
+language sql volatile security invoker set search_path = ''
+as $$ select private.set_mcp_bearer_token(id, sealed_token) $$;
+comment on function public.set_mcp_bearer_token(bigint, text) is
+  'Stores the sealed bearer token of a configuration, or removes it (null): one''s own, or the organization''s with '
+  'mcp.manage. Called by the function oauth, which seals. 22023 for a configuration of another kind.';
+
+revoke all on function public.open_mcp_configuration(bigint), public.set_mcp_bearer_token(bigint, text)
+  from public, anon, authenticated, service_role;
+grant execute on function public.open_mcp_configuration(bigint), public.set_mcp_bearer_token(bigint, text) to authenticated;

@@ -422,6 +422,39 @@ export type Database = {
           },
         ]
       }
+      mcp_allowed_hosts: {
+        Row: {
+          created_at: string
+          created_by: string | null
+          host: string
+          id: number
+          organization_id: number
+        }
+        ComputedFields: never
+        Insert: {
+          created_at?: string
+          created_by?: string | null
+          host: string
+          id?: never
+          organization_id?: number
+        }
+        Update: {
+          created_at?: string
+          created_by?: string | null
+          host?: string
+          id?: never
+          organization_id?: number
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'mcp_allowed_hosts_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'clients'
+            referencedColumns: ['id']
+          },
+        ]
+      }
       model_prices: {
         Row: {
           cached_input_per_million: number | null
@@ -455,6 +488,102 @@ export type Database = {
           valid_from?: string
         }
         Relationships: []
+      }
+      oauth_clients: {
+        Row: {
+          client_id: string | null
+          client_secret: string | null
+          created_at: string
+          id: number
+          issuer: string
+          lease_expires_at: string | null
+          lease_id: string | null
+          organization_id: number
+          rejected_at: string | null
+          secret_expires_at: string | null
+          source: string
+          token_endpoint_auth_method: string | null
+          updated_at: string
+        }
+        ComputedFields: never
+        Insert: {
+          client_id?: string | null
+          client_secret?: string | null
+          created_at?: string
+          id?: never
+          issuer: string
+          lease_expires_at?: string | null
+          lease_id?: string | null
+          organization_id?: number
+          rejected_at?: string | null
+          secret_expires_at?: string | null
+          source: string
+          token_endpoint_auth_method?: string | null
+          updated_at?: string
+        }
+        Update: {
+          client_id?: string | null
+          client_secret?: string | null
+          created_at?: string
+          id?: never
+          issuer?: string
+          lease_expires_at?: string | null
+          lease_id?: string | null
+          organization_id?: number
+          rejected_at?: string | null
+          secret_expires_at?: string | null
+          source?: string
+          token_endpoint_auth_method?: string | null
+          updated_at?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'oauth_clients_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'clients'
+            referencedColumns: ['id']
+          },
+        ]
+      }
+      oauth_issuer_exceptions: {
+        Row: {
+          created_at: string
+          created_by: string | null
+          exception: string
+          id: number
+          issuer: string
+          organization_id: number
+          reason: string
+        }
+        ComputedFields: never
+        Insert: {
+          created_at?: string
+          created_by?: string | null
+          exception: string
+          id?: never
+          issuer: string
+          organization_id?: number
+          reason: string
+        }
+        Update: {
+          created_at?: string
+          created_by?: string | null
+          exception?: string
+          id?: never
+          issuer?: string
+          organization_id?: number
+          reason?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'oauth_issuer_exceptions_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'clients'
+            referencedColumns: ['id']
+          },
+        ]
       }
       organization_limits: {
         Row: {
@@ -1937,14 +2066,30 @@ export type Database = {
       mcp_oauth_tokens: {
         Row: {
           access_token: string
+          client_id: string
+          connected_at: string
           created_at: string
+          endpoint: string
           expires_at: string | null
+          generation: number
           id: number
+          issuer: string
+          lease_expires_at: string | null
+          lease_id: string | null
+          mcp_configuration_id: number
           mcp_name: string
+          oauth_client_id: number | null
           oauth_provider: string
           organization_id: number
+          refresh_error: string | null
+          refresh_failed_at: string | null
           refresh_token: string | null
+          refreshed_at: string
+          required_scope: string | null
+          resource: string
           scope: string | null
+          server_metadata: NonNullable<Json>
+          status: string
           token_type: string
           updated_at: string
           user_id: string
@@ -1952,33 +2097,80 @@ export type Database = {
         ComputedFields: never
         Insert: {
           access_token: string
+          client_id: string
+          connected_at?: string
           created_at?: string
+          endpoint: string
           expires_at?: string | null
+          generation?: number
           id?: never
+          issuer: string
+          lease_expires_at?: string | null
+          lease_id?: string | null
+          mcp_configuration_id: number
           mcp_name: string
+          oauth_client_id?: number | null
           oauth_provider: string
           organization_id: number
+          refresh_error?: string | null
+          refresh_failed_at?: string | null
           refresh_token?: string | null
+          refreshed_at?: string
+          required_scope?: string | null
+          resource: string
           scope?: string | null
+          server_metadata: NonNullable<Json>
+          status?: string
           token_type?: string
           updated_at?: string
           user_id: string
         }
         Update: {
           access_token?: string
+          client_id?: string
+          connected_at?: string
           created_at?: string
+          endpoint?: string
           expires_at?: string | null
+          generation?: number
           id?: never
+          issuer?: string
+          lease_expires_at?: string | null
+          lease_id?: string | null
+          mcp_configuration_id?: number
           mcp_name?: string
+          oauth_client_id?: number | null
           oauth_provider?: string
           organization_id?: number
+          refresh_error?: string | null
+          refresh_failed_at?: string | null
           refresh_token?: string | null
+          refreshed_at?: string
+          required_scope?: string | null
+          resource?: string
           scope?: string | null
+          server_metadata?: NonNullable<Json>
+          status?: string
           token_type?: string
           updated_at?: string
           user_id?: string
         }
-        Relationships: []
+        Relationships: [
+          {
+            foreignKeyName: 'mcp_oauth_tokens_configuration_fkey'
+            columns: ['organization_id', 'mcp_configuration_id']
+            isOneToOne: false
+            referencedRelation: 'effective_mcp_configurations'
+            referencedColumns: ['organization_id', 'id']
+          },
+          {
+            foreignKeyName: 'mcp_oauth_tokens_configuration_fkey'
+            columns: ['organization_id', 'mcp_configuration_id']
+            isOneToOne: false
+            referencedRelation: 'mcp_configurations'
+            referencedColumns: ['organization_id', 'id']
+          },
+        ]
       }
       models: {
         Row: {
@@ -2053,46 +2245,97 @@ export type Database = {
       }
       oauth_states: {
         Row: {
+          called_back_at: string | null
+          client_id: string
+          code: string | null
           code_verifier: string
           created_at: string
+          endpoint: string
           expires_at: string
+          handle: string | null
           id: number
+          issuer: string
+          mcp_configuration_id: number
           mcp_name: string
+          oauth_client_id: number | null
           organization_id: number
           provider: string
+          redirect_to: string
           redirect_uri: string
+          resource: string
+          scope: string | null
+          server_metadata: NonNullable<Json>
           state: string
           used: boolean
           user_id: string
         }
         ComputedFields: never
         Insert: {
+          called_back_at?: string | null
+          client_id: string
+          code?: string | null
           code_verifier: string
           created_at?: string
+          endpoint: string
           expires_at?: string
+          handle?: string | null
           id?: never
+          issuer: string
+          mcp_configuration_id: number
           mcp_name: string
+          oauth_client_id?: number | null
           organization_id: number
           provider: string
+          redirect_to: string
           redirect_uri: string
+          resource: string
+          scope?: string | null
+          server_metadata: NonNullable<Json>
           state: string
           used?: boolean
           user_id: string
         }
         Update: {
+          called_back_at?: string | null
+          client_id?: string
+          code?: string | null
           code_verifier?: string
           created_at?: string
+          endpoint?: string
           expires_at?: string
+          handle?: string | null
           id?: never
+          issuer?: string
+          mcp_configuration_id?: number
           mcp_name?: string
+          oauth_client_id?: number | null
           organization_id?: number
           provider?: string
+          redirect_to?: string
           redirect_uri?: string
+          resource?: string
+          scope?: string | null
+          server_metadata?: NonNullable<Json>
           state?: string
           used?: boolean
           user_id?: string
         }
-        Relationships: []
+        Relationships: [
+          {
+            foreignKeyName: 'oauth_states_configuration_fkey'
+            columns: ['organization_id', 'mcp_configuration_id']
+            isOneToOne: false
+            referencedRelation: 'effective_mcp_configurations'
+            referencedColumns: ['organization_id', 'id']
+          },
+          {
+            foreignKeyName: 'oauth_states_configuration_fkey'
+            columns: ['organization_id', 'mcp_configuration_id']
+            isOneToOne: false
+            referencedRelation: 'mcp_configurations'
+            referencedColumns: ['organization_id', 'id']
+          },
+        ]
       }
       organizations: {
         Row: {
@@ -2610,14 +2853,25 @@ export type Database = {
         Returns: Json
       }
       cancel_execution: { Args: { execution_id: string }; Returns: string }
+      claim_mcp_authorization: { Args: { handle: string }; Returns: Json }
       cleanup_expired_oauth_states: { Args: { batch?: number }; Returns: number }
       cleanup_expired_oauth_tokens: { Args: { batch?: number }; Returns: number }
       cleanup_expired_sessions: { Args: { batch?: number }; Returns: number }
       close_break_glass: { Args: { id: number }; Returns: undefined }
+      consume_oauth_state: { Args: { state: string }; Returns: Json }
+      create_oauth_state: {
+        Args: { authorization_state: Json; organization_id: number }
+        Returns: string
+      }
       create_organization: { Args: { name: string; slug: string }; Returns: Json }
       custom_access_token_hook: { Args: { event: Json }; Returns: Json }
       decrypt_token: { Args: { encrypted: string; key: string }; Returns: string }
+      delete_mcp_connection: {
+        Args: { id: number; organization_id: number; user_id: string }
+        Returns: Json
+      }
       encrypt_token: { Args: { key: string; token: string }; Returns: string }
+      end_oauth_state: { Args: { id: number; organization_id: number }; Returns: undefined }
       expire_execution_leases: { Args: { batch?: number }; Returns: number }
       expire_idempotency_keys: { Args: { batch?: number }; Returns: number }
       explain_effective_llm: {
@@ -2631,6 +2885,17 @@ export type Database = {
         }[]
       }
       export_audit_log: { Args: { after_sequence?: number; max_rows?: number }; Returns: string[] }
+      fail_mcp_refresh: {
+        Args: {
+          error_code: string
+          generation: number
+          id: number
+          is_final: boolean
+          lease_id: string
+          organization_id: number
+        }
+        Returns: boolean
+      }
       finish_execution: {
         Args: { execution_id: string; organization_id: number; outcome: Json }
         Returns: Json
@@ -2647,7 +2912,21 @@ export type Database = {
         }[]
       }
       invite_member: { Args: { email: string; role?: string }; Returns: Json }
+      lease_oauth_client: {
+        Args: { issuer: string; may_register: boolean; organization_id: number }
+        Returns: Json
+      }
       leave_organization: { Args: Record<PropertyKey, never>; Returns: undefined }
+      list_sealed_values: {
+        Args: { after_value?: Json; batch?: number; primary_key_id: string }
+        Returns: {
+          column_name: string
+          organization_id: number
+          row_key: string
+          table_name: string
+          value: string
+        }[]
+      }
       list_sessions: {
         Args: Record<PropertyKey, never>
         Returns: {
@@ -2671,10 +2950,30 @@ export type Database = {
         }
         Returns: number
       }
+      mcp_connections: {
+        Args: Record<PropertyKey, never>
+        Returns: {
+          connected_at: string
+          endpoint: string
+          expires_at: string
+          id: number
+          issuer: string
+          mcp_configuration_id: number
+          mcp_name: string
+          oauth_provider: string
+          refresh_error: string
+          refreshed_at: string
+          required_scope: string
+          scope: string
+          status: string
+        }[]
+      }
       open_break_glass: {
         Args: { hours?: number; organization_id: number; reason: string; scope?: string }
         Returns: Json
       }
+      open_mcp_configuration: { Args: { id: number }; Returns: Json }
+      open_mcp_connection: { Args: { id: number }; Returns: Json }
       organization_members: {
         Args: Record<PropertyKey, never>
         Returns: {
@@ -2704,20 +3003,65 @@ export type Database = {
         Returns: Json
       }
       read_execution_result: { Args: { execution_id: string }; Returns: Json }
+      reject_oauth_client: {
+        Args: { client_id: string; id: number; organization_id: number }
+        Returns: undefined
+      }
+      release_oauth_client: {
+        Args: { id: number; lease_id: string; organization_id: number }
+        Returns: undefined
+      }
       remove_member: { Args: { user_id: string }; Returns: undefined }
       remove_provider_credential: { Args: { provider: string }; Returns: undefined }
       renew_execution_lease: {
         Args: { execution_id: string; organization_id: number }
         Returns: string
       }
+      require_mcp_scope: {
+        Args: {
+          mcp_configuration_id: number
+          organization_id: number
+          scope: string
+          user_id: string
+        }
+        Returns: undefined
+      }
+      reseal_value: {
+        Args: {
+          column_name: string
+          new_value: string
+          old_value: string
+          organization_id: number
+          row_key: string
+          table_name: string
+        }
+        Returns: boolean
+      }
       revoke_invitation: { Args: { id: number }; Returns: undefined }
       revoke_session: { Args: { session_id: string }; Returns: undefined }
+      sealed_key_usage: {
+        Args: Record<PropertyKey, never>
+        Returns: {
+          key_id: string
+          sealed_values: number
+        }[]
+      }
       set_account_active: {
         Args: { is_active: boolean; reason: string; user_id: string }
         Returns: undefined
       }
+      set_mcp_bearer_token: { Args: { id: number; sealed_token: string }; Returns: undefined }
       set_member_role: {
         Args: { permissions?: string[]; role: string; user_id: string }
+        Returns: Json
+      }
+      set_oauth_client: {
+        Args: {
+          client_id: string
+          issuer: string
+          sealed_secret?: string
+          token_endpoint_auth_method?: string
+        }
         Returns: Json
       }
       set_organization_active: {
@@ -2725,11 +3069,41 @@ export type Database = {
         Returns: undefined
       }
       start_execution: { Args: { execution_id: string; providers?: string[] }; Returns: Json }
+      store_mcp_connection: {
+        Args: { connection: Json; organization_id: number; user_id: string }
+        Returns: number
+      }
+      store_mcp_refresh: {
+        Args: { generation: number; id: number; organization_id: number; tokens: Json }
+        Returns: boolean
+      }
+      store_oauth_client: {
+        Args: { client: Json; id: number; lease_id: string; organization_id: number }
+        Returns: Json
+      }
+      store_oauth_code: {
+        Args: { code: string; handle: string; id: number; organization_id: number }
+        Returns: boolean
+      }
       store_provider_credential: {
         Args: { last_four: string; provider: string; sealed_key: string }
         Returns: Json
       }
       switch_organization: { Args: { organization_id: number }; Returns: Json }
+      take_oauth_code: {
+        Args: { id: number; organization_id: number; user_id: string }
+        Returns: Json
+      }
+      use_mcp_connection: {
+        Args: {
+          force?: boolean
+          mcp_configuration_id: number
+          organization_id: number
+          rejected_generation?: number
+          user_id: string
+        }
+        Returns: Json
+      }
       verify_audit_chain: {
         Args: { organization_id: number }
         Returns: {

@@ -1,0 +1,407 @@
+-- Authorizing a connection: the steps of the function oauth, each one statement that decides.
+-- Special: the callback comes without a token, so it only moves a state on; what it gives out is of
+-- use to nobody but the person who began. Functions for service_role take the ids that a function of
+-- the caller has given out.
+
+-- ── What the caller does ──────────────────────────────────────────────────────────────────────
+
+create function private.mcp_connections()
+returns table (
+  id bigint, mcp_configuration_id bigint, mcp_name text, oauth_provider text, endpoint text, issuer text, scope text,
+  required_scope text, status text, expires_at timestamptz, connected_at timestamptz, refreshed_at timestamptz,
+  refresh_error text
+)
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: connections deny everyone; this shows the caller's own, without their secrets.
+begin
+  return query
+  select t.id, t.mcp_configuration_id, t.mcp_name, t.oauth_provider, t.endpoint, t.issuer, t.scope, t.required_scope,
+    t.status, t.expires_at, t.connected_at, t.refreshed_at, t.refresh_error
+  from public.mcp_oauth_tokens t
+  where t.organization_id = private.current_organization_id() and t.user_id = private.current_user_id()
+  order by t.mcp_name, t.id;
+end
+$$;
+comment on function private.mcp_connections() is 'Body of public.mcp_connections().';
+
+create function private.open_mcp_connection(id bigint) returns jsonb
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: connections deny everyone; this finds the caller's own and shows no secret.
+declare
+  organization constant bigint := private.require_organization('agents.invoke');
+  result jsonb;
+begin
+  select jsonb_build_object(
+    'organization_id', t.organization_id, 'id', t.id, 'user_id', t.user_id, 'mcp_configuration_id', t.mcp_configuration_id
+  ) into result
+  from public.mcp_oauth_tokens t
+  where t.organization_id = organization and t.id = open_mcp_connection.id and t.user_id = private.current_user_id();
+  if not found then
+    raise exception using errcode = 'P0002', message = 'connection_not_found',
+      detail = 'The caller has no connection with this id.';
+  end if;
+  return result;
+end
+$$;
+comment on function private.open_mcp_connection(bigint) is 'Body of public.open_mcp_connection().';
+
+create function private.claim_mcp_authorization(handle text) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: states deny everyone. In the hands of anyone but the person who began, in the same
+-- organization, a handle is a stolen one or a planted one: it is destroyed, and that is recorded.
+-- No error is raised for it, because that would undo both.
+declare
+  organization constant bigint := private.require_organization('agents.invoke');
+  found_state public.oauth_states;
+begin
+  if claim_mcp_authorization.handle !~ '^[0-9a-f]{64}$' then
+    return null;
+  end if;
+  select s.* into found_state from public.oauth_states s
+  where s.handle = decode(claim_mcp_authorization.handle, 'hex') and not s.used and s.expires_at > clock_timestamp();
+  if not found then
+    return null;
+  end if;
+  if found_state.organization_id <> organization or found_state.user_id <> private.current_user_id() then
+    delete from public.oauth_states s where s.organization_id = found_state.organization_id and s.id = found_state.id;
+    perform private.write_audit_event(
+      found_state.organization_id, 'mcp_connection.finish', 'mcp_configuration', found_state.mcp_configuration_id::text,
+      jsonb_build_object('began_by', found_state.user_id), false, 'finished_by_someone_else'
+    );
+    return null;
+  end if;
+  return jsonb_build_object('organization_id', found_state.organization_id, 'id', found_state.id);
+end
+$$;
+comment on function private.claim_mcp_authorization(text) is 'Body of public.claim_mcp_authorization().';
+
+create function private.set_oauth_client(
+  issuer text, client_id text, sealed_secret text, token_endpoint_auth_method text
+) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: nobody holds a grant to write clients. A secret that was not sealed for this place does not open.
+#variable_conflict use_column
+declare
+  organization constant bigint := private.require_organization('mcp.manage');
+  stored client_mgmt.oauth_clients;
+begin
+  insert into client_mgmt.oauth_clients (organization_id, issuer, source, client_id, client_secret, token_endpoint_auth_method)
+  values (
+    organization, set_oauth_client.issuer, 'preregistered', set_oauth_client.client_id, sealed_secret,
+    set_oauth_client.token_endpoint_auth_method
+  )
+  on conflict on constraint oauth_clients_key do update
+    set client_id = excluded.client_id, client_secret = excluded.client_secret,
+      token_endpoint_auth_method = excluded.token_endpoint_auth_method
+  returning * into stored;
+  return jsonb_build_object('id', stored.id, 'issuer', stored.issuer, 'client_id', stored.client_id, 'source', stored.source);
+exception
+  when check_violation or not_null_violation then
+    raise exception using errcode = '22023', message = 'invalid_request', detail = 'Not the client of an issuer.';
+end
+$$;
+comment on function private.set_oauth_client(text, text, text, text) is 'Body of public.set_oauth_client().';
+
+revoke all on function
+  private.mcp_connections(), private.open_mcp_connection(bigint), private.claim_mcp_authorization(text),
+  private.set_oauth_client(text, text, text, text)
+  from public, anon, authenticated, service_role;
+grant execute on function
+  private.mcp_connections(), private.open_mcp_connection(bigint), private.claim_mcp_authorization(text),
+  private.set_oauth_client(text, text, text, text)
+  to authenticated;
+
+create function public.mcp_connections()
+returns table (
+  id bigint, mcp_configuration_id bigint, mcp_name text, oauth_provider text, endpoint text, issuer text, scope text,
+  required_scope text, status text, expires_at timestamptz, connected_at timestamptz, refreshed_at timestamptz,
+  refresh_error text
+)
+language sql stable security invoker set search_path = ''
+as $$ select * from private.mcp_connections() $$;
+comment on function public.mcp_connections() is
+  'The caller''s connections in the active organization. status: connected or needs_reauthorization.';
+
+create function public.open_mcp_connection(id bigint) returns jsonb
+language sql stable security invoker set search_path = ''
+as $$ select private.open_mcp_connection(id) $$;
+comment on function public.open_mcp_connection(bigint) is
+  'One of the caller''s connections: { organization_id, id, user_id, mcp_configuration_id }. P0002 connection_not_found.';
+
+create function public.claim_mcp_authorization(handle text) returns jsonb
+language sql volatile security invoker set search_path = ''
+as $$ select private.claim_mcp_authorization(handle) $$;
+comment on function public.claim_mcp_authorization(text) is
+  'Whether the caller began the authorization whose handle has this SHA-256 (hexadecimal): { organization_id, id }, else null, '
+  'and then the authorization is destroyed.';
+
+create function public.set_oauth_client(
+  issuer text, client_id text, sealed_secret text default null, token_endpoint_auth_method text default null
+) returns jsonb
+language sql volatile security invoker set search_path = ''
+as $$ select private.set_oauth_client(issuer, client_id, sealed_secret, token_endpoint_auth_method) $$;
+comment on function public.set_oauth_client(text, text, text, text) is
+  'Stores the client that an issuer registered for the organization by hand: { id, issuer, client_id, source }. Needs '
+  'mcp.manage. Called by the function oauth, which seals the secret.';
+
+revoke all on function
+  public.mcp_connections(), public.open_mcp_connection(bigint), public.claim_mcp_authorization(text),
+  public.set_oauth_client(text, text, text, text)
+  from public, anon, authenticated, service_role;
+grant execute on function
+  public.mcp_connections(), public.open_mcp_connection(bigint), public.claim_mcp_authorization(text),
+  public.set_oauth_client(text, text, text, text)
+  to authenticated;
+
+-- ── Client registrations ──────────────────────────────────────────────────────────────────────
+
+create function private.oauth_client_json(c client_mgmt.oauth_clients) returns jsonb
+language sql immutable security invoker set search_path = ''
+as $$
+  select jsonb_build_object(
+    'id', c.id, 'issuer', c.issuer, 'source', c.source, 'client_id', c.client_id, 'client_secret', c.client_secret,
+    'token_endpoint_auth_method', c.token_endpoint_auth_method
+  )
+$$;
+comment on function private.oauth_client_json(client_mgmt.oauth_clients) is 'A client as the function oauth reads it, its secret sealed.';
+revoke all on function private.oauth_client_json(client_mgmt.oauth_clients) from public, anon, authenticated, service_role;
+
+create function public.lease_oauth_client(organization_id bigint, issuer text, may_register boolean) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: clients cannot be written. Executable by service_role only.
+#variable_conflict use_column
+declare
+  found_client client_mgmt.oauth_clients;
+begin
+  select c.* into found_client from client_mgmt.oauth_clients c
+  where c.organization_id = lease_oauth_client.organization_id and c.issuer = lease_oauth_client.issuer
+    and c.source = 'preregistered';
+  if found then
+    return jsonb_build_object('status', 'ready', 'client', private.oauth_client_json(found_client));
+  elsif not may_register then
+    return jsonb_build_object('status', 'absent');
+  end if;
+
+  -- One statement decides who registers: only it can set a lease where none is valid.
+  insert into client_mgmt.oauth_clients as c (organization_id, issuer, source, lease_id, lease_expires_at)
+  values (
+    lease_oauth_client.organization_id, lease_oauth_client.issuer, 'dynamic', gen_random_uuid(),
+    clock_timestamp() + interval '30 seconds'
+  )
+  on conflict on constraint oauth_clients_key do update
+    set lease_id = excluded.lease_id, lease_expires_at = excluded.lease_expires_at
+    where (c.client_id is null or c.rejected_at is not null or c.secret_expires_at <= clock_timestamp())
+      and (c.lease_expires_at is null or c.lease_expires_at <= clock_timestamp())
+  returning c.* into found_client;
+  if found then
+    return jsonb_build_object('status', 'register', 'id', found_client.id, 'lease_id', found_client.lease_id);
+  end if;
+
+  select c.* into found_client from client_mgmt.oauth_clients c
+  where c.organization_id = lease_oauth_client.organization_id and c.issuer = lease_oauth_client.issuer
+    and c.source = 'dynamic' and c.client_id is not null and c.rejected_at is null
+    and (c.secret_expires_at is null or c.secret_expires_at > clock_timestamp());
+  if found then
+    return jsonb_build_object('status', 'ready', 'client', private.oauth_client_json(found_client));
+  end if;
+  return jsonb_build_object('status', 'wait');
+end
+$$;
+comment on function public.lease_oauth_client(bigint, text, boolean) is
+  'The organization''s client at an issuer: { status: ready, client }, or, to one caller at a time, { status: register, id, '
+  'lease_id }; else { status: wait } or, without may_register, { status: absent }. Service role only.';
+
+create function public.store_oauth_client(organization_id bigint, id bigint, lease_id uuid, client jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: clients cannot be written. Executable by service_role only.
+#variable_conflict use_column
+declare
+  stored client_mgmt.oauth_clients;
+begin
+  update client_mgmt.oauth_clients c
+  set client_id = client ->> 'client_id', client_secret = client ->> 'client_secret',
+    token_endpoint_auth_method = client ->> 'token_endpoint_auth_method',
+    secret_expires_at = to_timestamp((client ->> 'secret_expires_at')::double precision),
+    rejected_at = null, lease_id = null, lease_expires_at = null
+  where c.organization_id = store_oauth_client.organization_id and c.id = store_oauth_client.id
+    and c.lease_id = store_oauth_client.lease_id
+  returning c.* into stored;
+  return case when found then private.oauth_client_json(stored) end;
+end
+$$;
+comment on function public.store_oauth_client(bigint, bigint, uuid, jsonb) is
+  'Stores what a registration gave, for the holder of the lease; null for anyone else. secret_expires_at in seconds since '
+  'the epoch. Service role only.';
+
+create function public.release_oauth_client(organization_id bigint, id bigint, lease_id uuid) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: clients cannot be written. Executable by service_role only.
+#variable_conflict use_column
+begin
+  delete from client_mgmt.oauth_clients c
+  where c.organization_id = release_oauth_client.organization_id and c.id = release_oauth_client.id
+    and c.lease_id = release_oauth_client.lease_id and c.client_id is null;
+  update client_mgmt.oauth_clients c set lease_id = null, lease_expires_at = null
+  where c.organization_id = release_oauth_client.organization_id and c.id = release_oauth_client.id
+    and c.lease_id = release_oauth_client.lease_id;
+end
+$$;
+comment on function public.release_oauth_client(bigint, bigint, uuid) is 'Gives up a registration, leaving nothing behind. Service role only.';
+
+create function public.reject_oauth_client(organization_id bigint, id bigint, client_id text) returns void
+language sql volatile security definer set search_path = ''
+as $$
+  -- Definer: clients cannot be written. Executable by service_role only.
+  update client_mgmt.oauth_clients c set rejected_at = clock_timestamp()
+  where c.organization_id = reject_oauth_client.organization_id and c.id = reject_oauth_client.id
+    and c.client_id = reject_oauth_client.client_id and c.source = 'dynamic'
+$$;
+comment on function public.reject_oauth_client(bigint, bigint, text) is
+  'The issuer no longer knows a dynamic client: the next authorization registers anew. Service role only.';
+
+-- ── States ────────────────────────────────────────────────────────────────────────────────────
+
+create function public.create_oauth_state(organization_id bigint, authorization_state jsonb) returns timestamptz
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: states deny everyone. Executable by service_role only.
+#variable_conflict use_column
+declare
+  organization constant bigint := create_oauth_state.organization_id;
+  account constant uuid := (authorization_state ->> 'user_id')::uuid;
+  expiry timestamptz;
+begin
+  insert into public.oauth_states (
+    organization_id, user_id, mcp_configuration_id, state, code_verifier, provider, mcp_name, endpoint, issuer, resource,
+    scope, client_id, oauth_client_id, server_metadata, redirect_uri, redirect_to
+  )
+  select organization, account, c.id, decode(authorization_state ->> 'state', 'hex'), authorization_state ->> 'code_verifier',
+    coalesce(c.oauth_provider, authorization_state ->> 'issuer'), c.name, c.endpoint, authorization_state ->> 'issuer',
+    authorization_state ->> 'resource', authorization_state ->> 'scope', authorization_state ->> 'client_id',
+    (authorization_state ->> 'oauth_client_id')::bigint, authorization_state -> 'server_metadata',
+    authorization_state ->> 'redirect_uri', authorization_state ->> 'redirect_to'
+  from public.mcp_configurations c
+  where c.organization_id = organization and c.id = (authorization_state ->> 'mcp_configuration_id')::bigint
+    -- The server that was asked for its issuer, and no other that has taken its place since.
+    and c.endpoint = authorization_state ->> 'endpoint' and c.auth_type = 'oauth'
+  for share
+  returning expires_at into expiry;
+  if not found then
+    raise exception using errcode = 'P0002', message = 'mcp_configuration_not_found',
+      detail = 'The configuration is gone or was changed.';
+  end if;
+  -- One person cannot fill the table: the newest twenty count.
+  delete from public.oauth_states s
+  where s.organization_id = organization and s.user_id = account and s.id not in (
+    select n.id from public.oauth_states n
+    where n.organization_id = organization and n.user_id = account order by n.id desc limit 20
+  );
+  return expiry;
+end
+$$;
+comment on function public.create_oauth_state(bigint, jsonb) is
+  'Stores an authorization that begins and returns when it expires. Service role only.';
+
+create function public.consume_oauth_state(state text) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: states deny everyone. Executable by service_role only: the callback has no caller.
+#variable_conflict use_column
+declare
+  found_state public.oauth_states;
+begin
+  if consume_oauth_state.state !~ '^[0-9a-f]{64}$' then
+    return null;
+  end if;
+  update public.oauth_states s set called_back_at = clock_timestamp()
+  where s.state = decode(consume_oauth_state.state, 'hex') and s.called_back_at is null and not s.used
+    and s.expires_at > clock_timestamp()
+  returning s.* into found_state;
+  if found then
+    return jsonb_build_object(
+      'valid', true, 'organization_id', found_state.organization_id, 'id', found_state.id, 'issuer', found_state.issuer,
+      'server_metadata', found_state.server_metadata, 'redirect_to', found_state.redirect_to
+    );
+  end if;
+  select s.* into found_state from public.oauth_states s where s.state = decode(consume_oauth_state.state, 'hex');
+  return case when found then jsonb_build_object('valid', false, 'redirect_to', found_state.redirect_to) end;
+end
+$$;
+comment on function public.consume_oauth_state(text) is
+  'Takes the state of a callback by its SHA-256 (hexadecimal), once: { valid, organization_id, id, issuer, server_metadata, '
+  'redirect_to }; { valid: false, redirect_to } for a replayed or expired one; null for an unknown one. '
+  'Service role only.';
+
+create function public.end_oauth_state(organization_id bigint, id bigint) returns void
+language sql volatile security definer set search_path = ''
+as $$
+  -- Definer: states deny everyone. Executable by service_role only.
+  delete from public.oauth_states s where s.organization_id = end_oauth_state.organization_id and s.id = end_oauth_state.id
+$$;
+comment on function public.end_oauth_state(bigint, bigint) is 'Ends an authorization that the issuer refused. Service role only.';
+
+create function public.store_oauth_code(organization_id bigint, id bigint, code text, handle text) returns boolean
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: states deny everyone. Executable by service_role only.
+#variable_conflict use_column
+begin
+  update public.oauth_states s set code = store_oauth_code.code, handle = decode(store_oauth_code.handle, 'hex')
+  where s.organization_id = store_oauth_code.organization_id and s.id = store_oauth_code.id
+    and s.called_back_at is not null and s.handle is null and not s.used and s.expires_at > clock_timestamp();
+  return found;
+end
+$$;
+comment on function public.store_oauth_code(bigint, bigint, text, text) is
+  'Keeps the sealed code of a consumed state under the SHA-256 (hexadecimal) of a handle. Returns whether the state still '
+  'stood. Service role only.';
+
+create function public.take_oauth_code(organization_id bigint, id bigint, user_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: states deny everyone. Executable by service_role only, for the person that
+-- claim_mcp_authorization() has named.
+#variable_conflict use_column
+declare
+  taken public.oauth_states;
+  client client_mgmt.oauth_clients;
+begin
+  delete from public.oauth_states s
+  where s.organization_id = take_oauth_code.organization_id and s.id = take_oauth_code.id
+    and s.user_id = take_oauth_code.user_id and s.handle is not null and s.code is not null and not s.used
+    and s.expires_at > clock_timestamp()
+  returning s.* into taken;
+  if not found then
+    return null;
+  end if;
+  select c.* into client from client_mgmt.oauth_clients c
+  where c.organization_id = taken.organization_id and c.id = taken.oauth_client_id;
+  return to_jsonb(taken) || jsonb_build_object(
+    'state', encode(taken.state, 'hex'), 'handle', null,
+    'client', case when client.id is not null then private.oauth_client_json(client) end,
+    'allowed_hosts', private.mcp_allowed_hosts(taken.organization_id)
+  );
+end
+$$;
+comment on function public.take_oauth_code(bigint, bigint, uuid) is
+  'Takes an authorization with its sealed code and verifier and its client, once; null when it is gone. Service role only.';
+
+revoke all on function
+  public.lease_oauth_client(bigint, text, boolean), public.store_oauth_client(bigint, bigint, uuid, jsonb),
+  public.release_oauth_client(bigint, bigint, uuid), public.reject_oauth_client(bigint, bigint, text),
+  public.create_oauth_state(bigint, jsonb), public.consume_oauth_state(text), public.end_oauth_state(bigint, bigint),
+  public.store_oauth_code(bigint, bigint, text, text), public.take_oauth_code(bigint, bigint, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function
+  public.lease_oauth_client(bigint, text, boolean), public.store_oauth_client(bigint, bigint, uuid, jsonb),
+  public.release_oauth_client(bigint, bigint, uuid), public.reject_oauth_client(bigint, bigint, text),
+  public.create_oauth_state(bigint, jsonb), public.consume_oauth_state(text), public.end_oauth_state(bigint, bigint),
+  public.store_oauth_code(bigint, bigint, text, text), public.take_oauth_code(bigint, bigint, uuid)
+  to service_role;

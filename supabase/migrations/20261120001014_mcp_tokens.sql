@@ -1,0 +1,256 @@
+-- Using a connection: storing its tokens, handing them out, refreshing them once, and disconnecting.
+-- Special: for service_role only. Each function looks the membership and the configuration up again,
+-- because the work that asks may outlive both.
+
+create function public.store_mcp_connection(organization_id bigint, user_id uuid, connection jsonb) returns bigint
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: connections deny everyone. Executable by service_role only.
+#variable_conflict use_column
+declare
+  organization constant bigint := store_mcp_connection.organization_id;
+  account constant uuid := store_mcp_connection.user_id;
+  found_configuration public.mcp_configurations;
+  stored bigint;
+begin
+  perform 1 from client_mgmt.client_users m
+  where m.organization_id = organization and m.user_id = account and m.ended_at is null for share;
+  if found then
+    -- A change of the endpoint waits for this transaction, and then disconnects.
+    select c.* into found_configuration from public.mcp_configurations c
+    where c.organization_id = organization and c.id = (connection ->> 'mcp_configuration_id')::bigint
+      and c.endpoint = connection ->> 'endpoint' and c.auth_type = 'oauth' and (c.user_id is null or c.user_id = account)
+    for share;
+  end if;
+  if found_configuration.id is null then
+    raise exception using errcode = 'P0002', message = 'mcp_configuration_not_found',
+      detail = 'The configuration or the membership is gone, or the endpoint was changed.';
+  end if;
+
+  insert into public.mcp_oauth_tokens as t (
+    organization_id, user_id, mcp_configuration_id, mcp_name, oauth_provider, endpoint, issuer, resource, client_id,
+    oauth_client_id, server_metadata, access_token, refresh_token, token_type, scope, expires_at
+  ) values (
+    organization, account, found_configuration.id, found_configuration.name,
+    coalesce(found_configuration.oauth_provider, connection ->> 'issuer'), found_configuration.endpoint,
+    connection ->> 'issuer', connection ->> 'resource', connection ->> 'client_id',
+    (connection ->> 'oauth_client_id')::bigint, connection -> 'server_metadata', connection ->> 'access_token',
+    connection ->> 'refresh_token', connection ->> 'token_type', connection ->> 'scope',
+    clock_timestamp() + (connection ->> 'expires_in')::double precision * interval '1 second'
+  )
+  on conflict on constraint mcp_oauth_tokens_key do update set
+    mcp_name = excluded.mcp_name, oauth_provider = excluded.oauth_provider, endpoint = excluded.endpoint,
+    issuer = excluded.issuer, resource = excluded.resource, client_id = excluded.client_id,
+    oauth_client_id = excluded.oauth_client_id, server_metadata = excluded.server_metadata,
+    access_token = excluded.access_token, refresh_token = excluded.refresh_token, token_type = excluded.token_type,
+    scope = excluded.scope, required_scope = null, expires_at = excluded.expires_at, status = 'connected',
+    generation = t.generation + 1, lease_id = null, lease_expires_at = null, connected_at = clock_timestamp(),
+    refreshed_at = clock_timestamp(), refresh_failed_at = null, refresh_error = null
+  returning t.id into stored;
+  return stored;
+end
+$$;
+comment on function public.store_mcp_connection(bigint, uuid, jsonb) is
+  'Stores the tokens of an authorization in place of earlier ones, and returns the connection''s id. P0002 when the '
+  'membership or the configuration it was for is gone. Service role only.';
+
+create function public.use_mcp_connection(
+  organization_id bigint,
+  user_id uuid,
+  mcp_configuration_id bigint,
+  rejected_generation bigint default null,
+  force boolean default false
+) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: connections deny everyone. Executable by service_role only.
+#variable_conflict use_column
+declare
+  organization constant bigint := use_mcp_connection.organization_id;
+  account constant uuid := use_mcp_connection.user_id;
+  moment constant timestamptz := clock_timestamp();
+  server public.mcp_configurations;
+  held public.mcp_oauth_tokens;
+  client client_mgmt.oauth_clients;
+  lease uuid;
+  common jsonb;
+begin
+  select c.* into server
+  from public.mcp_configurations c
+  join client_mgmt.client_users m on m.organization_id = c.organization_id and m.user_id = account and m.ended_at is null
+  join public.users u on u.id = account and u.is_active
+  join public.organizations o on o.id = c.organization_id and o.is_active
+  where c.organization_id = organization and c.id = use_mcp_connection.mcp_configuration_id and c.enabled
+    and (c.user_id is null or c.user_id = account);
+  if not found then
+    raise exception using errcode = 'P0002', message = 'mcp_configuration_not_found',
+      detail = 'No enabled MCP configuration that this person uses has this id.';
+  end if;
+  if server.type = 'stdio' then
+    raise exception using errcode = '55000', message = 'mcp_stdio_not_supported',
+      detail = 'A stdio server is never run on the server.';
+  end if;
+  common := jsonb_build_object('endpoint', server.endpoint, 'allowed_hosts', private.mcp_allowed_hosts(organization));
+  if server.auth_type = 'none' then
+    return common || '{"status": "none"}';
+  elsif server.auth_type = 'bearer' then
+    return common || case when server.bearer_token is null or rejected_generation is not null
+      then '{"status": "needs_authorization"}'
+      else jsonb_build_object('status', 'bearer', 'bearer_token', server.bearer_token) end;
+  end if;
+
+  select t.* into held from public.mcp_oauth_tokens t
+  where t.organization_id = organization and t.user_id = account and t.mcp_configuration_id = server.id;
+  if not found or (held.status = 'needs_reauthorization' and not force) then
+    return common || '{"status": "needs_authorization"}';
+  end if;
+  common := common || jsonb_build_object('id', held.id, 'generation', held.generation);
+
+  -- Due a minute before it expires, or a tenth of its life for a short one, so that none expires on the way.
+  if not force and held.generation is distinct from rejected_generation
+    and (held.expires_at is null
+      or held.expires_at - least(interval '1 minute', (held.expires_at - held.refreshed_at) / 10) > moment
+      or (held.expires_at > moment
+        and (held.refresh_token is null or held.refresh_failed_at > moment - interval '5 seconds')))
+  then
+    return common || jsonb_build_object(
+      'status', 'usable', 'access_token', held.access_token, 'token_type', held.token_type, 'expires_at', held.expires_at,
+      'scope', held.scope
+    );
+  end if;
+  if held.refresh_token is null then
+    update public.mcp_oauth_tokens t set status = 'needs_reauthorization'
+    where t.organization_id = organization and t.id = held.id and t.generation = held.generation;
+    return common || '{"status": "needs_authorization"}';
+  end if;
+  -- A server that has just failed is left alone for a moment: those who waited get its answer.
+  if not force and held.refresh_failed_at > moment - interval '5 seconds' then
+    return common || jsonb_build_object('status', 'failed', 'error_code', held.refresh_error);
+  end if;
+
+  update public.mcp_oauth_tokens t
+  set lease_id = gen_random_uuid(), lease_expires_at = clock_timestamp() + interval '30 seconds'
+  where t.organization_id = organization and t.id = held.id and t.generation = held.generation
+    and (t.lease_expires_at is null or t.lease_expires_at <= clock_timestamp())
+    -- Someone may have failed between the reading above and this statement, which waited for them.
+    and t.refresh_failed_at is not distinct from held.refresh_failed_at
+  returning t.lease_id into lease;
+  if not found then
+    return common || '{"status": "wait"}';
+  end if;
+  select c.* into client from client_mgmt.oauth_clients c
+  where c.organization_id = organization and c.id = held.oauth_client_id;
+  return common || jsonb_build_object(
+    'status', 'refresh', 'lease_id', lease, 'refresh_token', held.refresh_token, 'issuer', held.issuer,
+    'resource', held.resource, 'scope', held.scope, 'client_id', held.client_id, 'server_metadata', held.server_metadata,
+    'client', case when client.id is not null then private.oauth_client_json(client) end
+  );
+end
+$$;
+comment on function public.use_mcp_connection(bigint, uuid, bigint, bigint, boolean) is
+  'What a person''s calls to an MCP server carry. status: none, bearer, usable (with the sealed token), refresh (to one caller '
+  'at a time, with a lease and the sealed refresh token), wait, failed, needs_authorization. rejected_generation: tokens that '
+  'the server refused; force: refresh in any case. Service role only.';
+
+create function public.store_mcp_refresh(organization_id bigint, id bigint, generation bigint, tokens jsonb) returns boolean
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: connections deny everyone. Executable by service_role only. The generation decides and not
+-- the lease: a worker that was slow still holds the only refresh token that is valid.
+#variable_conflict use_column
+begin
+  update public.mcp_oauth_tokens t set
+    access_token = tokens ->> 'access_token',
+    refresh_token = coalesce(tokens ->> 'refresh_token', t.refresh_token),
+    token_type = tokens ->> 'token_type',
+    scope = coalesce(tokens ->> 'scope', t.scope),
+    expires_at = clock_timestamp() + (tokens ->> 'expires_in')::double precision * interval '1 second',
+    status = 'connected', generation = t.generation + 1, lease_id = null, lease_expires_at = null,
+    refreshed_at = clock_timestamp(), refresh_failed_at = null, refresh_error = null
+  where t.organization_id = store_mcp_refresh.organization_id and t.id = store_mcp_refresh.id
+    and t.generation = store_mcp_refresh.generation;
+  return found;
+end
+$$;
+comment on function public.store_mcp_refresh(bigint, bigint, bigint, jsonb) is
+  'Stores refreshed tokens if the generation they come from is still the stored one. Returns whether it was. Service role only.';
+
+create function public.fail_mcp_refresh(
+  organization_id bigint, id bigint, generation bigint, lease_id uuid, error_code text, is_final boolean
+) returns boolean
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: connections deny everyone. Executable by service_role only. Tokens are kept in any case: a
+-- passing fault must not cost a connection, and a final one is final for the generation that was used.
+#variable_conflict use_column
+begin
+  update public.mcp_oauth_tokens t set
+    lease_id = null, lease_expires_at = null, refresh_failed_at = clock_timestamp(), refresh_error = error_code,
+    status = case when is_final then 'needs_reauthorization' else t.status end
+  where t.organization_id = fail_mcp_refresh.organization_id and t.id = fail_mcp_refresh.id
+    and t.generation = fail_mcp_refresh.generation and t.lease_id = fail_mcp_refresh.lease_id;
+  return found;
+end
+$$;
+comment on function public.fail_mcp_refresh(bigint, bigint, bigint, uuid, text, boolean) is
+  'Ends a refresh that failed, for the holder of the lease and the generation it used. Returns whether it did. Service role only.';
+
+create function public.require_mcp_scope(organization_id bigint, user_id uuid, mcp_configuration_id bigint, scope text)
+returns void
+language sql volatile security definer set search_path = ''
+as $$
+  -- Definer: connections deny everyone. Executable by service_role only.
+  update public.mcp_oauth_tokens t set required_scope = left((
+    select string_agg(distinct s.scope, ' ' order by s.scope)
+    from regexp_split_to_table(concat_ws(' ', t.required_scope, require_mcp_scope.scope), '\s+') s(scope)
+    where s.scope <> ''
+  ), 4096)
+  where t.organization_id = require_mcp_scope.organization_id and t.user_id = require_mcp_scope.user_id
+    and t.mcp_configuration_id = require_mcp_scope.mcp_configuration_id
+$$;
+comment on function public.require_mcp_scope(bigint, uuid, bigint, text) is
+  'Notes scopes that the server asked for; the next authorization requests them with those already granted. Service role only.';
+
+create function public.delete_mcp_connection(organization_id bigint, id bigint, user_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: connections deny everyone. Executable by service_role only, for the person that
+-- open_mcp_connection() has named.
+#variable_conflict use_column
+declare
+  gone public.mcp_oauth_tokens;
+  client client_mgmt.oauth_clients;
+begin
+  delete from public.mcp_oauth_tokens t
+  where t.organization_id = delete_mcp_connection.organization_id and t.id = delete_mcp_connection.id
+    and t.user_id = delete_mcp_connection.user_id
+  returning t.* into gone;
+  if not found then
+    return null;
+  end if;
+  select c.* into client from client_mgmt.oauth_clients c
+  where c.organization_id = gone.organization_id and c.id = gone.oauth_client_id;
+  return jsonb_build_object(
+    'organization_id', gone.organization_id, 'user_id', gone.user_id, 'mcp_configuration_id', gone.mcp_configuration_id,
+    'issuer', gone.issuer, 'client_id', gone.client_id, 'server_metadata', gone.server_metadata,
+    'access_token', gone.access_token, 'refresh_token', gone.refresh_token,
+    'client', case when client.id is not null then private.oauth_client_json(client) end,
+    'allowed_hosts', private.mcp_allowed_hosts(gone.organization_id)
+  );
+end
+$$;
+comment on function public.delete_mcp_connection(bigint, bigint, uuid) is
+  'Deletes a connection and returns its sealed tokens, to be revoked; null when it is gone. Service role only.';
+
+revoke all on function
+  public.store_mcp_connection(bigint, uuid, jsonb), public.use_mcp_connection(bigint, uuid, bigint, bigint, boolean),
+  public.store_mcp_refresh(bigint, bigint, bigint, jsonb),
+  public.fail_mcp_refresh(bigint, bigint, bigint, uuid, text, boolean),
+  public.require_mcp_scope(bigint, uuid, bigint, text), public.delete_mcp_connection(bigint, bigint, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function
+  public.store_mcp_connection(bigint, uuid, jsonb), public.use_mcp_connection(bigint, uuid, bigint, bigint, boolean),
+  public.store_mcp_refresh(bigint, bigint, bigint, jsonb),
+  public.fail_mcp_refresh(bigint, bigint, bigint, uuid, text, boolean),
+  public.require_mcp_scope(bigint, uuid, bigint, text), public.delete_mcp_connection(bigint, bigint, uuid)
+  to service_role;

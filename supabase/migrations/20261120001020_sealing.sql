@@ -1,0 +1,156 @@
+-- Sealed values: the older format, and sealing every value anew when the key changes.
+-- Special: the database never holds a key; it lists ciphertexts and replaces one only if it is still the same.
+
+-- ── The older sealed format ───────────────────────────────────────────────────────────────────
+
+create function public.encrypt_token(token text, key text) returns text
+language plpgsql volatile security invoker set search_path = ''
+as $$
+begin
+  if token is null or key is null or key = '' then
+    raise exception using errcode = '22004', message = 'invalid_request',
+      detail = 'Neither token nor key may be null, nor the key empty.';
+  end if;
+  return encode(extensions.pgp_sym_encrypt(token, key, 'cipher-algo=aes256'), 'base64');
+end
+$$;
+comment on function public.encrypt_token(text, text) is
+  'Older format (pgcrypto), for data stored before sealing moved into the function. Service role only. 22004 for null.';
+
+create function public.decrypt_token(encrypted text, key text) returns text
+language plpgsql stable security invoker set search_path = ''
+as $$
+begin
+  if encrypted is null or key is null or key = '' then
+    raise exception using errcode = '22004', message = 'invalid_request',
+      detail = 'Neither ciphertext nor key may be null, nor the key empty.';
+  end if;
+  return extensions.pgp_sym_decrypt(decode(encrypted, 'base64'), key);
+exception
+  when external_routine_invocation_exception or invalid_parameter_value then
+    raise exception using errcode = '22023', message = 'decryption_failed',
+      detail = 'Wrong key or damaged ciphertext.';
+end
+$$;
+comment on function public.decrypt_token(text, text) is
+  'Opens the older format. Service role only. 22004 for null, 22023 decryption_failed for a wrong key or damaged text; never null.';
+revoke all on function public.encrypt_token(text, text), public.decrypt_token(text, text)
+  from public, anon, authenticated, service_role;
+grant execute on function public.encrypt_token(text, text), public.decrypt_token(text, text) to service_role;
+
+-- ── Key rotation ──────────────────────────────────────────────────────────────────────────────
+-- A new sealed column gets a line in the view and a branch in reseal_value(); a test compares both
+-- with the columns whose check is named *_sealed.
+
+create view private.sealed_values with (security_invoker = true) as
+select 'public.mcp_configurations' as table_name, c.organization_id, c.id::text as row_key,
+  'bearer_token' as column_name, c.bearer_token as value
+from public.mcp_configurations c where c.bearer_token is not null
+union all
+select 'public.oauth_states', s.organization_id, encode(s.state, 'hex'), 'code_verifier', s.code_verifier
+from public.oauth_states s
+union all
+select 'public.oauth_states', s.organization_id, encode(s.state, 'hex'), 'code', s.code
+from public.oauth_states s where s.code is not null
+union all
+select 'public.mcp_oauth_tokens', t.organization_id, t.user_id || '/' || t.mcp_configuration_id, 'access_token', t.access_token
+from public.mcp_oauth_tokens t
+union all
+select 'public.mcp_oauth_tokens', t.organization_id, t.user_id || '/' || t.mcp_configuration_id, 'refresh_token', t.refresh_token
+from public.mcp_oauth_tokens t where t.refresh_token is not null
+union all
+select 'client_mgmt.oauth_clients', o.organization_id, o.source || ' ' || o.issuer, 'client_secret', o.client_secret
+from client_mgmt.oauth_clients o where o.client_secret is not null
+union all
+select 'client_mgmt.provider_credentials', p.organization_id, p.provider, 'sealed_key', p.sealed_key
+from client_mgmt.provider_credentials p;
+comment on view private.sealed_values is
+  'Every sealed value with the place it was sealed for: table, organization, row, column. No role has a grant.';
+revoke all on private.sealed_values from public, anon, authenticated, service_role;
+
+create function public.list_sealed_values(
+  primary_key_id text,
+  after_value jsonb default null,
+  batch integer default 100
+) returns table (table_name text, organization_id bigint, row_key text, column_name text, value text)
+language sql stable security definer set search_path = ''
+as $$
+  -- Definer: the tables deny everyone. Executable by service_role only; gives out ciphertexts.
+  select v.table_name, v.organization_id, v.row_key, v.column_name, v.value
+  from private.sealed_values v
+  where split_part(v.value, '.', 2) <> primary_key_id
+    and (after_value is null or (v.table_name, v.organization_id, v.row_key, v.column_name) > (
+      after_value ->> 'table_name', (after_value ->> 'organization_id')::bigint,
+      after_value ->> 'row_key', after_value ->> 'column_name'
+    ))
+  order by v.table_name, v.organization_id, v.row_key, v.column_name
+  limit least(greatest(batch, 0), 1000)
+$$;
+comment on function public.list_sealed_values(text, jsonb, integer) is
+  'The next values that another key than the primary one has sealed, after the place of an earlier answer. Service role only.';
+
+create function public.reseal_value(
+  table_name text,
+  organization_id bigint,
+  row_key text,
+  column_name text,
+  old_value text,
+  new_value text
+) returns boolean
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: the tables deny everyone. Executable by service_role only. Compares and sets: a value that
+-- a refresh has replaced in the meantime stays.
+#variable_conflict use_column
+declare
+  organization constant bigint := reseal_value.organization_id;
+begin
+  case reseal_value.table_name || '.' || reseal_value.column_name
+    when 'public.mcp_configurations.bearer_token' then
+      update public.mcp_configurations c set bearer_token = new_value
+      where c.organization_id = organization and c.id::text = row_key and c.bearer_token = old_value;
+    when 'public.oauth_states.code_verifier' then
+      update public.oauth_states s set code_verifier = new_value
+      where s.organization_id = organization and s.state = decode(row_key, 'hex') and s.code_verifier = old_value;
+    when 'public.oauth_states.code' then
+      update public.oauth_states s set code = new_value
+      where s.organization_id = organization and s.state = decode(row_key, 'hex') and s.code = old_value;
+    when 'public.mcp_oauth_tokens.access_token' then
+      update public.mcp_oauth_tokens t set access_token = new_value
+      where t.organization_id = organization and t.user_id || '/' || t.mcp_configuration_id = row_key
+        and t.access_token = old_value;
+    when 'public.mcp_oauth_tokens.refresh_token' then
+      update public.mcp_oauth_tokens t set refresh_token = new_value
+      where t.organization_id = organization and t.user_id || '/' || t.mcp_configuration_id = row_key
+        and t.refresh_token = old_value;
+    when 'client_mgmt.oauth_clients.client_secret' then
+      update client_mgmt.oauth_clients o set client_secret = new_value
+      where o.organization_id = organization and o.source || ' ' || o.issuer = row_key and o.client_secret = old_value;
+    when 'client_mgmt.provider_credentials.sealed_key' then
+      update client_mgmt.provider_credentials p set sealed_key = new_value
+      where p.organization_id = organization and p.provider = row_key and p.sealed_key = old_value;
+    else
+      raise exception using errcode = '22023', message = 'invalid_request', detail = 'No such sealed column.';
+  end case;
+  return found;
+end
+$$;
+comment on function public.reseal_value(text, bigint, text, text, text, text) is
+  'Replaces one sealed value if it is still the old one. Returns whether it was. Service role only.';
+
+create function public.sealed_key_usage() returns table (key_id text, sealed_values bigint)
+language sql stable security definer set search_path = ''
+as $$
+  -- Definer: the tables deny everyone. Executable by service_role only.
+  select split_part(v.value, '.', 2), count(*) from private.sealed_values v group by 1 order by 1
+$$;
+comment on function public.sealed_key_usage() is 'How many values each key has sealed. Service role only.';
+
+revoke all on function
+  public.list_sealed_values(text, jsonb, integer), public.reseal_value(text, bigint, text, text, text, text),
+  public.sealed_key_usage()
+  from public, anon, authenticated, service_role;
+grant execute on function
+  public.list_sealed_values(text, jsonb, integer), public.reseal_value(text, bigint, text, text, text, text),
+  public.sealed_key_usage()
+  to service_role;
