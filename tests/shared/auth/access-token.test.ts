@@ -1,6 +1,15 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { exportJWK, exportSPKI, generateKeyPair, SignJWT, type CryptoKey, type JWK } from 'jose'
+import {
+  exportJWK,
+  exportPKCS8,
+  exportSPKI,
+  generateKeyPair,
+  importPKCS8,
+  SignJWT,
+  type CryptoKey,
+  type JWK,
+} from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createAccessTokenVerifier } from '../../../supabase/functions/_shared/auth/access-token.ts'
 
@@ -143,6 +152,13 @@ describe('an access token', () => {
     }
   })
 
+  it('of a key that is meant for another algorithm or use is refused', async () => {
+    const token = await sign(claims)
+    for (const change of [{ alg: 'HS512' }, { use: 'enc' }]) {
+      await expect(verify(token, [{ ...oct, ...change }])).rejects.toMatchObject(invalidToken)
+    }
+  })
+
   it('of an algorithm that does not belong to its key is refused', async () => {
     const token = await sign(
       claims,
@@ -190,6 +206,18 @@ describe('without local keys', () => {
     expect(paths).toEqual(['/auth/v1/.well-known/jwks.json'])
     const unknown = await signed({ alg: 'ES256', kid: 'unknown' })
     await expect(verify(unknown, null, url)).rejects.toMatchObject(invalidToken)
+  })
+
+  it('an algorithm we do not use is refused, though its key would fit', async () => {
+    respond = () => ({ status: 200, body: JSON.stringify({ keys: [rsa.jwk] }) })
+    const payload = { ...claims, iss: `${url}/auth/v1` }
+    const pkcs8 = await exportPKCS8(rsa.privateKey)
+    const tokenOf = async (alg: string) =>
+      sign(payload, { alg, kid: 'rs' }, await importPKCS8(pkcs8, alg))
+    await expect(verify(await tokenOf('RS256'), null, url)).resolves.toMatchObject({ userId })
+    for (const alg of ['RS512', 'PS256']) {
+      await expect(verify(await tokenOf(alg), null, url)).rejects.toMatchObject(invalidToken)
+    }
   })
 
   it('a symmetric key published there is never used', async () => {
