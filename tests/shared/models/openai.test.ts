@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { completeModel } from '../../../supabase/functions/_shared/models/complete-model.ts'
 import { toChatCompletionRequest } from '../../../supabase/functions/_shared/models/openai-request.ts'
 import type { ModelEvent } from '../../../supabase/functions/_shared/models/types.ts'
-import { doneFrame, openRouterFrames, TEXT } from './recorded.ts'
+import { delta, doneFrame, openRouterFrames, TEXT } from './recorded.ts'
 import { collect, encode, fetchOf, openRouter, request } from './support.ts'
 
 const frame = (body: unknown): Uint8Array => encode(`data: ${JSON.stringify(body)}\n\n`)
@@ -62,6 +62,15 @@ describe('a chat completion stream', () => {
       'finish',
     ])
     expect(batches[0]?.[2]).toEqual({ type: 'text', text: TEXT })
+  })
+
+  it('hands out what came before a broken event in the same read', async () => {
+    for (const broken of ['data: {{\n\n', `data: ${'x'.repeat(5 * 1024 * 1024)}`]) {
+      const fetch = fetchOf([encode(delta('a') + broken)])
+      const { answer, error } = await collect(openRouter('http://x'), { fetch })
+      expect(answer.content).toBe('a')
+      expect(error).toMatchObject({ code: 'provider_malformed_response', outputSeen: true })
+    }
   })
 
   it('takes the id from X-Generation-Id when it is there', async () => {

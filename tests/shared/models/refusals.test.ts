@@ -1,6 +1,8 @@
+import { inspect } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { completeModel } from '../../../supabase/functions/_shared/models/complete-model.ts'
 import { ModelError } from '../../../supabase/functions/_shared/models/model-error.ts'
+import { createOpenAiCompatibleAdapter } from '../../../supabase/functions/_shared/models/openai-compatible.ts'
 import { eventStream, head, json } from '../../support/raw-http.ts'
 import { type RawProvider, type RawScript, startRawProvider } from '../../support/raw-provider.ts'
 import { TEXT, vertexFrame, vertexFrames } from './recorded.ts'
@@ -62,6 +64,23 @@ describe('an HTTP status says whose fault it is', () => {
     const { error } = await collectFrom([head(500), 'x'.repeat(200_000)])
     expect(error).toMatchObject({ code: 'provider_error', status: 500 })
     expect((error as ModelError).detail?.length).toBeLessThan(1100)
+  })
+})
+
+describe('a key of no known shape', () => {
+  const apiKey = 'correct horse battery staple'
+  const leaks: Record<string, RawScript> = {
+    'a status': [json(500, `no such key: ${apiKey}`)],
+    'an error object': eventStream([`data: {"error":{"message":"${apiKey}","code":500}}\n\n`]),
+  }
+
+  it.each(Object.entries(leaks))('is removed from what %s says', async (_, script) => {
+    provider.respond(script)
+    const baseUrl = `${provider.url}/v1`
+    const { error } = await collect(createOpenAiCompatibleAdapter({ baseUrl, apiKey }))
+    expect(error).toMatchObject({ code: 'provider_error' })
+    expect((error as ModelError).detail).toContain('[redacted]')
+    expect(inspect(error)).not.toContain('horse')
   })
 })
 
