@@ -77,7 +77,9 @@ function packageProblem(from: string, reference: ModuleReference): string | null
 }
 
 function referenceProblem(root: string, from: string, reference: ModuleReference): string | null {
-  if (reference.specifier === '') return 'a dynamic import without a literal cannot be checked'
+  if (reference.specifier === '') {
+    return isWithin(from, functionsFolder) ? 'an import without a literal cannot be checked' : null
+  }
   const to = resolveReference(from, reference.specifier)
   if (to === null) return packageProblem(from, reference)
   if (!existsSync(path.join(root, to))) return `${reference.specifier} is not a file`
