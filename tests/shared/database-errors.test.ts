@@ -119,6 +119,22 @@ describe('the clients', () => {
     })
   })
 
+  it('give a call up after its time, as database_unavailable', async () => {
+    const { admin } = createDatabase({
+      supabaseUrl: 'http://project.test',
+      publishableKey: 'p',
+      secretKey: 's',
+      timeout: 20,
+      fetch: (_input, init) =>
+        new Promise((_, reject) => {
+          init?.signal?.addEventListener('abort', () => reject(init.signal?.reason as Error))
+        }),
+    })
+    await expect(admin.call('expire_execution_leases', {})).rejects.toMatchObject({
+      code: 'database_unavailable',
+    })
+  })
+
   it('throw database_unavailable when no answer comes', async () => {
     const { admin } = database(() => {
       throw new TypeError('fetch failed')

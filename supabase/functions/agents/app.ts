@@ -8,6 +8,7 @@ import {
 import { invoke, type InvokeDependencies } from '../_shared/executions/invoke.ts'
 import { createFunctionApp } from '../_shared/http/function-app.ts'
 import { allowOnly } from '../_shared/http/handle-error.ts'
+import type { Log } from '../_shared/http/log.ts'
 import { readJson } from '../_shared/http/read-json.ts'
 import { validate } from '../_shared/http/validate.ts'
 
@@ -26,7 +27,9 @@ export function createApp(deps: AgentsDependencies): Hono {
       'Idempotency-Key': headers.get('idempotency-key') ?? undefined,
     })
     const invocation = validate(invocationSchema, await readJson(c.req.raw, invocationLimit))
-    return invoke(deps, caller, invocation, key['Idempotency-Key'])
+    const request_id = c.get('requestId')
+    const log: Log = (entry) => deps.log({ request_id, ...entry })
+    return invoke({ ...deps, log }, caller, invocation, key['Idempotency-Key'])
   })
   app.all('/invoke', allowOnly('POST'))
 

@@ -82,13 +82,14 @@ describe('a streamed answer', () => {
   })
 
   it('is an error when the model fails, without a word of the cause', async () => {
-    const { invoke } = agentsApp({
+    const { invoke, entries } = agentsApp({
       models: fakeModels(async function* () {
         yield* helloAnswer.slice(0, 1)
         throw new ModelError('provider_error', { detail: 'hidden detail' })
       }),
     })
-    const text = await (await invoke(hello)).text()
+    const response = await invoke(hello)
+    const text = await response.text()
     expect(eventTypes(text)).toEqual([
       'start',
       'start-step',
@@ -99,6 +100,15 @@ describe('a streamed answer', () => {
       '[DONE]',
     ])
     expect(text).not.toContain('hidden detail')
+    expect(entries).toMatchObject([
+      {
+        event: 'execution_failed',
+        code: 'provider_error',
+        detail: 'hidden detail',
+        request_id: response.headers.get('x-request-id'),
+        execution_id: response.headers.get('x-execution-id'),
+      },
+    ])
   })
 
   it('believes the database: an execution cancelled meanwhile ends with abort', async () => {
@@ -190,6 +200,7 @@ describe('a whole answer', () => {
     const response = await invoke(whole)
     expect(response.status).toBe(status)
     expect(await bodyOf(response)).toMatchObject({ error: { code } })
+    expect(response.headers.get('x-execution-id')).toBe(begunExecution().execution_id)
     expect(outcomes()).toMatchObject([{ status: 'failed', error_code: code }])
   })
 

@@ -15,7 +15,7 @@ export async function answerJson(
   // The client may leave meanwhile; its answer is stored all the same.
   waitUntil(done)
   const stored = await done
-  const error = endingError(stored)
+  const error = endingError(execution_id, stored)
   if (error) throw error
   const { message, usage, finish_reason, cost_usd, model } = stored
   const answer = { execution_id, session_id, message, usage, finish_reason, cost_usd, model }

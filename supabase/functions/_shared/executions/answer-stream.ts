@@ -27,7 +27,7 @@ export function answerStream(
   client.write(writer.start(execution, result?.model ?? execution.route[0]?.name))
   if (result) client.write(writer.answer(toEvents(result)))
   const done = work((events) => client.write(writer.answer(events))).then(
-    (stored) => client.write(lastEvents(writer, stored)),
+    (stored) => client.write(lastEvents(writer, execution_id, stored)),
     (thrown: unknown) => {
       const error = toAppError(thrown)
       const { code, cause = error } = error
@@ -40,8 +40,12 @@ export function answerStream(
   return new Response(client.readable, { headers })
 }
 
-function lastEvents(writer: UiMessageStreamWriter, stored: FinishedExecution): string {
-  const error = endingError(stored)
+function lastEvents(
+  writer: UiMessageStreamWriter,
+  executionId: string,
+  stored: FinishedExecution,
+): string {
+  const error = endingError(executionId, stored)
   if (!error) return writer.finish(stored)
   return error.code === 'execution_cancelled' ? writer.abort(error.code) : writer.error(error)
 }
