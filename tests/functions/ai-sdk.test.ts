@@ -5,7 +5,7 @@ import { answerTo } from '../../dev/model-server.ts'
 import { accessToken, type Person, signUpWithOrganization } from '../support/people.ts'
 import { useStack } from '../support/stack.ts'
 
-/** The transport of useChat, as the README shows it. */
+/** The transport of useChat, told what our body looks like. */
 async function transportOf(person: Person, rest: object = {}) {
   const { url, publishableKey } = useStack()
   return new DefaultChatTransport({
