@@ -81,6 +81,8 @@ const codesOf: Readonly<Record<string, readonly [ErrorCode, ...ErrorCode[]]>> = 
     'parent_not_found',
     'message_not_found',
     'execution_not_found',
+    'mcp_configuration_not_found',
+    'connection_not_found',
   ],
   '55000': [
     'internal_error',
@@ -90,6 +92,7 @@ const codesOf: Readonly<Record<string, readonly [ErrorCode, ...ErrorCode[]]>> = 
     'provider_not_configured',
     'circuit_open',
     'model_unavailable',
+    'mcp_stdio_not_supported',
     'price_unknown',
   ],
   // PostgREST answers PTxyz with the HTTP status xyz.

@@ -16,6 +16,12 @@ export interface Env {
   /** Verification keys of access tokens; null when they are read from the issuer. */
   readonly jwks: { readonly keys: readonly ({ kty: string } & Record<string, unknown>)[] } | null
   readonly models: ModelVariables
+  /** Keys that seal secrets, as written; for `readKeyset`. */
+  readonly tokenEncryptionKeys?: string
+  /** Addresses of clients, as written; for `readRedirectAllowList`. */
+  readonly oauthRedirectAllowList?: string
+  /** Where the function `oauth` is reached from outside, without a trailing slash. */
+  readonly oauthPublicUrl?: string
 }
 
 /** Credentials and addresses of the models' providers; one without a key is absent. */
@@ -67,6 +73,9 @@ export function readEnv(variables: Variables = process.env): Env {
     secretKeys,
     jwks: json('SUPABASE_JWKS', keySet, 'a JSON Web Key Set') ?? null,
     models: readModels(value),
+    ...optional('tokenEncryptionKeys', value('TOKEN_ENCRYPTION_KEYS')),
+    ...optional('oauthRedirectAllowList', value('OAUTH_REDIRECT_ALLOW_LIST')),
+    ...optional('oauthPublicUrl', value('OAUTH_PUBLIC_URL')?.replace(/\/+$/, '')),
   }
   if (problems.length > 0) throw new Error(`Configuration: ${problems.join('; ')}`)
   return env

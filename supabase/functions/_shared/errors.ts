@@ -1,6 +1,6 @@
 /** What each stable code means: its HTTP status and the only sentence a client is sent for it. */
 interface ErrorDefinition {
-  readonly status: 400 | 401 | 402 | 403 | 404 | 405 | 409 | 429 | 500 | 502 | 503 | 504
+  readonly status: 400 | 401 | 402 | 403 | 404 | 405 | 409 | 422 | 429 | 500 | 502 | 503 | 504
   readonly message: string
 }
 
@@ -70,6 +70,55 @@ export const errorCodes = {
   },
   provider_timeout: { status: 504, message: 'The model provider did not answer in time.' },
   provider_stalled: { status: 504, message: 'The model stopped in the middle of its answer.' },
+  mcp_configuration_not_found: { status: 404, message: 'There is no such MCP configuration.' },
+  connection_not_found: { status: 404, message: 'There is no such connection.' },
+  invalid_connection: {
+    status: 400,
+    message: 'The authorization is unknown, used, expired or was begun by someone else.',
+  },
+  invalid_state: { status: 400, message: 'The answer belongs to no authorization under way.' },
+  access_denied: { status: 403, message: 'The authorization was refused.' },
+  invalid_scope: { status: 502, message: 'The authorization server does not grant these scopes.' },
+  insufficient_scope: {
+    status: 403,
+    message: 'The MCP server asks for more than was granted: connect again.',
+  },
+  connection_needs_authorization: { status: 409, message: 'Connect to the MCP server first.' },
+  connection_busy: { status: 503, message: 'The connection is being refreshed.' },
+  mcp_stdio_not_supported: {
+    status: 422,
+    message: 'A stdio server cannot be used from here.',
+  },
+  address_not_allowed: { status: 422, message: 'The address may not be reached from here.' },
+  not_an_mcp_server: { status: 502, message: 'There is no MCP server at the endpoint.' },
+  server_unreachable: { status: 502, message: 'The MCP server could not be reached.' },
+  authorization_not_supported: {
+    status: 502,
+    message: 'The MCP server does not say how to be authorized.',
+  },
+  pkce_not_supported: {
+    status: 502,
+    message: 'The authorization server does not declare PKCE with S256.',
+  },
+  issuer_mismatch: { status: 502, message: 'The authorization server is not the one expected.' },
+  registration_not_supported: {
+    status: 422,
+    message: 'The authorization server knows no way to register: enter a client for it.',
+  },
+  registration_failed: {
+    status: 502,
+    message: 'The authorization server refused to register a client.',
+  },
+  client_rejected: { status: 502, message: 'The authorization server does not know the client.' },
+  authorization_failed: { status: 502, message: 'The authorization server refused the code.' },
+  authorization_server_error: {
+    status: 502,
+    message: 'The authorization server gave an answer that cannot be used.',
+  },
+  authorization_server_unreachable: {
+    status: 502,
+    message: 'The authorization server could not be reached.',
+  },
   database_unavailable: { status: 503, message: 'The database cannot be reached right now.' },
   auth_unavailable: { status: 503, message: 'The signing keys cannot be read right now.' },
   circuit_open: { status: 503, message: 'The model is paused after repeated failures.' },

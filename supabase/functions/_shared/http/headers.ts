@@ -8,7 +8,7 @@ import { cors } from 'hono/cors'
  */
 export const crossOrigin = cors({
   origin: '*',
-  allowMethods: ['GET', 'POST', 'OPTIONS'],
+  allowMethods: ['GET', 'POST', 'PUT', 'DELETE', 'OPTIONS'],
   exposeHeaders: [
     'retry-after',
     'www-authenticate',
