@@ -60,6 +60,7 @@ function start(): Shared {
     durable: false,
     log: (line) => lines.push(line),
   }).catch((error: unknown) => {
+    rmSync(directory, { recursive: true, force: true })
     // Only now is what it had to say of interest.
     throw new Error([`The stack did not start: ${String(error)}`, ...lines].join('\n'))
   })
