@@ -21,7 +21,8 @@ test('calls with the named key, prints a failure, and calls again', async () => 
     log: (line) => lines.push(line),
   })
   try {
-    await expect.poll(() => seen.length).toBeGreaterThan(1)
+    await expect.poll(() => seen.length, { timeout: 10_000 }).toBeGreaterThan(1)
+    await expect.poll(() => lines.length, { timeout: 10_000 }).toBeGreaterThan(0)
     expect(seen[0]).toMatchObject({ apikey: 'sb_secret_cleanup', ':method': 'POST' })
     expect(lines).toEqual(['session-cleanup: Error: status 500: {"reason":"out of order"}'])
   } finally {
