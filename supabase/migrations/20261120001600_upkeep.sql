@@ -54,19 +54,24 @@ create function public.cleanup_expired_oauth_tokens(batch integer default 1000) 
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: mcp_oauth_tokens denies everyone. Executable by service_role only.
+-- Each deletion locks the head of its organization's audit chain, so every call takes the
+-- organizations in the same order.
 declare
-  handled integer;
+  expired record;
+  handled integer := 0;
 begin
-  with expired as (
+  for expired in
     select t.organization_id, t.id from public.mcp_oauth_tokens t
     -- A row with a refresh token is a live connection, however long its access token has been over.
     where t.refresh_token is null and t.expires_at <= clock_timestamp()
+    order by t.organization_id, t.id
     limit greatest(batch, 0)
     for update skip locked
-  )
-  delete from public.mcp_oauth_tokens t using expired e
-  where t.organization_id = e.organization_id and t.id = e.id;
-  get diagnostics handled = row_count;
+  loop
+    delete from public.mcp_oauth_tokens t
+    where t.organization_id = expired.organization_id and t.id = expired.id;
+    handled := handled + 1;
+  end loop;
   return handled;
 end
 $$;
