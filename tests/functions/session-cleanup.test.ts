@@ -30,23 +30,21 @@ const cleanUp = async () => {
   return (await response.json()) as Report
 }
 
-const addExpiredStates = (count: number) => sql`
-  insert into public.oauth_states
-    (organization_id, user_id, state, code_verifier, provider, mcp_name, redirect_uri, expires_at)
-  select ${ann.organization.id}, ${ann.id}, sha256(convert_to(gen_random_uuid()::text, 'UTF8')),
-    'v1.key.nonce.ciphertext', 'provider', 'server', 'https://app.example/callback',
-    clock_timestamp() - interval '1 second'
+const addExpiredSessions = (count: number) => sql`
+  insert into public.user_sessions (organization_id, id, user_id, expires_at)
+  select ${ann.organization.id}, gen_random_uuid(), ${ann.id}, clock_timestamp() - interval '1 second'
   from generate_series(1, ${count})`
 
-const countStates = async () => {
+const countExpired = async () => {
   const [row] = await sql<[{ n: number }]>`
-    select count(*)::int as n from public.oauth_states where organization_id = ${ann.organization.id}`
+    select count(*)::int as n from public.user_sessions
+    where organization_id = ${ann.organization.id} and expires_at <= clock_timestamp()`
   return row.n
 }
 
 describe('session-cleanup', () => {
   it('removes what has expired and answers how much', async () => {
-    await addExpiredStates(3)
+    await addExpiredSessions(3)
     const { counts, complete } = await cleanUp()
     expect(complete).toBe(true)
     expect(Object.keys(counts).sort()).toEqual([
@@ -55,26 +53,27 @@ describe('session-cleanup', () => {
       'expired_oauth_tokens',
       'expired_sessions',
     ])
-    expect(counts['expired_oauth_states']).toBeGreaterThanOrEqual(3)
-    expect(await countStates()).toBe(0)
+    expect(counts['expired_sessions']).toBeGreaterThanOrEqual(3)
+    expect(await countExpired()).toBe(0)
   })
 
   it('works through more than one batch', async () => {
-    await addExpiredStates(2_500)
+    await addExpiredSessions(2_500)
     const { counts, complete } = await cleanUp()
     expect(complete).toBe(true)
-    expect(counts['expired_oauth_states']).toBeGreaterThanOrEqual(2_500)
-    expect(await countStates()).toBe(0)
+    expect(counts['expired_sessions']).toBeGreaterThanOrEqual(2_500)
+    expect(await countExpired()).toBe(0)
   })
 
   it('runs twice at once without counting a row twice', async () => {
-    await addExpiredStates(500)
-    const reports = await Promise.all([cleanUp(), cleanUp(), cleanUp()])
-    const states = reports.map(({ counts }) => counts['expired_oauth_states'] ?? NaN)
-    expect(states.reduce((sum, count) => sum + count)).toBeGreaterThanOrEqual(500)
-    // Once more, since rows that another run holds are skipped.
     await cleanUp()
-    expect(await countStates()).toBe(0)
+    await addExpiredSessions(500)
+    const reports = await Promise.all([cleanUp(), cleanUp(), cleanUp()])
+    // Once more, since rows that another run holds are skipped.
+    reports.push(await cleanUp())
+    const handled = reports.map(({ counts }) => counts['expired_sessions'] ?? NaN)
+    expect(handled.reduce((sum, count) => sum + count)).toBe(500)
+    expect(await countExpired()).toBe(0)
   })
 
   it('ends an execution whose worker died, and keeps the question', async () => {
@@ -104,15 +103,21 @@ describe('session-cleanup', () => {
       { status: 'success', error_code: null },
       { status: 'failed', error_code: 'interrupted' },
     ])
+    const { data: messages } = await ann.client
+      .from('chat_messages')
+      .select('role')
+      .eq('session_id', session_id)
+      .order('created_at')
+    expect(messages).toEqual([{ role: 'user' }, { role: 'assistant' }])
   })
 })
 
 describe('session-cleanup without its named key', () => {
   const refused = async (headers: Record<string, string>, token?: string) => {
-    await addExpiredStates(1)
-    const before = await countStates()
+    await addExpiredSessions(1)
+    const before = await countExpired()
     const response = await callFunction('session-cleanup', { headers, ...(token && { token }) })
-    expect(await countStates()).toBe(before)
+    expect(await countExpired()).toBe(before)
     return { status: response.status, ...((await response.json()) as ErrorBody).error }
   }
   const unauthorized = { status: 401, code: 'unauthorized' }
