@@ -122,11 +122,6 @@ create table public.chat_messages (
   constraint chat_messages_parent_fkey foreign key (organization_id, session_id, parent_id)
     references public.chat_messages (organization_id, session_id, id) on delete cascade
 );
-alter table public.chat_sessions
-  add constraint chat_sessions_current_message_fkey foreign key (organization_id, id, current_message_id)
-  references public.chat_messages (organization_id, session_id, id) on delete set null (current_message_id);
-create index chat_sessions_current_message_idx on public.chat_sessions (organization_id, id, current_message_id);
-
 comment on table public.chat_messages is 'Messages of a conversation, a tree by parent_id. Written by invocations only.';
 comment on column public.chat_messages.user_id is 'The session''s user, whoever the message is from.';
 comment on column public.chat_messages.content is 'The text of all text parts.';
@@ -156,6 +151,30 @@ revoke all on public.chat_messages from anon, authenticated, service_role;
 grant select on public.chat_messages to authenticated;
 grant select, insert, update, delete on public.chat_messages to service_role;
 -- No insert, update or delete for clients: agents/invoke writes; deleting the session deletes them.
+
+-- A trigger and not a foreign key: a second relationship between the two tables would make every
+-- `chat_sessions(*, chat_messages(*))` of a client ambiguous.
+create function private.check_current_message() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: looks past the caller's policies; another session's message and none at all are one error.
+begin
+  if not exists (
+    select 1 from public.chat_messages m
+    where m.organization_id = new.organization_id and m.session_id = new.id and m.id = new.current_message_id
+  ) then
+    raise exception using errcode = '23503', message = 'message_not_found',
+      detail = 'No message of the session has this id.';
+  end if;
+  return new;
+end
+$$;
+comment on function private.check_current_message() is 'Trigger: current_message_id is a message of the session.';
+revoke all on function private.check_current_message() from public, anon, authenticated, service_role;
+create trigger chat_sessions_check_current_message
+  before insert or update of current_message_id on public.chat_sessions
+  for each row when (new.current_message_id is not null)
+  execute function private.check_current_message();
 
 create view public.v_recent_sessions with (security_invoker = true) as
 select s.organization_id, s.id, s.user_id, s.agent_id, s.model_id, s.project_id, s.title, s.status,

@@ -1818,13 +1818,6 @@ export type Database = {
             referencedColumns: ['agent_id']
           },
           {
-            foreignKeyName: 'chat_sessions_current_message_fkey'
-            columns: ['organization_id', 'id', 'current_message_id']
-            isOneToOne: false
-            referencedRelation: 'chat_messages'
-            referencedColumns: ['organization_id', 'session_id', 'id']
-          },
-          {
             foreignKeyName: 'chat_sessions_model_id_fkey'
             columns: ['model_id']
             isOneToOne: false
@@ -2798,13 +2791,6 @@ export type Database = {
             isOneToOne: false
             referencedRelation: 'v_agent_status'
             referencedColumns: ['agent_id']
-          },
-          {
-            foreignKeyName: 'chat_sessions_current_message_fkey'
-            columns: ['organization_id', 'id', 'current_message_id']
-            isOneToOne: false
-            referencedRelation: 'chat_messages'
-            referencedColumns: ['organization_id', 'session_id', 'id']
           },
           {
             foreignKeyName: 'chat_sessions_model_id_fkey'
