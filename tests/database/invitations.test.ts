@@ -152,7 +152,7 @@ test('an invitation is worth no more than its sender is when it is accepted', as
       ]
     for (const change of changes) {
       const { owner, inviter, guest, invitation } = await invited(tx, 'admin', 'admin')
-      await change(tx, owner, inviter as Member)
+      await change(tx, owner, inviter)
       expect(await refusal(tx, guest, accept(invitation.token))).toBe('P0002 invalid_invitation')
       expect(await rolesOf(tx, guest)).toEqual([])
     }

@@ -85,7 +85,9 @@ test('suspending an organization stops everyone in it at once, and resuming rest
     expect(await as(tx, owner, read)).toHaveLength(1)
 
     const events = await adminEvents(tx, 'organization', owner.organizationId)
-    expect(events.map((event) => [event.action, event.admin_email, event.details])).toEqual([
+    expect(
+      events.map((event) => [event.action, event.admin_email, event.details] as unknown),
+    ).toEqual([
       ['organization.suspend', admin.email, { reason: 'unpaid' }],
       ['organization.resume', admin.email, { reason: 'paid' }],
     ])

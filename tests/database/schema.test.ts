@@ -9,8 +9,8 @@ const schemas = ['public', 'client_mgmt', 'conversation', 'private']
 
 /** The first column of a catalog query that names offenders. */
 async function offenders(query: string): Promise<unknown[]> {
-  const rows = await sql.unsafe(query, [schemas]).values()
-  return rows.map(([name]) => name)
+  const rows = await sql.unsafe<Record<string, unknown>[]>(query, [schemas])
+  return rows.flatMap((row) => Object.values(row))
 }
 
 // The verification queries of the consolidated schema.
