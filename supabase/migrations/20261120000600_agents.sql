@@ -86,11 +86,16 @@ as $$
 -- Definer: looks past the caller's policies, so that foreign and absent can be told from visible alike.
 -- A table without one of these columns simply has no such key in its row.
 declare
+  before constant jsonb := case when tg_op = 'UPDATE' then to_jsonb(old) end;
   subject constant jsonb := to_jsonb(new);
   tenant constant bigint := (subject ->> 'organization_id')::bigint;
   agent constant bigint := (subject ->> 'agent_id')::bigint;
   model constant bigint := case when tg_table_name <> 'models' then (subject ->> 'model_id')::bigint end;
   lens constant bigint := (subject ->> 'lens_id')::bigint;
+  -- A deleted agent's models go in another step: a row that loses the one keeps the other until then.
+  loses_agent constant boolean := agent is null and before is not null
+    and before -> 'model_id' = subject -> 'model_id'
+    and before -> 'organization_id' = subject -> 'organization_id';
 begin
   if agent is not null and not exists (
     select 1 from public.agents a
@@ -98,7 +103,7 @@ begin
   ) then
     raise exception using errcode = '23503', message = 'agent_not_found', detail = 'No such agent.';
   end if;
-  if model is not null and not exists (
+  if model is not null and not loses_agent and not exists (
     select 1 from public.models m
     where m.id = model and (m.organization_id is null or m.organization_id = tenant)
       and (agent is null or m.agent_id = agent)
@@ -254,6 +259,10 @@ alter table public.circuit_breaker_state force row level security;
 revoke all on public.circuit_breaker_state from anon, authenticated, service_role;
 grant select on public.circuit_breaker_state to service_role;
 -- No policy: deny everyone. Clients see private.breaker_state() through v_agent_status.
+-- A breaker of the platform's credential (organization_id null) may be of anyone's agent.
+create trigger circuit_breaker_state_check_references
+  before insert or update of organization_id, agent_id, model_id on public.circuit_breaker_state
+  for each row when (new.organization_id is not null) execute function private.check_shared_references();
 create trigger circuit_breaker_state_updated_at before update on public.circuit_breaker_state
   for each row execute function private.update_updated_at_column();
 
@@ -268,7 +277,9 @@ declare
 begin
   select b.state into result
   from public.circuit_breaker_state b
+  join public.agents a on a.id = b.agent_id
   where b.agent_id = breaker_state.agent_id
+    and (a.organization_id is null or a.organization_id = private.current_organization_id())
     and (b.organization_id is null or b.organization_id = private.current_organization_id())
   order by case b.state when 'open' then 0 when 'half_open' then 1 else 2 end
   limit 1;
@@ -302,8 +313,8 @@ grant select on public.v_agent_status to authenticated, service_role;
 
 create table client_mgmt.model_prices (
   id bigint generated always as identity primary key,
-  provider text not null,
-  model_id text not null,
+  provider text not null constraint model_prices_provider_length check (char_length(provider) between 1 and 200),
+  model_id text not null constraint model_prices_model_id_length check (char_length(model_id) between 1 and 200),
   valid_from timestamptz not null default '-infinity',
   input_per_million numeric(18, 9) constraint model_prices_input check (input_per_million >= 0),
   output_per_million numeric(18, 9) constraint model_prices_output check (output_per_million >= 0),
@@ -327,7 +338,8 @@ grant select, insert on client_mgmt.model_prices to service_role;
 
 create table public.preference_types (
   id bigint generated always as identity primary key,
-  name text not null constraint preference_types_name_key unique,
+  name text not null constraint preference_types_name_key unique
+    constraint preference_types_name_length check (char_length(name) between 1 and 200),
   value_type text not null default 'text'
     constraint preference_types_value_type check (value_type in ('text', 'number', 'boolean', 'json')),
   description text,
