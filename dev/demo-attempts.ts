@@ -80,7 +80,7 @@ export async function attemptForeign(
   )
   refused(
     `switching to organization ${mine}`,
-    'P0002',
+    'PT404',
     await client.rpc('switch_organization', { organization_id: mine }),
   )
 

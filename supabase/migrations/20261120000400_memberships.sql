@@ -122,7 +122,7 @@ begin
   where m.organization_id = switch_organization.organization_id
     and m.user_id = account and m.ended_at is null;
   if not found then
-    raise exception using errcode = 'P0002', message = 'organization_not_found',
+    raise exception using errcode = 'PT404', message = 'organization_not_found',
       detail = 'No such organization, or no active membership in it.';
   end if;
   perform private.open_session(switch_organization.organization_id, account);
@@ -186,7 +186,7 @@ begin
     and m.user_id = require_member.user_id and m.ended_at is null
   for update;
   if not found then
-    raise exception using errcode = 'P0002', message = 'member_not_found',
+    raise exception using errcode = 'PT404', message = 'member_not_found',
       detail = 'No active member of the organization has this id.';
   end if;
   if private.role_rank(membership.role) > private.role_rank((private.current_session()).role) then
@@ -197,7 +197,7 @@ begin
 end
 $$;
 comment on function private.require_member(bigint, uuid) is
-  'An active membership of at most the caller''s rank, locked; P0002 member_not_found or 42501.';
+  'An active membership of at most the caller''s rank, locked; PT404 member_not_found or 42501.';
 revoke all on function private.require_member(bigint, uuid) from public, anon, authenticated, service_role;
 
 create function private.keep_an_owner() returns trigger
@@ -212,7 +212,7 @@ begin
     select 1 from client_mgmt.client_users m
     where m.organization_id = old.organization_id and m.role = 'owner' and m.ended_at is null
   ) and exists (select 1 from public.organizations o where o.id = old.organization_id) then
-    raise exception using errcode = '55000', message = 'last_owner',
+    raise exception using errcode = 'PT409', message = 'last_owner',
       detail = 'An organization keeps at least one owner. Make someone else owner first.';
   end if;
   return null;
@@ -371,7 +371,7 @@ begin
   where i.organization_id = organization and i.id = revoke_invitation.id
     and i.accepted_at is null and i.revoked_at is null;
   if not found then
-    raise exception using errcode = 'P0002', message = 'invitation_not_found',
+    raise exception using errcode = 'PT404', message = 'invitation_not_found',
       detail = 'No pending invitation of the organization has this id.';
   end if;
 end
@@ -415,7 +415,7 @@ begin
     )
   returning i.* into invitation;
   if not found then
-    raise exception using errcode = 'P0002', message = 'invalid_invitation',
+    raise exception using errcode = 'PT404', message = 'invalid_invitation',
       detail = 'The invitation is unknown, used, revoked, expired or meant for someone else.';
   end if;
 
@@ -468,7 +468,7 @@ begin
   -- Without the auth session there is nothing left to refresh, and its trigger ends access here.
   delete from auth.sessions a where a.id = revoke_session.session_id and a.user_id = account;
   if not found then
-    raise exception using errcode = 'P0002', message = 'session_not_found',
+    raise exception using errcode = 'PT404', message = 'session_not_found',
       detail = 'No session of yours has this id.';
   end if;
 end
@@ -502,7 +502,7 @@ language sql volatile security invoker set search_path = ''
 as $$ select private.switch_organization(organization_id) $$;
 comment on function public.switch_organization(bigint) is
   'Makes another of the caller''s organizations the active one of this session only: { organization_id, '
-  'role }. The old token reads nothing from then on: refresh the session. P0002 organization_not_found.';
+  'role }. The old token reads nothing from then on: refresh the session. PT404 organization_not_found.';
 
 create function public.organization_members()
 returns table (user_id uuid, email text, display_name text, role text, permissions text[], joined_at timestamptz)
@@ -521,20 +521,20 @@ create function public.accept_invitation(token text) returns jsonb
 language sql volatile security invoker set search_path = ''
 as $$ select private.accept_invitation(token) $$;
 comment on function public.accept_invitation(text) is
-  'Joins with a token sent to the caller''s own address: { organization_id, role }. P0002 invalid_invitation '
+  'Joins with a token sent to the caller''s own address: { organization_id, role }. PT404 invalid_invitation '
   'for every token that does not serve.';
 
 create function public.revoke_invitation(id bigint) returns void
 language sql volatile security invoker set search_path = ''
 as $$ select private.revoke_invitation(id) $$;
-comment on function public.revoke_invitation(bigint) is 'Withdraws a pending invitation. P0002 invitation_not_found.';
+comment on function public.revoke_invitation(bigint) is 'Withdraws a pending invitation. PT404 invitation_not_found.';
 
 create function public.set_member_role(user_id uuid, role text, permissions text[] default null) returns jsonb
 language sql volatile security invoker set search_path = ''
 as $$ select private.set_member_role(user_id, role, permissions) $$;
 comment on function public.set_member_role(uuid, text, text[]) is
   'Sets a member''s role and, when given, the permissions added to it: { user_id, role, permissions }. '
-  '42501 for more than the caller holds or a higher role; 55000 last_owner; P0002 member_not_found.';
+  '42501 for more than the caller holds or a higher role; PT409 last_owner; PT404 member_not_found.';
 
 create function public.remove_member(user_id uuid) returns void
 language sql volatile security invoker set search_path = ''
@@ -544,7 +544,7 @@ comment on function public.remove_member(uuid) is 'Ends a membership, from the n
 create function public.leave_organization() returns void
 language sql volatile security invoker set search_path = ''
 as $$ select private.leave_organization() $$;
-comment on function public.leave_organization() is 'Ends the caller''s own membership. 55000 last_owner.';
+comment on function public.leave_organization() is 'Ends the caller''s own membership. PT409 last_owner.';
 
 create function public.list_sessions()
 returns table (id uuid, created_at timestamptz, last_active_at timestamptz, is_current boolean)
@@ -556,7 +556,7 @@ create function public.revoke_session(session_id uuid) returns void
 language sql volatile security invoker set search_path = ''
 as $$ select private.revoke_session(session_id) $$;
 comment on function public.revoke_session(uuid) is
-  'Signs one of the caller''s devices out, at once. P0002 session_not_found.';
+  'Signs one of the caller''s devices out, at once. PT404 session_not_found.';
 
 revoke all on function
   public.create_organization(text, text), public.switch_organization(bigint), public.organization_members(),

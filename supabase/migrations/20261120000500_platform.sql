@@ -108,7 +108,7 @@ begin
   update public.organizations o set is_active = set_organization_active.is_active
   where o.id = set_organization_active.organization_id;
   if not found then
-    raise exception using errcode = 'P0002', message = 'organization_not_found', detail = 'No such organization.';
+    raise exception using errcode = 'PT404', message = 'organization_not_found', detail = 'No such organization.';
   end if;
   perform private.write_admin_event(
     case when set_organization_active.is_active then 'organization.resume' else 'organization.suspend' end,
@@ -135,7 +135,7 @@ begin
   where g.admin_user_id = set_account_active.user_id order by g.organization_id, g.id for share;
   update public.users u set is_active = set_account_active.is_active where u.id = set_account_active.user_id;
   if not found then
-    raise exception using errcode = 'P0002', message = 'account_not_found', detail = 'No such account.';
+    raise exception using errcode = 'PT404', message = 'account_not_found', detail = 'No such account.';
   end if;
   perform private.write_admin_event(
     case when set_account_active.is_active then 'account.resume' else 'account.suspend' end,
@@ -173,7 +173,7 @@ begin
   );
 exception
   when foreign_key_violation then
-    raise exception using errcode = 'P0002', message = 'organization_not_found', detail = 'No such organization.';
+    raise exception using errcode = 'PT404', message = 'organization_not_found', detail = 'No such organization.';
   when check_violation or not_null_violation or numeric_value_out_of_range or datetime_field_overflow then
     raise exception using errcode = '22023', message = 'invalid_request',
       detail = 'A grant has a reason of 10 to 1000 characters, scope configuration or content, and at most 24 hours.';
@@ -191,7 +191,7 @@ begin
   update client_mgmt.access_grants g set ended_at = clock_timestamp()
   where g.id = close_break_glass.id and g.admin_user_id = account and g.ended_at is null;
   if not found then
-    raise exception using errcode = 'P0002', message = 'grant_not_found', detail = 'No open grant of yours has this id.';
+    raise exception using errcode = 'PT404', message = 'grant_not_found', detail = 'No open grant of yours has this id.';
   end if;
 end
 $$;
@@ -237,7 +237,7 @@ comment on function public.open_break_glass(bigint, text, text, numeric) is
 create function public.close_break_glass(id bigint) returns void
 language sql volatile security invoker set search_path = ''
 as $$ select private.close_break_glass(id) $$;
-comment on function public.close_break_glass(bigint) is 'Ends one''s own grant before its time. P0002 grant_not_found.';
+comment on function public.close_break_glass(bigint) is 'Ends one''s own grant before its time. PT404 grant_not_found.';
 
 revoke all on function
   public.platform_organizations(), public.set_organization_active(bigint, boolean, text),

@@ -202,7 +202,7 @@ begin
   delete from client_mgmt.provider_credentials c
   where c.organization_id = organization and c.provider = remove_provider_credential.provider;
   if not found then
-    raise exception using errcode = 'P0002', message = 'credential_not_found', detail = 'No key is stored for this provider.';
+    raise exception using errcode = 'PT404', message = 'credential_not_found', detail = 'No key is stored for this provider.';
   end if;
 end
 $$;
@@ -224,7 +224,7 @@ create function public.remove_provider_credential(provider text) returns void
 language sql volatile security invoker set search_path = ''
 as $$ select private.remove_provider_credential(provider) $$;
 comment on function public.remove_provider_credential(text) is
-  'Deletes the organization''s key of a provider; the platform''s serves again. Needs agents.manage. P0002 credential_not_found.';
+  'Deletes the organization''s key of a provider; the platform''s serves again. Needs agents.manage. PT404 credential_not_found.';
 
 create function public.provider_credential(organization_id bigint, provider text) returns text
 language sql stable security definer set search_path = ''

@@ -246,7 +246,7 @@ begin
   where c.organization_id = organization and c.id = open_mcp_configuration.id
     and (c.user_id is null or c.user_id = private.current_user_id());
   if not found then
-    raise exception using errcode = 'P0002', message = 'mcp_configuration_not_found',
+    raise exception using errcode = 'PT404', message = 'mcp_configuration_not_found',
       detail = 'No MCP configuration that the caller sees has this id.';
   end if;
   return result;
@@ -267,7 +267,7 @@ begin
   where c.organization_id = organization and c.id = set_mcp_bearer_token.id
     and (c.user_id is null or c.user_id = private.current_user_id());
   if not found then
-    raise exception using errcode = 'P0002', message = 'mcp_configuration_not_found',
+    raise exception using errcode = 'PT404', message = 'mcp_configuration_not_found',
       detail = 'No MCP configuration that the caller sees has this id.';
   end if;
   perform private.require_organization(case when owner is null then 'mcp.manage' else 'agents.invoke' end);
@@ -298,9 +298,9 @@ language sql stable security invoker set search_path = ''
 as $$ select private.open_mcp_configuration(id) $$;
 comment on function public.open_mcp_configuration(bigint) is
   'A configuration the caller sees, the scopes of the caller''s connection, and the organization''s hosts and exceptions. '
-  'Needs agents.invoke. P0002 mcp_configuration_not_found.';
+  'Needs agents.invoke. PT404 mcp_configuration_not_found.';
 
-create function public.set_mcp_bearer_token(id bigint, sealed_token text) returns void
+create function public.set_mcp_bearer_token(id bigint, sealed_token text default null) returns void
 language sql volatile security invoker set search_path = ''
 as $$ select private.set_mcp_bearer_token(id, sealed_token) $$;
 comment on function public.set_mcp_bearer_token(bigint, text) is

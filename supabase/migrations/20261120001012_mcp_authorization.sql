@@ -39,7 +39,7 @@ begin
   from public.mcp_oauth_tokens t
   where t.organization_id = organization and t.id = open_mcp_connection.id and t.user_id = private.current_user_id();
   if not found then
-    raise exception using errcode = 'P0002', message = 'connection_not_found',
+    raise exception using errcode = 'PT404', message = 'connection_not_found',
       detail = 'The caller has no connection with this id.';
   end if;
   return result;
@@ -130,7 +130,7 @@ create function public.open_mcp_connection(id bigint) returns jsonb
 language sql stable security invoker set search_path = ''
 as $$ select private.open_mcp_connection(id) $$;
 comment on function public.open_mcp_connection(bigint) is
-  'One of the caller''s connections: { organization_id, id, user_id, mcp_configuration_id }. P0002 connection_not_found.';
+  'One of the caller''s connections: { organization_id, id, user_id, mcp_configuration_id }. PT404 connection_not_found.';
 
 create function public.claim_mcp_authorization(handle text) returns jsonb
 language sql volatile security invoker set search_path = ''
@@ -294,7 +294,7 @@ begin
   for share
   returning expires_at into expiry;
   if not found then
-    raise exception using errcode = 'P0002', message = 'mcp_configuration_not_found',
+    raise exception using errcode = 'PT404', message = 'mcp_configuration_not_found',
       detail = 'The configuration is gone or was changed.';
   end if;
   -- One person cannot fill the table: the newest twenty count.

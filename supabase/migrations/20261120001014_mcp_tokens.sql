@@ -23,7 +23,7 @@ begin
     for share;
   end if;
   if found_configuration.id is null then
-    raise exception using errcode = 'P0002', message = 'mcp_configuration_not_found',
+    raise exception using errcode = 'PT404', message = 'mcp_configuration_not_found',
       detail = 'The configuration or the membership is gone, or the endpoint was changed.';
   end if;
 
@@ -51,7 +51,7 @@ begin
 end
 $$;
 comment on function public.store_mcp_connection(bigint, uuid, jsonb) is
-  'Stores the tokens of an authorization in place of earlier ones, and returns the connection''s id. P0002 when the '
+  'Stores the tokens of an authorization in place of earlier ones, and returns the connection''s id. PT404 when the '
   'membership or the configuration it was for is gone. Service role only.';
 
 create function public.use_mcp_connection(
@@ -83,11 +83,11 @@ begin
   where c.organization_id = organization and c.id = use_mcp_connection.mcp_configuration_id and c.enabled
     and (c.user_id is null or c.user_id = account);
   if not found then
-    raise exception using errcode = 'P0002', message = 'mcp_configuration_not_found',
+    raise exception using errcode = 'PT404', message = 'mcp_configuration_not_found',
       detail = 'No enabled MCP configuration that this person uses has this id.';
   end if;
   if server.type = 'stdio' then
-    raise exception using errcode = '55000', message = 'mcp_stdio_not_supported',
+    raise exception using errcode = 'PT422', message = 'mcp_stdio_not_supported',
       detail = 'A stdio server is never run on the server.';
   end if;
   common := jsonb_build_object('endpoint', server.endpoint, 'allowed_hosts', private.mcp_allowed_hosts(organization));

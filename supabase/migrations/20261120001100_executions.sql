@@ -229,7 +229,7 @@ language sql stable security definer set search_path = ''
 as $$
   -- Definer: called by finish_execution() only.
   select (
-    (input_tokens - coalesce(cached_input_tokens, 0)) * p.input_per_million
+    greatest(input_tokens - coalesce(cached_input_tokens, 0), 0) * p.input_per_million
     + case when coalesce(cached_input_tokens, 0) = 0 then 0 else cached_input_tokens * p.cached_input_per_million end
     + output_tokens * p.output_per_million
   ) / 1000000

@@ -80,13 +80,13 @@ begin
   order by a.organization_id nulls last, a.id
   limit 1;
   if not found then
-    raise exception using errcode = 'P0002', message = 'agent_not_found', detail = 'No such agent, or it is disabled.';
+    raise exception using errcode = 'PT404', message = 'agent_not_found', detail = 'No such agent, or it is disabled.';
   end if;
   return result;
 end
 $$;
 comment on function private.find_agent(bigint, text, bigint) is
-  'An enabled agent by name or id, the organization''s before the platform''s; P0002 agent_not_found.';
+  'An enabled agent by name or id, the organization''s before the platform''s; PT404 agent_not_found.';
 revoke all on function private.find_agent(bigint, text, bigint) from public, anon, authenticated, service_role;
 
 -- The agent of a request that names none: the session's, else the organization's preference, else the
@@ -138,12 +138,12 @@ begin
     and s.user_id = private.current_user_id()
   for no key update;
   if not found then
-    raise exception using errcode = 'P0002', message = 'session_not_found', detail = 'No session of yours has this id.';
+    raise exception using errcode = 'PT404', message = 'session_not_found', detail = 'No session of yours has this id.';
   end if;
   return result;
 end
 $$;
-comment on function private.require_own_session(bigint, uuid) is 'The caller''s session, locked; P0002 session_not_found.';
+comment on function private.require_own_session(bigint, uuid) is 'The caller''s session, locked; PT404 session_not_found.';
 revoke all on function private.require_own_session(bigint, uuid) from public, anon, authenticated, service_role;
 
 create function private.require_project(organization_id bigint, project_id bigint) returns void
@@ -155,11 +155,11 @@ begin
     select 1 from client_mgmt.projects p
     where p.organization_id = require_project.organization_id and p.id = require_project.project_id
   ) then
-    raise exception using errcode = 'P0002', message = 'project_not_found', detail = 'No such project.';
+    raise exception using errcode = 'PT404', message = 'project_not_found', detail = 'No such project.';
   end if;
 end
 $$;
-comment on function private.require_project(bigint, bigint) is 'Passes for null and for the organization''s project; else P0002 project_not_found.';
+comment on function private.require_project(bigint, bigint) is 'Passes for null and for the organization''s project; else PT404 project_not_found.';
 revoke all on function private.require_project(bigint, bigint) from public, anon, authenticated, service_role;
 
 create function private.explain_effective_llm(agent text, model text, session_id uuid, project_id bigint)
@@ -304,7 +304,7 @@ begin
   ) e
   where e.is_winner and (plan_route.model is null or e.layer = 'request');
   if not found then
-    raise exception using errcode = 'P0002', message = 'model_not_found', detail = 'The agent has no such enabled model.';
+    raise exception using errcode = 'PT404', message = 'model_not_found', detail = 'The agent has no such enabled model.';
   end if;
 
   for candidate in
@@ -333,7 +333,7 @@ begin
   end loop;
 
   if route = '[]' then
-    raise exception using errcode = '55000',
+    raise exception using errcode = 'PT503',
       message = case when has_provider then 'circuit_open' else 'provider_not_configured' end,
       detail = case when has_provider
         then 'The provider has failed repeatedly. Try again in half a minute.'
@@ -343,5 +343,5 @@ begin
 end
 $$;
 comment on function private.plan_route(bigint, bigint, text, uuid, bigint, text[]) is
-  'Models to try in order. P0002 model_not_found; 55000 provider_not_configured or circuit_open.';
+  'Models to try in order. PT404 model_not_found; PT503 provider_not_configured or circuit_open.';
 revoke all on function private.plan_route(bigint, bigint, text, uuid, bigint, text[]) from public, anon, authenticated, service_role;

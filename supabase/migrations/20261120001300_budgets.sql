@@ -247,7 +247,8 @@ create function private.reserve_budgets(
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: nobody holds a grant on counters. Budgets are taken in the order of their ids, so two
--- executions never wait for each other.
+-- executions never wait for each other. A budget that is being deleted is waited for and passed over:
+-- its counter would refuse what nothing limits any more.
 #variable_conflict use_column
 declare
   budget client_mgmt.budgets;
@@ -259,9 +260,10 @@ begin
       and (b.project_id is null or b.project_id = reserve_budgets.project_id)
       and (b.user_id is null or b.user_id = reserve_budgets.user_id)
     order by b.id
+    for key share
   loop
     if budget.limit_usd is not null and usd is null then
-      raise exception using errcode = '55000', message = 'price_unknown',
+      raise exception using errcode = 'PT409', message = 'price_unknown',
         detail = 'A money budget applies, and the price of a model of this route is unknown.';
     end if;
     starts := date_trunc(budget.period, statement_timestamp() at time zone 'utc')::date;
@@ -293,30 +295,38 @@ end
 $$;
 comment on function private.reserve_budgets(bigint, uuid, uuid, bigint, numeric, bigint) is
   'Reserves in every budget that applies, or raises PT402 budget_exceeded; the hint is JSON: { budget_id, scope, '
-  'period, limit_usd, limit_tokens, resets_at }. 55000 price_unknown under a money budget.';
+  'period, limit_usd, limit_tokens, resets_at }. PT409 price_unknown under a money budget.';
 
 create function private.settle_budgets(organization_id bigint, execution_id uuid, usd numeric, tokens bigint) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: nobody holds a grant on counters. Called once per execution, by its one end.
+-- Definer: nobody holds a grant on counters. Called once per execution, by its one end. The counter
+-- before its reservations, as a deleted budget takes them.
 #variable_conflict use_column
 declare
   reservation client_mgmt.budget_reservations;
+  spent numeric(18, 9);
 begin
   for reservation in
-    update client_mgmt.budget_reservations r
-    set settled_usd = coalesce(usd, r.reserved_usd), settled_tokens = tokens, settled_at = clock_timestamp()
+    select * from client_mgmt.budget_reservations r
     where r.organization_id = settle_budgets.organization_id and r.execution_id = settle_budgets.execution_id
       and r.settled_at is null
-    returning r.*
+    order by r.budget_id
   loop
+    spent := coalesce(usd, reservation.reserved_usd);
     update client_mgmt.budget_counters c
     set reserved_usd = c.reserved_usd - reservation.reserved_usd,
       reserved_tokens = c.reserved_tokens - reservation.reserved_tokens,
-      settled_usd = c.settled_usd + reservation.settled_usd,
-      settled_tokens = c.settled_tokens + reservation.settled_tokens
+      settled_usd = c.settled_usd + spent,
+      settled_tokens = c.settled_tokens + tokens
     where c.organization_id = reservation.organization_id and c.budget_id = reservation.budget_id
       and c.period_start = reservation.period_start;
+    -- The budget was deleted meanwhile, and its reservations with it.
+    continue when not found;
+    update client_mgmt.budget_reservations r
+    set settled_usd = spent, settled_tokens = tokens, settled_at = clock_timestamp()
+    where r.organization_id = reservation.organization_id and r.execution_id = reservation.execution_id
+      and r.budget_id = reservation.budget_id;
     insert into client_mgmt.budget_alerts (organization_id, budget_id, period_start)
     select c.organization_id, c.budget_id, c.period_start
     from client_mgmt.budget_counters c

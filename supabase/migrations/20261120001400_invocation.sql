@@ -1,7 +1,8 @@
 -- Invocation: from begin_execution() to finish_execution(), and what may happen between them.
 -- Special: beginning is one transaction as the caller, so a refused request writes nothing and needs no
 -- privilege; finishing is the platform's, because a caller must not write usage, cost or an assistant's
--- words. An execution has exactly one end. Locks are taken in one order: session, limits, budgets, metrics.
+-- words. An execution has exactly one end. Locks are taken in one order: execution,
+-- session, limits, budgets, breakers, health, metrics; whoever holds a session never waits for an execution.
 
 -- ── begin_execution ───────────────────────────────────────────────────────────────────────────
 
@@ -135,6 +136,36 @@ as $$
 $$;
 comment on function private.describe_execution(public.agent_executions) is 'Ids, status and agent of an execution.';
 
+create function private.end_expired_executions(chat public.chat_sessions, but_not uuid default null) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: called by begin_execution() and start_execution(), which hold the session and go on to
+-- reserve. Ending takes budgets and then metrics, so all budgets are taken first: the one order of locks.
+begin
+  if not exists (
+    select 1 from public.agent_executions x
+    where x.organization_id = chat.organization_id and x.user_id = chat.user_id and x.session_id = chat.id
+      and x.id is distinct from but_not
+      and x.status in ('pending', 'running') and x.lease_expires_at <= clock_timestamp()
+  ) then
+    return;
+  end if;
+  perform 1 from client_mgmt.organization_limits l where l.organization_id = chat.organization_id for update;
+  perform 1 from client_mgmt.budget_counters c
+  where c.organization_id = chat.organization_id
+    and (c.reserved_tokens > 0 or c.period_start >= date_trunc('month', statement_timestamp() at time zone 'utc')::date)
+  order by c.budget_id, c.period_start
+  for no key update;
+  perform private.end_expired_execution(x.organization_id, x.id)
+  from public.agent_executions x
+  where x.organization_id = chat.organization_id and x.user_id = chat.user_id and x.session_id = chat.id
+    and x.id is distinct from but_not
+    and x.status in ('pending', 'running') and x.lease_expires_at <= clock_timestamp();
+end
+$$;
+comment on function private.end_expired_executions(public.chat_sessions, uuid) is
+  'Ends what dead workers left in a session, but for one execution.';
+
 create function private.begin_execution(
   message jsonb, agent text, model text, session_id uuid, project_id bigint, parent_id uuid, params jsonb,
   idempotency_key text, providers text[], on_busy text, regenerate uuid, as_root boolean, transient boolean,
@@ -184,18 +215,16 @@ begin
   if begin_execution.session_id is not null then
     chat := private.require_own_session(organization, begin_execution.session_id);
     if chat.status = 'closed' then
-      raise exception using errcode = '55000', message = 'session_closed', detail = 'The session is closed.';
+      raise exception using errcode = 'PT409', message = 'session_closed', detail = 'The session is closed.';
     end if;
-    perform private.end_expired_execution(organization, x.id) from public.agent_executions x
-    where x.organization_id = organization and x.user_id = account and x.session_id = chat.id
-      and x.status in ('pending', 'running') and x.lease_expires_at <= clock_timestamp();
+    perform private.end_expired_executions(chat);
     waits := exists (
       select 1 from public.agent_executions x
       where x.organization_id = organization and x.user_id = account and x.session_id = chat.id
         and x.status in ('pending', 'running')
     );
     if waits and on_busy = 'refuse' then
-      raise exception using errcode = '55000', message = 'session_busy',
+      raise exception using errcode = 'PT409', message = 'session_busy',
         detail = 'An execution of this session is still running.';
     end if;
     select s.current_message_id into chat.current_message_id from public.chat_sessions s
@@ -227,14 +256,14 @@ begin
     from public.chat_messages m
     where m.organization_id = organization and m.session_id = chat.id and m.id = regenerate;
     if asked is null then
-      raise exception using errcode = 'P0002', message = 'message_not_found', detail = 'No message of the session has this id.';
+      raise exception using errcode = 'PT404', message = 'message_not_found', detail = 'No message of the session has this id.';
     end if;
   else
     if parent is not null and not exists (
       select 1 from public.chat_messages m
       where m.organization_id = organization and m.session_id = chat.id and m.id = parent
     ) then
-      raise exception using errcode = 'P0002', message = 'parent_not_found', detail = 'No message of the session has this id.';
+      raise exception using errcode = 'PT404', message = 'parent_not_found', detail = 'No message of the session has this id.';
     end if;
     asked := coalesce((message ->> 'id')::uuid, private.uuid_v7());
     begin
@@ -294,12 +323,10 @@ begin
   select x.* into execution from public.agent_executions x
   where x.organization_id = organization and x.id = start_execution.execution_id and x.user_id = private.current_user_id();
   if not found then
-    raise exception using errcode = 'P0002', message = 'execution_not_found', detail = 'No execution of yours has this id.';
+    raise exception using errcode = 'PT404', message = 'execution_not_found', detail = 'No execution of yours has this id.';
   end if;
   chat := private.require_own_session(organization, execution.session_id);
-  perform private.end_expired_execution(organization, x.id) from public.agent_executions x
-  where x.organization_id = organization and x.user_id = chat.user_id and x.session_id = chat.id
-    and x.id <> execution.id and x.status in ('pending', 'running') and x.lease_expires_at <= clock_timestamp();
+  perform private.end_expired_executions(chat, execution.id);
 
   update public.agent_executions x
   set lease_expires_at = clock_timestamp() + interval '30 seconds',
@@ -361,7 +388,7 @@ begin
   select x.* into execution from public.agent_executions x
   where x.organization_id = organization and x.id = cancel_execution.execution_id and x.user_id = private.current_user_id();
   if not found then
-    raise exception using errcode = 'P0002', message = 'execution_not_found', detail = 'No execution of yours has this id.';
+    raise exception using errcode = 'PT404', message = 'execution_not_found', detail = 'No execution of yours has this id.';
   end if;
   return execution.status;
 end
@@ -429,14 +456,14 @@ begin
   from public.agent_executions x
   where x.organization_id = (select private.current_organization_id()) and x.id = read_execution.execution_id;
   if result is null then
-    raise exception using errcode = 'P0002', message = 'execution_not_found', detail = 'No execution you may read has this id.';
+    raise exception using errcode = 'PT404', message = 'execution_not_found', detail = 'No execution you may read has this id.';
   end if;
   return result;
 end
 $$;
 comment on function public.read_execution(uuid, bigint, integer) is
   '{ execution_id, status, batches: [{ seq, events }] } after an event id, for whoever may read the session. '
-  'P0002 execution_not_found. With status success, failed or cancelled the last batch is the last there will be.';
+  'PT404 execution_not_found. With status success, failed or cancelled the last batch is the last there will be.';
 
 create function private.read_execution_result(execution_id uuid) returns jsonb
 language plpgsql stable security definer set search_path = ''
@@ -474,22 +501,36 @@ declare
   failed constant integer := (execution.status = 'failed')::integer;
   cancelled constant integer := (execution.status = 'cancelled')::integer;
   measured constant integer := (execution.input_tokens is not null and execution.output_tokens is not null)::integer;
+  faulty constant jsonb := case when jsonb_typeof(failed_models) = 'array' then failed_models else '[]' end;
+  step record;
 begin
-  -- Calls that failed before another model answered count for their own breakers.
-  perform private.settle_breaker(
-    case when r ->> 'credential' = 'organization' then execution.organization_id end,
-    execution.agent_id, (r ->> 'model_id')::bigint, (r ->> 'generation')::bigint, 'fault'
-  )
-  from jsonb_array_elements(case when jsonb_typeof(failed_models) = 'array' then failed_models else '[]' end) f(failed_model)
-  join jsonb_array_elements(execution.route) r on r -> 'model_id' = failed_model;
-
-  perform private.settle_breaker(
-    case when r ->> 'credential' = 'organization' then execution.organization_id end,
-    execution.agent_id, execution.model_id, (r ->> 'generation')::bigint,
-    case when execution.status = 'success' then 'success' when fault = 'provider' then 'fault' else 'neutral' end
-  )
-  from jsonb_array_elements(execution.route) r
-  where (r ->> 'model_id')::bigint = execution.model_id;
+  -- Calls that failed before another model answered count for their own breakers. Breakers are shared by
+  -- everyone, and routes differ in order: models are taken in the order of their ids.
+  for step in
+    select case when r ->> 'credential' = 'organization' then execution.organization_id end as credential_owner,
+      (r ->> 'model_id')::bigint as model_id, (r ->> 'generation')::bigint as generation,
+      (r ->> 'model_id')::bigint is not distinct from execution.model_id as is_last,
+      coalesce((r -> 'probe')::boolean, false) as is_probe,
+      (select count(*) from jsonb_array_elements(faulty) f(failed_model) where failed_model = r -> 'model_id') as faults
+    from jsonb_array_elements(execution.route) r
+    order by 2
+  loop
+    for n in 1..step.faults loop
+      perform private.settle_breaker(
+        step.credential_owner, execution.agent_id, step.model_id, step.generation, 'fault');
+    end loop;
+    -- A probe on which another answer followed, for a reason that is no fault, is given back.
+    if step.is_last or (step.is_probe and step.faults = 0) then
+      perform private.settle_breaker(
+        step.credential_owner, execution.agent_id, step.model_id, step.generation,
+        case
+          when step.is_last and execution.status = 'success' then 'success'
+          when step.is_last and fault = 'provider' then 'fault'
+          else 'neutral'
+        end
+      );
+    end if;
+  end loop;
 
   if fault = 'provider' then
     insert into public.agent_health as h (organization_id, agent_id, status, last_check, last_error, consecutive_failures)
@@ -550,41 +591,47 @@ end
 $$;
 comment on function private.store_answer(public.agent_executions, text, jsonb) is 'Keeps what was said, whole or partial, and marks which.';
 
-create function private.settle_execution(execution public.agent_executions, content text) returns void
+create function private.settle_execution(execution public.agent_executions, content text, parts jsonb) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: called by finish_execution() only. Where the provider reported no usage although it
--- answered, the estimate is charged and marked: a cut or cancelled answer is not free.
+-- Definer: called by finish_execution() only. What the provider did not count although it answered is
+-- estimated, charged and marked: a cut or cancelled answer is not free.
 declare
   model public.models;
-  estimated constant boolean := execution.input_tokens is null and (execution.status = 'success' or content <> '');
-  tokens_in constant bigint := case when estimated then execution.estimated_input_tokens else execution.input_tokens end;
-  tokens_out constant bigint := case when estimated then ceil(octet_length(content) / 4.0) else execution.output_tokens end;
-  cost numeric := execution.cost_usd;
+  said constant bigint := greatest(octet_length(content), coalesce((
+    select sum(octet_length(concat(p ->> 'text', p ->> 'name', p ->> 'arguments'))) from jsonb_array_elements(parts) p
+  ), 0));
+  answered constant boolean := execution.status = 'success' or said > 0
+    or execution.input_tokens is not null or execution.output_tokens is not null;
+  estimated constant boolean := answered and (execution.input_tokens is null or execution.output_tokens is null);
+  tokens_in constant bigint := coalesce(
+    execution.input_tokens, case when answered then execution.estimated_input_tokens end);
+  tokens_out constant bigint := coalesce(execution.output_tokens, case when answered then ceil(said / 4.0) end);
+  cost numeric(18, 9) := execution.cost_usd;
 begin
   select m.* into model from public.models m where m.id = execution.model_id;
-  if estimated then
-    cost := private.execution_cost(model.provider, model.model_id, tokens_in, 0, tokens_out);
+  if cost is null and estimated then
+    cost := private.execution_cost(
+      model.provider, model.model_id, tokens_in, execution.cached_input_tokens, tokens_out);
   end if;
-  if model.id is not null then
-    insert into client_mgmt.usage_ledger (
-      organization_id, execution_id, user_id, project_id, agent_name, provider, model_id,
-      input_tokens, output_tokens, cached_input_tokens, reasoning_tokens, cost_usd, is_estimated
-    )
-    select execution.organization_id, execution.id, execution.user_id, execution.project_id, a.name,
-      model.provider, model.model_id, tokens_in, tokens_out,
-      execution.cached_input_tokens, execution.reasoning_tokens, cost, estimated
-    from (select 1) one left join public.agents a on a.id = execution.agent_id;
-  end if;
+  insert into client_mgmt.usage_ledger (
+    organization_id, execution_id, user_id, project_id, agent_name, provider, model_id,
+    input_tokens, output_tokens, cached_input_tokens, reasoning_tokens, cost_usd, is_estimated
+  )
+  select execution.organization_id, execution.id, execution.user_id, execution.project_id, a.name,
+    -- Usage outlives the model too.
+    coalesce(model.provider, 'unknown'), coalesce(model.model_id, 'unknown'), tokens_in, tokens_out,
+    execution.cached_input_tokens, execution.reasoning_tokens, cost, estimated
+  from (select 1) one left join public.agents a on a.id = execution.agent_id;
   perform private.settle_budgets(
     execution.organization_id, execution.id,
     -- Neither words nor usage: nothing is charged. Words at an unknown price: the reservation.
-    case when tokens_in is null and tokens_out is null then 0 else cost end,
-    coalesce(case when estimated then tokens_in + tokens_out else execution.total_tokens end, 0)
+    case when answered then cost else coalesce(cost, 0) end,
+    coalesce(execution.total_tokens, tokens_in + tokens_out, 0)
   );
 end
 $$;
-comment on function private.settle_execution(public.agent_executions, text) is 'Writes the usage ledger and settles the budgets.';
+comment on function private.settle_execution(public.agent_executions, text, jsonb) is 'Writes the usage ledger and settles the budgets.';
 
 create function public.finish_execution(organization_id bigint, execution_id uuid, outcome jsonb) returns jsonb
 language plpgsql volatile security definer set search_path = ''
@@ -594,6 +641,7 @@ as $$
 declare
   execution public.agent_executions;
   content constant text := coalesce(outcome ->> 'content', '');
+  parts constant jsonb := nullif(case when jsonb_typeof(outcome -> 'parts') = 'array' then outcome -> 'parts' end, '[]');
 begin
   if outcome ->> 'status' not in ('success', 'failed', 'cancelled') or outcome ->> 'status' is null
     or (outcome ->> 'status' = 'success' and outcome ->> 'finish_reason' is null)
@@ -638,7 +686,7 @@ begin
       select 1 from public.agent_executions x
       where x.organization_id = finish_execution.organization_id and x.id = finish_execution.execution_id
     ) then
-      raise exception using errcode = 'P0002', message = 'execution_not_found', detail = 'No such execution.';
+      raise exception using errcode = 'PT404', message = 'execution_not_found', detail = 'No such execution.';
     end if;
     return private.execution_result(finish_execution.organization_id, finish_execution.execution_id)
       || jsonb_build_object('already_final', true);
@@ -650,10 +698,8 @@ begin
     values (execution.organization_id, execution.id, (outcome ->> 'events_seq')::bigint, (outcome ->> 'events')::json)
     on conflict on constraint execution_events_pkey do nothing;
   end if;
-  perform private.store_answer(
-    execution, content, case when jsonb_typeof(outcome -> 'parts') = 'array' then outcome -> 'parts' end
-  );
-  perform private.settle_execution(execution, content);
+  perform private.store_answer(execution, content, parts);
+  perform private.settle_execution(execution, content, parts);
   if execution.agent_id is not null then
     perform private.count_outcome(execution, outcome ->> 'fault', outcome -> 'failed_models');
   end if;
@@ -698,15 +744,20 @@ as $$
 #variable_conflict use_column
 declare
   probe bigint;
+  execution public.agent_executions;
 begin
+  -- The execution first, as its end takes them, which may come from elsewhere meanwhile.
+  select x.* into execution from public.agent_executions x
+  where x.organization_id = acquire_probe.organization_id and x.id = acquire_probe.execution_id and x.status = 'running'
+  for no key update;
   -- One update decides among all workers.
   update public.circuit_breaker_state b
   set state = 'half_open', generation = b.generation + 1, probe_expires_at = clock_timestamp() + interval '60 seconds'
-  from public.agent_executions x, jsonb_array_elements(x.route) r
-  where x.organization_id = acquire_probe.organization_id and x.id = acquire_probe.execution_id and x.status = 'running'
-    and (r ->> 'model_id')::bigint = acquire_probe.model_id
-    and b.organization_id is not distinct from case when r ->> 'credential' = 'organization' then x.organization_id end
-    and b.agent_id = x.agent_id and b.model_id = acquire_probe.model_id
+  from jsonb_array_elements(execution.route) r
+  where (r ->> 'model_id')::bigint = acquire_probe.model_id
+    and b.organization_id is not distinct from
+      case when r ->> 'credential' = 'organization' then execution.organization_id end
+    and b.agent_id = execution.agent_id and b.model_id = acquire_probe.model_id
     and (
       (b.state = 'open' and b.opened_at <= clock_timestamp() - interval '30 seconds')
       or (b.state = 'half_open' and b.probe_expires_at <= clock_timestamp())
@@ -718,7 +769,7 @@ begin
   update public.agent_executions x
   set route = (
     select jsonb_agg(case when (r ->> 'model_id')::bigint = acquire_probe.model_id
-      then r || jsonb_build_object('generation', probe) else r end order by n)
+      then r || jsonb_build_object('generation', probe, 'probe', true) else r end order by n)
     from jsonb_array_elements(x.route) with ordinality e(r, n)
   )
   where x.organization_id = acquire_probe.organization_id and x.id = acquire_probe.execution_id;
@@ -784,25 +835,25 @@ language sql volatile security invoker set search_path = ''
 as $$ select private.start_execution(execution_id, providers) $$;
 comment on function public.start_execution(uuid, text[]) is
   'Starts an execution that waited for its session: as begin_execution() once it is its turn (status running, with '
-  'route and history), else its status alone. Keeps it alive while it waits. P0002 execution_not_found.';
+  'route and history), else its status alone. Keeps it alive while it waits. PT404 execution_not_found.';
 
 create function public.cancel_execution(execution_id uuid) returns text
 language sql volatile security invoker set search_path = ''
 as $$ select private.cancel_execution(execution_id) $$;
 comment on function public.cancel_execution(uuid) is
   'Asks the worker of one''s own execution to stop; what was said is kept. Answers the status: running until the worker '
-  'has stopped. An execution that has ended stays as it is. P0002 execution_not_found.';
+  'has stopped. An execution that has ended stays as it is. PT404 execution_not_found.';
 
 revoke all on function
   private.validate_invocation(jsonb, jsonb, text, uuid, text, uuid), private.message_text(jsonb),
   private.events_text(bigint, uuid),
   private.prepare_execution(public.agent_executions, jsonb, jsonb, bigint),
-  private.describe_execution(public.agent_executions),
+  private.describe_execution(public.agent_executions), private.end_expired_executions(public.chat_sessions, uuid),
   private.begin_execution(jsonb, text, text, uuid, bigint, uuid, jsonb, text, text[], text, uuid, boolean, boolean, bigint),
   private.start_execution(uuid, text[]), private.cancel_execution(uuid), private.end_expired_execution(bigint, uuid),
   private.read_execution_result(uuid),
   private.count_outcome(public.agent_executions, text, jsonb), private.store_answer(public.agent_executions, text, jsonb),
-  private.settle_execution(public.agent_executions, text),
+  private.settle_execution(public.agent_executions, text, jsonb),
   public.begin_execution(jsonb, text, text, uuid, bigint, uuid, jsonb, text, text[], text, uuid, boolean, boolean, bigint),
   public.start_execution(uuid, text[]), public.cancel_execution(uuid), public.read_execution(uuid, bigint, integer),
   public.read_execution_result(uuid), public.finish_execution(bigint, uuid, jsonb),

@@ -79,9 +79,11 @@ comment on function public.cleanup_expired_oauth_tokens(integer) is
   'Deletes up to batch expired tokens that cannot be refreshed. Returns how many.';
 
 create function public.expire_execution_leases(batch integer default 1000) returns integer
-language plpgsql volatile security definer set search_path = ''
+language plpgsql volatile security definer set search_path = '' set lock_timeout = '100ms'
 as $$
 -- Definer: service_role holds no grant to update executions. Executable by service_role only.
+-- One transaction that ends many holds sessions, budgets and metrics in whatever order they come. Before
+-- anyone waits in a circle it gives way, well within deadlock_timeout, and the next call goes on.
 declare
   dead record;
   handled integer := 0;
@@ -93,8 +95,12 @@ begin
     limit greatest(batch, 0)
     for update skip locked
   loop
-    perform private.end_expired_execution(dead.organization_id, dead.id);
-    handled := handled + 1;
+    begin
+      perform private.end_expired_execution(dead.organization_id, dead.id);
+      handled := handled + 1;
+    exception when lock_not_available then
+      exit when handled > 0;
+    end;
   end loop;
   return handled;
 end

@@ -89,7 +89,7 @@ test('a grant has a reason, a known scope, an existing organization and at most 
       expect(await refusal(tx, admin, open(organizationId, reason, scope, 1))).toBe(invalid)
     }
     expect(await refusal(tx, admin, open(0, reason, 'content', 1))).toBe(
-      'P0002 organization_not_found',
+      'PT404 organization_not_found',
     )
     expect(await refusal(tx, admin, open(organizationId, reason, 'content', 24))).toBe('allowed')
   })
@@ -132,14 +132,14 @@ test('another session of the administrator, and another administrator, have no p
     const { admin, owner, grant } = await underGrant(tx, 'content')
     const colleague = await addPlatformAdmin(tx)
     const close = (t: TransactionSql) => t`select public.close_break_glass(${grant.id})`
-    expect(await refusal(tx, colleague, close)).toBe('P0002 grant_not_found')
-    expect(await refusal(tx, owner, close)).toBe('P0002 grant_not_found')
+    expect(await refusal(tx, colleague, close)).toBe('PT404 grant_not_found')
+    expect(await refusal(tx, owner, close)).toBe('PT404 grant_not_found')
     const forged = { ...colleague.claims, organization_id: owner.organizationId }
     expect(await as(tx, forged, conversations)).toEqual([])
     expect(await as(tx, admin, conversations)).toHaveLength(1)
     const switchTo = (t: TransactionSql) =>
       t`select public.switch_organization(${owner.organizationId})`
-    expect(await refusal(tx, colleague, switchTo)).toBe('P0002 organization_not_found')
+    expect(await refusal(tx, colleague, switchTo)).toBe('PT404 organization_not_found')
   })
 })
 

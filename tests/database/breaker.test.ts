@@ -67,7 +67,7 @@ test('it opens at the fifth provider fault in a row and refuses before anything 
     await fail(tx, arranged, 5)
     expect(await breakerOf(tx, arranged)).toMatchObject({ state: 'open', failures: 5 })
     const [before] = await tx`select count(*) from public.chat_messages`
-    expect(await refusal(tx, owner, begin({ agent }))).toBe('55000 circuit_open')
+    expect(await refusal(tx, owner, begin({ agent }))).toBe('PT503 circuit_open')
     expect(await tx`select count(*) from public.chat_messages`).toEqual([before])
     const status = await as(
       tx,
@@ -134,7 +134,7 @@ test('while someone probes nobody else is let in; a probe that is never heard of
     const arranged = await arrange(tx)
     await probing(tx, arranged)
     const { owner, agent, modelId } = arranged
-    expect(await refusal(tx, owner, begin({ agent }))).toBe('55000 circuit_open')
+    expect(await refusal(tx, owner, begin({ agent }))).toBe('PT503 circuit_open')
     await tx`
       update public.circuit_breaker_state set probe_expires_at = now() - interval '1 second'
       where model_id = ${modelId}`
@@ -153,7 +153,7 @@ test('a probe that succeeds closes it, one that fails opens it anew', async () =
     const bad = await probing(tx, arranged)
     await as(tx, 'service_role', finish(bad, outcomes.fault))
     expect(await breakerOf(tx, arranged)).toMatchObject({ state: 'open' })
-    expect(await refusal(tx, owner, begin({ agent }))).toBe('55000 circuit_open')
+    expect(await refusal(tx, owner, begin({ agent }))).toBe('PT503 circuit_open')
   })
 })
 
@@ -195,7 +195,7 @@ test('one organization’s bad key opens nothing for another', async () => {
     )
     const args = { agent: 'droid', model: 'gpt-4' }
     for (let n = 0; n < 5; n++) await invoke(tx, owner, args, outcomes.fault)
-    expect(await refusal(tx, owner, begin(args))).toBe('55000 circuit_open')
+    expect(await refusal(tx, owner, begin(args))).toBe('PT503 circuit_open')
     expect(await refusal(tx, other, begin(args))).toBe('allowed')
   })
 })

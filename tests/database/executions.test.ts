@@ -236,10 +236,10 @@ test('a refused request writes nothing', async () => {
     const { begun } = await invoke(tx, owner, { agent })
     const before = await countsOf(tx, owner)
     const cases: [Account, Parameters<typeof begin>[0], string][] = [
-      [owner, { agent: 'absent' }, 'P0002 agent_not_found'],
-      [owner, { agent, model: 'absent' }, 'P0002 model_not_found'],
-      [owner, { agent, session_id: crypto.randomUUID() }, 'P0002 session_not_found'],
-      [colleague, { agent, session_id: begun.session_id }, 'P0002 session_not_found'],
+      [owner, { agent: 'absent' }, 'PT404 agent_not_found'],
+      [owner, { agent, model: 'absent' }, 'PT404 model_not_found'],
+      [owner, { agent, session_id: crypto.randomUUID() }, 'PT404 session_not_found'],
+      [colleague, { agent, session_id: begun.session_id }, 'PT404 session_not_found'],
       [owner, { agent, content: '' }, '22023 invalid_request'],
       [owner, { agent, content: 'x'.repeat(262_145) }, '22023 invalid_request'],
       [owner, { agent, id: 'not a uuid' }, '22023 invalid_request'],

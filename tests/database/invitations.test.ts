@@ -107,7 +107,7 @@ test('accepting another invitation leaves the session where it is at work', asyn
 })
 
 test('unknown, used, revoked, expired and someone else’s invitation are one error', async () => {
-  const invalid = 'P0002 invalid_invitation'
+  const invalid = 'PT404 invalid_invitation'
   await rolledBack(sql, async (tx) => {
     const { owner, guest, invitation } = await invited(tx)
     const stranger = await addAccount(tx)
@@ -153,7 +153,7 @@ test('an invitation is worth no more than its sender is when it is accepted', as
     for (const change of changes) {
       const { owner, inviter, guest, invitation } = await invited(tx, 'admin', 'admin')
       await change(tx, owner, inviter)
-      expect(await refusal(tx, guest, accept(invitation.token))).toBe('P0002 invalid_invitation')
+      expect(await refusal(tx, guest, accept(invitation.token))).toBe('PT404 invalid_invitation')
       expect(await rolesOf(tx, guest)).toEqual([])
     }
   })
@@ -166,7 +166,7 @@ test('invitations of someone removed stay dead when that person comes back', asy
     const back = await invite(tx, owner, inviter.email, 'admin')
     await as(tx, inviter, accept(back.token))
     expect(await rolesOf(tx, inviter)).toEqual(['admin'])
-    expect(await refusal(tx, guest, accept(invitation.token))).toBe('P0002 invalid_invitation')
+    expect(await refusal(tx, guest, accept(invitation.token))).toBe('PT404 invalid_invitation')
   })
 })
 
@@ -233,13 +233,13 @@ test('invitations are seen and revoked with members.manage in their organization
     expect(await as(tx, member, list)).toEqual([])
     expect(await as(tx, stranger, list)).toEqual([])
     expect(await refusal(tx, member, revoke)).toBe('42501 permission_denied')
-    expect(await refusal(tx, stranger, revoke)).toBe('P0002 invitation_not_found')
+    expect(await refusal(tx, stranger, revoke)).toBe('PT404 invitation_not_found')
     for (const actor of [owner, 'service_role'] as const) {
       const write = (t: TransactionSql) => t`update client_mgmt.invitations set role = 'owner'`
       expect(await refusal(tx, actor, write)).toMatch(/^42501 /)
     }
     expect(await refusal(tx, owner, revoke)).toBe('allowed')
-    expect(await refusal(tx, owner, revoke)).toBe('P0002 invitation_not_found')
+    expect(await refusal(tx, owner, revoke)).toBe('PT404 invitation_not_found')
   })
 })
 
@@ -263,5 +263,5 @@ test('an acceptance that waits for the sender’s removal fails with it', async 
     waiting = outcome(committedAs(sql, guest, accept(invitation.token)))
     await untilSomeoneWaits(tx)
   })
-  expect(await waiting).toBe('P0002 invalid_invitation')
+  expect(await waiting).toBe('PT404 invalid_invitation')
 })

@@ -81,8 +81,8 @@ test('only members.manage acts on members, and never on a higher rank', async ()
       [member, member, '42501 permission_denied'],
       [helper, admin, '42501 permission_denied'],
       [admin, owner, '42501 permission_denied'],
-      [stranger, member, 'P0002 member_not_found'],
-      [owner, stranger, 'P0002 member_not_found'],
+      [stranger, member, 'PT404 member_not_found'],
+      [owner, stranger, 'PT404 member_not_found'],
     ]
     for (const [actor, target, expected] of cases) {
       expect(await refusal(tx, actor, remove(target))).toBe(expected)
@@ -119,14 +119,14 @@ test('the last owner cannot leave, be removed or be demoted; with a second one t
   await rolledBack(sql, async (tx) => {
     const owner = await addOwner(tx)
     await addMember(tx, owner.organizationId, 'admin')
-    expect(await refusal(tx, owner, leave)).toBe('55000 last_owner')
-    expect(await refusal(tx, owner, remove(owner))).toBe('55000 last_owner')
-    expect(await refusal(tx, owner, setRole(owner, 'admin'))).toBe('55000 last_owner')
+    expect(await refusal(tx, owner, leave)).toBe('PT409 last_owner')
+    expect(await refusal(tx, owner, remove(owner))).toBe('PT409 last_owner')
+    expect(await refusal(tx, owner, setRole(owner, 'admin'))).toBe('PT409 last_owner')
     expect(await membership(tx, owner)).toMatchObject({ role: 'owner', active: true })
     const second = await addMember(tx, owner.organizationId, 'owner')
     expect(await refusal(tx, owner, leave)).toBe('allowed')
     expect(await membership(tx, owner)).toMatchObject({ active: false })
-    expect(await refusal(tx, second, leave)).toBe('55000 last_owner')
+    expect(await refusal(tx, second, leave)).toBe('PT409 last_owner')
   })
 })
 
@@ -156,7 +156,7 @@ test('of two owners who leave at once, one stays', async () => {
   const outcomes = await Promise.all(
     [one, two].map((actor) => outcome(committedAs(sql, actor, leave))),
   )
-  expect(outcomes.sort()).toEqual(['55000 last_owner', 'allowed'])
+  expect(outcomes.sort()).toEqual(['PT409 last_owner', 'allowed'])
 })
 
 test('who is demoted while their own change waits cannot finish it', async () => {

@@ -146,9 +146,9 @@ test('a suspension needs a decision, a reason and something to suspend', async (
     const undecided = (t: TransactionSql) =>
       t`select public.set_organization_active(${owner.organizationId}, null, 'why')`
     expect(await refusal(tx, admin, undecided)).toBe('22023 invalid_request')
-    expect(await refusal(tx, admin, suspend(0))).toBe('P0002 organization_not_found')
+    expect(await refusal(tx, admin, suspend(0))).toBe('PT404 organization_not_found')
     expect(await refusal(tx, admin, suspendAccount(crypto.randomUUID()))).toBe(
-      'P0002 account_not_found',
+      'PT404 account_not_found',
     )
     expect(await as(tx, owner, (t) => t`select 1 from public.organizations`)).toHaveLength(1)
   })

@@ -116,14 +116,14 @@ test('foreign and absent sessions, projects and agents are one error each', asyn
     const colleague = await addMember(tx, owner.organizationId)
     const stranger = await addOwner(tx)
     for (const id of [session, crypto.randomUUID()]) {
-      expect(await refusal(tx, stranger, explain({ session: id }))).toBe('P0002 session_not_found')
-      expect(await refusal(tx, colleague, explain({ session: id }))).toBe('P0002 session_not_found')
+      expect(await refusal(tx, stranger, explain({ session: id }))).toBe('PT404 session_not_found')
+      expect(await refusal(tx, colleague, explain({ session: id }))).toBe('PT404 session_not_found')
     }
     for (const id of [project, '0']) {
-      expect(await refusal(tx, stranger, explain({ project: id }))).toBe('P0002 project_not_found')
+      expect(await refusal(tx, stranger, explain({ project: id }))).toBe('PT404 project_not_found')
     }
     for (const agent of ['layered', 'absent']) {
-      expect(await refusal(tx, stranger, explain({ agent }))).toBe('P0002 agent_not_found')
+      expect(await refusal(tx, stranger, explain({ agent }))).toBe('PT404 agent_not_found')
     }
     expect(await refusal(tx, 'anon', explain())).toMatch(/^42501 /)
   })

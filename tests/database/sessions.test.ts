@@ -66,7 +66,7 @@ test('one cannot switch to an organization that is foreign, left, suspended or a
     for (const target of [left, foreign, suspended, 0, -1, null]) {
       expect(
         await refusal(tx, owner, (inner) => inner`select public.switch_organization(${target})`),
-      ).toBe('P0002 organization_not_found')
+      ).toBe('PT404 organization_not_found')
     }
     expect(await visible(tx, owner)).toEqual([owner.organizationId])
   })
@@ -135,7 +135,7 @@ test('one can revoke one’s own sessions only, also without any organization', 
     const colleague = await addMember(tx, owner.organizationId)
     const revoke = (inner: TransactionSql) =>
       inner`select public.revoke_session(${owner.sessionId})`
-    expect(await refusal(tx, colleague, revoke)).toBe('P0002 session_not_found')
+    expect(await refusal(tx, colleague, revoke)).toBe('PT404 session_not_found')
     expect(await refusal(tx, 'anon', revoke)).toMatch(/^42501 /)
     expect(await visible(tx, owner)).toEqual([owner.organizationId])
 

@@ -10,19 +10,21 @@ const failure = (code: string, message: string, details: string | null = null) =
 
 describe('a failed statement', () => {
   it.each([
-    ['P0002', 'agent_not_found', 'agent_not_found'],
-    ['P0002', 'session_not_found', 'session_not_found'],
-    ['P0002', 'query returned no rows', 'not_found'],
+    ['PT404', 'agent_not_found', 'agent_not_found'],
+    ['PT404', 'session_not_found', 'session_not_found'],
+    ['P0002', 'query returned no rows', 'internal_error'],
+    ['PT404', 'something else', 'internal_error'],
+    ['PT404', 'session_busy', 'internal_error'],
     ['42501', 'no_organization', 'no_organization'],
     ['42501', 'permission denied for table models', 'permission_denied'],
     ['22023', 'invalid_request', 'invalid_request'],
     ['23505', 'duplicate key value violates unique constraint "x"', 'conflict'],
     ['23505', 'idempotency_conflict', 'idempotency_conflict'],
-    ['55000', 'execution_in_progress', 'execution_in_progress'],
-    ['55000', 'provider_not_configured', 'provider_not_configured'],
-    ['55000', 'circuit_open', 'circuit_open'],
-    ['55000', 'model_unavailable', 'model_unavailable'],
-    ['55000', 'price_unknown', 'price_unknown'],
+    ['PT409', 'session_busy', 'session_busy'],
+    ['PT503', 'provider_not_configured', 'provider_not_configured'],
+    ['PT503', 'circuit_open', 'circuit_open'],
+    ['PT503', 'model_unavailable', 'model_unavailable'],
+    ['PT409', 'price_unknown', 'price_unknown'],
     ['55000', 'cannot do that now', 'internal_error'],
     ['PT402', 'budget_exceeded', 'budget_exceeded'],
     ['PT429', 'too_many_executions', 'too_many_executions'],
@@ -33,7 +35,7 @@ describe('a failed statement', () => {
     ['40P01', 'deadlock detected', 'database_unavailable'],
     ['PGRST002', 'could not query the schema', 'database_unavailable'],
     ['XX000', 'agent_not_found', 'internal_error'],
-    ['P0002', 'unauthorized', 'not_found'],
+    ['PT404', 'unauthorized', 'internal_error'],
     ['PGRST202', 'could not find the function', 'internal_error'],
   ])('%s "%s" becomes %s', (sqlstate, message, code) => {
     expect(databaseError(failure(sqlstate, message), 400)).toMatchObject({ code })
@@ -50,7 +52,7 @@ describe('a failed statement', () => {
     const hint = '{"limit": "user", "retry_after": 2, "max_concurrent": 1}'
     const error = databaseError({ ...failure('PT429', 'too_many_executions'), hint }, 429)
     expect(error.headers).toEqual({ 'retry-after': '2' })
-    const foreign = databaseError({ ...failure('P0002', 'other'), hint }, 400)
+    const foreign = databaseError({ ...failure('23505', 'other'), hint }, 400)
     expect(foreign.headers).toEqual({})
   })
 
@@ -60,7 +62,7 @@ describe('a failed statement', () => {
     const others = [
       failure('22023', 'invalid parameter "secret"', 'Key (email)=(a@b.c)'),
       failure('23505', 'duplicate key', 'Key (slug)=(acme) already exists.'),
-      failure('P0002', 'agent_not_found', 'secret'),
+      failure('PT404', 'agent_not_found', 'secret'),
     ]
     for (const other of others) {
       const { code, message } = databaseError(other, 400)
@@ -111,7 +113,7 @@ describe('the clients', () => {
   })
 
   it('throw what the function raised', async () => {
-    const body = { code: 'P0002', message: 'agent_not_found', details: null, hint: null }
+    const body = { code: 'PT404', message: 'agent_not_found', details: null, hint: null }
     const { admin } = database(() => Response.json(body, { status: 400 }))
     await expect(admin.call('expire_execution_leases', {})).rejects.toMatchObject({
       code: 'agent_not_found',

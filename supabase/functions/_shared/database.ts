@@ -1,6 +1,6 @@
 import { PostgrestClient } from '@supabase/postgrest-js'
 import type { Database as Schema, Json } from './database.types.ts'
-import { AppError, isErrorCode, type ErrorCode } from './errors.ts'
+import { AppError, errorCodes, isErrorCode, type ErrorCode } from './errors.ts'
 
 type Functions = Schema['public']['Functions']
 // What SQL calls jsonb has a shape that only its caller knows.
@@ -67,40 +67,14 @@ export function createDatabase(options: DatabaseOptions): Database {
   }
 }
 
-/** The codes a SQLSTATE may carry as its message; the first stands for any other message. */
+/** The codes a standard SQLSTATE may carry as its message; the first stands for any other message. */
 const codesOf: Readonly<Record<string, readonly [ErrorCode, ...ErrorCode[]]>> = {
   '22023': ['invalid_request'],
   '23505': ['conflict', 'idempotency_conflict'],
   '42501': ['permission_denied', 'no_organization'],
-  P0002: [
-    'not_found',
-    'agent_not_found',
-    'model_not_found',
-    'session_not_found',
-    'project_not_found',
-    'parent_not_found',
-    'message_not_found',
-    'execution_not_found',
-    'mcp_configuration_not_found',
-    'connection_not_found',
-  ],
-  '55000': [
-    'internal_error',
-    'session_busy',
-    'session_closed',
-    'execution_in_progress',
-    'provider_not_configured',
-    'circuit_open',
-    'model_unavailable',
-    'mcp_stdio_not_supported',
-    'price_unknown',
-  ],
-  // PostgREST answers PTxyz with the HTTP status xyz.
-  PT402: ['budget_exceeded'],
-  PT429: ['too_many_executions'],
 }
 // Their details are sentences that our own functions wrote for this very request.
-const explained: readonly (ErrorCode | undefined)[] = [
+const explained: readonly ErrorCode[] = [
   'invalid_request',
   'budget_exceeded',
   'too_many_executions',
@@ -121,12 +95,12 @@ export interface PostgrestFailure {
 /** Turns a failed statement into the error its raised message names, or its SQLSTATE stands for. */
 export function databaseError(failure: PostgrestFailure, status: number): AppError {
   const cause = `${failure.code || 'no SQLSTATE'} (${status}): ${failure.message}`
-  const codes = codesOf[failure.code]
-  if (codes) {
-    const code = codes.find((known) => isErrorCode(failure.message) && known === failure.message)
-    const sentence = explained.includes(code) ? failure.details : undefined
-    const wait = code === undefined ? undefined : retryAfterOf(failure.hint)
-    return new AppError(code ?? codes[0], {
+  const code = raisedCode(failure)
+  if (code) {
+    const raised = code === failure.message
+    const sentence = raised && explained.includes(code) ? failure.details : undefined
+    const wait = raised ? retryAfterOf(failure.hint) : undefined
+    return new AppError(code, {
       cause,
       ...(sentence && { message: sentence }),
       ...(wait && { headers: { 'retry-after': wait } }),
@@ -137,6 +111,15 @@ export function databaseError(failure: PostgrestFailure, status: number): AppErr
     return new AppError('database_unavailable', { cause, headers: { 'retry-after': '1' } })
   }
   return new AppError('internal_error', { cause })
+}
+
+/** What our own functions raised; PTxyz is theirs alone, and PostgREST answers it with status xyz. */
+function raisedCode({ code, message }: PostgrestFailure): ErrorCode | undefined {
+  if (code.startsWith('PT')) {
+    return isErrorCode(message) && code === `PT${errorCodes[message].status}` ? message : undefined
+  }
+  const codes = codesOf[code]
+  return codes?.find((known) => known === message) ?? codes?.[0]
 }
 
 function retryAfterOf(hint: string | null | undefined): string | undefined {

@@ -3036,7 +3036,7 @@ export type Database = {
         Args: { is_active: boolean; reason: string; user_id: string }
         Returns: undefined
       }
-      set_mcp_bearer_token: { Args: { id: number; sealed_token: string }; Returns: undefined }
+      set_mcp_bearer_token: { Args: { id: number; sealed_token?: string }; Returns: undefined }
       set_member_role: {
         Args: { permissions?: string[]; role: string; user_id: string }
         Returns: Json
