@@ -489,17 +489,31 @@ grant execute on function
   to authenticated;
 
 -- ── The RPCs ──────────────────────────────────────────────────────────────────────────────────
+-- Composite types, so that generated types name the fields; PostgREST answers one object for one.
 
-create function public.create_organization(name text, slug text) returns jsonb
+create type public.founded_organization as (id bigint, name text, slug text);
+comment on type public.founded_organization is 'Answer of create_organization().';
+create type public.joined_organization as (organization_id bigint, role text);
+comment on type public.joined_organization is 'Answer of switch_organization() and accept_invitation().';
+create type public.issued_invitation as (id bigint, email text, role text, expires_at timestamptz, token text);
+comment on type public.issued_invitation is 'Answer of invite_member(): the only place where the token is shown.';
+create type public.member_role as (user_id uuid, role text, permissions text[]);
+comment on type public.member_role is 'Answer of set_member_role(): the role and the permissions added to it.';
+
+create function public.create_organization(name text, slug text) returns public.founded_organization
 language sql volatile security invoker set search_path = ''
-as $$ select private.create_organization(name, slug) $$;
+as $$
+  select * from jsonb_populate_record(null::public.founded_organization, private.create_organization(name, slug))
+$$;
 comment on function public.create_organization(text, text) is
   'Founds an organization with the caller as owner: { id, name, slug }. 23505 conflict when the slug is '
   'taken. Refresh the session to receive a token for it.';
 
-create function public.switch_organization(organization_id bigint) returns jsonb
+create function public.switch_organization(organization_id bigint) returns public.joined_organization
 language sql volatile security invoker set search_path = ''
-as $$ select private.switch_organization(organization_id) $$;
+as $$
+  select * from jsonb_populate_record(null::public.joined_organization, private.switch_organization(organization_id))
+$$;
 comment on function public.switch_organization(bigint) is
   'Makes another of the caller''s organizations the active one of this session only: { organization_id, '
   'role }. The old token reads nothing from then on: refresh the session. PT404 organization_not_found.';
@@ -510,16 +524,20 @@ language sql stable security invoker set search_path = ''
 as $$ select * from private.organization_members() $$;
 comment on function public.organization_members() is 'Active members of the active organization, with name and address.';
 
-create function public.invite_member(email text, role text default 'member') returns jsonb
+create function public.invite_member(email text, role text default 'member') returns public.issued_invitation
 language sql volatile security invoker set search_path = ''
-as $$ select private.invite_member(email, role) $$;
+as $$
+  select * from jsonb_populate_record(null::public.issued_invitation, private.invite_member(email, role))
+$$;
 comment on function public.invite_member(text, text) is
   'Invites an address: { id, email, role, expires_at, token }. The token is shown this once. Needs '
   'members.manage, and no role above the caller''s. 23505 conflict for a member.';
 
-create function public.accept_invitation(token text) returns jsonb
+create function public.accept_invitation(token text) returns public.joined_organization
 language sql volatile security invoker set search_path = ''
-as $$ select private.accept_invitation(token) $$;
+as $$
+  select * from jsonb_populate_record(null::public.joined_organization, private.accept_invitation(token))
+$$;
 comment on function public.accept_invitation(text) is
   'Joins with a token sent to the caller''s own address: { organization_id, role }. PT404 invalid_invitation '
   'for every token that does not serve.';
@@ -529,9 +547,12 @@ language sql volatile security invoker set search_path = ''
 as $$ select private.revoke_invitation(id) $$;
 comment on function public.revoke_invitation(bigint) is 'Withdraws a pending invitation. PT404 invitation_not_found.';
 
-create function public.set_member_role(user_id uuid, role text, permissions text[] default null) returns jsonb
+create function public.set_member_role(user_id uuid, role text, permissions text[] default null)
+returns public.member_role
 language sql volatile security invoker set search_path = ''
-as $$ select private.set_member_role(user_id, role, permissions) $$;
+as $$
+  select * from jsonb_populate_record(null::public.member_role, private.set_member_role(user_id, role, permissions))
+$$;
 comment on function public.set_member_role(uuid, text, text[]) is
   'Sets a member''s role and, when given, the permissions added to it: { user_id, role, permissions }. '
   '42501 for more than the caller holds or a higher role; PT409 last_owner; PT404 member_not_found.';

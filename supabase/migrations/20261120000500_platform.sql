@@ -226,10 +226,17 @@ as $$ select private.set_account_active(user_id, is_active, reason) $$;
 comment on function public.set_account_active(uuid, boolean, text) is
   'Suspends or resumes an account everywhere, from the next statement on. For platform administrators; recorded.';
 
+create type public.opened_grant as (id bigint, organization_id bigint, scope text, expires_at timestamptz);
+comment on type public.opened_grant is 'Answer of open_break_glass().';
+
 create function public.open_break_glass(organization_id bigint, reason text, scope text default 'configuration', hours numeric default 1)
-returns jsonb
+returns public.opened_grant
 language sql volatile security invoker set search_path = ''
-as $$ select private.open_break_glass(organization_id, reason, scope, hours) $$;
+as $$
+  select * from jsonb_populate_record(
+    null::public.opened_grant, private.open_break_glass(organization_id, reason, scope, hours)
+  )
+$$;
 comment on function public.open_break_glass(bigint, text, text, numeric) is
   'Lets a platform administrator read one organization for at most 24 hours: { id, organization_id, scope, expires_at }. '
   'The tenant sees it in its audit log. Refresh the session to receive a token for it.';

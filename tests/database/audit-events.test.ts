@@ -165,7 +165,7 @@ test('joining is recorded as the guest’s act: the invitation used and the memb
       tx,
       owner,
       (t) => t<{ token: string }[]>`
-        select public.invite_member(${guest.email}) ->> 'token' as token`,
+        select (public.invite_member(${guest.email})).token`,
     )
     const events = await added(tx, owner, () =>
       as(tx, guest, (t) => t`select public.accept_invitation(${row?.token ?? ''})`),

@@ -20,7 +20,7 @@ const open =
   (organizationId: number | null, why: string | null, scope: string | null, hours: number | null) =>
   (tx: TransactionSql) =>
     tx<{ result: { id: number; expires_at: string } }[]>`
-      select public.open_break_glass(${organizationId}, ${why}, ${scope}, ${hours}) as result`
+      select to_jsonb(public.open_break_glass(${organizationId}, ${why}, ${scope}, ${hours})) as result`
 
 /** An administrator at work under a grant in an organization with a private conversation. */
 async function underGrant(tx: TransactionSql, scope: string) {

@@ -32,14 +32,14 @@ async function invite(tx: TransactionSql, by: Account, email: string, role = 'me
     tx,
     by,
     (inner) => inner<{ result: Invitation }[]>`
-      select public.invite_member(${email}, ${role}) as result`,
+      select to_jsonb(public.invite_member(${email}, ${role})) as result`,
   )
   if (row === undefined) throw new Error('no invitation')
   return row.result
 }
 
 const accept = (token: string | null) => (tx: TransactionSql) =>
-  tx`select public.accept_invitation(${token}) as result`
+  tx`select to_jsonb(public.accept_invitation(${token})) as result`
 
 async function invited(tx: TransactionSql, role = 'member', inviterRole = 'owner') {
   const owner = await addOwner(tx)

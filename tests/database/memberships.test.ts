@@ -21,8 +21,8 @@ const sql = connectOwner()
 
 const setRole = (of: Account, role: string, permissions?: string[]) => (tx: TransactionSql) =>
   permissions === undefined
-    ? tx`select public.set_member_role(${of.id}, ${role}) as result`
-    : tx`select public.set_member_role(${of.id}, ${role}, ${permissions}) as result`
+    ? tx`select to_jsonb(public.set_member_role(${of.id}, ${role})) as result`
+    : tx`select to_jsonb(public.set_member_role(${of.id}, ${role}, ${permissions})) as result`
 const remove = (of: Account) => (tx: TransactionSql) => tx`select public.remove_member(${of.id})`
 const leave = (tx: TransactionSql) => tx`select public.leave_organization()`
 

@@ -8,7 +8,9 @@ import { addAccount, addMember, addOwner, as, refusal, signIn } from '../support
 const sql = connectOwner()
 
 const create = (name: string | null, slug: string | null) => (tx: TransactionSql) =>
-  tx<{ result: { id: number } }[]>`select public.create_organization(${name}, ${slug}) as result`
+  tx<
+    { result: { id: number } }[]
+  >`select to_jsonb(public.create_organization(${name}, ${slug})) as result`
 const newSlug = () => `acme-${randomUUID()}`
 
 test('the founder becomes the only member, as owner, and the session is at work there', async () => {

@@ -20,7 +20,7 @@ const brings: Record<(typeof ranks)[number], string[]> = { member, admin, owner 
 const everything = [...owner, 'content.read_all']
 
 const setRole = (of: Account, role: string, permissions: string[] | null) => (tx: TransactionSql) =>
-  tx`select public.set_member_role(${of.id}, ${role}, ${permissions}) as result`
+  tx`select to_jsonb(public.set_member_role(${of.id}, ${role}, ${permissions})) as result`
 
 /** What the caller's token is worth, permission by permission. */
 async function held(tx: TransactionSql, account: Account): Promise<string[]> {

@@ -42,7 +42,7 @@ test('switching moves this session only, and its old token reads nothing any mor
     const [row] = await as(
       tx,
       owner,
-      (inner) => inner`select public.switch_organization(${other}) as result`,
+      (inner) => inner`select to_jsonb(public.switch_organization(${other})) as result`,
     )
     expect(row?.result).toEqual({ organization_id: other, role: 'member' })
     expect(await visible(tx, owner)).toEqual([])

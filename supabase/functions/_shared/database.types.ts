@@ -2810,7 +2810,16 @@ export type Database = {
       }
     }
     Functions: {
-      accept_invitation: { Args: { token: string }; Returns: Json }
+      accept_invitation: {
+        Args: { token: string }
+        Returns: Database['public']['CompositeTypes']['joined_organization']
+        SetofOptions: {
+          from: '*'
+          to: 'joined_organization'
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
       acquire_probe: {
         Args: { execution_id: string; model_id: number; organization_id: number }
         Returns: boolean
@@ -2849,7 +2858,16 @@ export type Database = {
         Args: { authorization_state: Json; organization_id: number }
         Returns: string
       }
-      create_organization: { Args: { name: string; slug: string }; Returns: Json }
+      create_organization: {
+        Args: { name: string; slug: string }
+        Returns: Database['public']['CompositeTypes']['founded_organization']
+        SetofOptions: {
+          from: '*'
+          to: 'founded_organization'
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
       custom_access_token_hook: { Args: { event: Json }; Returns: Json }
       decrypt_token: { Args: { encrypted: string; key: string }; Returns: string }
       delete_mcp_connection: {
@@ -2897,7 +2915,16 @@ export type Database = {
           version: number
         }[]
       }
-      invite_member: { Args: { email: string; role?: string }; Returns: Json }
+      invite_member: {
+        Args: { email: string; role?: string }
+        Returns: Database['public']['CompositeTypes']['issued_invitation']
+        SetofOptions: {
+          from: '*'
+          to: 'issued_invitation'
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
       lease_oauth_client: {
         Args: { issuer: string; may_register: boolean; organization_id: number }
         Returns: Json
@@ -2956,7 +2983,13 @@ export type Database = {
       }
       open_break_glass: {
         Args: { hours?: number; organization_id: number; reason: string; scope?: string }
-        Returns: Json
+        Returns: Database['public']['CompositeTypes']['opened_grant']
+        SetofOptions: {
+          from: '*'
+          to: 'opened_grant'
+          isOneToOne: true
+          isSetofReturn: false
+        }
       }
       open_mcp_configuration: { Args: { id: number }; Returns: Json }
       open_mcp_connection: { Args: { id: number }; Returns: Json }
@@ -3039,7 +3072,13 @@ export type Database = {
       set_mcp_bearer_token: { Args: { id: number; sealed_token?: string }; Returns: undefined }
       set_member_role: {
         Args: { permissions?: string[]; role: string; user_id: string }
-        Returns: Json
+        Returns: Database['public']['CompositeTypes']['member_role']
+        SetofOptions: {
+          from: '*'
+          to: 'member_role'
+          isOneToOne: true
+          isSetofReturn: false
+        }
       }
       set_oauth_client: {
         Args: {
@@ -3075,7 +3114,16 @@ export type Database = {
         Args: { last_four: string; provider: string; sealed_key: string }
         Returns: Json
       }
-      switch_organization: { Args: { organization_id: number }; Returns: Json }
+      switch_organization: {
+        Args: { organization_id: number }
+        Returns: Database['public']['CompositeTypes']['joined_organization']
+        SetofOptions: {
+          from: '*'
+          to: 'joined_organization'
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
       take_oauth_code: {
         Args: { id: number; organization_id: number; user_id: string }
         Returns: Json
@@ -3104,7 +3152,33 @@ export type Database = {
       [_ in never]: never
     }
     CompositeTypes: {
-      [_ in never]: never
+      founded_organization: {
+        id: number | null
+        name: string | null
+        slug: string | null
+      }
+      issued_invitation: {
+        id: number | null
+        email: string | null
+        role: string | null
+        expires_at: string | null
+        token: string | null
+      }
+      joined_organization: {
+        organization_id: number | null
+        role: string | null
+      }
+      member_role: {
+        user_id: string | null
+        role: string | null
+        permissions: string[] | null
+      }
+      opened_grant: {
+        id: number | null
+        organization_id: number | null
+        scope: string | null
+        expires_at: string | null
+      }
     }
   }
 }
