@@ -10,6 +10,8 @@ import { startStack } from './stack.ts'
 export interface DemoTarget {
   url: string
   publishableKey: string
+  /** What the demo's own stack had to say since it runs: of interest when something is wrong. */
+  output: string[]
   /** Stops the stack when the demo started it. */
   close(): Promise<void>
 }
@@ -38,12 +40,12 @@ export async function findTarget(
       )
     }
     say(`Using ${named.url}, which SUPABASE_URL names.`)
-    return { ...named, close: () => Promise.resolve() }
+    return { ...named, output: [], close: () => Promise.resolve() }
   }
   const running = readEnvLocal(join(env['COLLOQUY_DIRECTORY'] || root, '.env.local'))
   if (running !== undefined && (await findProblem(running)) === undefined) {
     say(`Using the stack that runs at ${running.url}.`)
-    return { ...running, close: () => Promise.resolve() }
+    return { ...running, output: [], close: () => Promise.resolve() }
   }
   say('No stack is running, so the demo starts one in a temporary directory …')
   return startOwn(env, say)
@@ -82,17 +84,21 @@ async function startOwn(env: Variables, say: (line: string) => void): Promise<De
   const remove = () => rmSync(directory, { recursive: true, force: true })
   try {
     const defined = Object.entries(env).filter((pair): pair is [string, string] => !!pair[1])
+    const output: string[] = []
+    let log = say
     const stack = await startStack({
       port: 0,
       directory,
       env: Object.fromEntries(defined),
       durable: false,
-      log: say,
+      log: (line) => log(line),
     })
+    log = (line) => void output.push(line)
     say(`It runs at ${stack.url} after ${((performance.now() - began) / 1000).toFixed(1)} s.`)
     return {
       url: stack.url,
       publishableKey: stack.publishableKey,
+      output,
       async close() {
         await stack.close()
         remove()

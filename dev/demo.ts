@@ -31,7 +31,7 @@ async function main(): Promise<number> {
     await walkThrough(target, report)
   } catch (error) {
     if (!(error instanceof DemoStopped)) throw error
-    console.error(`\n${error.message}`)
+    console.error(['', error.message, ...target.output].join('\n'))
     return 1
   } finally {
     await target.close()
@@ -42,7 +42,9 @@ async function main(): Promise<number> {
       ? `\nAll ${report.passed} checks hold, after ${seconds} s.`
       : `\n${report.failed} of ${report.passed + report.failed} checks do NOT hold.`,
   )
-  return report.failed === 0 ? 0 : 1
+  if (report.failed === 0) return 0
+  console.log(target.output.join('\n'))
+  return 1
 }
 
 async function walkThrough(target: DemoTarget, report: DemoReport): Promise<void> {
@@ -111,11 +113,14 @@ async function readBack(
 ): Promise<void> {
   const session = await client
     .from('chat_sessions')
-    .select('status, visibility, title, chat_messages(role, content, created_at)')
+    // Two keys join the tables: this one's messages, and the one that the session is at.
+    .select(
+      'visibility, messages:chat_messages!chat_messages_session_fkey(role, content, created_at)',
+    )
     .eq('id', sessionId)
-    .order('created_at', { referencedTable: 'chat_messages' })
+    .order('created_at', { referencedTable: 'messages' })
     .single()
-  const messages = session.data?.chat_messages.map(({ role, content }) => [role, content])
+  const messages = session.data?.messages.map(({ role, content }) => [role, content])
   report.check(
     'chat_sessions has the session, private to Ada, and embeds its two messages: the question, and the answer word for word as it was streamed',
     session.data?.visibility === 'private' &&

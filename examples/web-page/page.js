@@ -7,6 +7,7 @@ const element = (id) => document.getElementById(id)
 let sessionId
 // Whether the latest conversation has been looked for since the sign-in.
 let opened = false
+let signingUp = false
 
 supabase.auth.onAuthStateChange((_event, session) => {
   // Not in this callback itself: it runs while supabase-js holds its lock (its documentation).
@@ -14,28 +15,32 @@ supabase.auth.onAuthStateChange((_event, session) => {
 })
 
 async function show(session) {
+  // Half of a sign-up is a session without an organization, of no use yet.
+  if (signingUp) return
   element('account').hidden = session !== null
-  element('chat').hidden = session === null
   element('who').textContent = session?.user.email ?? ''
   // supabase-js tells of the same session again whenever the tab gets the focus.
   const first = session !== null && !opened
   opened = session !== null
   if (first) await openLatest()
+  element('chat').hidden = session === null
 }
 
 /** Shows the latest conversation, as a reload should; there may be none. */
 async function openLatest() {
   const sessions = check(await supabase.from('v_recent_sessions').select('id').limit(1))
   if (sessions.length === 0) return
-  sessionId = sessions[0].id
+  const [{ id }] = sessions
   const messages = check(
     await supabase
       .from('chat_messages')
       .select('role, content')
-      .eq('session_id', sessionId)
+      .eq('session_id', id)
       .order('created_at'),
   )
-  element('messages').replaceChildren()
+  // A conversation that was begun meanwhile goes on.
+  if (element('messages').hasChildNodes()) return
+  sessionId = id
   for (const { role, content } of messages) addMessage(role).textContent = content
 }
 
@@ -45,11 +50,17 @@ async function signIn(form, submitter) {
     check(await supabase.auth.signInWithPassword({ email, password }))
     return
   }
-  check(await supabase.auth.signUp({ email, password }))
-  const slug = `web-${crypto.randomUUID().slice(0, 13)}`
-  check(await supabase.rpc('create_organization', { name: email, slug }))
-  // The token was issued before there was an organization; the next one carries it.
-  check(await supabase.auth.refreshSession())
+  signingUp = true
+  try {
+    check(await supabase.auth.signUp({ email, password }))
+    const slug = `web-${crypto.randomUUID().slice(0, 13)}`
+    check(await supabase.rpc('create_organization', { name: email, slug }))
+    // The token was issued before there was an organization; the next one carries it.
+    check(await supabase.auth.refreshSession())
+  } finally {
+    signingUp = false
+  }
+  await show(check(await supabase.auth.getSession()).session)
 }
 
 async function ask(form) {

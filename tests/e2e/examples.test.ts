@@ -138,8 +138,10 @@ describe.skipIf(!hasBrowser)('the page in a browser', { timeout: 60_000 }, () =>
 
     await page.type('[name=content]', 'Who are you?')
     await page.click('#question button')
-    await page.until(`${lastAnswer} === ${JSON.stringify(answer('Who are you?'))}`)
-
+    await page.until(
+      `${lastAnswer} === ${JSON.stringify(answer('Who are you?'))} || document.getElementById('problem').textContent !== ''`,
+    )
+    expect(await page.run(`return document.getElementById('problem').textContent`)).toBe('')
     expect(await page.run(`return window.lengths.size`)).toBeGreaterThan(3)
     await page.run(`location.reload()`)
     await page.until(`${lastAnswer} === ${JSON.stringify(answer('Who are you?'))}`)
