@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { readdir } from 'node:fs/promises'
+import { copyFile, readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { type CommandOptions, root, runTool } from './command.ts'
 import { findImportMapProblems } from './import-maps.ts'
@@ -42,11 +42,18 @@ async function checkWithDeno(): Promise<Outcome> {
     const missing = [entry, config].filter((file) => !existsSync(path.join(root, file)))
     problems.push(...missing.map((file) => `${file} is missing`))
     if (missing.length > 0) continue
-    const outcome = await tool('deno', ['check', '--quiet', '--config', config, entry], {
-      // Everything comes from node_modules; the cache of checked files stays in the project too.
-      env: { DENO_DIR: path.join(root, 'node_modules/.cache/deno'), NO_COLOR: '1' },
-    })
-    if (outcome.kind === 'failed') problems.push(outcome.output)
+    // Deno finds the types of `node:` modules through a package.json beside the configuration only.
+    const copy = `deno.check-${name}-${process.pid}.json`
+    try {
+      await copyFile(path.join(root, config), path.join(root, copy))
+      const outcome = await tool('deno', ['check', '--quiet', '--config', copy, entry], {
+        // Everything comes from node_modules; the cache of checked files stays in the project too.
+        env: { DENO_DIR: path.join(root, 'node_modules/.cache/deno'), NO_COLOR: '1' },
+      })
+      if (outcome.kind === 'failed') problems.push(outcome.output)
+    } finally {
+      await rm(path.join(root, copy), { force: true })
+    }
   }
   return outcomeOf(problems)
 }

@@ -165,7 +165,12 @@ export function agentsApp(
   const app = createApp({
     database,
     models: options.models ?? fakeModels(),
-    verifyAccessToken: async () => ({ userId: 'u', sessionId: 's', accessToken: 't' }),
+    verifyAccessToken: async () => ({
+      userId: 'u',
+      sessionId: 's',
+      organizationId: 7,
+      accessToken: 't',
+    }),
     clock: options.clock ?? stoppedClock,
     random: () => 0.5,
     log: (entry) => entries.push(entry),

@@ -70,7 +70,12 @@ const invalidToken = {
 describe('an access token', () => {
   it('says who calls, with its keys of every kind', async () => {
     const token = await sign(claims)
-    expect(await verify(token)).toEqual({ userId, sessionId, accessToken: token })
+    expect(await verify(token)).toEqual({
+      userId,
+      sessionId,
+      organizationId: 7,
+      accessToken: token,
+    })
     const keys = [oct, rsa.jwk, ec.jwk]
     await expect(
       verify(await sign(claims, { alg: 'RS256', kid: 'rs' }, rsa.privateKey), keys),

@@ -15,6 +15,8 @@ export interface Caller {
   readonly userId: string
   /** The auth session's id, which the database looks up in user_sessions. */
   readonly sessionId: string
+  /** The active organization as the token has it. */
+  readonly organizationId: number
   /** The token as received, to act in the caller's name. */
   readonly accessToken: string
 }
@@ -99,7 +101,7 @@ function callerOf(claims: JWTPayload, accessToken: string): Caller {
   // An early answer only: whether the membership still holds is decided in the database.
   const isText = typeof organizationId === 'string' || typeof organizationId === 'number'
   if (!isText || !organization.test(`${organizationId}`)) throw new AppError('no_organization')
-  return { userId: sub, sessionId, accessToken }
+  return { userId: sub, sessionId, organizationId: Number(organizationId), accessToken }
 }
 
 function localKeys(keys: readonly JWK[]): JWTVerifyGetKey {

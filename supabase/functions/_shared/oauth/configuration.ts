@@ -1,0 +1,28 @@
+import type * as z from 'zod'
+import type { Db } from '../database.ts'
+import { AppError } from '../errors.ts'
+import { configurationRow } from './rows.ts'
+
+/** A remote MCP server that its user may authorize. */
+export type OAuthConfiguration = z.infer<typeof configurationRow> & {
+  readonly type: 'http' | 'sse'
+  readonly endpoint: string
+}
+
+/**
+ * Reads a configuration as the caller and makes sure that it is one for OAuth.
+ * @throws AppError `mcp_configuration_not_found`, `mcp_stdio_not_supported`, `invalid_request`
+ */
+export async function openOAuthConfiguration(db: Db, id: number): Promise<OAuthConfiguration> {
+  const row = configurationRow.parse(await db.call('open_mcp_configuration', { id }))
+  const { type, endpoint, auth_type: authType, enabled } = row
+  if (!enabled) throw new AppError('mcp_configuration_not_found')
+  if (type === 'stdio' || endpoint === null) throw new AppError('mcp_stdio_not_supported')
+  if (authType !== 'oauth') {
+    throw new AppError('invalid_request', {
+      message: 'The configuration does not use OAuth.',
+      path: 'mcp_configuration_id',
+    })
+  }
+  return { ...row, type, endpoint }
+}

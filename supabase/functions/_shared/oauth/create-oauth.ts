@@ -1,0 +1,38 @@
+import { readKeyset } from '../crypto/keyset.ts'
+import type { Database } from '../database.ts'
+import type { Env } from '../env.ts'
+import type { Log } from '../http/log.ts'
+import { createOutboundFetch } from '../http/outbound.ts'
+import { readRedirectAllowList } from './redirect-allow-list.ts'
+import type { OAuthDependencies } from './settings.ts'
+
+/**
+ * What connections need, from the variables.
+ * @throws Error when a variable is missing or of no use: better no start than a start that fails later
+ */
+export async function createOAuth(
+  env: Env,
+  database: Database,
+  log: Log,
+): Promise<OAuthDependencies> {
+  const keyset = await readKeyset(env.tokenEncryptionKeys)
+  const redirects = readRedirectAllowList(env.oauthRedirectAllowList)
+  const publicUrl = env.oauthPublicUrl ?? `${env.supabaseUrl}/functions/v1/oauth`
+  // Only a stack on this machine has such an address; a hosted project is https everywhere.
+  const allowLoopback = /^http:\/\/(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$/.test(env.supabaseUrl)
+  return {
+    database,
+    keyset,
+    settings: {
+      callbackUrl: `${publicUrl}/callback`,
+      clientMetadataUrl: `${publicUrl}/client-metadata.json`,
+      redirects,
+      allowLoopback,
+    },
+    outbound: (allowedHosts) => createOutboundFetch({ allowLoopback, allowedHosts }),
+    sleep: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
+    random: Math.random,
+    now: Date.now,
+    log,
+  }
+}

@@ -1,0 +1,180 @@
+import { open, OpenError } from '../crypto/seal.ts'
+import { AppError, isErrorCode } from '../errors.ts'
+import { openClient } from './client.ts'
+import { kindOf } from './failure.ts'
+import { rejectClient } from './finish.ts'
+import { bearerTokenPlace, type ConnectionKey, tokenPlace } from './places.ts'
+import { connectionUse, type ConnectionUse } from './rows.ts'
+import { sealTokens } from './sealed-tokens.ts'
+import type { OAuthDependencies } from './settings.ts'
+import { GrantRefused, refreshTokens } from './token-request.ts'
+
+/** What a person's calls to an MCP server carry. */
+export interface Credential {
+  /** For the header `authorization: Bearer <token>`; null: the server wants none. */
+  readonly token: string | null
+  /** Names the token when the server refuses it. */
+  readonly generation: number
+  /** The only server that the token may be sent to. */
+  readonly endpoint: string
+  /** For the guard of the calls. */
+  readonly allowedHosts: readonly string[] | null
+  /** ISO 8601; null when nobody said. */
+  readonly expiresAt: string | null
+}
+
+export interface Credentials {
+  /**
+   * A usable credential, refreshed when it is due. Any number of calls, in any number of workers,
+   * cause one refresh.
+   * @param rejected generation of a token that the server has answered with 401
+   * @throws AppError `connection_needs_authorization`, `mcp_configuration_not_found`,
+   * `authorization_server_unreachable`, `authorization_server_error`, `client_rejected`,
+   * `connection_busy`
+   */
+  get(key: ConnectionKey, rejected?: number): Promise<Credential>
+  /** Refreshes in any case, also after an authorization that seemed to be over. */
+  refresh(key: ConnectionKey): Promise<Credential>
+}
+
+type OpenUse = Extract<ConnectionUse, { status: 'refresh' }>
+
+const patience = 30_000
+/** A bearer token has no generations; refusing it once refuses it until it is replaced. */
+const onlyGeneration = 0
+
+/** Hands out the credentials of connections. */
+export function createCredentials(deps: OAuthDependencies): Credentials {
+  const underWay = new Map<string, Promise<Credential>>()
+  // Calls in one worker share one look-up; workers among each other share by the database.
+  const shared = (name: string, work: () => Promise<Credential>) => {
+    const running = underWay.get(name) ?? work().finally(() => underWay.delete(name))
+    underWay.set(name, running)
+    return running
+  }
+  const nameOf = ({ organizationId, userId, configurationId }: ConnectionKey) =>
+    `${organizationId}/${userId}/${configurationId}`
+  return {
+    get: (key, rejected) =>
+      shared(`${nameOf(key)}/${rejected ?? ''}`, () => obtain(deps, key, rejected, false)),
+    refresh: (key) => shared(`${nameOf(key)}/force`, () => obtain(deps, key, undefined, true)),
+  }
+}
+
+async function obtain(
+  deps: OAuthDependencies,
+  key: ConnectionKey,
+  rejected: number | undefined,
+  force: boolean,
+): Promise<Credential> {
+  const { organizationId, userId, configurationId } = key
+  const deadline = deps.now() + patience
+  let old = rejected
+  let forced = force
+  for (let turn = 1; deps.now() < deadline; turn += 1) {
+    const use = connectionUse.parse(
+      await deps.database.admin.call('use_mcp_connection', {
+        organization_id: organizationId,
+        user_id: userId,
+        mcp_configuration_id: configurationId,
+        rejected_generation: old,
+        force: forced,
+      }),
+    )
+    switch (use.status) {
+      case 'refresh':
+        await refresh(deps, key, use)
+        // Whoever stored last, the newest tokens are read back.
+        old = use.generation
+        forced = false
+        break
+      case 'wait':
+        old ??= use.generation
+        forced = false
+        await deps.sleep(Math.min(25 * turn, 250) * (0.5 + deps.random()))
+        break
+      case 'needs_authorization':
+        throw new AppError('connection_needs_authorization')
+      case 'failed':
+        throw new AppError(
+          isErrorCode(use.error_code) ? use.error_code : 'authorization_server_error',
+        )
+      case 'none':
+      case 'bearer':
+      case 'usable':
+        return credentialOf(deps, key, use)
+    }
+  }
+  throw new AppError('connection_busy', { headers: { 'retry-after': '5' } })
+}
+
+async function credentialOf(
+  { keyset }: OAuthDependencies,
+  key: ConnectionKey,
+  use: Extract<ConnectionUse, { status: 'none' | 'bearer' | 'usable' }>,
+): Promise<Credential> {
+  const common = {
+    generation: onlyGeneration,
+    endpoint: use.endpoint,
+    allowedHosts: use.allowed_hosts,
+    expiresAt: null,
+  }
+  if (use.status === 'none') return { ...common, token: null }
+  if (use.status === 'bearer') {
+    const place = bearerTokenPlace(key.organizationId, key.configurationId)
+    return { ...common, token: await open(keyset, place, use.bearer_token) }
+  }
+  return {
+    ...common,
+    token: await open(keyset, tokenPlace(key, 'access_token'), use.access_token),
+    generation: use.generation,
+    expiresAt: use.expires_at,
+  }
+}
+
+/** Refreshes as the holder of the lease. @throws AppError after the lease has been given back */
+async function refresh(deps: OAuthDependencies, key: ConnectionKey, use: OpenUse): Promise<void> {
+  const { keyset, database } = deps
+  const { organizationId } = key
+  const { id, generation, lease_id } = use
+  const row = { organization_id: organizationId, id, generation }
+  try {
+    const client = await openClient(keyset, organizationId, use.client, use.client_id)
+    const tokens = await refreshTokens(
+      {
+        metadata: use.server_metadata,
+        client,
+        resource: use.resource,
+        fetch: deps.outbound(use.allowed_hosts),
+      },
+      await open(keyset, tokenPlace(key, 'refresh_token'), use.refresh_token),
+    ).catch(async (error: unknown) => {
+      if (!(error instanceof GrantRefused)) throw error
+      if (error.what === 'grant') throw new AppError('connection_needs_authorization')
+      await rejectClient(deps, organizationId, client)
+      throw new AppError('client_rejected')
+    })
+    // Stored or not: not means that somebody else has stored newer ones.
+    await database.admin.call('store_mcp_refresh', {
+      ...row,
+      tokens: await sealTokens(keyset, key, tokens),
+    })
+  } catch (error) {
+    const failed =
+      error instanceof AppError
+        ? error
+        : new AppError('internal_error', {
+            cause: error instanceof OpenError ? error.message : kindOf(error),
+          })
+    // A client that an organization entered can be corrected; one that we registered is lost.
+    const lost = failed.code === 'client_rejected' && use.client?.source === 'dynamic'
+    const ended = await database.admin.call('fail_mcp_refresh', {
+      ...row,
+      lease_id,
+      error_code: failed.code,
+      is_final: failed.code === 'connection_needs_authorization' || lost,
+    })
+    // Otherwise somebody else has stored tokens since, and this failure says nothing of them.
+    if (ended) throw failed
+  }
+}

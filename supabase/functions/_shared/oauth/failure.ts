@@ -1,0 +1,43 @@
+import { IssuerMismatchError, OAuthError } from '@modelcontextprotocol/client'
+import { AppError, type ErrorCode } from '../errors.ts'
+import { OutboundError } from '../http/outbound/error.ts'
+
+/**
+ * What may be said of a failure: kinds and codes, no message. Messages of protocol libraries quote
+ * bodies, and a body of a token endpoint holds tokens.
+ */
+export function kindOf(error: unknown): string {
+  if (error instanceof OutboundError) return `${error.name} ${error.reason}`
+  if (error instanceof OAuthError)
+    return `${error.name} ${/^\w{1,40}$/.exec(error.code)?.[0] ?? ''}`
+  return error instanceof Error ? error.name : typeof error
+}
+
+/** An error of ours for a failed request; one that is ours already stays. */
+export function failure(
+  error: unknown,
+  codes: { readonly unreachable: ErrorCode; readonly otherwise: ErrorCode },
+): AppError {
+  if (error instanceof AppError) return error
+  const cause = kindOf(error)
+  if (error instanceof OutboundError) {
+    const refused =
+      error.reason === 'forbidden_url' ||
+      error.reason === 'forbidden_address' ||
+      error.reason === 'host_not_allowed' ||
+      error.reason === 'forbidden_redirect'
+    if (refused) return new AppError('address_not_allowed', { cause })
+    const answered = error.reason === 'too_large' || error.reason === 'unsupported_encoding'
+    return new AppError(answered ? codes.otherwise : codes.unreachable, { cause })
+  }
+  if (error instanceof IssuerMismatchError) return new AppError('issuer_mismatch', { cause })
+  return new AppError(codes.otherwise, { cause })
+}
+
+/** For requests to an authorization server. */
+export function authorizationServerFailure(error: unknown): AppError {
+  return failure(error, {
+    unreachable: 'authorization_server_unreachable',
+    otherwise: 'authorization_server_error',
+  })
+}

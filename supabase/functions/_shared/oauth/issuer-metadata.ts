@@ -1,0 +1,86 @@
+import type { discoverAuthorizationServerMetadata } from '@modelcontextprotocol/client'
+import { AppError } from '../errors.ts'
+import { OutboundError } from '../http/outbound/error.ts'
+import { checkTarget } from '../http/outbound/target.ts'
+import type { ServerMetadata } from './rows.ts'
+
+type Discovered = NonNullable<Awaited<ReturnType<typeof discoverAuthorizationServerMetadata>>>
+
+/** Metadata of an issuer that is fit for use. */
+export interface IssuerMetadata {
+  /** As published, for the protocol library. */
+  readonly document: Discovered
+  /** What is kept with authorizations and connections. */
+  readonly kept: ServerMetadata
+}
+
+export interface IssuerRules {
+  /** Issuers that do not declare S256 and are used all the same. */
+  readonly pkce_exceptions: readonly string[]
+  readonly allowed_hosts: readonly string[] | null
+  readonly allowLoopback: boolean
+}
+
+/**
+ * Checks what the library leaves open: S256 must be declared, and each endpoint must be an address
+ * that may be used, also the one that only a browser opens. What a name resolves to is judged when
+ * it is dialled.
+ * @throws AppError `authorization_not_supported`, `pkce_not_supported`, `address_not_allowed`
+ */
+export function checkIssuerMetadata(document: Discovered, rules: IssuerRules): IssuerMetadata {
+  if (!document.response_types_supported.includes('code')) {
+    throw new AppError('authorization_not_supported', { cause: 'no response type code' })
+  }
+  const methods = document.code_challenge_methods_supported
+  const excepted = methods === undefined && rules.pkce_exceptions.includes(document.issuer)
+  if (!excepted && methods?.includes('S256') !== true) throw new AppError('pkce_not_supported')
+
+  const {
+    issuer,
+    authorization_endpoint,
+    token_endpoint,
+    response_types_supported,
+    token_endpoint_auth_methods_supported: tokenMethods,
+    authorization_response_iss_parameter_supported: sendsIssuer,
+  } = document
+  const revocation = optionalText(document, 'revocation_endpoint')
+  const revocationMethods = optionalTexts(document, 'revocation_endpoint_auth_methods_supported')
+  const registration = document.registration_endpoint
+  const endpoints = [authorization_endpoint, token_endpoint, revocation, registration]
+  for (const endpoint of endpoints) if (endpoint !== undefined) checkEndpoint(endpoint, rules)
+  return {
+    document,
+    kept: {
+      issuer,
+      authorization_endpoint,
+      token_endpoint,
+      response_types_supported,
+      ...(revocation !== undefined && { revocation_endpoint: revocation }),
+      ...(tokenMethods && { token_endpoint_auth_methods_supported: tokenMethods }),
+      ...(revocationMethods && { revocation_endpoint_auth_methods_supported: revocationMethods }),
+      ...(sendsIssuer !== undefined && {
+        authorization_response_iss_parameter_supported: sendsIssuer,
+      }),
+    },
+  }
+}
+
+function checkEndpoint(endpoint: string, rules: IssuerRules): void {
+  const { allowLoopback, allowed_hosts: allowedHosts } = rules
+  try {
+    checkTarget(endpoint, { allowLoopback, allowedHosts })
+  } catch (error) {
+    if (!(error instanceof OutboundError)) throw error
+    throw new AppError('address_not_allowed', { cause: error.reason })
+  }
+}
+
+function optionalText(document: object, name: string): string | undefined {
+  const value: unknown = Reflect.get(document, name)
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+function optionalTexts(document: object, name: string): string[] | undefined {
+  const value: unknown = Reflect.get(document, name)
+  return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : undefined
+}

@@ -1,0 +1,44 @@
+import type { Place } from '../crypto/seal.ts'
+
+// Each row is named by what is known before it is written. private.sealed_values names them alike.
+
+/** Where the bearer token of a configuration is sealed. */
+export function bearerTokenPlace(organizationId: number, configurationId: number): Place {
+  const row = String(configurationId)
+  return { table: 'public.mcp_configurations', organizationId, row, column: 'bearer_token' }
+}
+
+/** Where a secret of an authorization under way is sealed. */
+export function statePlace(
+  organizationId: number,
+  stateHash: string,
+  column: 'code_verifier' | 'code',
+): Place {
+  return { table: 'public.oauth_states', organizationId, row: stateHash, column }
+}
+
+/** A person's connection by one configuration. */
+export interface ConnectionKey {
+  readonly organizationId: number
+  readonly userId: string
+  readonly configurationId: number
+}
+
+/** Where a token of a connection is sealed. */
+export function tokenPlace(
+  { organizationId, userId, configurationId }: ConnectionKey,
+  column: 'access_token' | 'refresh_token',
+): Place {
+  const row = `${userId}/${configurationId}`
+  return { table: 'public.mcp_oauth_tokens', organizationId, row, column }
+}
+
+/** Where the secret of a client at an issuer is sealed. */
+export function clientSecretPlace(
+  organizationId: number,
+  source: 'preregistered' | 'dynamic',
+  issuer: string,
+): Place {
+  const row = `${source} ${issuer}`
+  return { table: 'client_mgmt.oauth_clients', organizationId, row, column: 'client_secret' }
+}

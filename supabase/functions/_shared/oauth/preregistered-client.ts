@@ -1,0 +1,51 @@
+import * as z from 'zod'
+import type { Caller } from '../auth/access-token.ts'
+import { seal } from '../crypto/seal.ts'
+import { clientSecretPlace } from './places.ts'
+import type { OAuthDependencies } from './settings.ts'
+
+const printable = (max: number) =>
+  z
+    .string()
+    .min(1)
+    .max(max)
+    .regex(/^[\x20-\x7e]+$/, 'has a character that no client has')
+
+/** Body of `PUT /oauth/clients`: what an issuer registered for the organization by hand. */
+export const preregisteredClientSchema = z.strictObject({
+  issuer: z.url({ protocol: /^https?$/ }).max(2048),
+  client_id: printable(2048),
+  client_secret: printable(4096).optional(),
+  token_endpoint_auth_method: z
+    .enum(['none', 'client_secret_basic', 'client_secret_post'])
+    .optional(),
+})
+
+const storedClient = z.object({
+  id: z.number(),
+  issuer: z.string(),
+  client_id: z.string(),
+  source: z.literal('preregistered'),
+})
+
+/**
+ * Stores a client for the caller's organization, its secret sealed. It is used before any other.
+ * @throws AppError `permission_denied` without mcp.manage
+ */
+export async function setPreregisteredClient(
+  { database, keyset }: OAuthDependencies,
+  caller: Caller,
+  client: z.infer<typeof preregisteredClientSchema>,
+): Promise<z.infer<typeof storedClient>> {
+  const { issuer, client_id, client_secret: secret } = client
+  const place = clientSecretPlace(caller.organizationId, 'preregistered', issuer)
+  const db = database.forCaller(caller.accessToken)
+  return storedClient.parse(
+    await db.call('set_oauth_client', {
+      issuer,
+      client_id,
+      sealed_secret: secret === undefined ? undefined : await seal(keyset, place, secret),
+      token_endpoint_auth_method: client.token_endpoint_auth_method,
+    }),
+  )
+}

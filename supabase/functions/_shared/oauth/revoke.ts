@@ -1,0 +1,44 @@
+import { authenticateClient } from './client-authentication.ts'
+import { kindOf } from './failure.ts'
+import type { OAuthDependencies } from './settings.ts'
+import type { TokenRequest, Tokens } from './token-request.ts'
+
+const patience = 5_000
+
+/**
+ * Revokes tokens at their issuer as well as can be (RFC 7009): the refresh token first, which ends
+ * the grant. A failure is logged; what we hold is gone in any case.
+ * @returns whether the issuer accepted all of them; null when it has no endpoint for that
+ */
+export async function revokeTokens(
+  { log }: Pick<OAuthDependencies, 'log'>,
+  { metadata, client, fetch }: Omit<TokenRequest, 'resource'>,
+  tokens: Pick<Tokens, 'accessToken' | 'refreshToken'>,
+): Promise<boolean | null> {
+  const endpoint = metadata.revocation_endpoint
+  if (endpoint === undefined) return null
+  const pairs = [
+    ['refresh_token', tokens.refreshToken],
+    ['access_token', tokens.accessToken],
+  ] as const
+  let revoked = true
+  for (const [hint, token] of pairs) {
+    if (token === null) continue
+    const headers = new Headers({ accept: 'application/json' })
+    const body = new URLSearchParams({ token, token_type_hint: hint })
+    const supported =
+      metadata.revocation_endpoint_auth_methods_supported ??
+      metadata.token_endpoint_auth_methods_supported
+    authenticateClient(client, supported, headers, body)
+    try {
+      const signal = AbortSignal.timeout(patience)
+      const response = await fetch(endpoint, { method: 'POST', headers, body, signal })
+      await response.body?.cancel()
+      revoked &&= response.ok
+    } catch (error) {
+      revoked = false
+      log({ level: 'warn', event: 'revocation_failed', detail: kindOf(error) })
+    }
+  }
+  return revoked
+}

@@ -1,0 +1,24 @@
+import { computeScopeUnion } from '@modelcontextprotocol/client'
+
+export interface ScopeSources {
+  /** What the server's challenge or metadata asks for. */
+  readonly asked: string | null
+  /** What the connection was granted before. */
+  readonly granted: string | null
+  /** What the server has asked for since (step-up). */
+  readonly required: string | null
+  /** The issuer's `scopes_supported`. */
+  readonly supported: readonly string[] | undefined
+}
+
+/**
+ * The scopes to request: what is asked for now, with what was granted and asked for before, so that
+ * a step-up loses nothing; and `offline_access` where the issuer has it, for a refresh token.
+ * @returns undefined for no `scope` parameter
+ */
+export function scopeToRequest(sources: ScopeSources): string | undefined {
+  const { asked, granted, required, supported } = sources
+  const union = computeScopeUnion(...[asked, granted, required].map((scope) => scope ?? undefined))
+  if (union === undefined || supported?.includes('offline_access') !== true) return union
+  return computeScopeUnion(union, 'offline_access')
+}

@@ -1,0 +1,30 @@
+import type { Keyset } from '../crypto/keyset.ts'
+import type { Database } from '../database.ts'
+import type { Log } from '../http/log.ts'
+import type { OutboundFetch } from '../http/outbound.ts'
+import type { RedirectAllowList } from './redirect-allow-list.ts'
+
+/** Where this backend is and what it may reach. */
+export interface OAuthSettings {
+  /** Where issuers send the browser: `<public url of the function>/callback`. */
+  readonly callbackUrl: string
+  /** Address of our client id metadata document; it is our client id where it is https. */
+  readonly clientMetadataUrl: string
+  readonly redirects: RedirectAllowList
+  /** Development only: servers on this machine, by http too. */
+  readonly allowLoopback: boolean
+}
+
+export interface OAuthDependencies {
+  readonly database: Database
+  readonly keyset: Keyset
+  readonly settings: OAuthSettings
+  /** The guarded fetch of an organization; null: it has no list of hosts. */
+  readonly outbound: (allowedHosts: readonly string[] | null) => OutboundFetch
+  readonly sleep: (milliseconds: number) => Promise<void>
+  /** From 0 to below 1. */
+  readonly random: () => number
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+  readonly log: Log
+}

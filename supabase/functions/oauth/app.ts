@@ -1,0 +1,105 @@
+import type { Context, Hono } from 'hono'
+import * as z from 'zod'
+import type { VerifyAccessToken } from '../_shared/auth/access-token.ts'
+import { createFunctionApp } from '../_shared/http/function-app.ts'
+import { allowOnly } from '../_shared/http/handle-error.ts'
+import { readJson } from '../_shared/http/read-json.ts'
+import { validate } from '../_shared/http/validate.ts'
+import { bearerTokenSchema, setBearerToken } from '../_shared/oauth/bearer-token.ts'
+import { begin, beginSchema } from '../_shared/oauth/begin.ts'
+import { receiveCallback } from '../_shared/oauth/callback.ts'
+import { clientIdMetadataDocument } from '../_shared/oauth/client-metadata.ts'
+import type { Credentials } from '../_shared/oauth/credentials.ts'
+import { disconnect, openConnection } from '../_shared/oauth/disconnect.ts'
+import { finish, finishSchema } from '../_shared/oauth/finish.ts'
+import {
+  preregisteredClientSchema,
+  setPreregisteredClient,
+} from '../_shared/oauth/preregistered-client.ts'
+import type { OAuthDependencies } from '../_shared/oauth/settings.ts'
+
+export interface OAuthAppDependencies extends OAuthDependencies {
+  readonly credentials: Credentials
+  readonly verifyAccessToken: VerifyAccessToken
+}
+
+const bodyLimit = { bytes: 64 * 1024, path: '' }
+const idSchema = z.strictObject({
+  id: z.coerce.number().int().positive().max(Number.MAX_SAFE_INTEGER),
+})
+
+/** Routes of the function `oauth`. */
+export function createApp(deps: OAuthAppDependencies): Hono {
+  const app = createFunctionApp('oauth', deps.log)
+  const callerOf = (c: Context) => deps.verifyAccessToken(c.req.raw.headers)
+  const idOf = (c: Context) => validate(idSchema, { id: c.req.param('id') }).id
+  const bodyOf = async <Schema extends z.ZodType>(c: Context, schema: Schema) =>
+    validate(schema, await readJson(c.req.raw, bodyLimit))
+
+  app.post('/connections', async (c) => {
+    const caller = await callerOf(c)
+    return c.json(await begin(deps, caller, await bodyOf(c, beginSchema)), 201)
+  })
+  app.all('/connections', allowOnly('POST'))
+
+  app.get('/callback', async (c) => {
+    const location = await receiveCallback(deps, new URL(c.req.url).searchParams)
+    // 303: whatever the issuer's method was, the client is asked for by GET. The other headers keep
+    // the code and the handle out of caches and out of the next page's referrer.
+    return c.body(null, 303, {
+      location,
+      'cache-control': 'no-store',
+      'referrer-policy': 'no-referrer',
+    })
+  })
+  app.all('/callback', allowOnly('GET'))
+
+  app.post('/connections/finish', async (c) => {
+    const caller = await callerOf(c)
+    return c.json(await finish(deps, caller, await bodyOf(c, finishSchema)), 201)
+  })
+  app.all('/connections/finish', allowOnly('POST'))
+
+  app.post('/connections/:id/refresh', async (c) => {
+    const row = await openConnection(deps, await callerOf(c), idOf(c))
+    const { expiresAt } = await deps.credentials.refresh({
+      organizationId: row.organization_id,
+      userId: row.user_id,
+      configurationId: row.mcp_configuration_id,
+    })
+    return c.json({ id: row.id, expires_at: expiresAt })
+  })
+  app.all('/connections/:id/refresh', allowOnly('POST'))
+
+  app.delete('/connections/:id', async (c) =>
+    c.json(await disconnect(deps, await callerOf(c), idOf(c))),
+  )
+  app.all('/connections/:id', allowOnly('DELETE'))
+
+  app.put('/configurations/:id/bearer-token', async (c) => {
+    const caller = await callerOf(c)
+    await setBearerToken(deps, caller, idOf(c), (await bodyOf(c, bearerTokenSchema)).token)
+    return c.body(null, 204)
+  })
+  app.delete('/configurations/:id/bearer-token', async (c) => {
+    await setBearerToken(deps, await callerOf(c), idOf(c), null)
+    return c.body(null, 204)
+  })
+  app.all('/configurations/:id/bearer-token', allowOnly('PUT', 'DELETE'))
+
+  app.put('/clients', async (c) => {
+    const caller = await callerOf(c)
+    const client = await bodyOf(c, preregisteredClientSchema)
+    return c.json(await setPreregisteredClient(deps, caller, client))
+  })
+  app.all('/clients', allowOnly('PUT'))
+
+  app.get('/client-metadata.json', (c) =>
+    c.json(clientIdMetadataDocument(deps.settings), 200, {
+      'cache-control': 'public, max-age=3600',
+    }),
+  )
+  app.all('/client-metadata.json', allowOnly('GET'))
+
+  return app
+}

@@ -1,0 +1,18 @@
+import { createAccessTokenVerifier } from '../_shared/auth/access-token.ts'
+import { createDatabase } from '../_shared/database.ts'
+import { readEnv } from '../_shared/env.ts'
+import { createLog } from '../_shared/http/log.ts'
+import { createOAuth } from '../_shared/oauth/create-oauth.ts'
+import { createCredentials } from '../_shared/oauth/credentials.ts'
+import { createApp } from './app.ts'
+
+const env = readEnv()
+const oauth = await createOAuth(env, createDatabase(env), createLog(console.error))
+
+const app = createApp({
+  ...oauth,
+  credentials: createCredentials(oauth),
+  verifyAccessToken: createAccessTokenVerifier(env),
+})
+
+export default { fetch: (request: Request) => app.fetch(request) }
