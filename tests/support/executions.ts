@@ -57,6 +57,7 @@ export interface BeginArguments {
   agent?: string
   model?: string
   session_id?: string
+  project_id?: string
   idempotency_key?: string
   params?: Record<string, unknown>
 }
@@ -70,6 +71,7 @@ export const begin =
       select public.begin_execution(
         message => ${tx.json(message)}, agent => ${args.agent ?? null},
         model => ${args.model ?? null}, session_id => ${args.session_id ?? null},
+        project_id => ${args.project_id ?? null},
         params => ${tx.json((args.params ?? {}) as never)},
         idempotency_key => ${args.idempotency_key ?? null}
       ) as result`
