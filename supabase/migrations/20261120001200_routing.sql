@@ -295,7 +295,7 @@ declare
   winner record;
   candidate record;
   breaker record;
-  route jsonb := '[]';
+  route jsonb := jsonb_build_array();
   has_provider boolean := false;
 begin
   select e.* into winner
