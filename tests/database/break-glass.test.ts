@@ -199,3 +199,17 @@ test('under a grant every RPC that changes the organization is refused', async (
 const members = (tx: TransactionSql, { organizationId }: Member) => tx`
   select 1 from client_mgmt.client_users
   where organization_id = ${organizationId} and ended_at is null`
+
+/** Rows that a statement changed; a refusal for want of permission changed none. */
+async function changed(
+  tx: TransactionSql,
+  actor: Account,
+  fn: (tx: TransactionSql) => Promise<{ count: number }>,
+): Promise<number> {
+  let count = 0
+  const result = await refusal(tx, actor, async (t) => {
+    count = (await fn(t)).count
+  })
+  expect(result).toMatch(/^(allowed|42501 permission_denied)$/)
+  return count
+}
