@@ -99,6 +99,8 @@ function spawn(options: FunctionProcessOptions, onLine: (line: string) => void):
     '--no-prompt',
     '--no-lock',
     '--no-remote',
+    // Not in deno.json: a deployment resolves the same map without an installed node_modules.
+    '--node-modules-dir=manual',
     ...(existsSync(config) ? ['--config', config] : ['--no-config']),
     '--host=127.0.0.1',
     '--port=0',

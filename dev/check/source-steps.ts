@@ -46,7 +46,7 @@ async function checkWithDeno(): Promise<Outcome> {
     const copy = `deno.check-${name}-${process.pid}.json`
     try {
       await copyFile(path.join(root, config), path.join(root, copy))
-      const outcome = await tool('deno', ['check', '--quiet', '--config', copy, entry], {
+      const outcome = await tool('deno', ['check', '--quiet', '--node-modules-dir=manual', '--config', copy, entry], {
         // Everything comes from node_modules; the cache of checked files stays in the project too.
         env: { DENO_DIR: path.join(root, 'node_modules/.cache/deno'), NO_COLOR: '1' },
       })

@@ -14,7 +14,8 @@ const npmSpecifier = /^npm:\/?((?:@[^/@]+\/)?[^/@]+)@([^/]+)(\/.*)?$/
 
 /**
  * Checks that package.json names exact versions, that each function's import map names the same
- * ones, and that Deno takes packages from the installed node_modules.
+ * ones, and that no deno.json says where packages are: a deployment has no node_modules, while the
+ * local stack passes the installed one on the command line.
  *
  * @returns one line per offence; empty when there is none
  */
@@ -26,7 +27,7 @@ export async function findVersionProblems(root: string): Promise<string[]> {
     .map(([name, version]) => `package.json: ${name} has no exact version but ${version}`)
   for (const file of await listImportMaps(root)) {
     const { imports, nodeModulesDir } = denoJson.parse(await readJson(path.join(root, file)))
-    if (nodeModulesDir !== 'manual') problems.push(`${file}: nodeModulesDir is not manual`)
+    if (nodeModulesDir !== undefined) problems.push(`${file}: nodeModulesDir is set`)
     for (const [name, target] of Object.entries(imports)) {
       const reason = mappingProblem(name, target, manifest.dependencies)
       if (reason !== null) problems.push(`${file}: ${name} ${reason}`)

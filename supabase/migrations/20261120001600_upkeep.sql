@@ -146,9 +146,12 @@ grant execute on function
 -- leaves nothing behind. Elsewhere the function session-cleanup is called from outside.
 do $$
 begin
+  -- The setting exists once the library is loaded, and is a row, not an error, for who may not see it.
   if exists (select 1 from pg_catalog.pg_available_extensions e where e.name = 'pg_cron')
-    and current_setting('shared_preload_libraries') ~ 'pg_cron'
-    and current_setting('cron.database_name', true) = current_database()
+    and exists (
+      select 1 from pg_catalog.pg_settings s
+      where s.name = 'cron.database_name' and s.setting = current_database()
+    )
   then
     create extension if not exists pg_cron;
     perform cron.schedule('colloquy-cleanup', '*/5 * * * *', $job$
