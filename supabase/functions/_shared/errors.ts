@@ -33,6 +33,10 @@ export const errorCodes = {
     status: 409,
     message: 'A money budget applies, and the price of the model is unknown.',
   },
+  answer_does_not_match_schema: {
+    status: 422,
+    message: 'The answer of the model does not match the requested format.',
+  },
   too_many_executions: { status: 429, message: 'Too many executions are running.' },
   internal_error: { status: 500, message: 'Something went wrong on our side.' },
   interrupted: { status: 500, message: 'The execution was interrupted before it ended.' },

@@ -51,7 +51,12 @@ describe('a chat completion request', () => {
     config: {},
     tools: [{ name: 'pet', parameters: { type: 'object' } }],
     toolChoice: 'auto',
-    responseFormat: { name: 'answer', schema: { type: 'object' } },
+    responseFormat: {
+      type: 'json_schema',
+      name: 'answer',
+      schema: { type: 'object' },
+      strict: true,
+    },
   }
 
   it('carries prompts, history, parameters, tools and format', () => {
@@ -91,6 +96,31 @@ describe('a chat completion request', () => {
       usage: { include: true },
       stream: true,
       stream_options: { include_usage: true },
+    })
+  })
+
+  it('names the one tool to call, one call at a time, and any JSON', () => {
+    const body = toChatCompletionRequest(
+      {
+        ...full,
+        tools: [{ name: 'pet', parameters: { type: 'object' }, strict: true }],
+        toolChoice: { name: 'pet' },
+        parallelToolCalls: false,
+        responseFormat: { type: 'json_object' },
+      },
+      false,
+      openRouterDialect,
+    )
+    expect(body).toMatchObject({
+      tools: [
+        {
+          function: { name: 'pet', parameters: { type: 'object' }, strict: true },
+          type: 'function',
+        },
+      ],
+      tool_choice: { type: 'function', function: { name: 'pet' } },
+      parallel_tool_calls: false,
+      response_format: { type: 'json_object' },
     })
   })
 

@@ -51,7 +51,12 @@ describe('a Gemini request', () => {
       params: { temperature: 0, max_output_tokens: 5, stop: ['x'], top_k: 3 },
       tools: [{ name: 'pet', description: 'Pets.', parameters: { type: 'object' } }],
       toolChoice: 'required',
-      responseFormat: { name: 'answer', schema: { type: 'object' } },
+      responseFormat: {
+        type: 'json_schema',
+        name: 'answer',
+        schema: { type: 'object' },
+        strict: true,
+      },
     })
     expect(body).toEqual({
       systemInstruction: { parts: [{ text: 'One.' }, { text: 'Two.' }] },
@@ -96,6 +101,23 @@ describe('a Gemini request', () => {
       ],
       toolConfig: { functionCallingConfig: { mode: 'ANY' } },
     })
+  })
+
+  it('allows the one tool that must be called, and any JSON', () => {
+    const body = toGenerateContentRequest({
+      ...request,
+      tools: [{ name: 'pet', parameters: { type: 'object' }, strict: true }],
+      toolChoice: { name: 'pet' },
+      responseFormat: { type: 'json_object' },
+    })
+    expect(body).toMatchObject({
+      generationConfig: { responseMimeType: 'application/json' },
+      toolConfig: { functionCallingConfig: { mode: 'ANY', allowedFunctionNames: ['pet'] } },
+    })
+    expect(body['tools']).toEqual([
+      { functionDeclarations: [{ name: 'pet', parametersJsonSchema: { type: 'object' } }] },
+    ])
+    expect(body['generationConfig']).not.toHaveProperty('responseJsonSchema')
   })
 
   const PATH = 'v1/projects/colloquy-test/locations'

@@ -31,6 +31,7 @@ export function toModelRequest(execution: BegunExecution, step: RouteStep): Mode
       parts: parts as readonly MessagePart[] | null,
     })),
     params: execution.params,
+    ...execution.asked,
   }
 }
 

@@ -27,6 +27,8 @@ export interface RunOptions {
   readonly stream: boolean
   /** Receives the events of each upstream read; it must neither wait nor throw. */
   readonly onEvents?: (events: readonly ModelEvent[]) => void
+  /** Judges a whole answer; an AppError that it throws is the end of the execution. */
+  readonly check?: (answer: ModelAnswer) => void
 }
 
 /** Characters of output after which a provider is taken for broken. */
@@ -95,7 +97,7 @@ interface Run {
 async function collectAnswer(
   deps: RunDependencies,
   execution: BegunExecution,
-  { stream, onEvents }: RunOptions,
+  { stream, onEvents, check }: RunOptions,
   run: Run,
   signal: AbortSignal,
   elapsed: () => number,
@@ -123,6 +125,7 @@ async function collectAnswer(
     onEvents?.(events)
   }
   if (!run.answer.finish) throw new ModelError('provider_stream_truncated')
+  check?.(run.answer)
 }
 
 function failedOutcome(answer: ModelAnswer, error: unknown): AnswerOutcome {

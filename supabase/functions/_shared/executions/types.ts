@@ -1,3 +1,5 @@
+import type { ModelRequest } from '../models/types.ts'
+
 /** One way to answer: a model of the agent and the provider that serves it. */
 export interface RouteStep {
   readonly model_id: string | number
@@ -34,6 +36,10 @@ export interface BegunExecution {
   /** Oldest first; ends with the new user message. */
   readonly history: readonly HistoryMessage[]
   readonly params: Readonly<Record<string, unknown>>
+  /** What the client asks of the model beyond what is stored; it wins over the history. */
+  readonly asked?: Partial<
+    Pick<ModelRequest, 'messages' | 'tools' | 'toolChoice' | 'parallelToolCalls' | 'responseFormat'>
+  >
   /** The stored end of a replayed execution that has one. */
   readonly result: FinishedExecution | null
 }

@@ -1,4 +1,4 @@
-import type { MessagePart, ModelMessage, ModelRequest } from './types.ts'
+import type { MessagePart, ModelMessage, ModelRequest, ResponseFormat } from './types.ts'
 
 type Json = Record<string, unknown>
 
@@ -34,15 +34,23 @@ export function toChatCompletionRequest(
   })
   if (tools !== undefined && tools.length > 0) {
     body['tools'] = tools.map((tool) => ({ type: 'function', function: tool }))
-    assign(body, { tool_choice: request.toolChoice })
+    assign(body, {
+      tool_choice: toToolChoice(request.toolChoice),
+      parallel_tool_calls: request.parallelToolCalls,
+    })
   }
-  if (responseFormat !== undefined) {
-    const { name, schema } = responseFormat
-    body['response_format'] = { type: 'json_schema', json_schema: { name, schema, strict: true } }
-  }
+  if (responseFormat !== undefined) body['response_format'] = toResponseFormat(responseFormat)
   if (dialect.openRouter) body['usage'] = { include: true }
   if (stream) assign(body, { stream, stream_options: { include_usage: true } })
   return body
+}
+
+function toToolChoice(choice: ModelRequest['toolChoice']): unknown {
+  return typeof choice === 'object' ? { type: 'function', function: choice } : choice
+}
+
+function toResponseFormat({ type, ...schema }: ResponseFormat): Json {
+  return type === 'json_object' ? { type } : { type, json_schema: schema }
 }
 
 function toChatMessages(request: ModelRequest, { provider }: OpenAiDialect): Json[] {

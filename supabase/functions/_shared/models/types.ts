@@ -76,6 +76,8 @@ export interface ModelTool {
   description?: string
   /** JSON Schema of the arguments. */
   parameters: Record<string, unknown>
+  /** Whether the provider must hold the model to `parameters`, where it can. */
+  strict?: boolean
 }
 
 export interface ModelRequest {
@@ -87,10 +89,24 @@ export interface ModelRequest {
   /** The route's configuration, such as `location` for Vertex AI. */
   config: Readonly<Record<string, unknown>>
   tools?: readonly ModelTool[]
-  toolChoice?: 'auto' | 'none' | 'required'
-  /** The answer must be JSON that fits `schema`; not every model obeys, so validate it. */
-  responseFormat?: { name: string; schema: Record<string, unknown> }
+  /** An object names the one tool that must be called. */
+  toolChoice?: 'auto' | 'none' | 'required' | { readonly name: string }
+  /** False: one call at a time. Gemini has no such setting and may still make several. */
+  parallelToolCalls?: boolean
+  responseFormat?: ResponseFormat
 }
+
+/** The answer must be JSON, of `schema` when there is one; not every model obeys: validate it. */
+export type ResponseFormat =
+  | { readonly type: 'json_object' }
+  | {
+      readonly type: 'json_schema'
+      readonly name: string
+      readonly schema: Readonly<Record<string, unknown>>
+      readonly description?: string
+      /** Whether the provider must hold the model to the schema, which limits the schemas it takes. */
+      readonly strict: boolean
+    }
 
 export type FinishReason = 'stop' | 'length' | 'content_filter' | 'tool_calls' | 'other'
 

@@ -23,15 +23,20 @@ export function toGenerateContentRequest(request: ModelRequest): Json {
   if (Object.keys(generation).length > 0) body['generationConfig'] = generation
   const tools = request.tools ?? []
   if (tools.length > 0) {
-    const functionDeclarations = tools.map(({ parameters, ...tool }) => ({
-      ...tool,
+    const functionDeclarations = tools.map(({ name, description, parameters }) => ({
+      name,
+      ...(description !== undefined && { description }),
       parametersJsonSchema: parameters,
     }))
-    const mode = { auto: 'AUTO', none: 'NONE', required: 'ANY' }[request.toolChoice ?? 'auto']
     body['tools'] = [{ functionDeclarations }]
-    body['toolConfig'] = { functionCallingConfig: { mode } }
+    body['toolConfig'] = { functionCallingConfig: toCallingConfig(request.toolChoice ?? 'auto') }
   }
   return body
+}
+
+function toCallingConfig(choice: NonNullable<ModelRequest['toolChoice']>): Json {
+  if (typeof choice === 'object') return { mode: 'ANY', allowedFunctionNames: [choice.name] }
+  return { mode: { auto: 'AUTO', none: 'NONE', required: 'ANY' }[choice] }
 }
 
 function toGenerationConfig({ params, responseFormat }: ModelRequest): Json {
@@ -47,7 +52,7 @@ function toGenerationConfig({ params, responseFormat }: ModelRequest): Json {
   }
   if (responseFormat !== undefined) {
     values['responseMimeType'] = 'application/json'
-    values['responseJsonSchema'] = responseFormat.schema
+    if (responseFormat.type === 'json_schema') values['responseJsonSchema'] = responseFormat.schema
   }
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined))
 }
