@@ -407,6 +407,15 @@ grant execute on function
   private.current_session(), private.current_organization_id(), private.has_permission(text), private.current_account_id()
   to authenticated, service_role;
 
+create function public.has_permission(permission text) returns boolean
+language sql stable security invoker set search_path = ''
+as $$ select private.has_permission(permission) $$;
+comment on function public.has_permission(text) is
+  'Whether the caller holds a permission in the active organization: for what to offer, and for functions that must '
+  'ask before they act. Writes decide for themselves.';
+revoke all on function public.has_permission(text) from public, anon, authenticated, service_role;
+grant execute on function public.has_permission(text) to authenticated;
+
 -- ── Policies and grants ───────────────────────────────────────────────────────────────────────
 
 create policy select_member on public.organizations for select to authenticated

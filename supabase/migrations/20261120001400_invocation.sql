@@ -407,11 +407,15 @@ begin
   select x.* into dead from public.agent_executions x
   where x.organization_id = end_expired_execution.organization_id and x.id = end_expired_execution.execution_id
     and x.status in ('pending', 'running') and x.lease_expires_at <= clock_timestamp()
+    -- A caller states it of the active organization's only.
+    and (private.jwt_claims() ->> 'role' is distinct from 'authenticated'
+      or x.organization_id = private.current_organization_id())
   for update skip locked;
   if found then
     perform public.finish_execution(dead.organization_id, dead.id, jsonb_build_object(
       'status', case when dead.cancel_requested_at is null then 'failed' else 'cancelled' end,
-      'error_code', case when dead.cancel_requested_at is null then 'interrupted' else 'execution_cancelled' end,
+      -- Readers tell by it that the worker may have sent events which it did not live to store.
+      'error_code', 'interrupted',
       'error_message', 'The worker stopped before the answer was complete.',
       'content', private.events_text(dead.organization_id, dead.id),
       'fault', 'platform'
@@ -633,6 +637,18 @@ end
 $$;
 comment on function private.settle_execution(public.agent_executions, text, jsonb) is 'Writes the usage ledger and settles the budgets.';
 
+create function private.store_events(organization_id bigint, execution_id uuid, seq bigint, events text) returns void
+language sql volatile security definer set search_path = ''
+as $$
+  -- Definer: called by append_execution_events() and finish_execution() only. A worker that got no answer
+  -- sends a batch again, with what came meanwhile: the longer text of the two then holds the other.
+  insert into conversation.execution_events as e (organization_id, execution_id, seq, event)
+  values (store_events.organization_id, store_events.execution_id, store_events.seq, store_events.events::json)
+  on conflict on constraint execution_events_pkey do update set event = excluded.event
+  where octet_length(excluded.event::text) > octet_length(e.event::text)
+$$;
+comment on function private.store_events(bigint, uuid, bigint, text) is 'Stores one batch of a stream, or its longer repetition.';
+
 create function public.finish_execution(organization_id bigint, execution_id uuid, outcome jsonb) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -694,9 +710,9 @@ begin
 
   -- The events that were still on their way belong to the same transaction as the end.
   if jsonb_typeof(outcome -> 'events') = 'string' then
-    insert into conversation.execution_events (organization_id, execution_id, seq, event)
-    values (execution.organization_id, execution.id, (outcome ->> 'events_seq')::bigint, (outcome ->> 'events')::json)
-    on conflict on constraint execution_events_pkey do nothing;
+    perform private.store_events(
+      execution.organization_id, execution.id, (outcome ->> 'events_seq')::bigint, outcome ->> 'events'
+    );
   end if;
   perform private.store_answer(execution, content, parts);
   perform private.settle_execution(execution, content, parts);
@@ -713,7 +729,7 @@ comment on function public.finish_execution(bigint, uuid, jsonb) is
 
 -- ── While it runs ─────────────────────────────────────────────────────────────────────────────
 
-create function public.append_execution_events(organization_id bigint, execution_id uuid, seq bigint, events json)
+create function public.append_execution_events(organization_id bigint, execution_id uuid, seq bigint, events text)
 returns text
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -724,18 +740,17 @@ declare
 begin
   state := public.renew_execution_lease(append_execution_events.organization_id, append_execution_events.execution_id);
   if state in ('running', 'cancelling') then
-    insert into conversation.execution_events (organization_id, execution_id, seq, event)
-    values (
+    perform private.store_events(
       append_execution_events.organization_id, append_execution_events.execution_id,
       append_execution_events.seq, append_execution_events.events
-    )
-    on conflict on constraint execution_events_pkey do nothing;
+    );
   end if;
   return state;
 end
 $$;
-comment on function public.append_execution_events(bigint, uuid, bigint, json) is
-  'Stores one batch of a stream, renews the lease and answers as renew_execution_lease(). Repeating a batch changes nothing. Service role only.';
+comment on function public.append_execution_events(bigint, uuid, bigint, text) is
+  'Stores one batch of a stream (the JSON text of an array), renews the lease and answers as renew_execution_lease(). '
+  'Repeating a batch changes nothing, repeating it with more events adds these. Service role only.';
 
 create function public.acquire_probe(organization_id bigint, execution_id uuid, model_id bigint) returns boolean
 language plpgsql volatile security definer set search_path = ''
@@ -853,11 +868,11 @@ revoke all on function
   private.start_execution(uuid, text[]), private.cancel_execution(uuid), private.end_expired_execution(bigint, uuid),
   private.read_execution_result(uuid),
   private.count_outcome(public.agent_executions, text, jsonb), private.store_answer(public.agent_executions, text, jsonb),
-  private.settle_execution(public.agent_executions, text, jsonb),
+  private.settle_execution(public.agent_executions, text, jsonb), private.store_events(bigint, uuid, bigint, text),
   public.begin_execution(jsonb, text, text, uuid, bigint, uuid, jsonb, text, text[], text, uuid, boolean, boolean, bigint),
   public.start_execution(uuid, text[]), public.cancel_execution(uuid), public.read_execution(uuid, bigint, integer),
   public.read_execution_result(uuid), public.finish_execution(bigint, uuid, jsonb),
-  public.append_execution_events(bigint, uuid, bigint, json), public.acquire_probe(bigint, uuid, bigint),
+  public.append_execution_events(bigint, uuid, bigint, text), public.acquire_probe(bigint, uuid, bigint),
   public.renew_execution_lease(bigint, uuid)
   from public, anon, authenticated, service_role;
 grant execute on function
@@ -869,6 +884,6 @@ grant execute on function
   public.read_execution_result(uuid)
   to authenticated;
 grant execute on function
-  public.finish_execution(bigint, uuid, jsonb), public.append_execution_events(bigint, uuid, bigint, json),
+  public.finish_execution(bigint, uuid, jsonb), public.append_execution_events(bigint, uuid, bigint, text),
   public.acquire_probe(bigint, uuid, bigint), public.renew_execution_lease(bigint, uuid)
   to service_role;

@@ -2825,7 +2825,7 @@ export type Database = {
         Returns: boolean
       }
       append_execution_events: {
-        Args: { events: Json; execution_id: string; organization_id: number; seq: number }
+        Args: { events: string; execution_id: string; organization_id: number; seq: number }
         Returns: string
       }
       begin_execution: {
@@ -2915,6 +2915,7 @@ export type Database = {
           version: number
         }[]
       }
+      has_permission: { Args: { permission: string }; Returns: boolean }
       invite_member: {
         Args: { email: string; role?: string }
         Returns: Database['public']['CompositeTypes']['issued_invitation']
