@@ -10,12 +10,13 @@ import { runCommand } from './command.ts'
 import { makeScratchDirectory } from './scratch-directory.ts'
 
 const programs = '/usr/lib/postgresql/15/bin'
-const extension = '/usr/lib/postgresql/15/lib/plpgsql_check.so'
-const packages = 'postgresql-15 postgresql-15-plpgsql-check'
+const libraries = '/usr/lib/postgresql/15/lib'
+const extensions = [`${libraries}/plpgsql_check.so`, `${libraries}/pg_cron.so`]
+const packages = 'postgresql-15 postgresql-15-plpgsql-check postgresql-15-cron'
 
 /** What to install for `startDebianPostgres`, or null when it is there. */
 export function missingDebianPackages(): string | null {
-  return [`${programs}/postgres`, extension].every((file) => existsSync(file)) ? null : packages
+  return [`${programs}/postgres`, ...extensions].every((file) => existsSync(file)) ? null : packages
 }
 
 export interface DebianPostgres {
@@ -25,7 +26,7 @@ export interface DebianPostgres {
 }
 
 /**
- * Starts a throw-away PostgreSQL 15 of Debian, the only build at hand with plpgsql_check: its own
+ * Starts a throw-away PostgreSQL 15 of Debian, the only build at hand with plpgsql_check and pg_cron: its own
  * data directory, password and free port on loopback. As root it runs as the user `postgres`, since
  * PostgreSQL refuses root.
  *
@@ -44,7 +45,13 @@ export async function startDebianPostgres(): Promise<DebianPostgres> {
     const user = findPostgresUser(() => undefined)
     const options = { cwd: directory, ...user }
     await initialise(directory, password, user)
-    const settings = [`port=${port}`, 'listen_addresses=127.0.0.1', 'unix_socket_directories=']
+    const settings = [
+      `port=${port}`,
+      'listen_addresses=127.0.0.1',
+      'unix_socket_directories=',
+      'shared_preload_libraries=pg_cron',
+      'cron.database_name=postgres',
+    ]
     server = startTiedProcess(
       `${programs}/postgres`,
       ['-D', path.join(directory, 'data'), ...settings.flatMap((setting) => ['-c', setting])],

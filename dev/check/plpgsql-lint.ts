@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { migrate } from '../database.ts'
+import { connect, migrate } from '../database.ts'
 import { platformSettings } from '../platform-settings.ts'
 import { missingDebianPackages } from './debian-postgres.ts'
 import { type Outcome, outcomeOf } from './runner.ts'
@@ -21,7 +21,10 @@ const lint = z.object({
   ),
 })
 
-/** Runs `supabase db lint`, which executes nothing but plans every statement of every function. */
+/**
+ * Runs `supabase db lint`, which executes nothing but plans every statement of every function, and
+ * looks whether the migrations scheduled the clean-up where the server has pg_cron.
+ */
 export async function lintFunctions(): Promise<Outcome> {
   const packages = missingDebianPackages()
   if (packages !== null) return { kind: 'skipped', reason: `apt-get install ${packages}` }
@@ -40,9 +43,21 @@ export async function lintFunctions(): Promise<Outcome> {
           `${name}, line ${statement?.lineNumber ?? '?'}: ${level}: ${message}`,
       ),
     )
+    const jobs = await scheduledJobs(database.ownerUrl)
+    if (jobs.join() !== 'colloquy-cleanup') problems.push(`pg_cron has the jobs [${jobs.join()}]`)
     if (code !== 0 && problems.length === 0) problems.push(`exit code ${code}: ${stderr}`)
     return outcomeOf(problems)
   } finally {
     await database.close()
+  }
+}
+
+async function scheduledJobs(url: string): Promise<string[]> {
+  const owner = connect(url)
+  try {
+    const jobs = await owner<{ jobname: string }[]>`select jobname from cron.job order by jobname`
+    return jobs.map(({ jobname }) => jobname)
+  } finally {
+    await owner.end()
   }
 }

@@ -47,7 +47,7 @@ export async function startScratchDatabase(): Promise<Database> {
   }
 }
 
-/** The same on Debian's PostgreSQL 15, with plpgsql_check, which only that has. */
+/** The same on Debian's PostgreSQL 15, with plpgsql_check and pg_cron, which only that has. */
 export async function startScratchDebian(): Promise<Database> {
   const directory = await makeScratchDirectory()
   let server: DebianPostgres | undefined
@@ -60,6 +60,10 @@ export async function startScratchDebian(): Promise<Database> {
       await superuser`alter database postgres owner to postgres`
       // The command line would make it as the owner, who may not.
       await superuser`create extension plpgsql_check`
+      // The hosted platform lets the owner make this one, and gives it the schema.
+      await superuser`create extension pg_cron`
+      await superuser`grant usage on schema cron to postgres`
+      await superuser`grant pg_read_all_settings to postgres`
     } finally {
       await superuser.end()
     }

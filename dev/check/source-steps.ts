@@ -46,10 +46,14 @@ async function checkWithDeno(): Promise<Outcome> {
     const copy = `deno.check-${name}-${process.pid}.json`
     try {
       await copyFile(path.join(root, config), path.join(root, copy))
-      const outcome = await tool('deno', ['check', '--quiet', '--node-modules-dir=manual', '--config', copy, entry], {
-        // Everything comes from node_modules; the cache of checked files stays in the project too.
-        env: { DENO_DIR: path.join(root, 'node_modules/.cache/deno'), NO_COLOR: '1' },
-      })
+      const outcome = await tool(
+        'deno',
+        ['check', '--quiet', '--node-modules-dir=manual', '--config', copy, entry],
+        {
+          // Everything comes from node_modules; the cache of checked files stays in the project too.
+          env: { DENO_DIR: path.join(root, 'node_modules/.cache/deno'), NO_COLOR: '1' },
+        },
+      )
       if (outcome.kind === 'failed') problems.push(outcome.output)
     } finally {
       await rm(path.join(root, copy), { force: true })
