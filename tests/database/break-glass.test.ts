@@ -7,6 +7,7 @@ import {
   addOwner,
   addPlatformAdmin,
   as,
+  join,
   refusal,
   signIn,
   type Account,
@@ -95,7 +96,7 @@ test('a grant has a reason, a known scope, an existing organization and at most 
   })
 })
 
-test('a grant ends by its time, by closing, by switching away and with the administrator', async () => {
+test('a grant ends by its time, by closing and with the administrator', async () => {
   const ends: Record<string, (tx: TransactionSql, admin: Account, id: number) => Promise<unknown>> =
     {
       time: async (tx, _, id) => {
@@ -124,6 +125,35 @@ test('a grant ends by its time, by closing, by switching away and with the admin
       const { claims } = await signIn(tx, admin, 'token_refresh')
       expect(claims, name).not.toHaveProperty('organization_id')
     }
+  })
+})
+
+test('switching away leaves the organization for good; only a new grant leads back', async () => {
+  await rolledBack(sql, async (tx) => {
+    const { admin, owner } = await underGrant(tx, 'content')
+    const own = await addOwner(tx)
+    await join(tx, own.organizationId, admin, 'member')
+    const switchTo = (id: number) => (t: TransactionSql) =>
+      t`select public.switch_organization(${id})`
+    await as(tx, admin, switchTo(own.organizationId))
+    expect(await as(tx, admin, conversations)).toEqual([])
+    const moved = await signIn(tx, admin, 'token_refresh')
+    expect(moved.claims.organization_id).toBe(own.organizationId)
+    expect(await refusal(tx, moved, switchTo(owner.organizationId))).toBe(
+      'PT404 organization_not_found',
+    )
+  })
+})
+
+test('a grant opens no suspended organization', async () => {
+  await rolledBack(sql, async (tx) => {
+    const { admin, owner } = await underGrant(tx, 'content')
+    await tx`update public.organizations set is_active = false where id = ${owner.organizationId}`
+    expect(await as(tx, admin, conversations)).toEqual([])
+    await as(tx, admin, open(owner.organizationId, reason, 'content', 1))
+    const again = await signIn(tx, admin, 'token_refresh')
+    expect(again.claims).not.toHaveProperty('organization_id')
+    expect(await as(tx, again, conversations)).toEqual([])
   })
 })
 
@@ -199,17 +229,3 @@ test('under a grant every RPC that changes the organization is refused', async (
 const members = (tx: TransactionSql, { organizationId }: Member) => tx`
   select 1 from client_mgmt.client_users
   where organization_id = ${organizationId} and ended_at is null`
-
-/** Rows that a statement changed; a refusal for want of permission changed none. */
-async function changed(
-  tx: TransactionSql,
-  actor: Account,
-  fn: (tx: TransactionSql) => Promise<{ count: number }>,
-): Promise<number> {
-  let count = 0
-  const result = await refusal(tx, actor, async (t) => {
-    count = (await fn(t)).count
-  })
-  expect(result).toMatch(/^(allowed|42501 permission_denied)$/)
-  return count
-}
