@@ -1,0 +1,65 @@
+import { extractWWWAuthenticateParams } from '@modelcontextprotocol/client'
+import { AppError } from '../errors.ts'
+import type { OutboundFetch } from '../http/outbound.ts'
+import type { Credential, Credentials } from './credentials.ts'
+import type { ConnectionKey } from './places.ts'
+import type { OAuthDependencies } from './settings.ts'
+
+/**
+ * A guarded `fetch` for the calls of one person to one MCP server, for the protocol's transport. A
+ * token goes to the origin of the configuration's endpoint and nowhere else. A 401 causes one
+ * refresh and one retry; a demand for more scopes is noted for the next authorization.
+ * @throws AppError as `Credentials.get` does, and `insufficient_scope`
+ */
+export function createAuthorizedFetch(
+  deps: Pick<OAuthDependencies, 'database' | 'outbound'>,
+  credentials: Credentials,
+  key: ConnectionKey,
+): OutboundFetch {
+  return async (url, init) => {
+    const credential = await credentials.get(key)
+    const response = await send(deps, credential, url, init)
+    if (response.status === 401 && credential.token !== null) {
+      await response.body?.cancel()
+      const renewed = await credentials.get(key, credential.generation)
+      return checkScope(deps, key, await send(deps, renewed, url, init))
+    }
+    return checkScope(deps, key, response)
+  }
+}
+
+async function send(
+  { outbound }: Pick<OAuthDependencies, 'outbound'>,
+  { token, endpoint, allowedHosts }: Credential,
+  url: string | URL,
+  init: RequestInit = {},
+): Promise<Response> {
+  const headers = new Headers(init.headers)
+  // Whatever else the caller may have put there: only this server's own token is sent.
+  headers.delete('authorization')
+  if (token !== null && new URL(url).origin === new URL(endpoint).origin) {
+    headers.set('authorization', `Bearer ${token}`)
+  }
+  return outbound(allowedHosts)(url, { ...init, headers })
+}
+
+/** RFC 6750, section 3.1: the token is good, and not enough. */
+async function checkScope(
+  { database }: Pick<OAuthDependencies, 'database'>,
+  { organizationId, userId, configurationId }: ConnectionKey,
+  response: Response,
+): Promise<Response> {
+  if (response.status !== 403) return response
+  const { error, scope } = extractWWWAuthenticateParams(response)
+  if (error !== 'insufficient_scope') return response
+  await response.body?.cancel()
+  if (scope !== undefined) {
+    await database.admin.call('require_mcp_scope', {
+      organization_id: organizationId,
+      user_id: userId,
+      mcp_configuration_id: configurationId,
+      scope: scope.slice(0, 4096),
+    })
+  }
+  throw new AppError('insufficient_scope')
+}
