@@ -241,21 +241,10 @@ begin
   case tg_table_name
     when 'client_users' then
       perform 1 from public.users u where u.id = (changed ->> 'user_id')::uuid for no key update;
-      -- An account or organization that is being deleted takes its sessions with it.
-      if not found or not exists (
-        select 1 from public.organizations o where o.id = (changed ->> 'organization_id')::bigint
-      ) then
-        return null;
-      end if;
       update public.user_sessions s set is_active = false
       where s.organization_id = (changed ->> 'organization_id')::bigint and s.user_id = (changed ->> 'user_id')::uuid;
     when 'access_grants' then
       perform 1 from public.users u where u.id = (changed ->> 'admin_user_id')::uuid for no key update;
-      if not found or not exists (
-        select 1 from public.organizations o where o.id = (changed ->> 'organization_id')::bigint
-      ) then
-        return null;
-      end if;
       update public.user_sessions s set is_active = false
       where s.organization_id = (changed ->> 'organization_id')::bigint
         and s.access_grant_id = (changed ->> 'id')::bigint;
@@ -518,7 +507,10 @@ language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: fires as the auth server's role, which holds no grant on public.user_sessions.
 begin
-  update public.user_sessions s set revoked_at = clock_timestamp() where s.id = old.id and s.revoked_at is null;
+  -- An account that is being deleted takes its sessions with it.
+  update public.user_sessions s set revoked_at = clock_timestamp()
+  where s.id = old.id and s.revoked_at is null
+    and exists (select 1 from public.users u where u.id = s.user_id);
   return null;
 end
 $$;

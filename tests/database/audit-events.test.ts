@@ -8,6 +8,7 @@ import {
   addDevice,
   addMember,
   addOwner,
+  addPlatformAdmin,
   as,
   committedAs,
   join,
@@ -222,6 +223,26 @@ test('an erasure is recorded in every organization of the account, without its d
     expect(JSON.stringify(events)).not.toContain('Lovelace')
     expect(JSON.stringify(events)).not.toContain(person.email)
   }
+})
+
+test('an account can be suspended and deleted in one transaction, grants and all', async () => {
+  await rolledBack(sql, async (tx) => {
+    const owner = await addOwner(tx)
+    const person = await addMember(tx, owner.organizationId)
+    const admin = await addPlatformAdmin(tx)
+    await as(
+      tx,
+      admin,
+      (t) => t`select public.open_break_glass(${owner.organizationId}, 'ticket 4711, please')`,
+    )
+    for (const { id } of [person, admin]) {
+      await tx`update public.users set is_active = false where id = ${id}`
+      await tx`delete from auth.users where id = ${id}`
+    }
+    const left = await tx`
+      select 1 from public.user_sessions where user_id in ${tx([person.id, admin.id])}`
+    expect(left).toHaveLength(0)
+  })
 })
 
 test('deleting an organization, as its database owner can, keeps its log', async () => {
