@@ -242,6 +242,20 @@ comment on function private.write_admin_event(text, text, text, jsonb) is
   'Records what an administrator did, or, without one, what the database owner did to platform-wide rows.';
 revoke all on function private.write_admin_event(text, text, text, jsonb) from public, anon, authenticated, service_role;
 
+create function private.personal_columns(table_name text) returns text[]
+language sql immutable security invoker set search_path = ''
+as $$
+  select case table_name
+    when 'mcp_configurations' then array['endpoint', 'command']
+    when 'mcp_oauth_tokens' then array['endpoint', 'resource', 'server_metadata']
+    when 'system_prompts' then array['variables']
+    else array[]::text[]
+  end
+$$;
+comment on function private.personal_columns(text) is
+  'Columns that nobody else may read while a row belongs to one person (user_id). The log is read by others.';
+revoke all on function private.personal_columns(text) from public, anon, authenticated, service_role;
+
 -- Arguments of the trigger: resource type, key column, then columns whose values never enter the log.
 create function private.audit_change() returns trigger
 language plpgsql volatile security definer set search_path = '' set timezone = 'UTC'
@@ -256,7 +270,9 @@ declare
   secret text;
   details jsonb;
 begin
-  foreach secret in array tg_argv[2:] loop
+  foreach secret in array tg_argv[2:]
+    || case when subject ->> 'user_id' is not null then private.personal_columns(tg_table_name) end
+  loop
     -- A changed secret shows as changed, never as a value or a hash of one.
     if before ->> secret is not null then
       before := jsonb_set(before, array[secret],

@@ -255,6 +255,22 @@ test('deleting an organization, as its database owner can, keeps its log', async
   expect(events.map((event) => event.action)).toContain('membership.delete')
 })
 
+test('what an organization shares is in the log as it was and as it is', async () => {
+  await rolledBack(sql, async (tx) => {
+    const owner = await addOwner(tx)
+    const [one, two] = ['https://one.example/', 'https://two.example/']
+    const events = await added(tx, owner, () =>
+      as(tx, owner, async (t) => {
+        await t`
+          insert into public.mcp_configurations (user_id, name, type, endpoint)
+          values (null, 'shared', 'http', ${one})`
+        await t`update public.mcp_configurations set endpoint = ${two}`
+      }),
+    )
+    expect(events[1]?.details).toEqual({ before: { endpoint: one }, after: { endpoint: two } })
+  })
+})
+
 test('secrets and private content never enter the log', async () => {
   await rolledBack(sql, async (tx) => {
     const owner = await addOwner(tx)
@@ -271,8 +287,22 @@ test('secrets and private content never enter the log', async () => {
       await t`update client_mgmt.billing_accounts set billing_info = ${t.json({ iban: canary })}`
       await t`insert into public.chat_sessions (title) values (${canary})`
     })
+    // What nobody else may read of a personal row, the readers of the log may not either.
+    await as(tx, owner, async (t) => {
+      await t`
+        insert into public.mcp_configurations (name, type, endpoint)
+        values ('personal', 'http', ${`https://mcp.example/?key=${canary}`})`
+      await t`
+        update public.mcp_configurations set endpoint = ${`https://mcp.example/?k=${canary}`}
+        where name = 'personal'`
+      await t`
+        insert into public.system_prompts (scope, user_id, content, template, variables)
+        values ('user', ${owner.id}, '{{a}}', true, ${t.json({ a: { type: 'text', value: canary } })})`
+    })
+    await addConnection(tx, owner, { endpoint: `https://mcp.example/?key=${canary}` })
     const events = await eventsOf(tx, owner.organizationId)
     expect(events.map((event) => event.action)).toContain('billing_account.update')
+    expect(events.map((event) => event.action)).toContain('mcp_connection.insert')
     expect(JSON.stringify(events)).not.toContain(canary)
   })
 })

@@ -35,7 +35,12 @@ export async function addConfiguration(
 export async function addConnection(
   tx: TransactionSql,
   { organizationId, id }: Member,
-  changes: { access_token?: string; refresh_token?: string | null; expires_at?: Date | null } = {},
+  changes: {
+    endpoint?: string
+    access_token?: string
+    refresh_token?: string | null
+    expires_at?: Date | null
+  } = {},
 ): Promise<number> {
   const row = {
     ...server,
