@@ -1,8 +1,8 @@
 -- Invocation: from begin_execution() to finish_execution(), and what may happen between them.
 -- Special: beginning is one transaction as the caller, so a refused request writes nothing and needs no
 -- privilege; finishing is the platform's, because a caller must not write usage, cost or an assistant's
--- words. An execution has exactly one end. Locks are taken in one order: execution,
--- session, limits, budgets, breakers, health, metrics; whoever holds a session never waits for an execution.
+-- words. An execution has exactly one end. Locks are taken in one order: execution, session, limits, budgets,
+-- breakers, health, metrics; whoever holds a session never waits for an execution.
 
 -- ── begin_execution ───────────────────────────────────────────────────────────────────────────
 
@@ -151,6 +151,7 @@ begin
     return;
   end if;
   perform 1 from client_mgmt.organization_limits l where l.organization_id = chat.organization_id for update;
+  perform 1 from client_mgmt.budgets b where b.organization_id = chat.organization_id order by b.id for key share;
   perform 1 from client_mgmt.budget_counters c
   where c.organization_id = chat.organization_id
     and (c.reserved_tokens > 0 or c.period_start >= date_trunc('month', statement_timestamp() at time zone 'utc')::date)
@@ -321,7 +322,8 @@ declare
   execution public.agent_executions;
 begin
   select x.* into execution from public.agent_executions x
-  where x.organization_id = organization and x.id = start_execution.execution_id and x.user_id = private.current_user_id();
+  where x.organization_id = organization and x.id = start_execution.execution_id and x.user_id = private.current_user_id()
+  for no key update;
   if not found then
     raise exception using errcode = 'PT404', message = 'execution_not_found', detail = 'No execution of yours has this id.';
   end if;
