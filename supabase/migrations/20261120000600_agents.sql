@@ -293,13 +293,15 @@ grant execute on function private.breaker_state(bigint) to authenticated, servic
 create view public.v_agent_status with (security_invoker = true) as
 select
   a.id as agent_id, a.organization_id, a.name, a.type, a.enabled,
-  coalesce(h.status, 'healthy') as health,
-  private.breaker_state(a.id) as circuit_state,
+  -- A breaker that others opened is met before the first fault of one's own.
+  case when h.status <> 'healthy' then h.status when b.state <> 'closed' then 'degraded' else 'healthy' end as health,
+  b.state as circuit_state,
   h.last_check, h.last_error, coalesce(h.consecutive_failures, 0) as consecutive_failures,
   coalesce(m.total_requests, 0) as requests_today,
   coalesce(m.failed_requests, 0) as failed_today,
   m.avg_latency_ms as avg_latency_ms_today
 from public.agents a
+cross join lateral (select private.breaker_state(a.id) as state) b
 left join public.agent_health h
   on h.agent_id = a.id and h.organization_id = (select private.current_organization_id())
 left join public.agent_metrics m

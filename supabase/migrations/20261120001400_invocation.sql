@@ -538,15 +538,29 @@ begin
     end if;
   end loop;
 
-  if fault = 'provider' then
+  if fault = 'provider' or (succeeded = 1 and faulty <> '[]') then
+    -- Answered by another model than the one that was meant to: degraded, and no failure.
     insert into public.agent_health as h (organization_id, agent_id, status, last_check, last_error, consecutive_failures)
-    values (execution.organization_id, execution.agent_id, 'degraded', clock_timestamp(), execution.error_code, 1)
+    values (
+      execution.organization_id, execution.agent_id, 'degraded', clock_timestamp(),
+      coalesce(execution.error_code, 'provider_error'), failed
+    )
     on conflict on constraint agent_health_agent_id_key do update set
-      consecutive_failures = h.consecutive_failures + 1, last_check = clock_timestamp(), last_error = excluded.last_error,
-      status = case when h.consecutive_failures + 1 >= 5 then 'unhealthy' else 'degraded' end;
-  elsif execution.status = 'success' then
-    update public.agent_health h set status = 'healthy', consecutive_failures = 0, last_check = clock_timestamp()
-    where h.organization_id = execution.organization_id and h.agent_id = execution.agent_id and h.status <> 'healthy';
+      consecutive_failures = case when failed = 1 then h.consecutive_failures + 1 else 0 end,
+      last_check = excluded.last_check, last_error = excluded.last_error,
+      status = case when failed = 1 and h.consecutive_failures + 1 >= 5 then 'unhealthy' else 'degraded' end;
+  elsif succeeded = 1 then
+    update public.agent_health h
+    set status = recovered.status, consecutive_failures = 0, last_check = clock_timestamp()
+    from (
+      select case when exists (
+        select 1 from public.circuit_breaker_state b
+        where b.agent_id = execution.agent_id and b.state <> 'closed'
+          and (b.organization_id is null or b.organization_id = execution.organization_id)
+      ) then 'degraded' else 'healthy' end as status
+    ) recovered
+    where h.organization_id = execution.organization_id and h.agent_id = execution.agent_id
+      and (h.status <> recovered.status or h.consecutive_failures > 0);
   end if;
 
   insert into public.agent_metrics as m (
