@@ -186,7 +186,8 @@ as $$
     'message', case when m.id is not null then
       jsonb_build_object('id', m.id, 'role', m.role, 'content', m.content, 'parts', m.parts) end,
     'usage', jsonb_build_object(
-      'input_tokens', x.input_tokens, 'output_tokens', x.output_tokens, 'total_tokens', x.total_tokens),
+      'input_tokens', x.input_tokens, 'output_tokens', x.output_tokens, 'total_tokens', x.total_tokens,
+      'cached_input_tokens', x.cached_input_tokens, 'reasoning_tokens', x.reasoning_tokens),
     'cost_usd', x.cost_usd, 'model', model.name, 'latency_ms', x.latency_ms
   )
   from public.agent_executions x

@@ -204,6 +204,47 @@ comment on function public.explain_effective_llm(text, text, uuid, bigint) is
 revoke all on function public.explain_effective_llm(text, text, uuid, bigint) from public, anon, authenticated, service_role;
 grant execute on function public.explain_effective_llm(text, text, uuid, bigint) to authenticated;
 
+create function private.available_models(providers text[])
+returns table (agent text, model text, owned_by text, created_at timestamptz)
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: sees which providers have a key of the organization's own, which members do not.
+#variable_conflict use_column
+declare
+  organization constant bigint := private.require_organization();
+begin
+  return query
+  select a.name, m.name, case when m.organization_id is null then 'platform' else 'organization' end, m.created_at
+  from (
+    -- As find_agent(): the organization's agent hides the platform's of the same name.
+    select distinct on (every.name) every.id, every.name, every.organization_id
+    from public.agents every
+    where every.enabled and (every.organization_id is null or every.organization_id = organization)
+    order by every.name, every.organization_id nulls last
+  ) a
+  join public.models m on m.agent_id = a.id and m.enabled
+    and (m.organization_id is null or m.organization_id = organization)
+  where providers is null or m.provider = any (providers) or exists (
+    select 1 from client_mgmt.provider_credentials c
+    where c.organization_id = organization and c.provider = m.provider
+  )
+  order by a.organization_id nulls last, a.id, m.priority, m.id;
+end
+$$;
+comment on function private.available_models(text[]) is 'Body of public.available_models().';
+revoke all on function private.available_models(text[]) from public, anon, authenticated, service_role;
+grant execute on function private.available_models(text[]) to authenticated;
+
+create function public.available_models(providers text[] default null)
+returns table (agent text, model text, owned_by text, created_at timestamptz)
+language sql stable security invoker set search_path = ''
+as $$ select * from private.available_models(providers) $$;
+comment on function public.available_models(text[]) is
+  'The enabled models that begin_execution() finds for the caller''s organization, by agent, each agent''s in the '
+  'order of its route. providers: those the platform has a key for; null asks for no key. 42501 no_organization.';
+revoke all on function public.available_models(text[]) from public, anon, authenticated, service_role;
+grant execute on function public.available_models(text[]) to authenticated;
+
 -- ── Circuit breaker ─────────────────────────────────────────────────────────────────────────────
 -- Opens after 5 provider faults in a row; after 30 s exactly one caller may probe, for at most 60 s.
 -- A closed breaker without faults has no row to write. One update decides who probes.

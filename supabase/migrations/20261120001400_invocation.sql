@@ -76,7 +76,8 @@ declare
 begin
   select coalesce(jsonb_agg(p.content), '[]') into prompts from private.effective_system_prompts() p;
   history := private.conversation_history(execution.organization_id, execution.session_id, execution.message_id);
-  bytes := greatest(octet_length(history::text) + octet_length(prompts::text), coalesce(input_bytes, 0));
+  -- What a client sends instead of the history (input_bytes) goes along with the prompts, too.
+  bytes := greatest(octet_length(history::text), coalesce(input_bytes, 0)) + octet_length(prompts::text);
 
   if private.has_budget(execution.organization_id, execution.user_id, execution.project_id) then
     -- Half a token per byte is above what tokenizers make of any script; the answer's bound is sent along.

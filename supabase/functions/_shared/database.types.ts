@@ -2828,6 +2828,15 @@ export type Database = {
         Args: { events: string; execution_id: string; organization_id: number; seq: number }
         Returns: string
       }
+      available_models: {
+        Args: { providers?: string[] }
+        Returns: {
+          agent: string
+          created_at: string
+          model: string
+          owned_by: string
+        }[]
+      }
       begin_execution: {
         Args: {
           agent?: string
