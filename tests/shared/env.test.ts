@@ -17,6 +17,7 @@ describe('the variables', () => {
       secretKeys: { default: 'sb_secret_a', session_cleanup: 'sb_secret_b' },
       jwks: { keys: [{ kty: 'oct', k: 'c2VjcmV0', alg: 'HS256', kid: 'local' }] },
       models: {},
+      providerAddresses: { openrouter: {}, vertexAi: {} },
     })
   })
 

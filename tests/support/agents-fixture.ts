@@ -1,10 +1,13 @@
 import { createApp } from '../../supabase/functions/agents/app.ts'
+import { readKeyset } from '../../supabase/functions/_shared/crypto/keyset.ts'
 import type { Admin, Database, Db } from '../../supabase/functions/_shared/database.ts'
+import type { TestKey } from '../../supabase/functions/_shared/executions/test-key.ts'
 import type { Models } from '../../supabase/functions/_shared/executions/models.ts'
 import type {
   BegunExecution,
   FinishedExecution,
   Outcome,
+  RouteStep,
 } from '../../supabase/functions/_shared/executions/types.ts'
 import type { LogEntry } from '../../supabase/functions/_shared/http/log.ts'
 import type { Clock } from '../../supabase/functions/_shared/models/clock.ts'
@@ -30,13 +33,22 @@ export function begunExecution(changes: Partial<BegunExecution> = {}): BegunExec
   }
 }
 
-export function routeStep(name: string) {
-  return { model_id: name, name, provider: 'openrouter', model: `maker/${name}`, config: {} }
+export function routeStep(name: string, changes: Partial<RouteStep> = {}): RouteStep {
+  return {
+    model_id: name,
+    name,
+    provider: 'openrouter',
+    model: `maker/${name}`,
+    config: {},
+    credential: 'platform',
+    probe: false,
+    ...changes,
+  }
 }
 
 /** What finish_execution would store and return for an outcome. */
 export function storedEnd(outcome: Outcome): FinishedExecution {
-  const { status, finish_reason, error_code, content = '', parts, latency_ms } = outcome
+  const { status, finish_reason, error_code, content = '', parts, latency_ms = null } = outcome
   return {
     status,
     finish_reason: finish_reason ?? null,
@@ -62,13 +74,44 @@ export interface DatabaseCall {
 
 type Answer = (args: Readonly<Record<string, unknown>>) => unknown
 
+/** The log of one execution as the database keeps it. */
+export function memoryLog() {
+  const batches: { seq: number; events: unknown[] }[] = []
+  let stored: FinishedExecution | null = null
+  const store = (seq: unknown, events: unknown) => {
+    if (typeof events !== 'string') return
+    batches.push({ seq: Number(seq), events: JSON.parse(events) as unknown[] })
+  }
+  const answers: Record<string, Answer> = {
+    append_execution_events: ({ seq, events }) => {
+      store(seq, events)
+      return 'running'
+    },
+    finish_execution: ({ outcome }) => {
+      const { events_seq, events } = outcome as Outcome
+      store(events_seq, events)
+      return (stored = storedEnd(outcome as Outcome))
+    },
+    read_execution: ({ after_seq }) => {
+      const next = Number(after_seq) + 1
+      const from = Math.max(0, ...batches.map(({ seq }) => seq).filter((seq) => seq <= next))
+      return {
+        status: stored?.status ?? 'running',
+        batches: batches.filter(({ seq }) => seq >= from),
+      }
+    },
+    read_execution_result: () => stored,
+  }
+  return { answers, batches, end: (end: FinishedExecution) => (stored = end) }
+}
+
 /** A database that answers functions by name and records every call. */
 export function fakeDatabase(answers: Readonly<Record<string, Answer>> = {}) {
   const calls: DatabaseCall[] = []
   const all: Record<string, Answer> = {
     begin_execution: () => begunExecution(),
-    finish_execution: ({ outcome }) => storedEnd(outcome as Outcome),
     renew_execution_lease: () => 'running',
+    ...memoryLog().answers,
     ...answers,
   }
   const client = <Role extends string>(role: Role) => ({
@@ -85,7 +128,12 @@ export function fakeDatabase(answers: Readonly<Record<string, Answer>> = {}) {
     calls
       .filter(({ name }) => name === 'finish_execution')
       .map(({ args }) => args.outcome as Outcome)
-  return { database, admin, calls, outcomes }
+  return { database, admin, db, calls, outcomes }
+}
+
+/** An outcome without the events that go with it. */
+export function withoutEvents({ events: _, events_seq: __, ...outcome }: Outcome): Outcome {
+  return outcome
 }
 
 export const helloAnswer: readonly ModelEvent[][] = [
@@ -151,12 +199,15 @@ export const stoppedClock: Clock = {
   clearTimeout: () => undefined,
 }
 
+const keyset = await readKeyset(`test:${Buffer.from([...Array(32).keys()]).toString('base64')}`)
+
 /** The function `agents` over a fake database and fake models. */
 export function agentsApp(
   options: {
     readonly answers?: Readonly<Record<string, Answer>>
     readonly models?: Models
     readonly clock?: Clock
+    readonly testKey?: TestKey
   } = {},
 ) {
   const entries: LogEntry[] = []
@@ -165,6 +216,8 @@ export function agentsApp(
   const app = createApp({
     database,
     models: options.models ?? fakeModels(),
+    keyset,
+    testKey: options.testKey ?? (async () => undefined),
     verifyAccessToken: async () => ({
       userId: 'u',
       sessionId: 's',
@@ -185,13 +238,13 @@ export function agentsApp(
   return { app, invoke, calls, outcomes, entries, background }
 }
 
-/** The ids and data of a stream's events; the last data is the text `[DONE]`. */
+/** The ids and data of a stream's events, without comments; the last data is the text `[DONE]`. */
 export function readEvents(
   stream: string,
 ): { id: number; data: Record<string, unknown> | string }[] {
   return stream
     .split('\n\n')
-    .filter((block) => block !== '')
+    .filter((block) => block !== '' && !block.startsWith(':'))
     .map((block) => {
       const [, id, data] = /^id: (\d+)\ndata: (.*)$/.exec(block) ?? []
       if (id === undefined || data === undefined) throw new Error(`not an event: ${block}`)

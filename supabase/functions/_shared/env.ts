@@ -16,6 +16,8 @@ export interface Env {
   /** Verification keys of access tokens; null when they are read from the issuer. */
   readonly jwks: { readonly keys: readonly ({ kty: string } & Record<string, unknown>)[] } | null
   readonly models: ModelVariables
+  /** Where the providers are reached, also with keys that organizations bring. */
+  readonly providerAddresses: ProviderAddresses
   /** Keys that seal secrets, as written; for `readKeyset`. */
   readonly tokenEncryptionKeys?: string
   /** Addresses of clients, as written; for `readRedirectAllowList`. */
@@ -33,6 +35,17 @@ export interface ModelVariables {
     readonly project?: string
     readonly location?: string
     readonly baseUrl?: string
+  }
+}
+
+/** Addresses of the models' providers; what is absent is the provider's own. */
+export interface ProviderAddresses {
+  readonly openrouter: { readonly baseUrl?: string }
+  readonly vertexAi: {
+    readonly location?: string
+    readonly baseUrl?: string
+    /** The platform's own service account, whose token endpoint serves every other one too. */
+    readonly serviceAccount?: string
   }
 }
 
@@ -73,6 +86,14 @@ export function readEnv(variables: Variables = process.env): Env {
     secretKeys,
     jwks: json('SUPABASE_JWKS', keySet, 'a JSON Web Key Set') ?? null,
     models: readModels(value),
+    providerAddresses: {
+      openrouter: optional('baseUrl', value('OPENROUTER_BASE_URL')),
+      vertexAi: {
+        ...optional('location', value('VERTEX_LOCATION')),
+        ...optional('baseUrl', value('VERTEX_BASE_URL')),
+        ...optional('serviceAccount', value('VERTEX_SERVICE_ACCOUNT')),
+      },
+    },
     ...optional('tokenEncryptionKeys', value('TOKEN_ENCRYPTION_KEYS')),
     ...optional('oauthRedirectAllowList', value('OAUTH_REDIRECT_ALLOW_LIST')),
     ...optional('oauthPublicUrl', value('OAUTH_PUBLIC_URL')?.replace(/\/+$/, '')),

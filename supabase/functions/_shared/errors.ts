@@ -75,6 +75,7 @@ export const errorCodes = {
   provider_timeout: { status: 504, message: 'The model provider did not answer in time.' },
   provider_stalled: { status: 504, message: 'The model stopped in the middle of its answer.' },
   mcp_configuration_not_found: { status: 404, message: 'There is no such MCP configuration.' },
+  credential_not_found: { status: 404, message: 'No key is stored for this provider.' },
   connection_not_found: { status: 404, message: 'There is no such connection.' },
   invalid_connection: {
     status: 400,
@@ -125,6 +126,7 @@ export const errorCodes = {
   },
   database_unavailable: { status: 503, message: 'The database cannot be reached right now.' },
   auth_unavailable: { status: 503, message: 'The signing keys cannot be read right now.' },
+  provider_key_rejected: { status: 422, message: 'The provider does not accept this key.' },
   circuit_open: { status: 503, message: 'The model is paused after repeated failures.' },
   model_unavailable: { status: 503, message: 'No model of this agent is available.' },
   provider_not_configured: { status: 503, message: 'The model provider has no key configured.' },

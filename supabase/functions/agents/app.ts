@@ -1,24 +1,40 @@
-import type { Hono } from 'hono'
+import type { Context, Hono } from 'hono'
 import type { VerifyAccessToken } from '../_shared/auth/access-token.ts'
+import { cancelExecution } from '../_shared/executions/cancel.ts'
+import { followExecution } from '../_shared/executions/follow.ts'
 import {
   idempotencyKeySchema,
   invocationLimit,
   invocationSchema,
 } from '../_shared/executions/invocation.ts'
 import { invoke, type InvokeDependencies } from '../_shared/executions/invoke.ts'
+import {
+  keyProviderSchema,
+  type ProviderKeyDependencies,
+  providerKeyLimit,
+  providerKeySchema,
+  storeProviderKey,
+} from '../_shared/executions/provider-key.ts'
+import { readExecutionId, readLastEventId } from '../_shared/executions/stream-address.ts'
 import { createFunctionApp } from '../_shared/http/function-app.ts'
 import { allowOnly } from '../_shared/http/handle-error.ts'
 import type { Log } from '../_shared/http/log.ts'
 import { readJson } from '../_shared/http/read-json.ts'
 import { validate } from '../_shared/http/validate.ts'
+import { createOpenAiRoutes } from '../_shared/openai/routes.ts'
 
-export interface AgentsDependencies extends InvokeDependencies {
+export interface AgentsDependencies
+  extends InvokeDependencies, Omit<ProviderKeyDependencies, 'db'> {
   readonly verifyAccessToken: VerifyAccessToken
 }
 
 /** Routes of the function `agents`. */
 export function createApp(deps: AgentsDependencies): Hono {
   const app = createFunctionApp('agents', deps.log)
+  const logOf = (c: Context): Log => {
+    const request_id = c.get('requestId')
+    return (entry) => deps.log({ request_id, ...entry })
+  }
 
   app.post('/invoke', async (c) => {
     const { headers } = c.req.raw
@@ -27,11 +43,45 @@ export function createApp(deps: AgentsDependencies): Hono {
       'Idempotency-Key': headers.get('idempotency-key') ?? undefined,
     })
     const invocation = validate(invocationSchema, await readJson(c.req.raw, invocationLimit))
-    const request_id = c.get('requestId')
-    const log: Log = (entry) => deps.log({ request_id, ...entry })
-    return invoke({ ...deps, log }, caller, invocation, key['Idempotency-Key'])
+    return invoke({ ...deps, log: logOf(c) }, caller, invocation, key['Idempotency-Key'])
   })
   app.all('/invoke', allowOnly('POST'))
+
+  app.get('/executions/:id/stream', async (c) => {
+    const { accessToken } = await deps.verifyAccessToken(c.req.raw.headers)
+    const db = deps.database.forCaller(accessToken)
+    const after = readLastEventId(c.req.raw)
+    return followExecution(
+      { ...deps, db, log: logOf(c) },
+      readExecutionId(c.req.param('id')),
+      after,
+    )
+  })
+  app.all('/executions/:id/stream', allowOnly('GET', 'HEAD'))
+
+  app.post('/executions/:id/cancel', async (c) => {
+    const { accessToken } = await deps.verifyAccessToken(c.req.raw.headers)
+    const db = deps.database.forCaller(accessToken)
+    return c.json(await cancelExecution(db, readExecutionId(c.req.param('id'))))
+  })
+  app.all('/executions/:id/cancel', allowOnly('POST'))
+
+  app.put('/provider-credentials/:provider', async (c) => {
+    const caller = await deps.verifyAccessToken(c.req.raw.headers)
+    const { provider } = validate(keyProviderSchema, c.req.param())
+    const { api_key } = validate(providerKeySchema, await readJson(c.req.raw, providerKeyLimit))
+    const db = deps.database.forCaller(caller.accessToken)
+    return c.json(await storeProviderKey({ ...deps, db }, caller, provider, api_key))
+  })
+  app.delete('/provider-credentials/:provider', async (c) => {
+    const { accessToken } = await deps.verifyAccessToken(c.req.raw.headers)
+    const { provider } = validate(keyProviderSchema, c.req.param())
+    await deps.database.forCaller(accessToken).call('remove_provider_credential', { provider })
+    return c.body(null, 204)
+  })
+  app.all('/provider-credentials/:provider', allowOnly('PUT', 'DELETE'))
+
+  app.route('/v1', createOpenAiRoutes(deps))
 
   return app
 }

@@ -1,7 +1,10 @@
 import { createAccessTokenVerifier } from '../_shared/auth/access-token.ts'
+import { readKeyset } from '../_shared/crypto/keyset.ts'
 import { createDatabase } from '../_shared/database.ts'
 import { readEnv } from '../_shared/env.ts'
 import { createModels } from '../_shared/executions/create-models.ts'
+import { createOrganizationKeyReader } from '../_shared/executions/organization-key.ts'
+import { createKeyTest } from '../_shared/executions/test-key.ts'
 import { createLog } from '../_shared/http/log.ts'
 import { systemClock } from '../_shared/models/clock.ts'
 import { createApp } from './app.ts'
@@ -10,10 +13,20 @@ import { createApp } from './app.ts'
 declare const EdgeRuntime: { waitUntil(work: Promise<unknown>): void } | undefined
 
 const env = readEnv()
+const keyset = await readKeyset(env.tokenEncryptionKeys)
+const database = createDatabase(env)
+const addresses = env.providerAddresses
+const readOrganizationKey = createOrganizationKeyReader({
+  admin: database.admin,
+  keyset,
+  addresses,
+})
 
 const app = createApp({
-  database: createDatabase(env),
-  models: createModels(env.models),
+  database,
+  keyset,
+  models: createModels(env.models, readOrganizationKey),
+  testKey: createKeyTest(addresses),
   verifyAccessToken: createAccessTokenVerifier(env),
   clock: systemClock,
   random: Math.random,

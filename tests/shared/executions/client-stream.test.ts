@@ -1,9 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import { createClientStream } from '../../../supabase/functions/_shared/executions/client-stream.ts'
+import { stoppedClock } from '../../support/agents-fixture.ts'
 
 function open(limit = 100) {
   const lost: string[] = []
-  const stream = createClientStream(limit, (reason) => lost.push(reason))
+  const stream = createClientStream({
+    limit,
+    clock: stoppedClock,
+    onLost: (reason) => lost.push(reason),
+  })
   return { ...stream, lost }
 }
 

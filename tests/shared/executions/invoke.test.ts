@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { AppError } from '../../../supabase/functions/_shared/errors.ts'
 import { ModelError } from '../../../supabase/functions/_shared/models/model-error.ts'
+import type { Models } from '../../../supabase/functions/_shared/executions/models.ts'
 import type { Outcome } from '../../../supabase/functions/_shared/executions/types.ts'
 import {
   agentsApp,
@@ -64,7 +65,7 @@ describe('a streamed answer', () => {
     ])
   })
 
-  it('is an error when its end could not be stored: what a client saw finished is finished', async () => {
+  it('is cut when its end could not be stored: what a client saw end has ended so', async () => {
     const { invoke, entries } = agentsApp({
       clock: fakeClock(),
       answers: {
@@ -74,10 +75,15 @@ describe('a streamed answer', () => {
         },
       },
     })
-    const text = await (await invoke(hello)).text()
-    expect(eventTypes(text).slice(-2)).toEqual(['error', '[DONE]'])
-    expect(text).toContain('database_unavailable: ')
-    expect(eventTypes(text)).not.toContain('finish')
+    const reader = ((await invoke(hello)).body as ReadableStream<Uint8Array>).getReader()
+    let text = ''
+    const readAll = async () => {
+      for (;;) text += new TextDecoder().decode((await reader.read()).value)
+    }
+    await expect(readAll()).rejects.toThrow('could not be stored')
+    for (const end of ['finish', 'error', 'abort', '[DONE]']) {
+      expect(eventTypes(text)).not.toContain(end)
+    }
     expect(entries.map(({ event }) => event)).toContain('end_not_stored')
   })
 
@@ -242,6 +248,9 @@ describe('beginning', () => {
         session_id: id,
         project_id: 3,
         parent_id: id,
+        as_root: undefined,
+        regenerate: undefined,
+        on_busy: 'refuse',
         params: { temperature: 0.5, max_output_tokens: 10 },
         idempotency_key: 'key-1',
         providers: ['openrouter'],
@@ -281,41 +290,61 @@ describe('beginning', () => {
 })
 
 describe('the same request again', () => {
-  const outcome: Outcome = {
-    status: 'success',
-    finish_reason: 'stop',
-    content: 'Hello there',
-    parts: [
-      { type: 'reasoning', text: 'Hm.' },
-      { type: 'text', text: 'Hello there' },
-    ],
-    latency_ms: 1,
-    model_id: 'first',
-  }
-  const replay = (end: Outcome | null) => {
+  /** The first request begins the execution, every later one finds it. */
+  const repeated = (models: Models) => {
     let calls = 0
+    let begun = 0
     const app = agentsApp({
-      models: fakeModels(async function* () {
+      clock: fakeClock(),
+      models: fakeModels((...args) => {
         calls += 1
-        yield* helloAnswer
+        return models.call(...args)
       }),
       answers: {
         begin_execution: () => {
+          begun += 1
+          if (begun === 1) return begunExecution()
           // The database leaves out what only a new execution needs.
           const { execution_id, session_id, message_id, response_message_id, agent } =
             begunExecution()
           const ids = { execution_id, session_id, message_id, response_message_id, agent }
-          return { ...ids, organization_id: 7, replayed: true, result: end && storedEnd(end) }
+          return { ...ids, organization_id: 7, replayed: true, status: 'running', result: null }
         },
       },
     })
     return { ...app, modelCalls: () => calls }
   }
+  const thoughtful = fakeModels([
+    [
+      { type: 'reasoning', text: 'Hm.' },
+      { type: 'text', text: 'Hel' },
+    ],
+    [{ type: 'text', text: 'lo' }],
+    [{ type: 'finish', reason: 'stop', rawReason: 'stop' }],
+  ])
+  const failing = (code: 'provider_stalled') =>
+    fakeModels(async function* () {
+      yield* helloAnswer.slice(0, 1)
+      throw new ModelError(code)
+    })
 
-  it('is answered from what is stored, as a stream', async () => {
-    const { invoke, modelCalls, outcomes } = replay(outcome)
-    const text = await (await invoke(hello)).text()
-    expect(eventTypes(text)).toEqual([
+  it.each([
+    ['succeeded', thoughtful, 'finish'],
+    ['failed', failing('provider_stalled'), 'error'],
+  ])('that %s is answered with the same bytes', async (_, models, end) => {
+    const { invoke, modelCalls } = repeated(models)
+    const first = await (await invoke(hello)).text()
+    expect(eventTypes(first).slice(-2)).toEqual([end, '[DONE]'])
+    expect(await (await invoke(hello)).text()).toBe(first)
+    expect(modelCalls()).toBe(1)
+  })
+
+  it('is the same stream after an answer that was not streamed', async () => {
+    const { invoke } = repeated(thoughtful)
+    const answer = (await bodyOf(await invoke(whole))) as { message: { content: string } }
+    expect(answer.message.content).toBe('Hello')
+    const types = eventTypes(await (await invoke(hello)).text())
+    expect(types).toEqual([
       'start',
       'start-step',
       'reasoning-start',
@@ -328,48 +357,37 @@ describe('the same request again', () => {
       'finish',
       '[DONE]',
     ])
-    expect(readEvents(text)[0]?.data).toMatchObject({ messageMetadata: { model: 'first' } })
-    expect({ calls: modelCalls(), outcomes: outcomes() }).toEqual({ calls: 0, outcomes: [] })
   })
 
-  it('is answered from what is stored, whole', async () => {
-    const { invoke, modelCalls } = replay(outcome)
-    expect(await bodyOf(await invoke(whole))).toMatchObject({
-      message: { content: 'Hello there' },
-      finish_reason: 'stop',
-    })
-    expect(modelCalls()).toBe(0)
+  it('is answered whole, or with the reason of the failure', async () => {
+    const good = repeated(thoughtful)
+    await (await good.invoke(hello)).text()
+    const answer = await bodyOf(await good.invoke(whole))
+    expect(answer).toMatchObject({ message: { content: 'Hello' }, finish_reason: 'stop' })
+    const bad = repeated(failing('provider_stalled'))
+    await (await bad.invoke(hello)).text()
+    const response = await bad.invoke(whole)
+    expect(response.status).toBe(504)
+    expect(await bodyOf(response)).toMatchObject({ error: { code: 'provider_stalled' } })
   })
 
-  it('that failed fails again in the same way, with what was kept', async () => {
-    const failed: Outcome = {
-      status: 'failed',
-      error_code: 'provider_stalled',
-      content: 'Hel',
-      latency_ms: 1,
-    }
-    const { invoke } = replay(failed)
-    const text = await (await invoke(hello)).text()
-    expect(eventTypes(text).slice(-3)).toEqual(['text-end', 'error', '[DONE]'])
-    expect(text).toContain('"delta":"Hel"')
-    expect((await invoke(whole)).status).toBe(504)
-  })
-
-  it('that was cancelled is cancelled again', async () => {
-    const { invoke } = replay({ status: 'cancelled', latency_ms: 1 })
-    expect(eventTypes(await (await invoke(hello)).text()).slice(-2)).toEqual(['abort', '[DONE]'])
-    const response = await invoke(whole)
-    expect(response.status).toBe(409)
-    expect(await bodyOf(response)).toMatchObject({ error: { code: 'execution_cancelled' } })
-  })
-
-  it('that is still running is a conflict', async () => {
-    const { invoke, modelCalls } = replay(null)
-    for (const body of [hello, whole]) {
-      const response = await invoke(body)
-      expect(response.status).toBe(409)
-      expect(await bodyOf(response)).toMatchObject({ error: { code: 'execution_in_progress' } })
-    }
-    expect(modelCalls()).toBe(0)
+  it('that is still running follows it to its end, streamed or whole', async () => {
+    let release: () => void = () => undefined
+    const more = new Promise<void>((resolve) => (release = resolve))
+    const { invoke, modelCalls } = repeated(
+      fakeModels(async function* () {
+        yield* helloAnswer.slice(0, 1)
+        await more
+        yield* helloAnswer.slice(1)
+      }),
+    )
+    const first = (await invoke(hello)).text()
+    const second = (await invoke(hello)).text()
+    const third = invoke(whole)
+    release()
+    const events = readEvents(await second)
+    expect(events).toEqual(readEvents(await first))
+    expect(await bodyOf(await third)).toMatchObject({ message: { content: 'Hello there' } })
+    expect(modelCalls()).toBe(1)
   })
 })

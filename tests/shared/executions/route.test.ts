@@ -26,7 +26,7 @@ async function along(
   const repeated: string[] = []
   const rest = [...script]
   const batches = callAlongRoute(
-    steps.map(routeStep),
+    steps.map((name) => routeStep(name)),
     async function* () {
       const next = rest.shift()
       if (next === undefined) throw new Error('called more often than the script says')
@@ -38,6 +38,7 @@ async function along(
       clock,
       random: () => 0.5,
       signal,
+      acquireProbe: async () => false,
       onAttempt: ({ name }) => called.push(name),
       onRetry: ({ name }, { code }) => repeated.push(`${name} ${code}`),
     },
@@ -108,6 +109,7 @@ describe('the route', () => {
         clock: fakeClock(),
         random: () => 0,
         signal: new AbortController().signal,
+        acquireProbe: async () => false,
         onAttempt: () => undefined,
         onRetry: () => undefined,
       },

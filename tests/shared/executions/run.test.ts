@@ -5,6 +5,7 @@ import {
   runExecution,
 } from '../../../supabase/functions/_shared/executions/run.ts'
 import type { Models } from '../../../supabase/functions/_shared/executions/models.ts'
+import type { Outcome } from '../../../supabase/functions/_shared/executions/types.ts'
 import type { LogEntry } from '../../../supabase/functions/_shared/http/log.ts'
 import type { Clock } from '../../../supabase/functions/_shared/models/clock.ts'
 import { ModelError } from '../../../supabase/functions/_shared/models/model-error.ts'
@@ -17,6 +18,8 @@ import {
   helloAnswer,
   routeStep,
   stoppedClock,
+  storedEnd,
+  withoutEvents,
 } from '../../support/agents-fixture.ts'
 
 async function run(
@@ -28,6 +31,7 @@ async function run(
   } = {},
 ) {
   const { admin, outcomes, calls } = fakeDatabase(options.answers)
+  const written: string[] = []
   const entries: LogEntry[] = []
   const events: ModelEvent[] = []
   const deps = {
@@ -39,9 +43,11 @@ async function run(
   }
   const stored = await runExecution(deps, begunExecution(options.execution), {
     stream: true,
+    write: (text) => written.push(text),
     onEvents: (batch) => events.push(...batch),
   }).catch((error: unknown) => error)
-  return { stored, outcomes: outcomes(), calls, entries, events }
+  const ends = outcomes()
+  return { stored, ends, outcomes: ends.map(withoutEvents), calls, entries, events, written }
 }
 
 /** Answers the first batches and then fails. */
@@ -213,13 +219,13 @@ describe('storing the end', () => {
       clock,
       answers: {
         renew_execution_lease: () => 'running',
-        finish_execution: () => {
+        finish_execution: ({ outcome }) => {
           if (failures-- > 0) throw unavailable()
-          return { status: 'success' }
+          return storedEnd(outcome as Outcome)
         },
       },
     })
-    expect(stored).toEqual({ status: 'success' })
+    expect(stored).toMatchObject({ status: 'success' })
     expect(outcomes).toHaveLength(3)
     expect(new Set(outcomes.map((outcome) => JSON.stringify(outcome))).size).toBe(1)
   })
@@ -259,9 +265,17 @@ describe('the lease', () => {
     })
   })
 
+  /** One that says nothing at all. */
+  const silent = fakeModels(async function* (_step, _request, { signal }) {
+    yield* []
+    await new Promise((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason as Error))
+    })
+  })
+
   it('is renewed while the model answers, and only then', async () => {
     const statuses = ['running', 'running', 'cancelled']
-    const { calls } = await run(waiting, {
+    const { calls } = await run(silent, {
       clock: fakeClock(),
       answers: { renew_execution_lease: () => statuses.shift() },
     })
@@ -308,6 +322,6 @@ describe('the lease', () => {
       answers: { renew_execution_lease: () => answers.shift()?.() },
     })
     expect(outcomes).toMatchObject([{ status: 'cancelled' }])
-    expect(entries[0]).toMatchObject({ event: 'lease_not_renewed', code: 'database_unavailable' })
+    expect(entries[0]).toMatchObject({ event: 'events_not_stored', code: 'database_unavailable' })
   })
 })

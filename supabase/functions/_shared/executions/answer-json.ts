@@ -1,20 +1,14 @@
 import { endingError } from './ending.ts'
-import type { BegunExecution } from './types.ts'
-import type { WaitUntil, Work } from './work.ts'
+import type { FinishedExecution } from './types.ts'
 
 /**
- * Answers with the whole execution once it is stored.
+ * Answers with a whole execution, as it is stored.
  * @throws AppError why the execution failed
  */
-export async function answerJson(
-  { execution_id, session_id }: BegunExecution,
-  work: Work,
-  { waitUntil }: { readonly waitUntil: WaitUntil },
-): Promise<Response> {
-  const done = work()
-  // The client may leave meanwhile; its answer is stored all the same.
-  waitUntil(done)
-  const stored = await done
+export function answerJson(
+  { execution_id, session_id }: { readonly execution_id: string; readonly session_id: string },
+  stored: FinishedExecution,
+): Response {
   const error = endingError(execution_id, stored)
   if (error) throw error
   const { message, usage, finish_reason, cost_usd, model } = stored

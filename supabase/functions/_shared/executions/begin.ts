@@ -17,14 +17,17 @@ export async function beginExecution(
   idempotencyKey: string | undefined,
   providers: readonly string[],
 ): Promise<BegunExecution> {
-  const { message, agent, model, session_id, project_id, parent_id, params } = invocation
+  const { message, parent_id, agent, model, session_id, project_id, params } = invocation
   const begun = await db.call('begin_execution', {
-    message: storedMessage(message),
+    message: message && storedMessage(message),
     agent,
     model,
     session_id,
     project_id,
-    parent_id,
+    parent_id: parent_id ?? undefined,
+    as_root: parent_id === null || undefined,
+    regenerate: invocation.regenerate,
+    on_busy: invocation.on_busy,
     params,
     idempotency_key: idempotencyKey,
     providers: [...providers],

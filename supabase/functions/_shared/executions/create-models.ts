@@ -2,13 +2,19 @@ import { completeModel } from '../models/complete-model.ts'
 import { configuredProviders, resolveAdapter, type ModelConfiguration } from '../models/registry.ts'
 import { streamModel } from '../models/stream-model.ts'
 import { toEvents, type Models } from './models.ts'
+import type { ReadOrganizationKey } from './organization-key.ts'
 
-/** The models of the configured providers. */
-export function createModels(configuration: ModelConfiguration): Models {
+/** The models of the configured providers, and those that organizations have keys of their own for. */
+export function createModels(
+  configuration: ModelConfiguration,
+  readOrganizationKey: ReadOrganizationKey,
+): Models {
   return {
     providers: configuredProviders(configuration),
-    async *call(step, request, { stream, signal }) {
-      const adapter = resolveAdapter(step.provider, configuration)
+    async *call({ provider, credential }, request, { stream, signal, organizationId }) {
+      const own = credential === 'organization'
+      const used = own ? await readOrganizationKey(organizationId, provider) : configuration
+      const adapter = resolveAdapter(provider, used)
       if (stream) yield* streamModel(adapter, request, { signal })
       else yield toEvents(await completeModel(adapter, request, { signal }))
     },

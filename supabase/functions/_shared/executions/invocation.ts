@@ -37,33 +37,52 @@ const part = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('image'), image: fileUrl, mediaType }),
 ])
 
-/** The body of `POST /agents/invoke`. */
-export const invocationSchema = z.strictObject({
-  agent: name.optional(),
-  model: name.optional(),
-  session_id: z.uuid().optional(),
-  project_id: z.int().positive().optional(),
-  parent_id: z.uuid().optional(),
-  message: z.strictObject({
-    id: z.uuid().optional(),
-    content: z
-      .union([text, z.array(part).min(1).max(64)])
-      .refine(fits, `is longer than ${maxContentBytes} bytes`),
-  }),
-  stream: z.boolean().default(true),
-  params: z
-    .strictObject({
-      temperature: z.number().min(0).max(2).optional(),
-      max_output_tokens: z.int().min(1).max(1_000_000).optional(),
-      top_p: z.number().min(0).max(1).optional(),
-      top_k: z.int().min(1).max(1_000).optional(),
-      stop: z.array(storableText(200).min(1)).min(1).max(5).optional(),
-      seed: z.int().optional(),
-      presence_penalty: z.number().min(-2).max(2).optional(),
-      frequency_penalty: z.number().min(-2).max(2).optional(),
-    })
-    .default({}),
+const message = z.strictObject({
+  id: z.uuid().optional(),
+  content: z
+    .union([text, z.array(part).min(1).max(64)])
+    .refine(fits, `is longer than ${maxContentBytes} bytes`),
 })
+
+const params = z.strictObject({
+  temperature: z.number().min(0).max(2).optional(),
+  max_output_tokens: z.int().min(1).max(1_000_000).optional(),
+  top_p: z.number().min(0).max(1).optional(),
+  top_k: z.int().min(1).max(1_000).optional(),
+  stop: z.array(storableText(200).min(1)).min(1).max(5).optional(),
+  seed: z.int().optional(),
+  presence_penalty: z.number().min(-2).max(2).optional(),
+  frequency_penalty: z.number().min(-2).max(2).optional(),
+})
+
+/** The body of `POST /agents/invoke`. */
+export const invocationSchema = z
+  .strictObject({
+    agent: name.optional(),
+    model: name.optional(),
+    session_id: z.uuid().optional(),
+    project_id: z.int().positive().optional(),
+    /** The message that this one follows; null begins the conversation anew, in the same session. */
+    parent_id: z.uuid().nullable().optional(),
+    message: message.optional(),
+    /** Instead of a message: one to answer again, or an answer to give again. */
+    regenerate: z.uuid().optional(),
+    /** What to do while another execution of the session runs. */
+    on_busy: z.enum(['refuse', 'queue']).default('refuse'),
+    stream: z.boolean().default(true),
+    params: params.default({}),
+  })
+  .superRefine(({ message, regenerate, session_id, parent_id }, context) => {
+    const refuse = (field: string, problem: string) =>
+      context.addIssue({ code: 'custom', path: [field], message: problem })
+    if (regenerate === undefined) {
+      if (message === undefined) refuse('message', 'is required, unless regenerate is given')
+      return
+    }
+    if (message !== undefined) refuse('message', 'cannot come with regenerate')
+    if (parent_id !== undefined) refuse('parent_id', 'cannot come with regenerate')
+    if (session_id === undefined) refuse('session_id', 'is required with regenerate')
+  })
 
 export type Invocation = z.output<typeof invocationSchema>
 
@@ -76,7 +95,7 @@ export const idempotencyKeySchema = z.object({
 })
 
 /** The message as the database takes it: parts have the names of rows, and of all providers. */
-export function storedMessage({ id, content }: Invocation['message']): {
+export function storedMessage({ id, content }: NonNullable<Invocation['message']>): {
   id?: string
   content: string | MessagePart[]
 } {

@@ -1,12 +1,16 @@
 import type { Caller } from '../auth/access-token.ts'
 import type { Database } from '../database.ts'
-import { AppError } from '../errors.ts'
 import { answerJson } from './answer-json.ts'
 import { answerStream } from './answer-stream.ts'
 import { beginExecution } from './begin.ts'
+import { awaitExecution, followExecution } from './follow.ts'
 import type { Invocation } from './invocation.ts'
+import { awaitTurn } from './queue.ts'
 import { runExecution, type RunDependencies } from './run.ts'
-import type { WaitUntil, Work } from './work.ts'
+import type { BegunExecution, FinishedExecution } from './types.ts'
+import { beginning } from './ui-message-chunks.ts'
+import { endText } from './ui-message-end.ts'
+import type { WaitUntil } from './wait-until.ts'
 
 export interface InvokeDependencies extends Omit<RunDependencies, 'admin'> {
   readonly database: Database
@@ -14,7 +18,8 @@ export interface InvokeDependencies extends Omit<RunDependencies, 'admin'> {
 }
 
 /**
- * One turn of one conversation: begins the execution and answers it, as a stream or whole.
+ * One turn of one conversation: begins the execution and answers it, as a stream or whole. A
+ * request that was made before is answered with the execution it began, from its first event on.
  * @throws AppError while nothing has been written, or, without a stream, why the answer failed
  */
 export async function invoke(
@@ -23,19 +28,40 @@ export async function invoke(
   invocation: Invocation,
   idempotencyKey: string | undefined,
 ): Promise<Response> {
-  const { database, models, log, waitUntil } = deps
+  const { database, models, waitUntil } = deps
   const { stream } = invocation
   const db = database.forCaller(caller.accessToken)
   const execution = await beginExecution(db, invocation, idempotencyKey, models.providers)
-  if (execution.replayed && !execution.result) throw new AppError('execution_in_progress')
+  if (execution.replayed) {
+    const follower = { ...deps, db }
+    if (stream) return followExecution(follower, execution.execution_id, 0)
+    if (execution.result) return answerJson(execution, execution.result)
+    return awaitExecution(follower, execution)
+  }
+  const work = (write?: Write) => takeTurn({ ...deps, db }, execution, stream, write)
+  if (stream) return answerStream(execution.execution_id, work, deps)
+  const done = work()
+  // The client may leave meanwhile; its answer is stored all the same.
+  waitUntil(done)
+  return answerJson(execution, await done)
+}
 
-  const work: Work = async (onEvents) =>
-    execution.result ??
-    runExecution({ ...deps, admin: database.admin }, execution, {
-      stream,
-      ...(onEvents && { onEvents }),
-    })
-  return stream
-    ? answerStream(execution, work, { log, waitUntil })
-    : answerJson(execution, work, { waitUntil })
+type Write = (text: string) => void
+
+async function takeTurn(
+  deps: InvokeDependencies & { readonly db: ReturnType<Database['forCaller']> },
+  begun: BegunExecution,
+  stream: boolean,
+  write?: Write,
+): Promise<FinishedExecution> {
+  const own = { ...deps, admin: deps.database.admin }
+  const turn =
+    begun.status === 'pending'
+      ? await awaitTurn(own, begun, deps.models.providers)
+      : { execution: begun }
+  if (turn.stored) {
+    write?.(endText(begun.execution_id, beginning, turn.stored))
+    return turn.stored
+  }
+  return runExecution(own, turn.execution, { stream, ...(write && { write }) })
 }

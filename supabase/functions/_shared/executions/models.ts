@@ -14,8 +14,15 @@ export interface Models {
   call(
     step: RouteStep,
     request: ModelRequest,
-    options: { readonly stream: boolean; readonly signal: AbortSignal },
+    options: CallOptions,
   ): AsyncIterable<readonly ModelEvent[]>
+}
+
+export interface CallOptions {
+  readonly stream: boolean
+  readonly signal: AbortSignal
+  /** Whose own key is used where the step says so. */
+  readonly organizationId: number
 }
 
 /** What the model of one step is asked: prompts, history and parameters of the execution. */

@@ -30,6 +30,8 @@ export interface RouteOptions {
   /** A number from 0 up to 1. */
   readonly random: () => number
   readonly signal: AbortSignal
+  /** Takes the one probe of an open breaker; false when another worker has it. */
+  readonly acquireProbe: (step: RouteStep) => Promise<boolean>
   /** Called before each call of a provider. */
   readonly onAttempt: (step: RouteStep) => void
   /** Called for each failure that another call follows. */
@@ -43,18 +45,22 @@ export type CallModel = (step: RouteStep) => AsyncIterable<readonly ModelEvent[]
  * Answers along a route, the only place that repeats a call: after a provider's fault the same
  * step again (full jitter, at least what Retry-After asks), after that or a fault of our account
  * there the next step. Never once a batch was given out, nor when the request itself was refused.
- * @throws ModelError of the last call, the signal's reason, or AppError for an empty route
+ * A step whose breaker is open is called once, by whoever acquires its probe.
+ * @throws ModelError of the last call, the signal's reason, AppError `circuit_open` when no probe
+ *   was left, or `model_unavailable` for an empty route
  */
 export async function* callAlongRoute(
   route: readonly RouteStep[],
   call: CallModel,
-  { policy, clock, random, signal, onAttempt, onRetry }: RouteOptions,
+  { policy, clock, random, signal, acquireProbe, onAttempt, onRetry }: RouteOptions,
 ): AsyncGenerator<readonly ModelEvent[]> {
   let attempts = 0
   let failure: { readonly step: RouteStep; readonly error: ModelError } | null = null
   for (const step of route) {
-    for (let tries = 1; tries <= policy.attemptsPerStep; tries += 1) {
-      if (attempts === policy.attempts) break
+    if (attempts === policy.attempts) break
+    if (step.probe && !(await acquireProbe(step))) continue
+    const attemptsHere = step.probe ? 1 : policy.attemptsPerStep
+    for (let tries = 1; tries <= attemptsHere; tries += 1) {
       if (failure) onRetry(failure.step, failure.error)
       attempts += 1
       onAttempt(step)
@@ -69,14 +75,13 @@ export async function* callAlongRoute(
         if (begun || !mayGoOn(error)) throw error
         failure = { step, error }
         const pause = pauseAfter(error, tries, policy, random())
-        if (pause === null || tries === policy.attemptsPerStep || attempts === policy.attempts)
-          break
+        if (pause === null || tries === attemptsHere || attempts === policy.attempts) break
         await sleep(clock, pause, signal)
         signal.throwIfAborted()
       }
     }
   }
-  throw failure?.error ?? new AppError('model_unavailable')
+  throw failure?.error ?? new AppError(route.length > 0 ? 'circuit_open' : 'model_unavailable')
 }
 
 function mayGoOn(error: unknown): error is ModelError {

@@ -5,15 +5,18 @@ import type { Clock } from '../models/clock.ts'
 import { addToAnswer, emptyAnswer, type ModelAnswer } from '../models/model-answer.ts'
 import { ModelError } from '../models/model-error.ts'
 import type { ModelEvent } from '../models/types.ts'
+import { AnswerRecorder } from './answer-recorder.ts'
+import { EventLog } from './event-log.ts'
 import { finishExecution } from './finish.ts'
-import { keepLease } from './lease.ts'
 import { toModelRequest, type Models } from './models.ts'
 import { failureOutcome, successOutcome, type AnswerOutcome } from './outcome.ts'
 import { callAlongRoute, defaultRetryPolicy, type RetryPolicy } from './route.ts'
+import { StorableEvents } from './storable-events.ts'
 import type { BegunExecution, FinishedExecution, RouteStep } from './types.ts'
+import { endText } from './ui-message-end.ts'
 
 export interface RunDependencies {
-  /** Ends executions and renews their leases, which callers must not do for themselves. */
+  /** Stores events, ends and leases of executions, which callers must not do for themselves. */
   readonly admin: Admin
   readonly models: Models
   readonly clock: Clock
@@ -25,6 +28,8 @@ export interface RunDependencies {
 
 export interface RunOptions {
   readonly stream: boolean
+  /** Receives the UI message stream as it is written, its end included; it must not throw. */
+  readonly write?: (text: string) => void
   /** Receives the events of each upstream read; it must neither wait nor throw. */
   readonly onEvents?: (events: readonly ModelEvent[]) => void
   /** Judges a whole answer; an AppError that it throws is the end of the execution. */
@@ -42,7 +47,7 @@ class EndedElsewhere extends Error {
 }
 
 /**
- * Runs a begun execution to its one end: calls the model along the route, collects the answer,
+ * Runs a begun execution to its one end: calls the model along the route, records what it says,
  * stores the outcome, whatever it is, and returns it as stored.
  * @throws AppError only when the outcome could not be stored
  */
@@ -52,80 +57,118 @@ export async function runExecution(
   options: RunOptions,
 ): Promise<FinishedExecution> {
   const { clock } = deps
-  const began = clock.now()
-  const elapsed = () => Math.round(clock.now() - began)
-  const run: Run = { answer: emptyAnswer(), step: null, firstChunk: null }
+  const { write } = options
   const provider = new AbortController()
-  const over = new AbortController()
-  const lease = keepLease(deps.admin, execution, {
+  const log = new EventLog(deps.admin, execution, {
     clock,
-    signal: over.signal,
     onEnded: (status) => provider.abort(new EndedElsewhere(status)),
-    onError: (error) => report(deps, execution, 'lease_not_renewed', error),
+    onError: (error) => report(deps, execution, 'events_not_stored', error),
   })
-  let outcome: AnswerOutcome
-  try {
-    await collectAnswer(deps, execution, options, run, provider.signal, elapsed)
-    outcome = successOutcome(run.answer)
-  } catch (error) {
-    report(deps, execution, 'execution_failed', error)
-    outcome = failedOutcome(run.answer, error)
-  }
-  over.abort()
-  await lease
-  return finishExecution(
-    deps.admin,
+  const began = clock.now()
+  const run: Run = {
     execution,
-    {
-      ...outcome,
-      ...(run.step && { model_id: run.step.model_id }),
-      ...(run.firstChunk !== null && { first_chunk_ms: run.firstChunk }),
-      latency_ms: elapsed(),
-    },
-    deps,
-  )
+    answer: emptyAnswer(),
+    recorder: new AnswerRecorder({ clock, log, ...(write && { write }) }),
+    signal: provider.signal,
+    elapsed: () => Math.round(clock.now() - began),
+    step: null,
+    firstChunk: null,
+    failedModels: [],
+  }
+  run.recorder.start(execution)
+  const outcome = await answer(deps, run, options)
+  run.recorder.end()
+  const end = { ...outcome, ...whatIsKnownOf(run), ...(await log.stop()) }
+  const stored = await finishExecution(deps.admin, execution, end, deps)
+  write?.(endText(execution.execution_id, run.recorder.position, stored))
+  return stored
 }
 
 /** What a run knows so far. */
 interface Run {
+  readonly execution: BegunExecution
   readonly answer: ModelAnswer
+  readonly recorder: AnswerRecorder
+  readonly signal: AbortSignal
+  readonly elapsed: () => number
   /** The step that was called last. */
   step: RouteStep | null
   firstChunk: number | null
+  readonly failedModels: RouteStep['model_id'][]
+}
+
+function whatIsKnownOf({ step, firstChunk, failedModels, elapsed }: Run) {
+  return {
+    ...(step && { model_id: step.model_id }),
+    ...(firstChunk !== null && { first_chunk_ms: firstChunk }),
+    ...(failedModels.length > 0 && { failed_models: failedModels }),
+    latency_ms: elapsed(),
+  }
+}
+
+async function answer(
+  deps: RunDependencies,
+  run: Run,
+  options: RunOptions,
+): Promise<AnswerOutcome> {
+  try {
+    await collectAnswer(deps, run, options)
+    return successOutcome(run.answer)
+  } catch (error) {
+    report(deps, run.execution, 'execution_failed', error)
+    return failedOutcome(run.answer, error)
+  }
 }
 
 async function collectAnswer(
   deps: RunDependencies,
-  execution: BegunExecution,
-  { stream, onEvents, check }: RunOptions,
   run: Run,
-  signal: AbortSignal,
-  elapsed: () => number,
+  { stream, onEvents, check }: RunOptions,
 ): Promise<void> {
-  const call = (step: RouteStep) =>
-    deps.models.call(step, toModelRequest(execution, step), { stream, signal })
-  const batches = callAlongRoute(execution.route, call, {
-    policy: deps.retryPolicy ?? defaultRetryPolicy,
-    clock: deps.clock,
-    random: deps.random,
-    signal,
-    onAttempt: (step) => {
-      run.step = step
-    },
-    onRetry: (_step, error) => report(deps, execution, 'model_call_repeated', error),
-  })
+  const storable = new StorableEvents()
   let length = 0
-  for await (const events of batches) {
-    run.firstChunk ??= elapsed()
+  for await (const batch of callModels(deps, run, stream)) {
+    run.firstChunk ??= run.elapsed()
+    const events = storable.take(batch)
     addToAnswer(run.answer, events)
     for (const event of events) if ('text' in event) length += event.text.length
     if (length > maxAnswerLength) {
       throw new ModelError('provider_malformed_response', { detail: 'the answer has no end' })
     }
+    run.recorder.add(events)
     onEvents?.(events)
   }
   if (!run.answer.finish) throw new ModelError('provider_stream_truncated')
   check?.(run.answer)
+}
+
+function callModels(deps: RunDependencies, run: Run, stream: boolean) {
+  const { execution, signal } = run
+  const { organization_id, execution_id } = execution
+  const options = { stream, signal, organizationId: organization_id }
+  return callAlongRoute(
+    execution.route,
+    (step) => deps.models.call(step, toModelRequest(execution, step), options),
+    {
+      policy: deps.retryPolicy ?? defaultRetryPolicy,
+      clock: deps.clock,
+      random: deps.random,
+      signal,
+      acquireProbe: async ({ model_id }) =>
+        (await deps.admin.call('acquire_probe', {
+          organization_id,
+          execution_id,
+          model_id: Number(model_id),
+        })) === true,
+      onAttempt: (step) => {
+        run.step = step
+      },
+      onRetry: (step, error) => {
+        if (error.fault === 'provider') run.failedModels.push(step.model_id)
+        report(deps, execution, 'model_call_repeated', error)
+      },
+    },
+  )
 }
 
 function failedOutcome(answer: ModelAnswer, error: unknown): AnswerOutcome {

@@ -9,6 +9,10 @@ export interface RouteStep {
   /** The model's name at the provider. */
   readonly model: string
   readonly config: Readonly<Record<string, unknown>>
+  /** Whose key is used: an organization's own comes before the platform's. */
+  readonly credential: 'platform' | 'organization'
+  /** The circuit breaker is open: only whoever acquires its one probe may call. */
+  readonly probe: boolean
 }
 
 /** A message of the conversation as the database keeps it. */
@@ -50,6 +54,10 @@ export interface Usage {
   readonly input_tokens: number | null
   readonly output_tokens: number | null
   readonly total_tokens: number | null
+  /** Part of input_tokens. */
+  readonly cached_input_tokens?: number | null
+  /** Part of output_tokens. */
+  readonly reasoning_tokens?: number | null
 }
 
 /** What `finish_execution` returns: the one end of an execution, as stored. */
@@ -89,10 +97,17 @@ export interface Outcome {
   readonly reasoning_tokens?: number
   /** US dollars that the provider says it charged. */
   readonly provider_cost_usd?: number
-  readonly latency_ms: number
+  /** Absent: counted by the database from the beginning of the execution. */
+  readonly latency_ms?: number
   readonly first_chunk_ms?: number
   readonly provider_request_id?: string
   readonly error_code?: string
   readonly error_message?: string
   readonly fault?: Fault
+  /** Model ids, one per provider's fault that another call followed. */
+  readonly failed_models?: readonly (string | number)[]
+  /** The events that are not stored yet, as the JSON text of an array. */
+  readonly events?: string
+  /** Id of the first of these events. */
+  readonly events_seq?: number
 }

@@ -5,11 +5,21 @@ import {
   type UIMessageChunk,
 } from 'ai'
 import { describe, expect, it } from 'vitest'
-import { AppError } from '../../../supabase/functions/_shared/errors.ts'
+import { AnswerRecorder } from '../../../supabase/functions/_shared/executions/answer-recorder.ts'
 import type { FinishedExecution } from '../../../supabase/functions/_shared/executions/types.ts'
-import { UiMessageStreamWriter } from '../../../supabase/functions/_shared/executions/ui-message-stream.ts'
+import { openAfter } from '../../../supabase/functions/_shared/executions/ui-message-chunks.ts'
+import {
+  endText,
+  lostEvents,
+} from '../../../supabase/functions/_shared/executions/ui-message-end.ts'
 import type { ModelEvent } from '../../../supabase/functions/_shared/models/types.ts'
-import { begunExecution, eventTypes, readEvents, storedEnd } from '../../support/agents-fixture.ts'
+import {
+  begunExecution,
+  eventTypes,
+  readEvents,
+  stoppedClock,
+  storedEnd,
+} from '../../support/agents-fixture.ts'
 
 const execution = begunExecution()
 const answer: readonly (readonly ModelEvent[])[] = [
@@ -38,10 +48,38 @@ const end: FinishedExecution = storedEnd({
   model_id: 'first',
 })
 
-function write(last: (writer: UiMessageStreamWriter) => string): string {
-  const writer = new UiMessageStreamWriter()
-  const start = writer.start(execution, 'first')
-  return start + answer.map((events) => writer.answer(events)).join('') + last(writer)
+const failed: FinishedExecution = {
+  ...end,
+  status: 'failed',
+  error_code: 'provider_stalled',
+  finish_reason: null,
+}
+const cancelled: FinishedExecution = {
+  ...end,
+  status: 'cancelled',
+  error_code: 'execution_cancelled',
+}
+
+function record() {
+  let text = ''
+  const stored: string[] = []
+  const recorder = new AnswerRecorder({
+    clock: stoppedClock,
+    log: { append: (chunks) => stored.push(...chunks) },
+    write: (events) => (text += events),
+  })
+  recorder.start({ ...execution, route: [{ ...execution.route[0]!, name: 'first' }] })
+  for (const events of answer) {
+    recorder.add(events)
+    recorder.flush()
+  }
+  recorder.end()
+  return { text, stored, position: recorder.position }
+}
+
+function write(stored: FinishedExecution): string {
+  const { text, position } = record()
+  return text + endText(execution.execution_id, position, stored)
 }
 
 /** The stream as the AI SDK's own reader understands it. */
@@ -70,12 +108,12 @@ async function readWithAiSdk(stream: string) {
 
 describe('a UI message stream', () => {
   it('numbers every event from 1 without a gap', () => {
-    const ids = readEvents(write((writer) => writer.finish(end))).map(({ id }) => id)
+    const ids = readEvents(write(end)).map(({ id }) => id)
     expect(ids).toEqual(ids.map((_, index) => index + 1))
   })
 
   it('opens and closes each part around its text', () => {
-    expect(eventTypes(write((writer) => writer.finish(end)))).toEqual([
+    expect(eventTypes(write(end))).toEqual([
       'start',
       'start-step',
       'reasoning-start',
@@ -93,7 +131,7 @@ describe('a UI message stream', () => {
   })
 
   it('is what the AI SDK reads as the whole message', async () => {
-    const { message, errors } = await readWithAiSdk(write((writer) => writer.finish(end)))
+    const { message, errors } = await readWithAiSdk(write(end))
     expect(errors).toEqual([])
     expect(message).toMatchObject({
       id: execution.response_message_id,
@@ -123,7 +161,7 @@ describe('a UI message stream', () => {
     ['other', 'other'],
     [null, 'other'],
   ])('tells the finish reason %s in the words of the AI SDK', (finish_reason, finishReason) => {
-    const stream = write((writer) => writer.finish({ ...end, finish_reason }))
+    const stream = write({ ...end, finish_reason })
     const finish = readEvents(stream).find(
       ({ data }) => typeof data === 'object' && data.type === 'finish',
     )
@@ -131,7 +169,7 @@ describe('a UI message stream', () => {
   })
 
   it('that fails has one error with code and sentence, and no finish', async () => {
-    const stream = write((writer) => writer.error(new AppError('provider_stalled')))
+    const stream = write(failed)
     expect(eventTypes(stream).slice(-3)).toEqual(['text-end', 'error', '[DONE]'])
     expect(eventTypes(stream)).not.toContain('finish')
     const { message, errors } = await readWithAiSdk(stream)
@@ -142,8 +180,41 @@ describe('a UI message stream', () => {
   })
 
   it('that is cancelled ends with abort, and no finish', () => {
-    const types = eventTypes(write((writer) => writer.abort('execution_cancelled')))
+    const types = eventTypes(write(cancelled))
     expect(types.slice(-3)).toEqual(['text-end', 'abort', '[DONE]'])
     expect(types).not.toContain('finish')
+  })
+})
+
+describe('the end of a stream', () => {
+  it('follows from the last stored chunk, whoever read it', () => {
+    const { stored, position } = record()
+    const last = JSON.parse(stored.at(-1) ?? '') as { type: string; id: string }
+    expect({ id: stored.length, open: openAfter(last) }).toEqual(position)
+    expect(position.open).toEqual({ kind: 'text', id: 'text-2' })
+    expect(openAfter({ type: 'start-step' })).toBeNull()
+    expect(openAfter({ type: 'reasoning-end', id: 'reasoning-1' })).toBeNull()
+  })
+
+  it('leaves out what the client has, event by event', () => {
+    const { position } = record()
+    const whole = readEvents(endText('x', position, end))
+    for (let after = 0; after <= position.id + whole.length + 2; after += 1) {
+      const rest = readEvents(endText('x', position, end, after))
+      expect(rest).toEqual(whole.filter(({ id }) => id > after))
+    }
+  })
+
+  it('of a dead worker is far from its events: it may have sent some that are not stored', () => {
+    const { position } = record()
+    const interrupted = { ...failed, error_code: 'interrupted' }
+    const whole = readEvents(endText('x', position, interrupted))
+    expect(whole.map(({ id }) => id - position.id)).toEqual([
+      lostEvents + 1,
+      lostEvents + 2,
+      lostEvents + 3,
+    ])
+    const unstored = position.id + 40
+    expect(readEvents(endText('x', position, interrupted, unstored))).toEqual(whole)
   })
 })

@@ -1,0 +1,69 @@
+import type { Admin, Db } from '../database.ts'
+import { errorCodes, toAppError, type ErrorCode } from '../errors.ts'
+import type { Clock } from '../models/clock.ts'
+import { finishExecution } from './finish.ts'
+import { isOver, readResult } from './log-reader.ts'
+import { sleep } from './sleep.ts'
+import type { BegunExecution, FinishedExecution } from './types.ts'
+
+/** Milliseconds between two looks at whether it is an execution's turn; they also keep it alive. */
+export const queueInterval = 500
+
+/** Milliseconds after which waiting ends: the platform gives a worker 150 s, an answer needs some. */
+export const longestWait = 90_000
+
+export interface QueueDependencies {
+  readonly db: Db
+  /** Ends an execution that cannot start, which callers must not do for themselves. */
+  readonly admin: Admin
+  readonly clock: Clock
+  readonly random: () => number
+}
+
+/** An execution that may run now, or the end that it came to while it waited. */
+export type Turn =
+  | { readonly execution: BegunExecution; readonly stored?: never }
+  | { readonly stored: FinishedExecution }
+
+/**
+ * Waits until the earlier executions of the session are over, then starts this one. It ends failed
+ * when that takes too long (`session_busy`), or for what the database says against it by then.
+ */
+export async function awaitTurn(
+  { db, admin, clock, random }: QueueDependencies,
+  waiting: BegunExecution,
+  providers: readonly string[],
+): Promise<Turn> {
+  const { execution_id } = waiting
+  const latest = clock.now() + longestWait
+  while (clock.now() < latest) {
+    await sleep(clock, queueInterval)
+    let next: BegunExecution
+    try {
+      const begun = await db.call('start_execution', { execution_id, providers: [...providers] })
+      next = { ...waiting, ...(begun as BegunExecution) }
+    } catch (error) {
+      const { code } = toAppError(error)
+      if (code === 'database_unavailable') continue
+      return fail(code)
+    }
+    if (next.status === 'running') return { execution: next }
+    if (isOver(next.status)) return { stored: await readResult(db, execution_id) }
+  }
+  return fail('session_busy')
+
+  async function fail(code: ErrorCode): Promise<Turn> {
+    const stored = await finishExecution(
+      admin,
+      waiting,
+      {
+        status: 'failed',
+        error_code: code,
+        error_message: errorCodes[code].message,
+        fault: 'platform',
+      },
+      { clock, random },
+    )
+    return { stored }
+  }
+}

@@ -1,0 +1,47 @@
+import type { ProviderAddresses } from '../env.ts'
+import { AppError } from '../errors.ts'
+import { completeModel } from '../models/complete-model.ts'
+import { ModelError, type ModelErrorCode } from '../models/model-error.ts'
+import { resolveAdapter } from '../models/registry.ts'
+import { type KeyProvider, withKey } from './with-key.ts'
+
+/**
+ * Makes one cheap call with a key.
+ * @throws AppError `provider_key_rejected`, or how the provider failed
+ */
+export type TestKey = (provider: KeyProvider, key: string) => Promise<void>
+
+/** The cheapest of the models that are seeded. */
+const models = { openrouter: 'openai/gpt-4', 'vertex-ai': 'gemini-1.5-flash' } as const
+
+const refused: ReadonlySet<ModelErrorCode> = new Set([
+  'provider_unauthorized',
+  'provider_payment_required',
+])
+// Said after the key was accepted: it may serve another model, or a longer request.
+const accepted: ReadonlySet<ModelErrorCode> = new Set([
+  'provider_model_not_found',
+  'provider_rejected_request',
+  'provider_empty_response',
+  'provider_rate_limited',
+])
+
+export function createKeyTest(addresses: ProviderAddresses): TestKey {
+  return async (provider, key) => {
+    const adapter = resolveAdapter(provider, withKey(provider, key, addresses))
+    try {
+      await completeModel(adapter, {
+        model: models[provider],
+        config: {},
+        systemPrompts: [],
+        messages: [{ role: 'user', content: 'Hi' }],
+        params: { max_output_tokens: 16 },
+      })
+    } catch (error) {
+      if (!(error instanceof ModelError)) throw error
+      if (accepted.has(error.code)) return
+      const cause = error.detail ?? error.message
+      throw new AppError(refused.has(error.code) ? 'provider_key_rejected' : error.code, { cause })
+    }
+  }
+}
