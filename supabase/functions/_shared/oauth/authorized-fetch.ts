@@ -18,28 +18,32 @@ export function createAuthorizedFetch(
 ): OutboundFetch {
   return async (url, init) => {
     const credential = await credentials.get(key)
-    const response = await send(deps, credential, url, init)
-    if (response.status === 401 && credential.token !== null) {
-      await response.body?.cancel()
-      const renewed = await credentials.get(key, credential.generation)
-      return checkScope(deps, key, await send(deps, renewed, url, init))
-    }
-    return checkScope(deps, key, response)
+    const token = tokenFor(credential, url)
+    const response = await send(deps, credential, token, url, init)
+    if (token === null) return response
+    if (response.status !== 401) return checkScope(deps, key, response)
+    await response.body?.cancel()
+    const renewed = await credentials.get(key, credential.generation)
+    const retried = await send(deps, renewed, tokenFor(renewed, url), url, init)
+    return checkScope(deps, key, retried)
   }
 }
 
-async function send(
+function tokenFor({ token, endpoint }: Credential, url: string | URL): string | null {
+  return new URL(url).origin === new URL(endpoint).origin ? token : null
+}
+
+function send(
   { outbound }: Pick<OAuthDependencies, 'outbound'>,
-  { token, endpoint, allowedHosts }: Credential,
+  { allowedHosts }: Credential,
+  token: string | null,
   url: string | URL,
   init: RequestInit = {},
 ): Promise<Response> {
   const headers = new Headers(init.headers)
   // Whatever else the caller may have put there: only this server's own token is sent.
   headers.delete('authorization')
-  if (token !== null && new URL(url).origin === new URL(endpoint).origin) {
-    headers.set('authorization', `Bearer ${token}`)
-  }
+  if (token !== null) headers.set('authorization', `Bearer ${token}`)
   return outbound(allowedHosts)(url, { ...init, headers })
 }
 

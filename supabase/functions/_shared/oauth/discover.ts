@@ -24,6 +24,8 @@ export interface Discovery {
 interface Resource {
   readonly resource: string
   readonly issuer: string
+  /** The server did not name it. */
+  readonly isGuessed: boolean
   readonly scopes: readonly string[] | undefined
 }
 
@@ -41,15 +43,16 @@ export async function discover(
   const { endpoint, type } = configuration
   const challenge = await probe(fetch, endpoint, type)
   const resource = await findResource(fetch, endpoint, challenge)
+  const nothingThere = challenge.isMcp ? 'authorization_not_supported' : 'not_an_mcp_server'
   let metadata
   try {
     metadata = await discoverAuthorizationServerMetadata(resource.issuer, { fetchFn: fetch })
   } catch (error) {
-    throw authorizationServerFailure(error)
+    // A guessed issuer that answers with something else is no issuer.
+    if (!resource.isGuessed) throw authorizationServerFailure(error)
+    throw failure(error, { unreachable: 'server_unreachable', otherwise: nothingThere })
   }
-  if (!metadata) {
-    throw new AppError(challenge.isMcp ? 'authorization_not_supported' : 'not_an_mcp_server')
-  }
+  if (!metadata) throw new AppError(nothingThere)
   return {
     metadata: checkIssuerMetadata(metadata, { ...configuration, allowLoopback }),
     resource: resource.resource,
@@ -79,7 +82,8 @@ async function findResource(
       })
     }
     // Servers from before RFC 9728 are their own authorization servers. They too get `resource`.
-    return { resource: own.href, issuer: new URL('/', own).href, scopes: undefined }
+    const issuer = new URL('/', own).href
+    return { resource: own.href, issuer, isGuessed: true, scopes: undefined }
   }
   const { resource, authorization_servers: [issuer] = [], scopes_supported: scopes } = metadata
   if (!isFor(own, resource) || issuer === undefined) {
@@ -88,7 +92,7 @@ async function findResource(
         issuer === undefined ? 'no authorization server named' : 'metadata of another resource',
     })
   }
-  return { resource, issuer, scopes }
+  return { resource, issuer, isGuessed: false, scopes }
 }
 
 function isFor(own: URL, resource: string): boolean {

@@ -69,7 +69,8 @@ function readEntry(text: string): URL {
 function parse(text: string): URL | null {
   const url = URL.canParse(text) ? new URL(text) : null
   if (url === null || forbiddenSchemes.has(url.protocol)) return null
-  if (url.username !== '' || url.password !== '' || text.includes('#')) return null
+  // Parsers disagree about backslashes and blanks, and only ours has been asked.
+  if (url.username !== '' || url.password !== '' || /[#\\\s]/.test(text)) return null
   // In the clear only to this machine, where a native client may listen (RFC 8252, section 7.3).
   const loopback = /^(localhost|127\.0\.0\.1|\[::1\])$/.test(url.hostname)
   return url.protocol === 'http:' && !loopback ? null : url

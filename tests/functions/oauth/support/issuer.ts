@@ -1,11 +1,17 @@
 import { Readable } from 'node:stream'
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { exportJWK, generateKeyPair } from 'jose'
 import Provider, { type Configuration } from 'oidc-provider'
 import { listen, readBody } from './http-server.ts'
 
 /** One request to the token endpoint, as it came. */
 export type TokenRequest = Readonly<Record<string, string>>
+
+type Intercept = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  body: string,
+) => boolean | Promise<boolean>
 
 export interface Issuer {
   readonly url: string
@@ -14,8 +20,8 @@ export interface Issuer {
   readonly revocations: TokenRequest[]
   /** Client ids in order of registration. */
   readonly registrations: string[]
-  /** Answers the next requests to a path instead of the provider, until it says false. */
-  intercept: ((request: IncomingMessage, response: ServerResponse, body: string) => boolean) | null
+  /** Sees every request first; true means that it has answered. */
+  intercept: Intercept | null
   /** Changes the metadata document that is sent out. */
   changeMetadata: ((metadata: Record<string, unknown>) => Record<string, unknown>) | null
 }
@@ -39,7 +45,9 @@ export async function startIssuer(options: IssuerOptions = {}): Promise<Issuer> 
     registration = true,
     scopes = 'mcp:tools mcp:admin',
   } = options
-  let callback: RequestListener = (_, response) => void response.writeHead(503).end()
+  let callback: ReturnType<Provider['callback']> = async (_, response) => {
+    response.writeHead(503).end()
+  }
   const { origin } = await listen((request, response) => {
     void route(request, response)
   })
@@ -92,7 +100,7 @@ export async function startIssuer(options: IssuerOptions = {}): Promise<Issuer> 
     const form = Object.fromEntries(new URLSearchParams(body))
     if (url === '/token') issuer.tokenRequests.push(form)
     if (url === '/token/revocation') issuer.revocations.push(form)
-    if (issuer.intercept?.(request, response, body)) return
+    if (await issuer.intercept?.(request, response, body)) return
     if (url.startsWith('/.well-known/') && issuer.changeMetadata) {
       const metadata = await fetchMetadata(request)
       response.writeHead(200, { 'content-type': 'application/json' })

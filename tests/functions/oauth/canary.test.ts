@@ -1,0 +1,180 @@
+import postgres from 'postgres'
+import { beforeAll, expect, it } from 'vitest'
+import { connectOwner } from '../../support/database.ts'
+import {
+  accessToken,
+  type Organization,
+  type Person,
+  signUpWithOrganization,
+} from '../../support/people.ts'
+import { useStack } from '../../support/stack.ts'
+import { type OAuthWorker, startWorker } from './support/app.ts'
+import { addConfiguration, beginConnection, connect, follow } from './support/connect.ts'
+import { browse } from './support/browser.ts'
+import { type Fixture, startServers } from './support/fixture.ts'
+
+const sql = connectOwner()
+let worker: OAuthWorker
+let servers: Fixture
+let ann: Person & { organization: Organization }
+
+beforeAll(async () => {
+  ;[worker, servers, ann] = await Promise.all([
+    startWorker(),
+    startServers(),
+    signUpWithOrganization('ann'),
+  ])
+})
+
+/** Every row of every table of ours, as text, as a dump has it. */
+async function dump(): Promise<string> {
+  const tables = await sql<{ name: string }[]>`
+    select format('%I.%I', schemaname, tablename) as name from pg_tables
+    where schemaname in ('public', 'client_mgmt', 'conversation', 'private', 'auth')`
+  const parts: string[] = []
+  for (const { name } of tables) {
+    const rows = await sql.unsafe<{ row: string }[]>(`select t::text as row from ${name} t`)
+    parts.push(name, ...rows.map(({ row }) => row))
+  }
+  return parts.join('\n')
+}
+
+/** Every answer that PostgREST gives a person on the tables and functions of this part. */
+async function answers(person: Person): Promise<string> {
+  const { url, publishableKey } = useStack()
+  const token = await accessToken(person)
+  const ask = async (path: string, schema: string) => {
+    const response = await fetch(`${url}/rest/v1/${path}`, {
+      headers: {
+        apikey: publishableKey,
+        authorization: `Bearer ${token}`,
+        'accept-profile': schema,
+      },
+    })
+    return response.text()
+  }
+  const relations = await sql<{ schema: string; name: string }[]>`
+    select table_schema as schema, table_name as name from information_schema.tables
+    where table_schema in ('public', 'client_mgmt', 'conversation')`
+  const texts = await Promise.all(
+    relations.map(({ schema, name }) => ask(`${name}?select=*`, schema)),
+  )
+  const { data } = await person.client.rpc('mcp_connections')
+  return [...texts, JSON.stringify(data)].join('\n')
+}
+
+/** Which of the texts are in the write-ahead log, which holds all that was written, deleted rows too. */
+async function findInWal(texts: Iterable<string>): Promise<string[]> {
+  const superuser = postgres(useStack().superuserUrl ?? '', { max: 1 })
+  try {
+    const found: string[] = []
+    for (const text of texts) {
+      const rows = await superuser`
+        select w.name from pg_ls_waldir() w
+        where position(convert_to(${text}, 'UTF8') in pg_read_binary_file('pg_wal/' || w.name)) > 0`
+      if (rows.length > 0) found.push(text)
+    }
+    return found
+  } finally {
+    await superuser.end()
+  }
+}
+
+it('secrets are found nowhere: not in a dump, the WAL, the log, errors or answers', async () => {
+  const bodies: string[] = []
+  const call: OAuthWorker['call'] = async (...args) => {
+    const response = await worker.call(...args)
+    bodies.push(await response.clone().text(), JSON.stringify([...response.headers]))
+    return response
+  }
+  const watched = { ...worker, call }
+  const canaries = new Map<string, string>()
+  const { issuer, server } = servers
+  issuer.intercept = (_, __, body) => {
+    const form = new URLSearchParams(body)
+    for (const name of ['code', 'code_verifier', 'refresh_token', 'client_secret', 'token']) {
+      const value = form.get(name)
+      if (value) canaries.set(`${name} ${canaries.size}`, value)
+    }
+    return false
+  }
+
+  const client = await call(ann, 'PUT', '/clients', {
+    issuer: 'https://entered.example',
+    client_id: 'entered',
+    client_secret: 'canary-client-secret',
+  })
+  expect(client.status).toBe(200)
+  canaries.set('client secret', 'canary-client-secret')
+  const bearer = await addConfiguration(ann, server.endpoint, { auth_type: 'bearer' })
+  await call(ann, 'PUT', `/configurations/${bearer}/bearer-token`, { token: 'canary-bearer-token' })
+  canaries.set('bearer token', 'canary-bearer-token')
+
+  const configurationId = await addConfiguration(ann, server.endpoint)
+  const { id } = await connect(watched, ann, configurationId)
+  const key = { organizationId: ann.organization.id, userId: ann.id, configurationId }
+  for (const credential of [
+    await worker.credentials.get(key),
+    await worker.credentials.refresh(key),
+  ]) {
+    canaries.set(`access token ${credential.generation}`, credential.token ?? '')
+  }
+  // One authorization stays open between callback and finish.
+  const { authorizationUrl } = await beginConnection(worker, ann, configurationId)
+  const callback = await browse(authorizationUrl.href)
+  const page = await follow(worker, callback)
+  canaries.set('state', authorizationUrl.searchParams.get('state') ?? '')
+  canaries.set('open code', callback.searchParams.get('code') ?? '')
+  canaries.set('handle', page.searchParams.get('connection') ?? '')
+
+  // Failures whose answers quote what was sent, or hold tokens in the wrong place.
+  const broken = [
+    [400, `{"error":"invalid_grant","error_description":"canary-upstream-text"}`],
+    [400, 'canary-upstream-text {"access_token":"canary-access"'],
+    [200, '{"access_token":"canary-access","token_type":"canary-upstream-text"}'],
+    [200, 'canary-upstream-text "access_token":"canary-access"'],
+  ] as const
+  canaries.set('text of an issuer', 'canary-upstream-text').set('unusable token', 'canary-access')
+  for (const [status, body] of broken) {
+    issuer.intercept = (request, response) => {
+      if (request.url !== '/token') return false
+      response.writeHead(status, { 'content-type': 'application/json' }).end(body)
+      return true
+    }
+    const failed = await call(ann, 'POST', `/connections/${id}/refresh`)
+    expect(failed.status).toBeGreaterThanOrEqual(400)
+  }
+  issuer.intercept = null
+
+  const names = [...canaries.keys()].map((name) => name.replace(/ \d+$/, ''))
+  expect(names).toEqual(
+    expect.arrayContaining([
+      'code',
+      'code_verifier',
+      'refresh_token',
+      'access token',
+      'state',
+      'handle',
+    ]),
+  )
+  expect([...canaries.values()].filter((value) => value.length < 10)).toEqual([])
+  const places = {
+    dump: await dump(),
+    log: worker.lines.map((line) => JSON.stringify(line)).join('\n'),
+    answers: bodies.join('\n'),
+    rest: await answers(ann),
+    activity: JSON.stringify(await sql`select query from pg_stat_activity where query <> ''`),
+  }
+  expect(places.log.length).toBeGreaterThan(100)
+  expect(places.dump).toContain('mcp_oauth_tokens')
+  expect(places.rest).toContain(`"mcp_configuration_id":${configurationId}`)
+  for (const [place, text] of Object.entries(places)) {
+    for (const [name, canary] of canaries) {
+      // The issuer's redirect and ours carry these, to the browser they are meant for.
+      expect(text.includes(canary), `${name} in ${place}`).toBe(false)
+    }
+  }
+  const published = [issuer.url, String(authorizationUrl.searchParams.get('client_id'))]
+  expect(await findInWal(published)).toEqual(published)
+  expect(await findInWal(canaries.values())).toEqual([])
+})
