@@ -14,8 +14,8 @@ const functionsFolder = 'supabase/functions'
  * A name is a file or folder of `_shared`. A new one must be given its place here.
  */
 const sharedLayers = [
-  ['auth', 'database', 'executions', 'oauth', 'tools'],
-  ['models', 'crypto', 'http', 'env'],
+  ['auth', 'database', 'executions', 'oauth', 'openai', 'tools'],
+  ['models', 'crypto', 'http', 'json-schema', 'env'],
   ['errors', 'database.types'],
 ]
 const layerNames = ['index', 'app', ...sharedLayers.map((names) => names.join(', '))]

@@ -14,6 +14,7 @@ export const crossOrigin = cors({
     'www-authenticate',
     'x-execution-id',
     'x-request-id',
+    'x-should-retry',
     'x-vercel-ai-ui-message-stream',
   ],
   maxAge: 86_400,

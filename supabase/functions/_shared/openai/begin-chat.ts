@@ -1,0 +1,87 @@
+import type { Db } from '../database.ts'
+import { AppError } from '../errors.ts'
+import { maxContentBytes } from '../executions/invocation.ts'
+import type { BegunExecution } from '../executions/types.ts'
+import type { MessagePart, ModelMessage } from '../models/types.ts'
+import type { ChatRequest } from './chat-request.ts'
+import { resolveModel, type Target } from './model-list.ts'
+
+/** What an image may cost beside its address, in the bytes that a reservation is counted in. */
+const imageBytes = 4_096
+
+const encoder = new TextEncoder()
+
+/**
+ * Begins the execution of a chat completion, in a closed session that no list shows. The last
+ * message of the user or of a tool is stored; all of them are what the model is asked.
+ * @throws AppError the reason for which the request is refused; nothing is written then
+ */
+export async function beginChat(
+  db: Db,
+  request: ChatRequest,
+  idempotencyKey: string | undefined,
+  providers: readonly string[],
+): Promise<BegunExecution> {
+  const { asked, messages, params } = request
+  const content = storedContent(messages.length, asked.messages)
+  const all = JSON.stringify([messages, asked.tools, asked.responseFormat, params, request.model])
+  const bytes = encoder.encode(all)
+  const images = asked.messages.flatMap(({ parts }) => parts ?? []).filter(isImage).length
+  // Of the messages only one is stored, so their digest is what tells a repeat from another request.
+  const digest = idempotencyKey === undefined ? {} : { digest: await sha256(bytes) }
+  return inOrder(db, request.model, async (target) => {
+    const begun = await db.call('begin_execution', {
+      message: { content, ...digest },
+      ...target,
+      params,
+      idempotency_key: idempotencyKey,
+      providers: [...providers],
+      transient: true,
+      input_bytes: bytes.byteLength + images * imageBytes,
+    })
+    const nothingToRun = { route: [], system_prompts: [], history: [], params: {} }
+    return { ...nothingToRun, ...(begun as BegunExecution), asked }
+  })
+}
+
+/** `agent/model` needs no look at the list first; anything else does, and so does a miss. */
+async function inOrder<Result>(
+  db: Db,
+  id: string,
+  begin: (target: Target) => Promise<Result>,
+): Promise<Result> {
+  const [, agent, model] = /^([a-z0-9][a-z0-9_-]{0,62})\/(.+)$/s.exec(id) ?? []
+  if (agent !== undefined && model !== undefined) {
+    try {
+      return await begin({ agent, model })
+    } catch (error) {
+      const code = error instanceof AppError ? error.code : null
+      if (code !== 'agent_not_found' && code !== 'model_not_found') throw error
+    }
+  }
+  return begin(await resolveModel(db, id))
+}
+
+/** What is stored of the messages: the text or the parts of the one that asks. */
+function storedContent(count: number, messages: readonly ModelMessage[]): string | MessagePart[] {
+  const asking = messages.findLastIndex(({ role }) => role === 'user' || role === 'tool')
+  const index = asking === -1 ? count - 1 : asking
+  const { content = '', parts } = messages[index] ?? {}
+  // Without a text there is nothing to store as one: an empty result of a tool, for instance.
+  const stored =
+    parts && parts.length > 0 ? [...parts] : content || [{ type: 'text' as const, text: '' }]
+  const text = typeof stored === 'string' ? stored : JSON.stringify(stored)
+  if (encoder.encode(text).byteLength <= maxContentBytes) return stored
+  const path = `messages.${index}.content`
+  const message = `${path}: is longer than ${maxContentBytes} bytes`
+  throw new AppError('invalid_request', { path, message })
+}
+
+function isImage({ type }: MessagePart): boolean {
+  return type === 'image'
+}
+
+async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('')
+}

@@ -1,0 +1,105 @@
+import type { BegunExecution, FinishedExecution, RouteStep } from '../executions/types.ts'
+import type { MessagePart, ToolCallPart } from '../models/types.ts'
+
+/** What every object of one answer says of itself. */
+export interface ChatIdentity {
+  readonly id: string
+  /** Seconds since the epoch. */
+  readonly created: number
+  readonly agent: string
+}
+
+export interface ChatUsage {
+  readonly prompt_tokens: number
+  readonly completion_tokens: number
+  readonly total_tokens: number
+  readonly prompt_tokens_details?: { readonly cached_tokens: number }
+  readonly completion_tokens_details?: { readonly reasoning_tokens: number }
+}
+
+/** The same for every answer to one request, repeated or not. */
+export function identityOf({ execution_id, agent }: BegunExecution): ChatIdentity {
+  // A uuid of version 7 begins with its time in milliseconds (RFC 9562, 5.7).
+  const milliseconds = Number.parseInt(execution_id.replaceAll('-', '').slice(0, 12), 16)
+  return {
+    id: `chatcmpl-${execution_id}`,
+    created: Math.floor(milliseconds / 1000),
+    agent: agent.name,
+  }
+}
+
+/** A model as clients of this endpoint name it. */
+export function modelId(agent: string, model: string | undefined | null): string {
+  return model === undefined || model === null ? agent : `${agent}/${model}`
+}
+
+/** The name of the model that is answering; the first of the route before one is. */
+export function modelOf({ agent }: ChatIdentity, step: RouteStep | undefined): string {
+  return modelId(agent, step?.name)
+}
+
+/** The whole answer as a `chat.completion` object. */
+export function toChatCompletion(identity: ChatIdentity, stored: FinishedExecution): object {
+  const { message, model } = stored
+  const calls = toolCallsOf(message)
+  const content = message?.content ?? ''
+  const usage = toChatUsage(stored)
+  return {
+    id: identity.id,
+    object: 'chat.completion',
+    created: identity.created,
+    model: modelId(identity.agent, model),
+    choices: [
+      {
+        index: 0,
+        message: {
+          role: 'assistant',
+          content: content === '' && calls.length > 0 ? null : content,
+          refusal: null,
+          ...(calls.length > 0 && { tool_calls: calls.map(toToolCall) }),
+        },
+        logprobs: null,
+        finish_reason: finishReasonOf(stored),
+      },
+    ],
+    ...(usage && { usage }),
+  }
+}
+
+/**
+ * Why the answer ended, in OpenAI's words or ours: `other` (a provider's reason that OpenAI has no
+ * word for) stays, because a `stop` would be an untruth. Gemini says `stop` when it calls a tool.
+ */
+export function finishReasonOf(stored: FinishedExecution): string {
+  const reason = stored.finish_reason ?? 'other'
+  return reason === 'stop' && toolCallsOf(stored.message).length > 0 ? 'tool_calls' : reason
+}
+
+/** What the ledger holds for it; null where the provider reported no counts. */
+export function toChatUsage({ usage }: FinishedExecution): ChatUsage | null {
+  const { input_tokens: input, output_tokens: output, total_tokens: total } = usage
+  if (input === null || output === null) return null
+  const { cached_input_tokens: cached = null, reasoning_tokens: reasoning = null } = usage
+  return {
+    prompt_tokens: input,
+    completion_tokens: output,
+    total_tokens: total ?? input + output,
+    ...(cached !== null && { prompt_tokens_details: { cached_tokens: cached } }),
+    ...(reasoning !== null && { completion_tokens_details: { reasoning_tokens: reasoning } }),
+  }
+}
+
+export function toolCallsOf(message: FinishedExecution['message']): readonly ToolCallPart[] {
+  const parts = (message?.parts ?? []) as readonly MessagePart[]
+  return parts.filter((part): part is ToolCallPart => part.type === 'tool_call')
+}
+
+/** A call with what its model must be sent back with it (signatures of thoughts), if anything. */
+export function toToolCall({ id, name, arguments: args, provider_metadata }: ToolCallPart) {
+  return {
+    id,
+    type: 'function',
+    function: { name, arguments: args },
+    ...(provider_metadata && { extra_content: { provider_metadata } }),
+  }
+}

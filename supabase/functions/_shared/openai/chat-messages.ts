@@ -1,0 +1,151 @@
+import * as z from 'zod'
+import { storableText } from '../http/validate.ts'
+import type { MessagePart, ModelMessage, ProviderMetadata } from '../models/types.ts'
+
+/** Characters of one text; the body's limit comes first. */
+const maxText = 4 * 1024 * 1024
+const text = storableText(maxText)
+const name = storableText(64).optional()
+const nothing = z.null().optional()
+
+// Fetched by the provider; a data: URL would be megabytes in every later turn.
+const imageUrl = storableText(2_048).regex(
+  /^https:\/\/[^\s/?#@]+(?:[/?#]\S*)?$/,
+  'is not an https URL',
+)
+
+const textPart = z.strictObject({ type: z.literal('text'), text })
+const imagePart = z.strictObject({
+  type: z.literal('image_url'),
+  image_url: z.strictObject({ url: imageUrl, detail: z.literal('auto').nullish() }),
+})
+const refusalPart = z.strictObject({ type: z.literal('refusal'), refusal: text })
+
+const toolCall = z.strictObject({
+  id: storableText(256).min(1),
+  type: z.literal('function'),
+  function: z.strictObject({
+    name: storableText(64).min(1),
+    arguments: text,
+    parsed_arguments: z.unknown(),
+  }),
+  index: z.int().optional(),
+  // What this endpoint sent along with the call, for the model that made it.
+  extra_content: z
+    .strictObject({ provider_metadata: z.looseObject({ provider: text, model: text }) })
+    .nullish(),
+})
+
+/** The messages of a chat completion request, in the forms that SDKs send them back in. */
+export const chatMessageSchema = z.discriminatedUnion('role', [
+  z.strictObject({
+    role: z.enum(['system', 'developer']),
+    content: z.union([text, z.array(textPart).min(1)]),
+    name,
+  }),
+  z.strictObject({
+    role: z.literal('user'),
+    content: z.union([
+      text,
+      z
+        .array(z.discriminatedUnion('type', [textPart, imagePart]))
+        .min(1)
+        .max(64),
+    ]),
+    name,
+  }),
+  z.strictObject({
+    role: z.literal('assistant'),
+    content: z
+      .union([text, z.array(z.discriminatedUnion('type', [textPart, refusalPart])).min(1)])
+      .nullish(),
+    tool_calls: z.array(toolCall).max(128).nullish(),
+    refusal: text.nullish(),
+    name,
+    // Of an answer that is sent back as it came; none of it goes to a model.
+    audio: nothing,
+    function_call: nothing,
+    annotations: z.array(z.unknown()).nullish(),
+    parsed: z.unknown(),
+    reasoning_content: text.nullish(),
+  }),
+  z.strictObject({
+    role: z.literal('tool'),
+    content: z.union([text, z.array(textPart).min(1)]),
+    tool_call_id: storableText(256).min(1),
+  }),
+])
+
+export type ChatMessage = z.output<typeof chatMessageSchema>
+
+/** A tool's result that answers no call before it. */
+export class UnknownToolCallError extends Error {
+  constructor(readonly index: number) {
+    super('a tool message answers no tool call before it')
+  }
+}
+
+/**
+ * The messages as every model takes them, one for one.
+ * @throws UnknownToolCallError
+ */
+export function toModelMessages(messages: readonly ChatMessage[]): ModelMessage[] {
+  const tools = new Map<string, string>()
+  return messages.map((message, index) => {
+    switch (message.role) {
+      case 'system':
+      case 'developer':
+        return { role: 'system', content: joined(message.content) }
+      case 'user':
+        return withContent('user', message.content)
+      case 'assistant':
+        for (const { id, function: called } of message.tool_calls ?? []) tools.set(id, called.name)
+        return toAssistantMessage(message)
+      case 'tool': {
+        const tool = tools.get(message.tool_call_id)
+        if (tool === undefined) throw new UnknownToolCallError(index)
+        const result = { tool_call_id: message.tool_call_id, name: tool }
+        const part = { type: 'tool_result', ...result, content: joined(message.content) } as const
+        return { role: 'tool', content: '', parts: [part] }
+      }
+    }
+  })
+}
+
+type Part = { readonly type: string; readonly text?: string; readonly refusal?: string }
+
+function joined(content: string | readonly Part[]): string {
+  if (typeof content === 'string') return content
+  return content.map((part) => part.text ?? part.refusal ?? '').join('')
+}
+
+function withContent(role: 'user', content: (ChatMessage & { role: 'user' })['content']) {
+  if (typeof content === 'string') return { role, content }
+  const parts = content.map((part): MessagePart => {
+    if (part.type === 'text') return part
+    const { url } = part.image_url
+    return { type: 'image', url, media_type: mediaTypeOf(url) }
+  })
+  return { role, content: joined(content), parts }
+}
+
+function toAssistantMessage(message: ChatMessage & { role: 'assistant' }): ModelMessage {
+  const content = joined(message.content ?? message.refusal ?? '')
+  const calls = (message.tool_calls ?? []).map((call): MessagePart => {
+    const { id, function: called, extra_content } = call
+    const { name, arguments: args } = called
+    // Goes back to the provider and model it names and to no other, so it need not be trusted.
+    const metadata = extra_content?.provider_metadata as ProviderMetadata | undefined
+    const known = { type: 'tool_call', id, name, arguments: args } as const
+    return metadata === undefined ? known : { ...known, provider_metadata: metadata }
+  })
+  if (calls.length === 0) return { role: 'assistant', content }
+  const said: MessagePart[] = content === '' ? [] : [{ type: 'text', text: content }]
+  return { role: 'assistant', content, parts: [...said, ...calls] }
+}
+
+// Gemini wants to be told; OpenAI's protocol has no field for it. JPEG is what most others are.
+function mediaTypeOf(url: string): string {
+  const extension = /\.(png|webp|gif|heic|heif)(?:[?#]|$)/i.exec(url)?.[1]?.toLowerCase()
+  return `image/${extension ?? 'jpeg'}`
+}

@@ -1,0 +1,111 @@
+import { parseSchema, SchemaError, type ParsedSchema } from '../json-schema/parse-schema.ts'
+import type { ModelParams, ModelRequest, ModelTool, ResponseFormat } from '../models/types.ts'
+import { invalid, readChatBody, type ChatBody } from './chat-body.ts'
+import { toModelMessages, UnknownToolCallError, type ChatMessage } from './chat-messages.ts'
+
+/** Bytes of a request body: a long conversation with its tools. */
+export const chatLimit = { bytes: 4 * 1024 * 1024, path: 'messages' } as const
+
+/** A chat completion request, checked and in our own words. */
+export interface ChatRequest {
+  readonly model: string
+  readonly stream: boolean
+  readonly includeUsage: boolean
+  readonly messages: readonly ChatMessage[]
+  readonly asked: Pick<ModelRequest, 'messages'> & Pick<Partial<ModelRequest>, Asked>
+  /** What a whole answer must be: JSON at least, of this schema when there is one. */
+  readonly answerSchema: ParsedSchema | null
+  readonly params: ModelParams
+}
+
+type Asked = 'tools' | 'toolChoice' | 'parallelToolCalls' | 'responseFormat'
+
+/** @throws AppError `invalid_request` with the path of the first offending parameter */
+export function readChatRequest(json: unknown): ChatRequest {
+  const body = readChatBody(json)
+  const { model, messages, stream, stream_options, parallel_tool_calls: parallel } = body
+  const format = toResponseFormat(body)
+  return {
+    model,
+    stream: stream === true,
+    includeUsage: stream_options?.include_usage === true,
+    messages,
+    asked: {
+      messages: readMessages(messages),
+      ...toTools(body),
+      ...(typeof parallel === 'boolean' && { parallelToolCalls: parallel }),
+      ...(format && { responseFormat: format }),
+    },
+    answerSchema: toAnswerSchema(format),
+    params: toParams(body),
+  }
+}
+
+function readMessages(messages: readonly ChatMessage[]) {
+  try {
+    return toModelMessages(messages)
+  } catch (error) {
+    if (!(error instanceof UnknownToolCallError)) throw error
+    throw invalid(`messages.${error.index}.tool_call_id`, 'answers no tool call before it')
+  }
+}
+
+function toTools({ tools, tool_choice: choice }: ChatBody): Pick<Partial<ModelRequest>, Asked> {
+  if (!tools) return {}
+  return { tools: tools.map(toTool), ...(choice && { toolChoice: toToolChoice(choice) }) }
+}
+
+function toTool({ function: declared }: NonNullable<ChatBody['tools']>[number]): ModelTool {
+  const { name, description, parameters, strict } = declared
+  return {
+    name,
+    ...(typeof description === 'string' && { description }),
+    parameters: parameters ?? { type: 'object', properties: {} },
+    ...(typeof strict === 'boolean' && { strict }),
+  }
+}
+
+function toToolChoice(choice: NonNullable<ChatBody['tool_choice']>) {
+  return typeof choice === 'string' ? choice : { name: choice.function.name }
+}
+
+function toResponseFormat({ response_format: format }: ChatBody): ResponseFormat | null {
+  if (!format || format.type === 'text') return null
+  if (format.type === 'json_object') return { type: 'json_object' }
+  const { name, description, schema, strict } = format.json_schema
+  return {
+    type: 'json_schema',
+    name,
+    schema,
+    ...(typeof description === 'string' && { description }),
+    strict: strict === true,
+  }
+}
+
+/** Without `strict`, OpenAI promises no more than an attempt, and no schema is refused. */
+function toAnswerSchema(format: ResponseFormat | null): ParsedSchema | null {
+  if (format?.type === 'json_object') return parseSchema({ type: 'object' })
+  if (!format?.strict) return null
+  try {
+    return parseSchema(format.schema)
+  } catch (error) {
+    if (!(error instanceof SchemaError)) throw error
+    const path = ['response_format', 'json_schema', 'schema', ...error.path].join('.')
+    throw invalid(path, error.message)
+  }
+}
+
+function toParams(body: ChatBody): ModelParams {
+  const params: { [Name in keyof ModelParams]-?: ModelParams[Name] | null | undefined } = {
+    temperature: body.temperature,
+    top_p: body.top_p,
+    top_k: null,
+    max_output_tokens: body.max_completion_tokens ?? body.max_tokens,
+    stop: typeof body.stop === 'string' ? [body.stop] : body.stop,
+    seed: body.seed,
+    presence_penalty: body.presence_penalty,
+    frequency_penalty: body.frequency_penalty,
+  }
+  const given = Object.entries(params).filter(([, value]) => value !== undefined && value !== null)
+  return Object.fromEntries(given)
+}

@@ -1,0 +1,75 @@
+import type { Caller } from '../auth/access-token.ts'
+import type { Db } from '../database.ts'
+import { toAppError } from '../errors.ts'
+import { endingError } from '../executions/ending.ts'
+import type { InvokeDependencies } from '../executions/invoke.ts'
+import type { BegunExecution } from '../executions/types.ts'
+import { describe } from '../http/log.ts'
+import { beginChat } from './begin-chat.ts'
+import { identityOf, toChatCompletion } from './chat-completion.ts'
+import type { ChatRequest } from './chat-request.ts'
+import { runChat } from './chat-run.ts'
+import { streamChat } from './stream-chat.ts'
+
+export interface ChatOptions {
+  readonly idempotencyKey: string | undefined
+  /** Aborts when the client leaves before it has an answer. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * Answers a chat completion, as a stream or whole. A client that leaves cancels it, because it
+ * could not come back to it; one that gave an `Idempotency-Key` can, and does not.
+ * @throws AppError while nothing was sent, and why a whole answer failed
+ */
+export async function completeChat(
+  deps: InvokeDependencies,
+  caller: Caller,
+  request: ChatRequest,
+  { idempotencyKey, signal }: ChatOptions,
+): Promise<Response> {
+  const db = deps.database.forCaller(caller.accessToken)
+  const execution = await beginChat(db, request, idempotencyKey, deps.models.providers)
+  const leave = () => {
+    if (idempotencyKey === undefined) deps.waitUntil(cancel(deps, db, execution))
+  }
+  signal.addEventListener('abort', leave, { once: true })
+  // Left while it began: the event has been.
+  if (signal.aborted) leave()
+  try {
+    if (request.stream) return await streamChat(deps, db, execution, request, leave)
+    return await answerWhole(deps, db, execution, request)
+  } finally {
+    signal.removeEventListener('abort', leave)
+  }
+}
+
+async function answerWhole(
+  deps: InvokeDependencies,
+  db: Db,
+  execution: BegunExecution,
+  request: ChatRequest,
+): Promise<Response> {
+  const done = runChat(deps, db, execution, request)
+  deps.waitUntil(done)
+  const stored = await done
+  const error = endingError(execution.execution_id, stored)
+  if (error) throw error
+  const headers = { 'x-execution-id': execution.execution_id }
+  return Response.json(toChatCompletion(identityOf(execution), stored), { headers })
+}
+
+/** Asks the worker to stop, which is this one: it looks for that every two seconds at the latest. */
+async function cancel(
+  { log }: InvokeDependencies,
+  db: Db,
+  { execution_id }: BegunExecution,
+): Promise<void> {
+  try {
+    await db.call('cancel_execution', { execution_id })
+  } catch (thrown) {
+    const { code } = toAppError(thrown)
+    const detail = describe(thrown)
+    log({ level: 'warn', event: 'execution_not_cancelled', execution_id, code, detail })
+  }
+}

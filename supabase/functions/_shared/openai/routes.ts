@@ -1,0 +1,62 @@
+import { Hono } from 'hono'
+import type { VerifyAccessToken } from '../auth/access-token.ts'
+import { AppError, toAppError } from '../errors.ts'
+import { idempotencyKeySchema } from '../executions/invocation.ts'
+import type { InvokeDependencies } from '../executions/invoke.ts'
+import { allowOnly, reportFailure } from '../http/handle-error.ts'
+import type { Log } from '../http/log.ts'
+import { readJson } from '../http/read-json.ts'
+import { validate } from '../http/validate.ts'
+import { chatLimit, readChatRequest } from './chat-request.ts'
+import { completeChat } from './complete-chat.ts'
+import { findModel, listModels } from './model-list.ts'
+import { toOpenAiError } from './openai-error.ts'
+
+export interface OpenAiDependencies extends InvokeDependencies {
+  readonly verifyAccessToken: VerifyAccessToken
+}
+
+/** The part of OpenAI's API that its clients need here; the key is a user's access token. */
+export function createOpenAiRoutes(deps: OpenAiDependencies): Hono {
+  const routes = new Hono({ strict: false })
+  routes.onError((thrown, c) => {
+    const error = toAppError(thrown)
+    reportFailure(deps.log, c, error)
+    const { status, body, headers } = toOpenAiError(error)
+    return c.json(body, status, { ...headers })
+  })
+
+  routes.post('/chat/completions', async (c) => {
+    const { headers, signal } = c.req.raw
+    const caller = await deps.verifyAccessToken(headers)
+    const key = validate(idempotencyKeySchema, {
+      'Idempotency-Key': headers.get('idempotency-key') ?? undefined,
+    })
+    const request = readChatRequest(await readJson(c.req.raw, chatLimit))
+    const request_id = c.get('requestId')
+    const log: Log = (entry) => deps.log({ request_id, ...entry })
+    const options = { idempotencyKey: key['Idempotency-Key'], signal }
+    return completeChat({ ...deps, log }, caller, request, options)
+  })
+  routes.all('/chat/completions', allowOnly('POST'))
+
+  routes.get('/models', async (c) => {
+    const { accessToken } = await deps.verifyAccessToken(c.req.raw.headers)
+    const db = deps.database.forCaller(accessToken)
+    return c.json({ object: 'list', data: await listModels(db, deps.models.providers) })
+  })
+  routes.all('/models', allowOnly('GET', 'HEAD'))
+
+  // Ids contain a slash, which clients send as it is or as %2F.
+  routes.get('/models/:id{.+}', async (c) => {
+    const { accessToken } = await deps.verifyAccessToken(c.req.raw.headers)
+    const db = deps.database.forCaller(accessToken)
+    return c.json(await findModel(db, c.req.param('id'), deps.models.providers))
+  })
+  routes.all('/models/:id{.+}', allowOnly('GET', 'HEAD'))
+
+  routes.all('*', () => {
+    throw new AppError('not_found')
+  })
+  return routes
+}
