@@ -1,6 +1,13 @@
 import { AppError } from '../errors.ts'
 import { findMismatch } from '../json-schema/find-mismatch.ts'
+import { isStrict } from '../json-schema/is-strict.ts'
 import type { ParsedSchema } from '../json-schema/parse-schema.ts'
+import type { ResponseFormat } from '../models/types.ts'
+
+/** What a model is asked for: held to the schema where its provider can be, tried elsewhere. */
+export function toResponseFormat(schema: ParsedSchema): ResponseFormat {
+  return { type: 'json_schema', name: 'answer', schema: schema.root, strict: isStrict(schema) }
+}
 
 /**
  * The value that an answer is the JSON of, when it matches the schema that was asked for.

@@ -1,17 +1,22 @@
+import type { ParsedSchema } from '../json-schema/parse-schema.ts'
+import { checkAnswer } from './answer-format.ts'
 import { endingError } from './ending.ts'
 import type { FinishedExecution } from './types.ts'
 
 /**
  * Answers with a whole execution, as it is stored.
+ * @param format the schema that was asked for; the answer then has its value as `object`
  * @throws AppError why the execution failed
  */
 export function answerJson(
   { execution_id, session_id }: { readonly execution_id: string; readonly session_id: string },
   stored: FinishedExecution,
+  format?: ParsedSchema,
 ): Response {
   const error = endingError(execution_id, stored)
   if (error) throw error
   const { message, usage, finish_reason, cost_usd, model } = stored
   const answer = { execution_id, session_id, message, usage, finish_reason, cost_usd, model }
-  return Response.json(answer, { headers: { 'x-execution-id': execution_id } })
+  const object = format && { object: checkAnswer(format, message?.content ?? '') }
+  return Response.json({ ...answer, ...object }, { headers: { 'x-execution-id': execution_id } })
 }

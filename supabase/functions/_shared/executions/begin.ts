@@ -1,4 +1,6 @@
+import { sha256Hex } from '../crypto/secret.ts'
 import type { Db } from '../database.ts'
+import { toResponseFormat } from './answer-format.ts'
 import { storedMessage, type Invocation } from './invocation.ts'
 import type { BegunExecution } from './types.ts'
 
@@ -17,7 +19,7 @@ export async function beginExecution(
   idempotencyKey: string | undefined,
   providers: readonly string[],
 ): Promise<BegunExecution> {
-  const { message, parent_id, agent, model, session_id, project_id, params } = invocation
+  const { message, parent_id, agent, model, session_id, project_id, params, format } = invocation
   const begun = await db.call('begin_execution', {
     message: message && storedMessage(message),
     agent,
@@ -28,9 +30,16 @@ export async function beginExecution(
     as_root: parent_id === null || undefined,
     regenerate: invocation.regenerate,
     on_busy: invocation.on_busy,
-    params,
+    // Part of what tells a repeat from another request; no model is sent this name.
+    params: format
+      ? { ...params, format: await sha256Hex(JSON.stringify(format.schema.root)) }
+      : params,
     idempotency_key: idempotencyKey,
     providers: [...providers],
   })
-  return { ...nothingToRun, ...(begun as BegunExecution) }
+  return {
+    ...nothingToRun,
+    ...(begun as BegunExecution),
+    ...(format && { asked: { responseFormat: toResponseFormat(format.schema) } }),
+  }
 }

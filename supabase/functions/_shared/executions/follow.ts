@@ -2,10 +2,9 @@ import type { Db } from '../database.ts'
 import { toAppError } from '../errors.ts'
 import { describe, type Log } from '../http/log.ts'
 import type { Clock } from '../models/clock.ts'
-import { answerJson } from './answer-json.ts'
 import { isOver, LogReader, readResult } from './log-reader.ts'
 import { sleep } from './sleep.ts'
-import type { ExecutionStatus } from './types.ts'
+import type { ExecutionStatus, FinishedExecution } from './types.ts'
 import { keepAlive, keepAliveInterval, uiMessageStreamHeaders } from './ui-message-events.ts'
 
 /** Milliseconds between two looks at an execution that is still running. */
@@ -80,20 +79,16 @@ export async function followExecution(
   }
 }
 
-/**
- * Waits for the end of an execution that someone else runs, and answers it whole.
- * @throws AppError why it failed
- */
+/** Waits for the end of an execution that someone else runs. */
 export async function awaitExecution(
-  { db, clock }: FollowDependencies,
-  { execution_id, session_id }: { readonly execution_id: string; readonly session_id: string },
-): Promise<Response> {
+  { db, clock }: Pick<FollowDependencies, 'db' | 'clock'>,
+  execution_id: string,
+): Promise<FinishedExecution> {
   for (;;) {
     // Its status alone: of the events no more than the last batch.
     const after_seq = Number.MAX_SAFE_INTEGER
     const page = await db.call('read_execution', { execution_id, after_seq, max_batches: 1 })
-    if (isOver((page as { status: ExecutionStatus }).status)) break
+    if (isOver((page as { status: ExecutionStatus }).status)) return readResult(db, execution_id)
     await sleep(clock, followInterval)
   }
-  return answerJson({ execution_id, session_id }, await readResult(db, execution_id))
 }

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { storableText } from '../http/validate.ts'
+import { parseSchema, SchemaError, type ParsedSchema } from '../json-schema/parse-schema.ts'
 import type { MessagePart } from '../models/types.ts'
 
 /** Bytes of UTF-8 that the content of one message may have: its text, or its parts as JSON. */
@@ -55,6 +56,18 @@ const params = z.strictObject({
   frequency_penalty: z.number().min(-2).max(2).optional(),
 })
 
+const format = z.strictObject({
+  schema: z.unknown().transform((value, context): ParsedSchema => {
+    try {
+      return parseSchema(value)
+    } catch (error) {
+      if (!(error instanceof SchemaError)) throw error
+      context.addIssue({ code: 'custom', path: [...error.path], message: error.message })
+      return z.NEVER
+    }
+  }),
+})
+
 /** The body of `POST /agents/invoke`. */
 export const invocationSchema = z
   .strictObject({
@@ -71,6 +84,8 @@ export const invocationSchema = z
     on_busy: z.enum(['refuse', 'queue']).default('refuse'),
     stream: z.boolean().default(true),
     params: params.default({}),
+    /** The answer must be JSON of this schema, or it has failed. */
+    format: format.optional(),
   })
   .superRefine(({ message, regenerate, session_id, parent_id }, context) => {
     const refuse = (field: string, problem: string) =>

@@ -1,12 +1,13 @@
 import type { Caller } from '../auth/access-token.ts'
 import type { Database } from '../database.ts'
+import { checkAnswer } from './answer-format.ts'
 import { answerJson } from './answer-json.ts'
 import { answerStream } from './answer-stream.ts'
 import { beginExecution } from './begin.ts'
 import { awaitExecution, followExecution } from './follow.ts'
 import type { Invocation } from './invocation.ts'
 import { awaitTurn } from './queue.ts'
-import { runExecution, type RunDependencies } from './run.ts'
+import { runExecution, type RunDependencies, type RunOptions } from './run.ts'
 import type { BegunExecution, FinishedExecution } from './types.ts'
 import { beginning } from './ui-message-chunks.ts'
 import { endText } from './ui-message-end.ts'
@@ -29,21 +30,27 @@ export async function invoke(
   idempotencyKey: string | undefined,
 ): Promise<Response> {
   const { database, models, waitUntil } = deps
-  const { stream } = invocation
+  const { stream, format } = invocation
   const db = database.forCaller(caller.accessToken)
   const execution = await beginExecution(db, invocation, idempotencyKey, models.providers)
   if (execution.replayed) {
     const follower = { ...deps, db }
-    if (stream) return followExecution(follower, execution.execution_id, 0)
-    if (execution.result) return answerJson(execution, execution.result)
-    return awaitExecution(follower, execution)
+    const { execution_id, result } = execution
+    if (stream) return followExecution(follower, execution_id, 0)
+    const stored = result ?? (await awaitExecution(follower, execution_id))
+    return answerJson(execution, stored, format?.schema)
   }
-  const work = (write?: Write) => takeTurn({ ...deps, db }, execution, stream, write)
+  const options: RunOptions = {
+    stream,
+    ...(format && { check: ({ content }) => void checkAnswer(format.schema, content) }),
+  }
+  const work = (write?: Write) =>
+    takeTurn({ ...deps, db }, execution, { ...options, ...(write && { write }) })
   if (stream) return answerStream(execution.execution_id, work, deps)
   const done = work()
   // The client may leave meanwhile; its answer is stored all the same.
   waitUntil(done)
-  return answerJson(execution, await done)
+  return answerJson(execution, await done, format?.schema)
 }
 
 type Write = (text: string) => void
@@ -51,8 +58,7 @@ type Write = (text: string) => void
 async function takeTurn(
   deps: InvokeDependencies & { readonly db: ReturnType<Database['forCaller']> },
   begun: BegunExecution,
-  stream: boolean,
-  write?: Write,
+  options: RunOptions,
 ): Promise<FinishedExecution> {
   const own = { ...deps, admin: deps.database.admin }
   const turn =
@@ -60,8 +66,8 @@ async function takeTurn(
       ? await awaitTurn(own, begun, deps.models.providers)
       : { execution: begun }
   if (turn.stored) {
-    write?.(endText(begun.execution_id, beginning, turn.stored))
+    options.write?.(endText(begun.execution_id, beginning, turn.stored))
     return turn.stored
   }
-  return runExecution(own, turn.execution, { stream, ...(write && { write }) })
+  return runExecution(own, turn.execution, options)
 }

@@ -1,3 +1,4 @@
+import { sha256Hex } from '../crypto/secret.ts'
 import type { Db } from '../database.ts'
 import { AppError } from '../errors.ts'
 import { maxContentBytes } from '../executions/invocation.ts'
@@ -28,7 +29,7 @@ export async function beginChat(
   const bytes = encoder.encode(all)
   const images = asked.messages.flatMap(({ parts }) => parts ?? []).filter(isImage).length
   // Of the messages only one is stored, so their digest is what tells a repeat from another request.
-  const digest = idempotencyKey === undefined ? {} : { digest: await sha256(bytes) }
+  const digest = idempotencyKey === undefined ? {} : { digest: await sha256Hex(all) }
   return inOrder(db, request.model, async (target) => {
     const begun = await db.call('begin_execution', {
       message: { content, ...digest },
@@ -79,9 +80,4 @@ function storedContent(count: number, messages: readonly ModelMessage[]): string
 
 function isImage({ type }: MessagePart): boolean {
   return type === 'image'
-}
-
-async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('')
 }
