@@ -258,7 +258,7 @@ alter table public.circuit_breaker_state enable row level security;
 alter table public.circuit_breaker_state force row level security;
 revoke all on public.circuit_breaker_state from anon, authenticated, service_role;
 grant select on public.circuit_breaker_state to service_role;
--- No policy: deny everyone. Clients see private.breaker_state() through v_agent_status.
+-- No policy: deny everyone. Clients see private.breaker_states() through v_agent_status.
 -- A breaker of the platform's credential (organization_id null) may be of anyone's agent.
 create trigger circuit_breaker_state_check_references
   before insert or update of organization_id, agent_id, model_id on public.circuit_breaker_state
@@ -266,42 +266,40 @@ create trigger circuit_breaker_state_check_references
 create trigger circuit_breaker_state_updated_at before update on public.circuit_breaker_state
   for each row execute function private.update_updated_at_column();
 
-create function private.breaker_state(agent_id bigint) returns text
+create function private.breaker_states() returns table (agent_id bigint, state text)
 language plpgsql stable security definer set search_path = ''
 as $$
 -- Definer: circuit_breaker_state denies everyone. Answers with the state alone, and only of breakers
--- that the caller's requests would meet.
-#variable_conflict use_column
+-- that the caller's requests would meet. All at once, so that the caller is looked up once.
 declare
-  result text;
+  organization constant bigint := private.current_organization_id();
 begin
-  select b.state into result
+  return query
+  select distinct on (b.agent_id) b.agent_id, b.state
   from public.circuit_breaker_state b
   join public.agents a on a.id = b.agent_id
-  where b.agent_id = breaker_state.agent_id
-    and (a.organization_id is null or a.organization_id = private.current_organization_id())
-    and (b.organization_id is null or b.organization_id = private.current_organization_id())
-  order by case b.state when 'open' then 0 when 'half_open' then 1 else 2 end
-  limit 1;
-  return coalesce(result, 'closed');
+  where (a.organization_id is null or a.organization_id = organization)
+    and (b.organization_id is null or b.organization_id = organization)
+  order by b.agent_id, case b.state when 'open' then 0 when 'half_open' then 1 else 2 end;
 end
 $$;
-comment on function private.breaker_state(bigint) is 'Worst breaker state of an agent that the caller would meet.';
-revoke all on function private.breaker_state(bigint) from public, anon, authenticated, service_role;
-grant execute on function private.breaker_state(bigint) to authenticated, service_role;
+comment on function private.breaker_states() is
+  'Worst breaker state of each agent that the caller would meet; an agent without a breaker is not listed.';
+revoke all on function private.breaker_states() from public, anon, authenticated, service_role;
+grant execute on function private.breaker_states() to authenticated, service_role;
 
 create view public.v_agent_status with (security_invoker = true) as
 select
   a.id as agent_id, a.organization_id, a.name, a.type, a.enabled,
   -- A breaker that others opened is met before the first fault of one's own.
-  case when h.status <> 'healthy' then h.status when b.state <> 'closed' then 'degraded' else 'healthy' end as health,
-  b.state as circuit_state,
+  case when h.status <> 'healthy' then h.status when coalesce(b.state, 'closed') <> 'closed' then 'degraded' else 'healthy' end as health,
+  coalesce(b.state, 'closed') as circuit_state,
   h.last_check, h.last_error, coalesce(h.consecutive_failures, 0) as consecutive_failures,
   coalesce(m.total_requests, 0) as requests_today,
   coalesce(m.failed_requests, 0) as failed_today,
   m.avg_latency_ms as avg_latency_ms_today
 from public.agents a
-cross join lateral (select private.breaker_state(a.id) as state) b
+left join private.breaker_states() b on b.agent_id = a.id
 left join public.agent_health h
   on h.agent_id = a.id and h.organization_id = (select private.current_organization_id())
 left join public.agent_metrics m

@@ -1,0 +1,205 @@
+import { all, is, manager, member, nobody, type Rule, self } from '../rules.ts'
+import { appendOnly, audited, touched, trigger } from './triggers.ts'
+import type { RelationExpectation } from './types.ts'
+
+const read = { select: '*' }
+const ownAccount: Rule = (actor, row) => actor.userId !== null && row.id === actor.userId
+
+/** Organizations, accounts, memberships, sessions, and the records of what was done. */
+export const accounts: Readonly<Record<string, RelationExpectation>> = {
+  'public.organizations': {
+    grants: {
+      authenticated: { select: '*', update: 'name settings' },
+      service_role: { select: '*', update: 'name settings is_active' },
+    },
+    select: member,
+    update: manager('members.manage'),
+    guard: 'members.manage',
+    policies: ['select_member', 'update_manager'],
+    triggers: {
+      ...audited('organizations', 'organization', 'id', [], 'INSERT OR UPDATE'),
+      ...touched('organizations'),
+      ...trigger('organizations_default_schema', 'AFTER INSERT', 'create_default_schema()'),
+      ...trigger('organizations_limits', 'AFTER INSERT', 'create_organization_limits()'),
+      ...trigger(
+        'organizations_refresh_sessions',
+        'AFTER UPDATE OF is_active',
+        'refresh_session_access()',
+      ),
+    },
+  },
+  'public.users': {
+    grants: {
+      authenticated: { select: '*', update: 'display_name metadata' },
+      service_role: { select: '*', update: 'display_name metadata is_active' },
+    },
+    select: ownAccount,
+    update: ownAccount,
+    policies: ['select_self', 'update_self'],
+    triggers: {
+      ...touched('users'),
+      ...trigger('users_audit', 'AFTER UPDATE OF is_active', 'audit_account()'),
+      ...trigger('users_audit_erasure', 'BEFORE DELETE', 'audit_erasure()'),
+      ...trigger('users_erase_invitations', 'BEFORE DELETE', 'erase_invitations()'),
+      ...trigger('users_refresh_sessions', 'AFTER UPDATE OF is_active', 'refresh_session_access()'),
+    },
+    references: { id: 'auth.users', organization_id: 'public.organizations' },
+  },
+  'public.user_sessions': {
+    grants: {
+      authenticated: { select: '*', update: 'workspace_path system_prompt session_metadata' },
+      service_role: read,
+    },
+    select: all(member, self),
+    // Whoever works under a break-glass grant only looks.
+    update: all(member, self, is('access_grant_id', null)),
+    guard: '',
+    policies: ['select_self', 'update_self'],
+    triggers: {
+      ...touched('user_sessions'),
+      ...trigger(
+        'user_sessions_derive_access',
+        'BEFORE INSERT OR UPDATE OF organization_id, user_id, access_grant_id, role, permissions, is_active, access_expires_at',
+        'derive_session_access()',
+      ),
+    },
+    references: { organization_id: 'public.organizations', user_id: 'public.users' },
+    aboutOthers: true,
+  },
+  'public.active_user_sessions': {
+    grants: { authenticated: read, service_role: read },
+    select: all(member, self),
+    key: ['id'],
+  },
+  'client_mgmt.client_users': {
+    grants: { authenticated: read, service_role: read },
+    select: member,
+    policies: ['select_member'],
+    triggers: {
+      ...audited('client_users', 'membership', 'user_id'),
+      ...touched('client_users'),
+      ...trigger(
+        'client_users_disconnect',
+        'AFTER UPDATE OF ended_at',
+        'disconnect_former_member()',
+      ),
+      ...trigger('client_users_keep_an_owner', 'AFTER UPDATE OF role, ended_at', 'keep_an_owner()'),
+      ...trigger(
+        'client_users_refresh_sessions',
+        'AFTER INSERT OR DELETE OR UPDATE OF role, permissions, ended_at',
+        'refresh_session_access()',
+      ),
+    },
+    references: { organization_id: 'public.organizations', user_id: 'public.users' },
+    aboutOthers: true,
+  },
+  'client_mgmt.invitations': {
+    grants: {
+      authenticated: {
+        select:
+          'organization_id id email role invited_by expires_at accepted_at accepted_by revoked_at created_at',
+      },
+      service_role: {
+        select:
+          'organization_id id email role invited_by expires_at accepted_at accepted_by revoked_at created_at',
+      },
+    },
+    select: manager('members.manage'),
+    policies: ['select_manager'],
+    triggers: audited('invitations', 'invitation', 'id', ['token_hash', 'email']),
+    references: {
+      organization_id: 'public.organizations',
+      'organization_id invited_by': 'client_mgmt.client_users',
+    },
+    secret: ['token_hash'],
+  },
+  'client_mgmt.billing_accounts': {
+    grants: {
+      authenticated: { select: '*', update: 'billing_info' },
+      service_role: { select: '*', update: 'billing_info' },
+    },
+    select: manager('billing.manage'),
+    update: manager('billing.manage'),
+    guard: 'billing.manage',
+    policies: ['select_billing', 'update_billing'],
+    triggers: {
+      ...audited(
+        'billing_accounts',
+        'billing_account',
+        'organization_id',
+        ['billing_info'],
+        'UPDATE',
+      ),
+      ...touched('billing_accounts'),
+    },
+    references: { organization_id: 'public.organizations' },
+  },
+  'client_mgmt.clients': {
+    grants: { authenticated: read, service_role: read },
+    select: (actor, row) => actor.organizationId !== null && row.id === actor.organizationId,
+    key: ['id'],
+  },
+  'client_mgmt.users': {
+    grants: { authenticated: read, service_role: read },
+    select: ownAccount,
+    key: ['id'],
+  },
+  'client_mgmt.access_grants': {
+    grants: { authenticated: read, service_role: read },
+    select: manager('audit.read'),
+    policies: ['select_auditor'],
+    triggers: {
+      ...audited('access_grants', 'break_glass'),
+      ...trigger(
+        'access_grants_refresh_sessions',
+        'AFTER DELETE OR UPDATE',
+        'refresh_session_access()',
+      ),
+    },
+    references: { organization_id: 'public.organizations', admin_user_id: 'public.users' },
+  },
+  'public.platform_admins': {
+    grants: {},
+    triggers: {
+      ...audited('platform_admins', 'platform_admin'),
+      ...touched('platform_admins'),
+      ...trigger(
+        'platform_admins_end_grants',
+        'AFTER DELETE OR UPDATE OF user_id, is_active',
+        'end_admin_grants()',
+      ),
+    },
+    references: { user_id: 'public.users' },
+  },
+  'public.admin_audit_log': { grants: {}, triggers: appendOnly('admin_audit_log') },
+  'public.audit_logs': {
+    grants: { authenticated: read, service_role: read },
+    select: manager('audit.read'),
+    policies: ['select_auditor'],
+    triggers: appendOnly('audit_logs'),
+    aboutOthers: true,
+  },
+  'private.audit_heads': { grants: {} },
+  'client_mgmt.provider_credentials': {
+    grants: {
+      authenticated: {
+        select: 'organization_id id provider last_four created_by created_at updated_at',
+      },
+      service_role: {
+        select: 'organization_id id provider last_four created_by created_at updated_at',
+      },
+    },
+    select: manager('agents.manage'),
+    insert: nobody,
+    policies: ['select_manager'],
+    triggers: {
+      ...audited('provider_credentials', 'provider_credential', 'id', ['sealed_key']),
+      ...touched('provider_credentials'),
+    },
+    references: {
+      organization_id: 'public.organizations',
+      'organization_id created_by': 'client_mgmt.client_users',
+    },
+    secret: ['sealed_key'],
+  },
+}

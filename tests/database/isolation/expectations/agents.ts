@@ -1,0 +1,121 @@
+import { any, anyMember, manager, member, platformWide } from '../rules.ts'
+import { audited, checked, touched } from './triggers.ts'
+import type { RelationExpectation } from './types.ts'
+
+const read = { select: '*' }
+const everything = { select: '*', insert: '*', update: '*', delete: true } as const
+const shared = any(member, platformWide)
+const manage = manager('agents.manage')
+const managed = { insert: manage, update: manage, delete: manage }
+const managerPolicies = ['select_member', 'insert_manager', 'update_manager', 'delete_manager']
+
+/** Agents, models, what is measured of them, and preferences. */
+export const agents: Readonly<Record<string, RelationExpectation>> = {
+  'public.agents': {
+    grants: {
+      authenticated: {
+        select: '*',
+        insert: 'name type description enabled config',
+        update: 'name description enabled config',
+        delete: true,
+      },
+      service_role: everything,
+    },
+    select: shared,
+    ...managed,
+    guard: 'agents.manage',
+    policies: managerPolicies,
+    triggers: { ...audited('agents', 'agent'), ...touched('agents') },
+    references: { organization_id: 'public.organizations' },
+  },
+  'public.models': {
+    grants: {
+      authenticated: {
+        select: '*',
+        insert: 'agent_id name display_name description provider model_id enabled priority config',
+        update: 'name display_name description enabled priority config',
+        delete: true,
+      },
+      service_role: everything,
+    },
+    select: shared,
+    ...managed,
+    guard: 'agents.manage',
+    policies: managerPolicies,
+    triggers: {
+      ...audited('models', 'model'),
+      ...touched('models'),
+      ...checked('models', 'organization_id, agent_id'),
+    },
+    references: { organization_id: 'public.organizations', agent_id: 'public.agents' },
+  },
+  'public.agent_health': {
+    grants: { authenticated: read, service_role: read },
+    select: member,
+    policies: ['select_member'],
+    triggers: {
+      ...touched('agent_health'),
+      ...checked('agent_health', 'organization_id, agent_id'),
+    },
+    references: { organization_id: 'public.organizations', agent_id: 'public.agents' },
+  },
+  'public.agent_metrics': {
+    grants: { authenticated: read, service_role: read },
+    select: member,
+    policies: ['select_member'],
+    triggers: {
+      ...touched('agent_metrics'),
+      ...checked('agent_metrics', 'organization_id, agent_id'),
+    },
+    references: { organization_id: 'public.organizations', agent_id: 'public.agents' },
+  },
+  'public.circuit_breaker_state': {
+    grants: { service_role: read },
+    triggers: {
+      ...touched('circuit_breaker_state'),
+      ...checked('circuit_breaker_state', 'organization_id, agent_id, model_id'),
+    },
+    references: {
+      organization_id: 'public.organizations',
+      agent_id: 'public.agents',
+      model_id: 'public.models',
+    },
+  },
+  'public.v_agent_status': {
+    grants: { authenticated: read, service_role: read },
+    select: shared,
+    key: ['agent_id'],
+  },
+  'public.preference_types': {
+    grants: { authenticated: read, service_role: { select: '*', insert: '*', update: '*' } },
+    select: anyMember,
+    policies: ['select_member'],
+  },
+  'public.client_schemas': {
+    grants: { authenticated: read, service_role: { select: '*', insert: '*', delete: true } },
+    select: member,
+    policies: ['select_member'],
+    triggers: touched('client_schemas'),
+    references: { organization_id: 'public.organizations' },
+  },
+  'public.client_schema_preferences': {
+    grants: {
+      authenticated: {
+        select: '*',
+        insert: 'client_schema_id preference_type_id preference_value',
+        update: 'preference_value',
+        delete: true,
+      },
+      service_role: everything,
+    },
+    select: member,
+    ...managed,
+    guard: 'agents.manage',
+    policies: managerPolicies,
+    triggers: touched('client_schema_preferences'),
+    references: {
+      'organization_id client_schema_id': 'public.client_schemas',
+      preference_type_id: 'public.preference_types',
+    },
+  },
+}

@@ -1,0 +1,77 @@
+import { all, any, anyMember, holding, manager, member, self } from '../rules.ts'
+import { audited, touched } from './triggers.ts'
+import type { RelationExpectation } from './types.ts'
+
+const read = { select: '*' }
+const readOnly = { authenticated: read, service_role: read }
+const billing = manager('billing.manage')
+const ofOrganization = { organization_id: 'public.organizations' }
+const ofCounter = { 'organization_id budget_id period_start': 'client_mgmt.budget_counters' }
+
+/** Money and limits: what things cost, what may be spent, what was. */
+export const budgets: Readonly<Record<string, RelationExpectation>> = {
+  'client_mgmt.model_prices': {
+    grants: { authenticated: read, service_role: { select: '*', insert: '*' } },
+    select: anyMember,
+    policies: ['select_member'],
+  },
+  'client_mgmt.budgets': {
+    grants: {
+      authenticated: {
+        select: '*',
+        insert: 'project_id user_id period limit_usd limit_tokens warn_at',
+        update: 'limit_usd limit_tokens warn_at',
+        delete: true,
+      },
+      service_role: { select: '*', insert: '*', update: '*', delete: true },
+    },
+    select: all(member, any(self, holding('billing.manage'))),
+    insert: billing,
+    update: billing,
+    delete: billing,
+    guard: 'billing.manage',
+    policies: ['select_billing', 'insert_billing', 'update_billing', 'delete_billing'],
+    triggers: { ...audited('budgets', 'budget'), ...touched('budgets') },
+    references: {
+      ...ofOrganization,
+      'organization_id project_id': 'client_mgmt.projects',
+      'organization_id user_id': 'client_mgmt.client_users',
+    },
+    aboutOthers: true,
+  },
+  'client_mgmt.budget_counters': {
+    grants: readOnly,
+    select: all(member, any(self, holding('billing.manage'))),
+    policies: ['select_billing'],
+    triggers: touched('budget_counters'),
+    references: { 'organization_id budget_id': 'client_mgmt.budgets' },
+  },
+  'client_mgmt.budget_reservations': {
+    grants: readOnly,
+    select: billing,
+    policies: ['select_billing'],
+    references: ofCounter,
+  },
+  'client_mgmt.budget_alerts': {
+    grants: readOnly,
+    select: billing,
+    policies: ['select_billing'],
+    references: ofCounter,
+  },
+  'client_mgmt.usage_ledger': {
+    grants: readOnly,
+    select: all(member, any(self, holding('billing.manage'))),
+    policies: ['select_self_or_billing'],
+  },
+  'client_mgmt.organization_limits': {
+    grants: {
+      authenticated: read,
+      service_role: { select: '*', update: 'max_concurrent_executions max_concurrent_per_user' },
+    },
+    select: member,
+    policies: ['select_member'],
+    triggers: touched('organization_limits'),
+    references: ofOrganization,
+  },
+  'private.platform_limits': { grants: {} },
+}

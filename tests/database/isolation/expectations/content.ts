@@ -1,0 +1,242 @@
+import { all, any, holding, manager, member, platformWide, reader, self } from '../rules.ts'
+import { audited, checked, touched, trigger } from './triggers.ts'
+import type { RelationExpectation } from './types.ts'
+
+const read = { select: '*' }
+const everything = { select: '*', insert: '*', update: '*', delete: true } as const
+const manage = manager('projects.manage')
+const managed = { insert: manage, update: manage, delete: manage }
+const managerPolicies = ['select_member', 'insert_manager', 'update_manager', 'delete_manager']
+const own = all(member, self, holding('agents.invoke'))
+const mine = { insert: own, update: own, delete: own }
+const ofOrganization = { organization_id: 'public.organizations' }
+
+/** Conversations, their executions, and the analysis of content. */
+export const content: Readonly<Record<string, RelationExpectation>> = {
+  'public.chat_sessions': {
+    grants: {
+      authenticated: {
+        select: '*',
+        insert: 'id agent_id model_id project_id title status context visibility metadata',
+        update: 'model_id project_id title status context visibility metadata current_message_id',
+        delete: true,
+      },
+      service_role: everything,
+    },
+    select: reader,
+    ...mine,
+    guard: 'agents.invoke',
+    policies: ['select_reader', 'insert_self', 'update_self', 'delete_self'],
+    triggers: {
+      ...touched('chat_sessions'),
+      ...checked('chat_sessions', 'organization_id, agent_id, model_id'),
+      ...trigger(
+        'chat_sessions_check_current_message',
+        'BEFORE INSERT OR UPDATE OF current_message_id',
+        'check_current_message()',
+      ),
+    },
+    references: {
+      ...ofOrganization,
+      agent_id: 'public.agents',
+      model_id: 'public.models',
+      'organization_id user_id': 'client_mgmt.client_users',
+      'organization_id project_id': 'client_mgmt.projects',
+    },
+  },
+  'public.chat_messages': {
+    grants: { authenticated: read, service_role: everything },
+    select: reader,
+    policies: ['select_reader'],
+    references: {
+      'organization_id session_id': 'public.chat_sessions',
+      'organization_id user_id': 'client_mgmt.client_users',
+      'organization_id session_id parent_id': 'public.chat_messages',
+    },
+  },
+  'public.v_recent_sessions': {
+    grants: { authenticated: read, service_role: read },
+    select: reader,
+    key: ['id'],
+  },
+  'public.agent_executions': {
+    grants: { authenticated: read, service_role: read },
+    select: reader,
+    policies: ['select_reader'],
+    triggers: {
+      ...touched('agent_executions'),
+      ...checked('agent_executions', 'organization_id, agent_id, model_id'),
+    },
+    references: {
+      agent_id: 'public.agents',
+      model_id: 'public.models',
+      'organization_id session_id': 'public.chat_sessions',
+      'organization_id user_id': 'client_mgmt.client_users',
+      'organization_id session_id message_id': 'public.chat_messages',
+      'organization_id project_id': 'client_mgmt.projects',
+    },
+  },
+  'conversation.execution_events': {
+    grants: { authenticated: read, service_role: read },
+    select: reader,
+    policies: ['select_reader'],
+    references: { 'organization_id execution_id': 'public.agent_executions' },
+  },
+  'conversation.participants': {
+    grants: {
+      authenticated: {
+        select: '*',
+        insert: 'user_id name type patterns_metadata',
+        update: 'name type patterns_metadata',
+        delete: true,
+      },
+      service_role: everything,
+    },
+    select: member,
+    ...managed,
+    guard: 'projects.manage',
+    policies: managerPolicies,
+    triggers: touched('participants'),
+    references: { ...ofOrganization, 'organization_id user_id': 'client_mgmt.client_users' },
+    aboutOthers: true,
+  },
+  'conversation.blocks': {
+    grants: {
+      authenticated: {
+        select: '*',
+        insert: 'project_id name type metadata',
+        update: 'name type metadata',
+        delete: true,
+      },
+      service_role: everything,
+    },
+    select: member,
+    ...managed,
+    guard: 'projects.manage',
+    policies: managerPolicies,
+    triggers: touched('blocks'),
+    references: { ...ofOrganization, 'organization_id project_id': 'client_mgmt.projects' },
+  },
+  'conversation.turns': {
+    grants: {
+      authenticated: {
+        select: '*',
+        insert: 'participant_id content timestamp metadata',
+        update: 'content timestamp metadata',
+        delete: true,
+      },
+      service_role: everything,
+    },
+    select: member,
+    ...managed,
+    guard: 'projects.manage',
+    policies: managerPolicies,
+    triggers: touched('turns'),
+    references: {
+      ...ofOrganization,
+      'organization_id participant_id': 'conversation.participants',
+    },
+  },
+  'conversation.block_turns': {
+    grants: {
+      authenticated: {
+        select: '*',
+        insert: 'block_id turn_id sequence_order',
+        update: 'sequence_order',
+        delete: true,
+      },
+      service_role: everything,
+    },
+    select: member,
+    ...managed,
+    guard: 'projects.manage',
+    policies: managerPolicies,
+    references: {
+      'organization_id block_id': 'conversation.blocks',
+      'organization_id turn_id': 'conversation.turns',
+    },
+  },
+  'conversation.lens_prototypes': {
+    grants: {
+      authenticated: {
+        select: '*',
+        insert: 'name prompt_template',
+        update: 'name prompt_template',
+        delete: true,
+      },
+      service_role: everything,
+    },
+    select: any(member, platformWide),
+    ...managed,
+    guard: 'projects.manage',
+    policies: managerPolicies,
+    triggers: touched('lens_prototypes'),
+    references: ofOrganization,
+  },
+  'conversation.block_lens_version': {
+    grants: {
+      authenticated: {
+        select: '*',
+        insert: 'block_id lens_id version result embedding',
+        delete: true,
+      },
+      service_role: everything,
+    },
+    select: member,
+    insert: manage,
+    delete: manage,
+    guard: 'projects.manage',
+    policies: ['select_member', 'insert_manager', 'delete_manager'],
+    triggers: checked('block_lens_version', 'organization_id, lens_id'),
+    references: {
+      'organization_id block_id': 'conversation.blocks',
+      lens_id: 'conversation.lens_prototypes',
+    },
+  },
+  'conversation.participant_users': {
+    grants: { authenticated: read, service_role: read },
+    select: member,
+    key: ['participant_id'],
+  },
+  'conversation.project_blocks': {
+    grants: { authenticated: read, service_role: read },
+    select: member,
+    key: ['block_id'],
+  },
+  'client_mgmt.projects': {
+    grants: {
+      authenticated: {
+        select: '*',
+        insert: 'name settings client_schema_id',
+        update: 'name settings client_schema_id',
+        delete: true,
+      },
+      service_role: everything,
+    },
+    select: member,
+    ...managed,
+    guard: 'projects.manage',
+    policies: managerPolicies,
+    triggers: touched('projects'),
+    references: { ...ofOrganization, 'organization_id client_schema_id': 'public.client_schemas' },
+  },
+  'client_mgmt.llm_configs': {
+    grants: {
+      authenticated: {
+        select: '*',
+        insert: 'project_id provider model settings',
+        update: 'provider model settings',
+        delete: true,
+      },
+      service_role: everything,
+    },
+    select: member,
+    insert: manager('agents.manage'),
+    update: manager('agents.manage'),
+    delete: manager('agents.manage'),
+    guard: 'agents.manage',
+    policies: managerPolicies,
+    triggers: { ...audited('llm_configs', 'llm_config'), ...touched('llm_configs') },
+    references: { ...ofOrganization, 'organization_id project_id': 'client_mgmt.projects' },
+  },
+}

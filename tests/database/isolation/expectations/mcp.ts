@@ -1,0 +1,135 @@
+import { all, any, holding, is, manager, member, self } from '../rules.ts'
+import { audited, touched, trigger } from './triggers.ts'
+import type { RelationExpectation } from './types.ts'
+
+const shared = is('user_id', null)
+const ownServer = all(
+  member,
+  any(all(shared, holding('mcp.manage')), all(self, holding('agents.invoke'))),
+)
+const servers =
+  'organization_id id user_id name type endpoint command args env auth_type oauth_provider enabled created_at updated_at'
+const clients =
+  'organization_id id issuer source client_id token_endpoint_auth_method secret_expires_at rejected_at created_at updated_at'
+const ofOrganization = { organization_id: 'public.organizations' }
+const ofUser = { 'organization_id user_id': 'client_mgmt.client_users' }
+const ofConnection = {
+  ...ofUser,
+  'organization_id mcp_configuration_id': 'public.mcp_configurations',
+  'organization_id oauth_client_id': 'client_mgmt.oauth_clients',
+}
+const manage = manager('mcp.manage')
+const tokens = ['access_token', 'refresh_token']
+
+/** MCP servers, what an organization says of them, and what connects to them. */
+export const mcp: Readonly<Record<string, RelationExpectation>> = {
+  'public.mcp_configurations': {
+    grants: {
+      authenticated: {
+        select: servers,
+        insert: 'user_id name type endpoint command args env auth_type oauth_provider enabled',
+        update: 'name type endpoint command args env auth_type oauth_provider enabled',
+        delete: true,
+      },
+      service_role: { select: servers },
+    },
+    select: all(member, any(shared, self)),
+    insert: ownServer,
+    update: ownServer,
+    delete: ownServer,
+    guard: 'agents.invoke mcp.manage',
+    policies: [
+      'select_member',
+      'insert_manager_or_self',
+      'update_manager_or_self',
+      'delete_manager_or_self',
+    ],
+    triggers: {
+      ...audited(
+        'mcp_configurations',
+        'mcp_configuration',
+        'id',
+        ['bearer_token', 'env', 'args'],
+        'INSERT OR DELETE OR UPDATE OF name, type, endpoint, command, args, env, auth_type, oauth_provider, enabled',
+      ),
+      ...touched('mcp_configurations'),
+      ...trigger(
+        'mcp_configurations_disconnect',
+        'BEFORE UPDATE OF name, type, endpoint, auth_type',
+        'disconnect_changed_server()',
+      ),
+    },
+    references: { ...ofOrganization, ...ofUser },
+    secret: ['bearer_token'],
+  },
+  'public.effective_mcp_configurations': {
+    grants: { authenticated: { select: '*' }, service_role: { select: '*' } },
+    select: all(member, any(shared, self)),
+    key: ['id'],
+  },
+  'client_mgmt.mcp_allowed_hosts': {
+    grants: {
+      authenticated: { select: '*', insert: 'host', delete: true },
+      service_role: { select: '*' },
+    },
+    select: member,
+    insert: manage,
+    delete: manage,
+    guard: 'mcp.manage',
+    policies: ['select_member', 'insert_manager', 'delete_manager'],
+    triggers: audited('mcp_allowed_hosts', 'mcp_allowed_host'),
+    references: ofOrganization,
+  },
+  'client_mgmt.oauth_issuer_exceptions': {
+    grants: {
+      authenticated: { select: '*', insert: 'issuer exception reason', delete: true },
+      service_role: { select: '*' },
+    },
+    select: manage,
+    insert: manage,
+    delete: manage,
+    guard: 'mcp.manage',
+    policies: ['select_manager', 'insert_manager', 'delete_manager'],
+    triggers: audited('oauth_issuer_exceptions', 'oauth_issuer_exception'),
+    references: ofOrganization,
+  },
+  'client_mgmt.oauth_clients': {
+    grants: { authenticated: { select: clients, delete: true }, service_role: { select: clients } },
+    select: manage,
+    delete: manage,
+    guard: 'mcp.manage',
+    policies: ['select_manager', 'delete_manager'],
+    triggers: {
+      ...audited(
+        'oauth_clients',
+        'oauth_client',
+        'id',
+        ['client_secret'],
+        'INSERT OR DELETE OR UPDATE OF client_id',
+      ),
+      ...touched('oauth_clients'),
+    },
+    references: ofOrganization,
+    secret: ['client_secret'],
+  },
+  'public.oauth_states': {
+    grants: {},
+    references: ofConnection,
+    secret: ['state', 'code_verifier', 'code', 'handle'],
+  },
+  'public.mcp_oauth_tokens': {
+    grants: {},
+    triggers: {
+      ...audited('mcp_oauth_tokens', 'mcp_connection', 'id', tokens, 'INSERT OR DELETE'),
+      ...trigger(
+        'mcp_oauth_tokens_audit_update',
+        'AFTER UPDATE',
+        "audit_change('mcp_connection', 'id', 'access_token', 'refresh_token')",
+      ),
+      ...touched('mcp_oauth_tokens'),
+    },
+    references: ofConnection,
+    secret: tokens,
+  },
+  'private.sealed_values': { grants: {} },
+}

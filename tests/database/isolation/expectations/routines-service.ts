@@ -1,0 +1,59 @@
+import type { RoutineExpectation } from './types.ts'
+
+const secrets = [
+  'public.mcp_configurations.bearer_token',
+  'public.mcp_oauth_tokens.access_token',
+  'public.mcp_oauth_tokens.refresh_token',
+  'public.oauth_states.code_verifier',
+  'public.oauth_states.code',
+  'client_mgmt.oauth_clients.client_secret',
+  'client_mgmt.provider_credentials.sealed_key',
+]
+
+/** Ciphertexts go to the functions that hold the key, and to nobody else. */
+const sealed = [
+  'delete_mcp_connection(bigint, bigint, uuid)',
+  'lease_oauth_client(bigint, text, boolean)',
+  'list_sealed_values(text, jsonb, integer)',
+  'provider_credential(bigint, text)',
+  'store_oauth_client(bigint, bigint, uuid, jsonb)',
+  'take_oauth_code(bigint, bigint, uuid)',
+  'use_mcp_connection(bigint, uuid, bigint, bigint, boolean)',
+]
+
+const plain = [
+  'acquire_probe(bigint, uuid, bigint)',
+  'append_execution_events(bigint, uuid, bigint, text)',
+  'cleanup_expired_oauth_states(integer)',
+  'cleanup_expired_oauth_tokens(integer)',
+  'cleanup_expired_sessions(integer)',
+  'consume_oauth_state(text)',
+  'create_oauth_state(bigint, jsonb)',
+  'end_oauth_state(bigint, bigint)',
+  'expire_execution_leases(integer)',
+  'expire_idempotency_keys(integer)',
+  'fail_mcp_refresh(bigint, bigint, bigint, uuid, text, boolean)',
+  'finish_execution(bigint, uuid, jsonb)',
+  'log_audit_event(bigint, text, text, text, jsonb, boolean, text, text, text)',
+  'reject_oauth_client(bigint, bigint, text)',
+  'release_oauth_client(bigint, bigint, uuid)',
+  'renew_execution_lease(bigint, uuid)',
+  'require_mcp_scope(bigint, uuid, bigint, text)',
+  'reseal_value(text, bigint, text, text, text, text)',
+  'sealed_key_usage()',
+  'store_mcp_connection(bigint, uuid, jsonb)',
+  'store_mcp_refresh(bigint, bigint, bigint, jsonb)',
+  'store_oauth_code(bigint, bigint, text, text)',
+]
+
+const invoker = ['decrypt_token(text, text)', 'encrypt_token(text, text)']
+
+const forService = (definer: boolean, reveals: readonly string[]) => (signature: string) =>
+  [`public.${signature}`, { executors: ['service_role'], definer, reveals }] as const
+
+/** Functions for the edge functions and for upkeep; no person may call any of them. */
+export const serviceRoutines: Readonly<Record<string, RoutineExpectation>> = Object.fromEntries([
+  ...sealed.map(forService(true, secrets)),
+  ...plain.map(forService(true, [])),
+  ...invoker.map(forService(false, [])),
+])

@@ -1,0 +1,253 @@
+import type { Actor } from '../actors.ts'
+import { invitationToken } from '../plant/special.ts'
+import type { Row, Value } from '../rules.ts'
+import type { World } from '../world.ts'
+import { serviceRoutines } from './routines-service.ts'
+import type { RoutineExpectation } from './types.ts'
+
+type Allowed = (actor: Actor) => boolean
+
+const account: Allowed = ({ role }) => role === 'authenticated'
+const inOrganization: Allowed = ({ organizationId }) => organizationId !== null
+const holds =
+  (permission: string): Allowed =>
+  ({ permissions }) =>
+    permissions.has(permission)
+const runsPlatform: Allowed = ({ isPlatformAdministrator }) => isPlatformAdministrator
+
+type Options = Omit<RoutineExpectation, 'executors' | 'definer'>
+
+/** A function for people: the body in private checks its caller, the one in public calls it. */
+function rpc(signature: string, options: Options): Record<string, RoutineExpectation> {
+  return {
+    [`public.${signature}`]: { executors: ['authenticated'], definer: false, ...options },
+    [`private.${signature}`]: { executors: ['authenticated'], definer: true, ...options },
+  }
+}
+
+/** What policies and column defaults call as the caller. */
+const helper = (definer: boolean): RoutineExpectation => ({
+  executors: ['authenticated', 'service_role'],
+  definer,
+})
+
+function idOf(world: World, table: string, wanted: (row: Row) => boolean): Value {
+  return world.rows.get(table)?.find(wanted)?.id ?? null
+}
+const ofA = (world: World) => (row: Row) => row.organization_id === world.a.organizationId
+const person = (world: World, key: string): string =>
+  world.a.people.find((one) => one.key === key)?.id ?? ''
+const hello = {
+  message: { content: 'hello' },
+  agent: 'droid',
+  params: {},
+  on_busy: 'refuse',
+  as_root: false,
+  transient: false,
+}
+const reason = 'Looking into a reported fault'
+
+export const routineExpectations: Readonly<Record<string, RoutineExpectation>> = {
+  ...serviceRoutines,
+  'private.claim_uuid(text)': helper(false),
+  'private.current_account_id()': helper(true),
+  'private.current_organization_id()': helper(false),
+  'private.current_session()': helper(true),
+  'private.current_user_id()': helper(false),
+  'private.has_permission(text)': helper(false),
+  'private.jwt_claims()': helper(false),
+  'private.uuid_v7()': helper(false),
+  'private.breaker_states()': helper(true),
+  'private.verify_audit_chain(bigint)': verifier(true),
+  'public.verify_audit_chain(bigint)': verifier(false),
+  'public.custom_access_token_hook(jsonb)': { executors: ['supabase_auth_admin'], definer: true },
+
+  ...rpc('create_organization(text, text)', {
+    allowed: account,
+    entersTenant: true,
+    example: () => ({ name: 'Fresh', slug: 'fresh-slug' }),
+    // Public handles are unique on the whole platform: the one documented oracle.
+    oracle: 'slug',
+  }),
+  ...rpc('switch_organization(bigint)', {
+    allowed: account,
+    example: (world, actor) => ({
+      organization_id: actor.tenant === 'b' ? world.b.organizationId : world.a.organizationId,
+    }),
+  }),
+  ...rpc('accept_invitation(text)', {
+    allowed: account,
+    entersTenant: true,
+    example: () => ({ token: invitationToken('a', 'pending') }),
+    control: 'invited person',
+  }),
+  ...rpc('organization_members()', {
+    empty: true,
+    allowed: inOrganization,
+    reveals: ['public.users.email', 'public.users.display_name'],
+  }),
+  ...rpc('invite_member(text, text)', {
+    allowed: holds('members.manage'),
+    example: () => ({ email: 'fresh@example.com', role: 'member' }),
+  }),
+  ...rpc('revoke_invitation(bigint)', {
+    allowed: holds('members.manage'),
+    example: (world) => ({
+      id: idOf(
+        world,
+        'client_mgmt.invitations',
+        (row) => ofA(world)(row) && row.revoked_at === null && row.accepted_at === null,
+      ),
+    }),
+  }),
+  ...rpc('set_member_role(uuid, text, text[])', {
+    allowed: holds('members.manage'),
+    example: (world) => ({
+      user_id: person(world, 'member with audit.read'),
+      role: 'member',
+      permissions: [],
+    }),
+  }),
+  ...rpc('remove_member(uuid)', {
+    allowed: holds('members.manage'),
+    example: (world) => ({ user_id: person(world, 'member with audit.read') }),
+  }),
+  'public.has_permission(text)': {
+    executors: ['authenticated'],
+    definer: false,
+    allowed: account,
+    example: () => ({ permission: 'agents.invoke' }),
+  },
+  ...rpc('leave_organization()', { allowed: inOrganization, example: () => ({}) }),
+  ...rpc('list_sessions()', { allowed: account, empty: true }),
+  ...rpc('revoke_session(uuid)', { allowed: account }),
+  ...rpc('export_audit_log(bigint, integer)', {
+    allowed: holds('audit.read'),
+    example: () => ({ after_sequence: 0, max_rows: 100 }),
+  }),
+
+  ...rpc('platform_organizations()', {
+    allowed: runsPlatform,
+    control: 'platform administrator',
+    crossesTenants: true,
+    example: () => ({}),
+    reveals: ['public.organizations.name', 'public.organizations.slug'],
+  }),
+  ...rpc('set_organization_active(bigint, boolean, text)', {
+    allowed: runsPlatform,
+    control: 'platform administrator',
+    crossesTenants: true,
+    example: (world) => ({ organization_id: world.a.organizationId, is_active: false, reason }),
+  }),
+  ...rpc('set_account_active(uuid, boolean, text)', {
+    allowed: runsPlatform,
+    control: 'platform administrator',
+    crossesTenants: true,
+    example: (world) => ({ user_id: person(world, 'member'), is_active: false, reason }),
+  }),
+  ...rpc('open_break_glass(bigint, text, text, numeric)', {
+    allowed: runsPlatform,
+    control: 'platform administrator',
+    crossesTenants: true,
+    example: (world) => ({
+      organization_id: world.a.organizationId,
+      reason,
+      scope: 'content',
+      hours: 1,
+    }),
+  }),
+  ...rpc('close_break_glass(bigint)', { allowed: account }),
+
+  ...rpc('preview_system_prompt(text, jsonb)', {
+    allowed: inOrganization,
+    example: () => ({ content: 'Hello', variables: {} }),
+  }),
+  'public.get_effective_system_prompts()': {
+    executors: ['authenticated'],
+    definer: false,
+    allowed: inOrganization,
+    empty: true,
+  },
+  'private.effective_system_prompts()': {
+    executors: ['authenticated'],
+    definer: true,
+    allowed: inOrganization,
+    empty: true,
+  },
+  ...rpc('store_provider_credential(text, text, text)', {
+    allowed: holds('agents.manage'),
+    example: () => ({ provider: 'openrouter', sealed_key: 'v1.k.n.c', last_four: 'abcd' }),
+  }),
+  ...rpc('remove_provider_credential(text)', {
+    allowed: holds('agents.manage'),
+    example: () => ({ provider: 'vertex-ai' }),
+  }),
+  ...rpc('available_models(text[])', {
+    allowed: inOrganization,
+    example: () => ({ providers: null }),
+  }),
+  ...rpc('explain_effective_llm(text, text, uuid, bigint)', {
+    allowed: inOrganization,
+    example: () => ({ agent: 'droid' }),
+  }),
+  ...rpc(
+    'begin_execution(jsonb, text, text, uuid, bigint, uuid, jsonb, text, text[], text, uuid, boolean, boolean, bigint)',
+    { allowed: holds('agents.invoke'), example: () => hello },
+  ),
+  ...rpc('start_execution(uuid, text[])', { allowed: holds('agents.invoke') }),
+  ...rpc('cancel_execution(uuid)', { allowed: holds('agents.invoke') }),
+  ...rpc('read_execution_result(uuid)', { allowed: inOrganization, empty: true }),
+  'public.read_execution(uuid, bigint, integer)': { executors: ['authenticated'], definer: false },
+  'private.end_expired_execution(bigint, uuid)': {
+    executors: ['authenticated'],
+    definer: true,
+    aboutOthers: true,
+  },
+
+  ...rpc('mcp_connections()', { allowed: inOrganization, empty: true, reveals: connection() }),
+  ...rpc('open_mcp_configuration(bigint)', {
+    allowed: holds('agents.invoke'),
+    reveals: [...connection(), 'client_mgmt.oauth_issuer_exceptions.issuer'],
+    example: (world) => ({
+      id: idOf(
+        world,
+        'public.mcp_configurations',
+        (row) => ofA(world)(row) && row.user_id === null,
+      ),
+    }),
+  }),
+  ...rpc('open_mcp_connection(bigint)', { allowed: holds('agents.invoke') }),
+  ...rpc('set_mcp_bearer_token(bigint, text)', { allowed: inOrganization }),
+  ...rpc('claim_mcp_authorization(text)', {
+    allowed: holds('agents.invoke'),
+    example: () => ({ handle: '0'.repeat(64) }),
+    // A handle in the wrong hands is destroyed, and its organization told.
+    destroys: true,
+  }),
+  ...rpc('set_oauth_client(text, text, text, text)', {
+    allowed: holds('mcp.manage'),
+    example: () => ({
+      issuer: 'https://issuer.example.com',
+      client_id: 'client',
+      sealed_secret: null,
+      token_endpoint_auth_method: 'none',
+    }),
+  }),
+}
+
+/** Columns of one's own connection that are no secret. */
+function connection(): string[] {
+  const columns = 'mcp_name oauth_provider endpoint issuer scope required_scope refresh_error'
+  return columns.split(' ').map((name) => `public.mcp_oauth_tokens.${name}`)
+}
+
+function verifier(definer: boolean): RoutineExpectation {
+  return {
+    executors: ['authenticated', 'service_role'],
+    definer,
+    allowed: ({ role, permissions }) => role === 'service_role' || permissions.has('audit.read'),
+    example: (world, actor) => ({
+      organization_id: actor.tenant === 'b' ? world.b.organizationId : world.a.organizationId,
+    }),
+  }
+}

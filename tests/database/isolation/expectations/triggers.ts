@@ -1,0 +1,42 @@
+/** Triggers that many tables have, by the name each has there. */
+type Triggers = Record<string, string>
+
+const run = (name: string): string => `FOR EACH ROW EXECUTE FUNCTION private.${name}`
+
+export const touched = (table: string): Triggers => ({
+  [`${table}_updated_at`]: `BEFORE UPDATE ${run('update_updated_at_column()')}`,
+})
+
+/** @param secrets columns whose values must never enter the log */
+export function audited(
+  table: string,
+  resource: string,
+  key = 'id',
+  secrets: readonly string[] = [],
+  events = 'INSERT OR DELETE OR UPDATE',
+): Triggers {
+  const list = [resource, key, ...secrets].map((argument) => `'${argument}'`).join(', ')
+  return { [`${table}_audit`]: `AFTER ${events} ${run(`audit_change(${list})`)}` }
+}
+
+/** References to rows that may be the platform's, where no composite key can reach. */
+export const checked = (table: string, columns: string): Triggers => ({
+  [`${table}_check_references`]: `BEFORE INSERT OR UPDATE OF ${columns} ${run('check_shared_references()')}`,
+})
+
+export const appendOnly = (table: string): Triggers => ({
+  [`${table}_append_only`]: `BEFORE DELETE OR UPDATE ${run('refuse_change()')}`,
+  [`${table}_no_truncate`]:
+    'BEFORE TRUNCATE FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change()',
+})
+
+export const trigger = (name: string, when: string, does: string): Triggers => ({
+  [name]: `${when} ${run(does)}`,
+})
+
+/** Refuses a client's statement that could change nothing, before any row is looked at. */
+export const guarded = (table: string, ...permissions: readonly string[]): Triggers => ({
+  [`${table}_require_permission`]:
+    'BEFORE INSERT OR DELETE OR UPDATE FOR EACH STATEMENT EXECUTE FUNCTION private.require_permission(' +
+    `${permissions.map((permission) => `'${permission}'`).join(', ')})`,
+})

@@ -1,0 +1,235 @@
+import type { ISql } from 'postgres'
+
+import { type PlantedPerson, people as everyone, type Person } from '../actors.ts'
+import { type Catalog, type ForeignKey, type Relation, relationOf } from '../catalog.ts'
+import type { Row } from '../rules.ts'
+import { type Names } from './names.ts'
+import { rowsFor } from './rows.ts'
+
+/** Planted by hand or by triggers, in this order of events. */
+const byHand = [
+  'public.organizations',
+  'public.users',
+  'public.user_sessions',
+  'client_mgmt.client_users',
+  'client_mgmt.access_grants',
+  'public.platform_admins',
+  'public.admin_audit_log',
+  'public.audit_logs',
+]
+/** The platform's own, the same for every tenant. */
+const platforms = ['public.preference_types', 'client_mgmt.model_prices']
+
+/** Makes the account of a person; through the API or directly. */
+export type MakeAccount = (person: Person, names: Names) => Promise<PlantedPerson>
+
+/** An account as auth would make it, for a database without an auth server. */
+export const accountDirectly =
+  (sql: ISql): MakeAccount =>
+  async (person, names) => {
+    const planted = {
+      ...person,
+      id: names.uuid(),
+      sessionId: names.uuid(),
+      email: `${names.text()}@example.com`,
+    }
+    await sql`insert into auth.users (id, email) values (${planted.id}, ${planted.email})`
+    await sql`insert into auth.sessions (id, user_id) values (${planted.sessionId}, ${planted.id})`
+    return planted
+  }
+
+export interface PlantedTenant {
+  organizationId: number
+  people: PlantedPerson[]
+  names: Names
+}
+
+/** Makes an organization, its people with a session each, and rows in every exposed table. */
+export async function plantTenant(
+  sql: ISql,
+  catalog: Catalog,
+  names: Names,
+  makeAccount: MakeAccount,
+  invited: string,
+): Promise<PlantedTenant> {
+  const people: PlantedPerson[] = []
+  for (const person of everyone.filter(({ tenant }) => tenant === names.tenant)) {
+    people.push(await makeAccount(person, names))
+  }
+  const organization = relationOf(catalog, 'public.organizations')
+  const [made] = await insertRow(sql, organization, {
+    ...rowsFor(organization, planting(names, 0, people, invited, [0, 0], new Map()))[0],
+  })
+  const organizationId = Number(made?.id)
+  await plantMemberships(sql, people, organizationId, names)
+
+  const [shared] = await sql<{ agent: number; type: number }[]>`
+    select (select id::float8 from public.agents where organization_id is null order by id limit 1) as agent,
+      (select id::float8 from public.preference_types order by id desc limit 1) as type`
+  const rows = new Map<string, Row[]>()
+  for (const relation of inOrder(catalog)) {
+    const ids: [number, number] = [shared?.agent ?? 0, shared?.type ?? 0]
+    const context = planting(names, organizationId, people, invited, ids, rows)
+    rows.set(relation.id, await existing(sql, relation, organizationId))
+    for (const row of rowsFor(relation, context)) {
+      rows.get(relation.id)?.push(...(await insertRow(sql, relation, row)))
+    }
+  }
+  // One execution still runs: A's under a lease that holds, B's under one that is over.
+  const lease = names.tenant === 'b' ? '2020-01-01' : '2099-01-01'
+  await sql`
+    update public.agent_executions x set status = 'running', completed_at = null, lease_expires_at = ${lease}
+    where x.organization_id = ${organizationId} and x.id = (
+      select y.id from public.agent_executions y where y.organization_id = ${organizationId} order by y.id desc limit 1)`
+  for (const relation of inOrder(catalog)) {
+    const found = await existing(sql, relation, organizationId)
+    if (found.length === 0) throw new Error(`${relation.id} got no row: see plant/special.ts`)
+  }
+  return { organizationId, people, names }
+}
+
+/** Rows that a trigger made with the organization, which later rows may refer to. */
+async function existing(sql: ISql, relation: Relation, organizationId: number): Promise<Row[]> {
+  const rows = await sql.unsafe<{ row: Row }[]>(
+    `select to_jsonb(t) as row from ${relation.id} t where to_jsonb(t) ->> 'organization_id' = $1`,
+    [String(organizationId)],
+  )
+  return rows.map(({ row }) => row)
+}
+
+export function planting(
+  names: Names,
+  organizationId: number,
+  people: readonly PlantedPerson[],
+  invited: string,
+  [platformAgent, preferenceType]: readonly [number, number],
+  rows: ReadonlyMap<string, readonly Row[]>,
+) {
+  const idOf = (rank: string) =>
+    people.find((one) => one.rank === rank && !one.permissions)?.id ?? ''
+  return {
+    names,
+    organizationId,
+    owner: idOf('owner'),
+    member: idOf('member'),
+    invited,
+    platformAgent,
+    preferenceType,
+    rows,
+  }
+}
+
+async function plantMemberships(
+  sql: ISql,
+  people: readonly PlantedPerson[],
+  organizationId: number,
+  names: Names,
+): Promise<void> {
+  for (const { id, sessionId, rank, permissions, ended } of people) {
+    await sql`
+      insert into client_mgmt.client_users (organization_id, user_id, role, permissions)
+      values (${organizationId}, ${id}, ${rank ?? 'member'}, ${[...(permissions ?? [])]})`
+    await sql`
+      update public.users set organization_id = ${organizationId}, display_name = ${names.text()},
+        metadata = ${sql.json({ canary: names.text() })} where id = ${id}`
+    await sql`
+      insert into public.user_sessions
+        (organization_id, id, user_id, workspace_path, system_prompt, session_metadata)
+      values (${organizationId}, ${sessionId}, ${id}, ${names.text()}, ${names.text()},
+        ${sql.json({ canary: names.text() })})
+      on conflict (id) do update set organization_id = excluded.organization_id,
+        workspace_path = excluded.workspace_path, system_prompt = excluded.system_prompt,
+        session_metadata = excluded.session_metadata`
+    if (ended === true) {
+      await sql`update client_mgmt.client_users set ended_at = now()
+        where organization_id = ${organizationId} and user_id = ${id}`
+    }
+  }
+}
+
+/** People of no tenant: someone who is invited, and those who run the platform. */
+export async function plantPlatform(sql: ISql, makeAccount: MakeAccount, names: Names) {
+  await sql`
+    insert into public.preference_types (name, description) values (${names.text()}, ${names.text()})`
+  await sql`
+    insert into public.system_prompts (scope, organization_id, user_id, content, created_by)
+    values ('global', null, null, ${names.text()}, null)`
+  const people: PlantedPerson[] = []
+  for (const person of everyone.filter(({ tenant }) => tenant === 'none')) {
+    const planted = await makeAccount(person, names)
+    people.push(planted)
+    if (person.platform === undefined) continue
+    await sql`
+      insert into public.platform_admins (user_id, email, name)
+      values (${planted.id}, ${planted.email}, ${names.text()})`
+  }
+  return people
+}
+
+/** Puts the platform administrators who are under a grant to work in an organization. */
+export async function plantGrants(
+  sql: ISql,
+  people: readonly PlantedPerson[],
+  organizationId: number,
+): Promise<void> {
+  for (const { id, sessionId, platform } of people) {
+    if (platform !== 'configuration' && platform !== 'content') continue
+    await sql`
+      with granted as (
+        insert into client_mgmt.access_grants (organization_id, admin_user_id, reason, scope, expires_at)
+        values (${organizationId}, ${id}, 'Proving who sees what', ${platform}, now() + interval '20 hours')
+        returning id
+      )
+      insert into public.user_sessions (organization_id, id, user_id, access_grant_id)
+      select ${organizationId}, ${sessionId}, ${id}, granted.id from granted`
+  }
+}
+
+/** Tables to plant, parents before children. */
+function inOrder(catalog: Catalog): Relation[] {
+  const left = catalog.relations.filter(
+    ({ id, kind, exposed }) =>
+      exposed && kind === 'table' && !byHand.includes(id) && !platforms.includes(id),
+  )
+  const ordered: Relation[] = []
+  while (left.length > 0) {
+    const waits = (relation: Relation, key: ForeignKey) =>
+      key.parent !== relation.id && left.some(({ id }) => id === key.parent)
+    const free = left.findIndex(
+      (relation) => !relation.foreignKeys.some((key) => waits(relation, key)),
+    )
+    // A key that may be null is no reason to wait where keys go in a circle.
+    const next =
+      free !== -1
+        ? free
+        : left.findIndex((relation) =>
+            relation.foreignKeys.every((key) => isOptional(relation, key) || !waits(relation, key)),
+          )
+    if (next === -1)
+      throw new Error(`the foreign keys go in a circle: ${left.map(({ id }) => id).join()}`)
+    ordered.push(...left.splice(next, 1))
+  }
+  return ordered
+}
+
+function isOptional(relation: Relation, { columns }: ForeignKey): boolean {
+  return relation.columns.some(({ name, notNull }) => columns.includes(name) && !notNull)
+}
+
+async function insertRow(sql: ISql, relation: Relation, row: Row): Promise<Row[]> {
+  const columns = Object.keys(row).map((name) => `"${name}"`)
+  try {
+    const made = await sql.unsafe<{ row: Row }[]>(
+      `insert into ${relation.id} as t (${columns.join()}) overriding system value
+       select ${columns.join()} from jsonb_populate_record(null::${relation.id}, $1::text::jsonb)
+       on conflict do nothing returning to_jsonb(t) as row`,
+      [JSON.stringify(row)],
+    )
+    return made.map((one) => one.row)
+  } catch (error) {
+    throw new Error(
+      `${relation.id} cannot be planted: ${String(error)}. Say in plant/special.ts what a valid row is. Tried ${JSON.stringify(row)}`,
+      { cause: error },
+    )
+  }
+}

@@ -1,0 +1,94 @@
+import { createHash } from 'node:crypto'
+
+import type { Row, Value } from '../rules.ts'
+import type { Planting } from './rows.ts'
+
+type Overrides = Readonly<Record<string, Value>>
+
+/** The tokens of the planted invitations, by what is the matter with each. */
+export const invitationKinds = ['pending', 'of another', 'expired', 'used', 'revoked'] as const
+export const invitationToken = (tenant: string, kind: string): string =>
+  `invitation of ${tenant}, ${kind}`
+
+const hashed = (text: string): string => `\\x${createHash('sha256').update(text).digest('hex')}`
+const past = '2020-01-01T00:00:00Z'
+const sealed = (planting: Planting): string => `v1.key.nonce.${planting.names.text()}`
+
+/**
+ * Rows that the catalog alone cannot give: several columns under one check, or several kinds of
+ * row under one policy. One planted row per entry; what an entry does not say is generated.
+ */
+export const special: Readonly<Record<string, (planting: Planting) => readonly Overrides[]>> = {
+  'public.agents': () => [{ type: 'openrouter' }],
+  'public.models': () => [{ provider: 'openrouter' }],
+  'public.agent_health': ownAndPlatformAgent,
+  'public.agent_metrics': ownAndPlatformAgent,
+  'public.circuit_breaker_state': (planting) => [
+    { state: 'open' },
+    { organization_id: null, state: planting.names.tenant === 'b' ? 'open' : 'closed' },
+  ],
+  'public.client_schema_preferences': ({ preferenceType }) => [
+    { preference_type_id: preferenceType },
+  ],
+  'client_mgmt.llm_configs': () => [{ project_id: null }, {}],
+  'client_mgmt.budgets': ({ member }) => [
+    { limit_usd: 1_000_000, period: 'month', project_id: null, user_id: null },
+    { limit_usd: 1_000_000, period: 'month', project_id: null, user_id: member },
+    { limit_usd: 1_000_000, period: 'month', user_id: null },
+  ],
+  'client_mgmt.provider_credentials': (planting) => [
+    { sealed_key: sealed(planting), last_four: 'tail' },
+  ],
+  'client_mgmt.invitations': ({ names, invited }) =>
+    invitationKinds.map((kind): Overrides => {
+      const token_hash = hashed(invitationToken(names.tenant, kind))
+      const another = { token_hash, email: `${names.text()}@example.com`, role: 'member' }
+      // B invites nobody whom A's tests know.
+      const mine = names.tenant === 'b' ? another : { ...another, email: invited }
+      if (kind === 'expired') return { ...another, expires_at: past }
+      if (kind === 'used') return { ...mine, accepted_at: past }
+      if (kind === 'revoked') return { ...mine, revoked_at: past }
+      return kind === 'pending' ? mine : another
+    }),
+  'public.system_prompts': ({ member, owner }) => [
+    { scope: 'organization', user_id: null },
+    { scope: 'user', user_id: member },
+    { scope: 'user', user_id: owner },
+  ],
+  'public.chat_sessions': ({ member, owner }) => [
+    { user_id: member },
+    { user_id: member, visibility: 'organization' },
+    { user_id: owner },
+  ],
+  'public.chat_messages': () => [{ role: 'user' }],
+  'public.agent_executions': () => [{ status: 'success', completed_at: past, route: [] }],
+  'public.mcp_configurations': (planting) =>
+    [null, planting.member, planting.owner].map((user_id) => ({
+      user_id,
+      type: 'http',
+      endpoint: `https://${planting.names.text()}.example.com/`,
+      bearer_token: sealed(planting),
+    })),
+  'client_mgmt.mcp_allowed_hosts': ({ names }) => [{ host: `${names.text()}.example.com` }],
+  'conversation.participants': ({ member }) => [{ user_id: null }, { user_id: member }],
+}
+
+/** What a further row of these tables needs to differ in from the planted ones. */
+export const further: Readonly<Record<string, (planting: Planting) => Overrides>> = {
+  'client_mgmt.llm_configs': () => ({ provider: 'openai-compatible' }),
+  'client_mgmt.budgets': () => ({ period: 'day' }),
+  'client_mgmt.system_prompt_opt_outs': ({ rows }) => ({
+    system_prompt_id:
+      (rows.get('public.system_prompts') ?? []).find((row) => row.user_id === null)?.id ?? null,
+  }),
+  'conversation.block_lens_version': () => ({ version: 2 }),
+  'conversation.block_turns': ({ rows }) => ({
+    turn_id: rows.get('conversation.turns')?.[1]?.id ?? null,
+    sequence_order: 2,
+  }),
+}
+
+function ownAndPlatformAgent({ rows, platformAgent }: Planting): readonly Overrides[] {
+  const [own] = rows.get('public.agents') ?? ([] as Row[])
+  return [{ agent_id: own?.id ?? null }, { agent_id: platformAgent }]
+}

@@ -1,0 +1,52 @@
+import type { Actor } from './actors.ts'
+
+export type Value = string | number | boolean | null | object
+export type Row = Readonly<Record<string, Value>>
+
+/** Whether an actor may do something to a row. `service_role` is not asked: it passes row policies. */
+export type Rule = (actor: Actor, row: Row) => boolean
+
+/** A member of the organization, whose token names it. */
+export const member: Rule = (actor, row) =>
+  actor.organizationId !== null && row.organization_id === actor.organizationId
+
+export const holding =
+  (permission: string): Rule =>
+  (actor) =>
+    actor.permissions.has(permission)
+
+/** The row names the actor as its user. */
+export const self: Rule = (actor, row) => actor.userId !== null && row.user_id === actor.userId
+
+export const nobody: Rule = () => false
+
+/** Any request that has an organization at all, for rows of the platform. */
+export const anyMember: Rule = (actor) => actor.organizationId !== null
+
+/** The platform's own rows, which have no organization. */
+export const platformWide: Rule = (actor, row) =>
+  row.organization_id === null && actor.organizationId !== null
+
+export const is =
+  (column: string, value: Value): Rule =>
+  (_actor, row) =>
+    row[column] === value
+
+export const all =
+  (...rules: readonly Rule[]): Rule =>
+  (actor, row) =>
+    rules.every((rule) => rule(actor, row))
+
+export const any =
+  (...rules: readonly Rule[]): Rule =>
+  (actor, row) =>
+    rules.some((rule) => rule(actor, row))
+
+/** Private content: one's own, what is shared, all of it with content.read_all. */
+export const reader: Rule = all(
+  member,
+  any(self, is('visibility', 'organization'), holding('content.read_all')),
+)
+
+/** A member who holds the permission. */
+export const manager = (permission: string): Rule => all(member, holding(permission))
