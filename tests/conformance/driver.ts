@@ -1,0 +1,139 @@
+import { randomUUID } from 'node:crypto'
+import { Client, StreamableHTTPClientTransport, type Tool } from '@modelcontextprotocol/client'
+import * as z from 'zod'
+import type { Stack } from '../../dev/stack-options.ts'
+import { createAccessTokenVerifier } from '../../supabase/functions/_shared/auth/access-token.ts'
+import { createDatabase } from '../../supabase/functions/_shared/database.ts'
+import { readEnv } from '../../supabase/functions/_shared/env.ts'
+import { AppError } from '../../supabase/functions/_shared/errors.ts'
+import { createAuthorizedFetch } from '../../supabase/functions/_shared/oauth/authorized-fetch.ts'
+import { createOAuth } from '../../supabase/functions/_shared/oauth/create-oauth.ts'
+import { createCredentials } from '../../supabase/functions/_shared/oauth/credentials.ts'
+import { createApp } from '../../supabase/functions/oauth/app.ts'
+import { type ConformancePerson, newPerson } from './person.ts'
+
+/** One scenario, as the suite tells its client. */
+export interface Scenario {
+  readonly name: string
+  /** Revision of the protocol. */
+  readonly version: string
+  /** Address of the scenario's MCP server. */
+  readonly endpoint: string
+  readonly context: ScenarioContext
+}
+
+interface ScenarioContext {
+  /** A client that was registered by hand. */
+  readonly issuer?: string
+  readonly client_id?: string
+  readonly client_secret?: string
+  /** Calls to make; by default every tool once. */
+  readonly toolCalls?: readonly { name: string; arguments: Record<string, unknown> }[]
+}
+
+const attempts = 3
+
+/**
+ * What a person does in each scenario: connects the server by the routes of the function `oauth`
+ * and uses its tools, in an organization of their own.
+ */
+export async function createDriver(stack: Stack): Promise<(scenario: Scenario) => Promise<void>> {
+  const env = readEnv({
+    ...stack.functionEnv,
+    // Makes the address of the client id metadata document the one that the suite knows. Nothing is
+    // ever sent there.
+    OAUTH_PUBLIC_URL: 'https://conformance-test.local',
+  })
+  const deps = await createOAuth(env, createDatabase(env), () => undefined)
+  const credentials = createCredentials(deps)
+  const app = createApp({ ...deps, credentials, verifyAccessToken: createAccessTokenVerifier(env) })
+
+  async function call(person: ConformancePerson, method: string, path: string, body: unknown) {
+    const headers = {
+      'content-type': 'application/json',
+      authorization: `Bearer ${person.accessToken}`,
+    }
+    const init = { method, headers, body: JSON.stringify(body) }
+    const response = await app.request(`/oauth${path}`, init)
+    const answer = (await response.json()) as Record<string, unknown>
+    if (!response.ok) throw new Error(`${method} ${path}: ${JSON.stringify(answer)}`)
+    return answer
+  }
+
+  /** The whole way of a person: begin, the issuer in a browser, our callback, finish. */
+  async function connect(person: ConformancePerson, configurationId: number): Promise<void> {
+    const begun = await call(person, 'POST', '/connections', {
+      mcp_configuration_id: configurationId,
+      redirect_to: 'http://127.0.0.1:3000/',
+    })
+    const answer = await fetch(String(begun.authorization_url), { redirect: 'manual' })
+    const callback = new URL(answer.headers.get('location') ?? '')
+    const page = await app.request(`/oauth/callback${callback.search}`)
+    const location = new URL(page.headers.get('location') ?? '')
+    const error = location.searchParams.get('error')
+    if (error !== null) throw new Error(`callback: ${error}`)
+    const connection = location.searchParams.get('connection')
+    await call(person, 'POST', '/connections/finish', { connection })
+  }
+
+  async function useTools(
+    person: ConformancePerson,
+    configurationId: number,
+    { endpoint, version, context }: Scenario,
+  ): Promise<void> {
+    const key = { organizationId: person.organizationId, userId: person.id, configurationId }
+    const mode = version === '2026-07-28' ? { pin: version } : ('legacy' as const)
+    const client = new Client({ name: 'colloquy', version: '1' }, { versionNegotiation: { mode } })
+    const fetch = createAuthorizedFetch(deps, credentials, key)
+    await client.connect(new StreamableHTTPClientTransport(new URL(endpoint), { fetch }))
+    try {
+      const { tools } = await client.listTools()
+      const calls = tools.map((tool) => ({ name: tool.name, arguments: argumentsFor(tool) }))
+      for (const toolCall of context.toolCalls ?? calls) await client.callTool(toolCall)
+    } finally {
+      await client.close()
+    }
+  }
+
+  return async (scenario) => {
+    const person = await newPerson(stack)
+    const isAuthorization = scenario.name.startsWith('auth/')
+    const { issuer, client_id, client_secret } = scenario.context
+    if (issuer && client_id) {
+      await call(person, 'PUT', '/clients', { issuer, client_id, client_secret })
+    }
+    const configurationId = await person.addConfiguration({
+      name: `server-${randomUUID()}`,
+      type: 'http',
+      endpoint: scenario.endpoint,
+      auth_type: isAuthorization ? 'oauth' : 'none',
+    })
+    if (isAuthorization) await connect(person, configurationId)
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await useTools(person, configurationId, scenario)
+      } catch (error) {
+        if (attempt === attempts || !needsAuthorization(error)) throw error
+        await connect(person, configurationId)
+      }
+    }
+  }
+}
+
+function needsAuthorization(error: unknown): boolean {
+  const codes = ['insufficient_scope', 'connection_needs_authorization']
+  return error instanceof AppError && codes.includes(error.code)
+}
+
+/** A value for each property of a tool's arguments, by its type. */
+function argumentsFor({ inputSchema }: Tool): Record<string, unknown> {
+  const values: Record<string, unknown> = { number: 2, integer: 2, boolean: true, string: 'text' }
+  const typed = z.object({ type: z.string() })
+  const properties = Object.entries(inputSchema.properties ?? {})
+  return Object.fromEntries(
+    properties.map(([name, schema]) => {
+      const type = typed.safeParse(schema).data?.type ?? ''
+      return [name, values[type] ?? null]
+    }),
+  )
+}
