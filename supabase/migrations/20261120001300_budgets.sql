@@ -253,6 +253,8 @@ as $$
 declare
   budget client_mgmt.budgets;
   starts date;
+  resets_at timestamptz;
+  scope text;
 begin
   for budget in
     select * from client_mgmt.budgets b
@@ -277,14 +279,15 @@ begin
       and (budget.limit_usd is null or c.settled_usd + c.reserved_usd + usd <= budget.limit_usd)
       and (budget.limit_tokens is null or c.settled_tokens + c.reserved_tokens + tokens <= budget.limit_tokens);
     if not found then
+      resets_at := (starts + case budget.period when 'day' then interval '1 day' else interval '1 month' end) at time zone 'utc';
+      scope := case when budget.user_id is not null then 'user' when budget.project_id is not null then 'project' else 'organization' end;
       raise exception using errcode = 'PT402', message = 'budget_exceeded',
-        detail = format('The %s budget of the %s does not cover this request.', budget.period,
-          case when budget.user_id is not null then 'user' when budget.project_id is not null then 'project' else 'organization' end),
+        detail = format('The %s budget of the %s, %s, does not cover this request. It resets at %s.', budget.period, scope,
+          concat_ws(' and ', trim_scale(budget.limit_usd) || ' US dollars', budget.limit_tokens || ' tokens'),
+          to_char(resets_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')),
         hint = jsonb_build_object(
-          'budget_id', budget.id,
-          'scope', case when budget.user_id is not null then 'user' when budget.project_id is not null then 'project' else 'organization' end,
-          'period', budget.period, 'limit_usd', budget.limit_usd, 'limit_tokens', budget.limit_tokens,
-          'resets_at', (starts + case budget.period when 'day' then interval '1 day' else interval '1 month' end) at time zone 'utc'
+          'budget_id', budget.id, 'scope', scope, 'period', budget.period,
+          'limit_usd', budget.limit_usd, 'limit_tokens', budget.limit_tokens, 'resets_at', resets_at
         )::text;
     end if;
     insert into client_mgmt.budget_reservations (
