@@ -11,6 +11,8 @@ export interface FunctionProcess {
   /** Resolves when the function answers for the first time, or waits for a correction (watch). */
   ready: Promise<void>
   address(): string | undefined
+  /** Of the process as it runs now; undefined before the first. */
+  pid(): number | undefined
   close(): Promise<void>
 }
 
@@ -55,7 +57,8 @@ export function startFunction(options: FunctionProcessOptions): FunctionProcess 
           resolve()
           return
         }
-        if (/^(error|Uncaught|.*Error):?/.test(line)) lastError = line
+        // Not the line of source that Deno shows below it.
+        if (/^(error|Uncaught|\w*Error)\b/.test(line)) lastError = line
         if (line.includes('Restarting on file change')) resolve()
         if (!line.startsWith('Watcher ') && line !== '') log(`${name}: ${line}`)
       })
@@ -83,6 +86,7 @@ export function startFunction(options: FunctionProcessOptions): FunctionProcess 
   return {
     ready,
     address: () => address,
+    pid: () => child?.pid,
     async close() {
       closing = true
       clearTimeout(timer)

@@ -1,0 +1,132 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { type AgentsWorker, startAgentsWorker } from '../support/agents-worker.ts'
+import { eventTypes } from '../support/agents-fixture.ts'
+import { answerOf, eventsOf, gate, stop, StreamReader, text } from '../support/chat-stream.ts'
+import { connectOwner } from '../support/database.ts'
+import { countWritten, createAgent, type ErrorBody } from '../support/invoke.ts'
+import { type Organization, type Person, signUpWithOrganization } from '../support/people.ts'
+import { eventStream, json } from '../support/raw-http.ts'
+import { type RawProvider, startRawProvider } from '../support/raw-provider.ts'
+
+const sql = connectOwner()
+let provider: RawProvider
+let worker: AgentsWorker
+let elsewhere: AgentsWorker
+let ann: Person & { organization: Organization }
+let agent: string
+
+beforeAll(async () => {
+  provider = await startRawProvider()
+  const variables = { OPENROUTER_API_KEY: 'sk-or-v1-platform', OPENROUTER_BASE_URL: provider.url }
+  ;[worker, elsewhere] = await Promise.all([
+    startAgentsWorker(variables),
+    startAgentsWorker(variables),
+  ])
+})
+afterAll(async () => {
+  await Promise.all([worker.close(), elsewhere.close()])
+  await provider.close()
+})
+beforeEach(async () => {
+  ann = await signUpWithOrganization('ann')
+  agent = await createAgent(sql, ann.organization, ['openrouter'])
+  provider.journal.length = 0
+})
+
+const idOf = (response: Response) => response.headers.get('x-execution-id') ?? ''
+const statusOf = async (id: string) => {
+  const [row] = await sql<{ status: string }[]>`
+    select status from public.agent_executions where id = ${id}`
+  return row?.status
+}
+
+/** A session whose first execution runs until `open` is called. */
+async function busySession() {
+  const { step, open } = gate()
+  const [head = '', one = '', ...rest] = eventStream([text('First'), text(' answer'), stop])
+  provider.respond(({ body }, index) => {
+    if (index === 0) return [head, one, step, ...rest]
+    const content = `Answer ${index}`
+    if (body.includes('"stream":true')) return eventStream([text(content), stop])
+    return [json(200, { id: 'g', choices: [{ message: { content }, finish_reason: 'stop' }] })]
+  })
+  const first = await worker.invoke(ann, { agent, message: { content: 'First question' } })
+  const stream = new StreamReader(first)
+  await stream.until('"delta":"First"')
+  const session_id = /"session_id":"([^"]+)"/.exec(stream.text)?.[1] ?? ''
+  const ask = (content: string, rest: object = {}, from = elsewhere) =>
+    from.invoke(ann, { session_id, message: { content }, ...rest })
+  return { stream, open, ask, session_id }
+}
+
+describe('a session that is busy', () => {
+  it('refuses another execution with 409, and nothing is written', async () => {
+    const { ask, open, stream } = await busySession()
+    const before = await countWritten(sql, ann.organization)
+    for (const rest of [{}, { on_busy: 'refuse' }]) {
+      const response = await ask('Second', rest)
+      expect(response.status).toBe(409)
+      expect(((await response.json()) as ErrorBody).error.code).toBe('session_busy')
+    }
+    expect(await countWritten(sql, ann.organization)).toEqual(before)
+    open()
+    await stream.toEnd()
+  })
+
+  it('queues executions on request: in order, each with the answers before it', async () => {
+    const { ask, open, stream } = await busySession()
+    const second = await ask('Second question', { on_busy: 'queue' })
+    expect(second.status).toBe(200)
+    const third = ask('Third question', { on_busy: 'queue', stream: false }, worker)
+    await vi.waitFor(async () => {
+      const [row] = await sql`select count(*)::int as waiting from public.agent_executions
+        where organization_id = ${ann.organization.id} and status = 'pending'`
+      expect(row).toEqual({ waiting: 2 })
+    })
+    expect(provider.journal).toHaveLength(1)
+    const follower = worker.request(ann, `executions/${idOf(second)}/stream`)
+    open()
+    await stream.toEnd()
+    const secondStream = await second.text()
+    expect(answerOf(secondStream)).toBe('Answer 1')
+    expect(eventsOf(await (await follower).text())).toBe(eventsOf(secondStream))
+    expect(await (await third).json()).toMatchObject({ message: { content: 'Answer 2' } })
+    const asked = JSON.parse(provider.journal[2]?.body ?? '') as { messages: { content: string }[] }
+    expect(asked.messages.map(({ content }) => content)).toEqual([
+      'First question',
+      'First answer',
+      'Second question',
+      'Answer 1',
+      'Third question',
+    ])
+  })
+
+  it('lets a waiting execution be cancelled, which never calls the provider', async () => {
+    const { ask, open, stream } = await busySession()
+    const second = await ask('Second question', { on_busy: 'queue' })
+    const cancel = await worker.request(ann, `executions/${idOf(second)}/cancel`, {
+      method: 'POST',
+    })
+    expect(await cancel.json()).toMatchObject({ status: 'cancelled' })
+    const live = await second.text()
+    expect(eventTypes(live)).toEqual(['abort', '[DONE]'])
+    const replay = await worker.request(ann, `executions/${idOf(second)}/stream`)
+    expect(await replay.text()).toBe(eventsOf(live))
+    open()
+    await stream.toEnd()
+    expect(provider.journal).toHaveLength(1)
+  })
+
+  it('ends a waiting execution with the reason when it cannot start any more', async () => {
+    const { ask, open, stream } = await busySession()
+    const second = await ask('Second question', { on_busy: 'queue' })
+    await sql`update public.models set enabled = false
+      where organization_id = ${ann.organization.id}`
+    open()
+    await stream.toEnd()
+    const live = await second.text()
+    expect(live).toContain('"errorText":"model_not_found: ')
+    expect(await statusOf(idOf(second))).toBe('failed')
+    expect(provider.journal).toHaveLength(1)
+  })
+})

@@ -1,0 +1,311 @@
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { type AgentsWorker, startAgentsWorker } from '../support/agents-worker.ts'
+import { eventTypes, readEvents } from '../support/agents-fixture.ts'
+import {
+  answerOf,
+  eventsOf,
+  gate,
+  lastIdOf,
+  slowAnswer,
+  stop,
+  StreamReader,
+  text,
+} from '../support/chat-stream.ts'
+import { connectOwner } from '../support/database.ts'
+import { createAgent, type ErrorBody } from '../support/invoke.ts'
+import { type Organization, type Person, signUpWithOrganization } from '../support/people.ts'
+import { eventStream } from '../support/raw-http.ts'
+import { type RawProvider, STALL, startRawProvider } from '../support/raw-provider.ts'
+
+const sql = connectOwner()
+let provider: RawProvider
+let here: AgentsWorker
+let elsewhere: AgentsWorker
+let ann: Person & { organization: Organization }
+let agent: string
+
+const variables = () => ({
+  OPENROUTER_API_KEY: 'sk-or-v1-platform',
+  OPENROUTER_BASE_URL: provider.url,
+})
+
+beforeAll(async () => {
+  provider = await startRawProvider()
+  ;[here, elsewhere] = await Promise.all([
+    startAgentsWorker(variables()),
+    startAgentsWorker(variables()),
+  ])
+})
+afterAll(async () => {
+  await Promise.all([here.close(), elsewhere.close()])
+  await provider.close()
+})
+beforeEach(async () => {
+  ann = await signUpWithOrganization('ann')
+  agent = await createAgent(sql, ann.organization, ['openrouter'])
+})
+
+const ask = (worker: AgentsWorker, body: object = {}) =>
+  worker.invoke(ann, { agent, message: { content: 'Hi' }, ...body })
+const idOf = (response: Response) => response.headers.get('x-execution-id') ?? ''
+const follow = (worker: AgentsWorker, id: string, after?: number, person: Person = ann) =>
+  worker.request(person, `executions/${id}/stream`, {
+    ...(after !== undefined && { headers: { 'last-event-id': String(after) } }),
+  })
+const storedText = async (id: string) => {
+  const [row] = await sql<{ content: string }[]>`
+    select m.content from public.chat_messages m
+    join public.agent_executions x on x.response_message_id = m.id where x.id = ${id}`
+  return row?.content
+}
+const statusOf = async (id: string) => {
+  const [row] = await sql<{ status: string; error_code: string | null }[]>`
+    select status, error_code from public.agent_executions where id = ${id}`
+  return row
+}
+
+/** Numbers from 0 up to 1, the same in every run. */
+function random(seed: number): () => number {
+  let state = seed
+  return () => (state = (state * 48_271) % 2_147_483_647) / 2_147_483_647
+}
+
+const pieces = Array.from({ length: 60 }, (_, index) => `piece ${index} 🎈é\n\n`)
+
+describe('a client that is cut anywhere and resumes on another worker', () => {
+  it('has the same bytes, and the stored text, after any of 80 cuts of a finished stream', async () => {
+    provider.respond(slowAnswer(pieces, 5))
+    const response = await ask(here)
+    const whole = eventsOf(await response.text())
+    const id = idOf(response)
+    const next = random(7)
+    for (let round = 0; round < 80; round += 1) {
+      const first = new StreamReader(await follow(round % 2 ? here : elsewhere, id))
+      const read = await first.atLeast(Math.floor(next() * whole.length))
+      await first.cancel()
+      const seen = eventsOf(read.slice(0, Math.floor(next() * read.length)))
+      const rest = await follow(round % 2 ? elsewhere : here, id, lastIdOf(seen))
+      const joined = seen + eventsOf(await rest.text())
+      expect(joined).toBe(whole)
+      expect(answerOf(joined)).toBe(pieces.join(''))
+    }
+    expect(await storedText(id)).toBe(pieces.join(''))
+  })
+
+  it('has them too when 20 clients are cut again and again while it streams', async () => {
+    provider.respond(slowAnswer(pieces, 25))
+    const response = await ask(here)
+    const id = idOf(response)
+    const next = random(11)
+    const clients = Array.from({ length: 20 }, async (_, client) => {
+      let joined = ''
+      for (let turn = 0; !joined.includes('[DONE]'); turn += 1) {
+        const worker = (client + turn) % 2 ? here : elsewhere
+        const stream = await follow(worker, id, lastIdOf(joined))
+        if (stream.status === 204) break
+        const reader = new StreamReader(stream)
+        await reader.atLeast(1 + Math.floor(next() * 2_500))
+        joined += eventsOf(reader.text)
+        await reader.cancel()
+      }
+      return joined
+    })
+    const whole = eventsOf(await response.text())
+    for (const joined of await Promise.all(clients)) expect(joined).toBe(whole)
+    expect(answerOf(whole)).toBe(await storedText(id))
+  })
+
+  it('goes on from what it saw live, though that was not stored yet', async () => {
+    const { step, open } = gate()
+    const [head = '', one = '', two = '', ...rest] = eventStream([text('one'), text(' two'), stop])
+    provider.respond([head, one, { delayMs: 60 }, two, step, ...rest])
+    const response = await ask(here)
+    const live = new StreamReader(response)
+    const seen = eventsOf(await live.until(' two'))
+    await live.cancel()
+    const resumed = follow(elsewhere, idOf(response), lastIdOf(seen))
+    open()
+    const joined = seen + eventsOf(await (await resumed).text())
+    expect(joined).toBe(eventsOf(await (await follow(here, idOf(response))).text()))
+    expect(answerOf(joined)).toBe('one two')
+  })
+})
+
+describe('a stream that is read again', () => {
+  it.each([
+    ['succeeded', [...eventStream([text('Hel'), text('lo'), stop])], 'finish'],
+    ['failed', [...eventStream([text('Hel'), text('lo')])], 'error'],
+    ['failed before its first word', [...eventStream([])], 'error'],
+  ])('of an execution that %s is the same, byte by byte', async (_, script, end) => {
+    provider.respond(script)
+    const response = await ask(here)
+    const live = await response.text()
+    expect(eventTypes(live).slice(-2)).toEqual([end, '[DONE]'])
+    for (const worker of [here, elsewhere]) {
+      expect(await (await follow(worker, idOf(response))).text()).toBe(live)
+    }
+    const query = await here.request(ann, `executions/${idOf(response)}/stream?after=2`)
+    expect(await query.text()).toBe(live.slice(live.indexOf('id: 3\n')))
+  })
+
+  it('is followed while it runs, and arrives before its end', async () => {
+    const { step, open } = gate()
+    const [head = '', one = '', ...rest] = eventStream([text('one'), text(' two'), stop])
+    provider.respond([head, one, step, ...rest])
+    const response = await ask(here)
+    const follower = new StreamReader(await follow(elsewhere, idOf(response)))
+    await follower.until('"delta":"one"')
+    expect(await statusOf(idOf(response))).toMatchObject({ status: 'running' })
+    open()
+    expect(eventsOf(await follower.toEnd())).toBe(eventsOf(await response.text()))
+  })
+
+  it('is 204 for a client that has it all, and goes on after any other event', async () => {
+    provider.respond(eventStream([text('Hello'), stop]))
+    const response = await ask(here)
+    const last = lastIdOf(await response.text())
+    for (const after of [last, last + 1, 10_000_000]) {
+      const nothing = await follow(elsewhere, idOf(response), after)
+      expect(nothing.status).toBe(204)
+      expect(await nothing.text()).toBe('')
+    }
+    const rest = await (await follow(elsewhere, idOf(response), last - 1)).text()
+    expect(rest).toBe(`id: ${last}\ndata: [DONE]\n\n`)
+  })
+
+  it('believes the header before the address, as an EventSource needs', async () => {
+    provider.respond(eventStream([text('Hello'), stop]))
+    const response = await ask(here)
+    const last = lastIdOf(await response.text())
+    const target = `executions/${idOf(response)}/stream?after=0`
+    const answer = await here.request(ann, target, { headers: { 'last-event-id': `${last}` } })
+    expect(answer.status).toBe(204)
+  })
+
+  it.each(['-1', 'x', '1.5', '9999999999999999'])(
+    'refuses %s as the id of an event',
+    async (id) => {
+      const target = `executions/${randomUUID()}/stream`
+      const headers = { 'last-event-id': id }
+      const response = await here.request(ann, target, { headers })
+      expect(response.status).toBe(400)
+      expect(((await response.json()) as ErrorBody).error.path).toBe('Last-Event-ID')
+    },
+  )
+})
+
+describe('whoever may not read the session', () => {
+  it('gets the same 404 as for an execution that does not exist', async () => {
+    provider.respond(eventStream([text('Hello'), stop]))
+    const response = await ask(here)
+    await response.text()
+    const bob = await signUpWithOrganization('bob')
+    const bodies = []
+    for (const id of [idOf(response), randomUUID(), 'not-a-uuid']) {
+      const answer = await follow(here, id, undefined, bob)
+      expect(answer.status).toBe(404)
+      bodies.push(await answer.text())
+    }
+    expect(new Set(bodies).size).toBe(1)
+    expect(bodies[0]).toContain('execution_not_found')
+  })
+
+  it('is cut off without an end when that changes in the middle', async () => {
+    const [head = '', one = ''] = eventStream([text('one')])
+    provider.respond([head, one, STALL])
+    const response = await ask(here)
+    const follower = new StreamReader(await follow(elsewhere, idOf(response)))
+    await follower.until('"delta":"one"')
+    await sql`update public.users set is_active = false where id = ${ann.id}`
+    await expect(follower.toEnd()).rejects.toThrow()
+    expect(eventsOf(follower.text)).not.toContain('[DONE]')
+    await response.body?.cancel()
+  })
+})
+
+describe('a worker that is killed in the middle of its answer', () => {
+  it('leaves an interrupted execution: partial text kept, budget settled, followers told', async () => {
+    await sql`insert into client_mgmt.budgets (organization_id, period, limit_tokens)
+      values (${ann.organization.id}, 'day', 1000000)`
+    const doomed = await startAgentsWorker(variables())
+    try {
+      const [head = '', one = ''] = eventStream([text('What was said.')])
+      provider.respond([head, one, STALL])
+      const response = await ask(doomed)
+      const id = idOf(response)
+      const live = new StreamReader(response)
+      await live.until('What was said.')
+      const follower = new StreamReader(await follow(elsewhere, id))
+      await follower.until('What was said.')
+      const [reserved] = await sql`select reserved_tokens > 0 as reserved, settled_at
+        from client_mgmt.budget_reservations where execution_id = ${id}`
+      expect(reserved).toEqual({ reserved: true, settled_at: null })
+
+      doomed.kill()
+      await expect(live.toEnd()).rejects.toThrow()
+      expect(await statusOf(id)).toMatchObject({ status: 'running' })
+      await sql`update public.agent_executions set lease_expires_at = now() where id = ${id}`
+      const stream = await follower.toEnd()
+      expect(eventTypes(stream).slice(-3)).toEqual(['text-end', 'error', '[DONE]'])
+      expect(stream).toContain('"errorText":"interrupted: ')
+
+      expect(await statusOf(id)).toEqual({ status: 'failed', error_code: 'interrupted' })
+      expect(await storedText(id)).toBe('What was said.')
+      const [settled] =
+        await sql`select r.settled_at is not null as settled, c.reserved_tokens::int as open,
+          c.settled_tokens::int as spent
+        from client_mgmt.budget_reservations r
+        join client_mgmt.budget_counters c using (organization_id, budget_id, period_start)
+        where r.execution_id = ${id}`
+      expect(settled).toMatchObject({ settled: true, open: 0 })
+      expect(settled?.spent).toBeGreaterThan(0)
+      const { data } = await ann.client.from('chat_messages').select('role, content')
+      expect(data).toContainEqual({ role: 'user', content: 'Hi' })
+
+      // A client that saw more than was stored is told the whole end all the same.
+      const again = await (await follow(here, id, lastIdOf(live.text) + 40)).text()
+      expect(eventTypes(again)).toEqual(['text-end', 'error', '[DONE]'])
+      expect(await (await follow(here, id)).text()).toBe(eventsOf(stream))
+    } finally {
+      await doomed.close()
+    }
+  })
+})
+
+describe('writing events', () => {
+  it('costs at most one database call per 250 ms, and the first comes promptly', async () => {
+    provider.respond(slowAnswer(pieces, 25))
+    const response = await ask(here)
+    await response.text()
+    const rows = await sql<{ at: number; events: number }[]>`
+      select extract(epoch from e.created_at) * 1000 as at, json_array_length(e.event) as events
+      from conversation.execution_events e where e.execution_id = ${idOf(response)} order by seq`
+    const times = rows.map(({ at }) => Number(at))
+    expect(rows.length).toBeGreaterThan(3)
+    // The last batch goes with the end, whenever that comes.
+    const gaps = times.slice(1, -1).map((at, index) => at - (times[index] ?? 0))
+    // Times are the database's: 30 ms for the way there.
+    for (const gap of gaps) expect(gap).toBeGreaterThan(220)
+    const [begun] = await sql<{ at: number; first: number }[]>`
+      select extract(epoch from created_at) * 1000 as at, first_chunk_ms as first
+      from public.agent_executions where id = ${idOf(response)}`
+    expect((times[0] ?? 0) - Number(begun?.at) - Number(begun?.first)).toBeLessThan(1_000)
+  })
+
+  it('keeps half of a character until the other half comes, and drops what cannot be stored', async () => {
+    const [high = '', low = ''] = '🎈'.split('')
+    const piece = (content: string) =>
+      `data: {"id":"g","choices":[{"delta":{"content":"${content}"}}]}\n\n`
+    const escape = (half: string) => `\\u${half.charCodeAt(0).toString(16)}`
+    provider.respond(
+      eventStream([piece(`a${escape(high)}`), piece(`${escape(low)}b`), piece('\\u0000c'), stop]),
+    )
+    const response = await ask(here)
+    const live = await response.text()
+    expect(answerOf(live)).toBe('a🎈b\uFFFDc')
+    await vi.waitFor(async () => expect(await storedText(idOf(response))).toBe('a🎈b\uFFFDc'))
+    expect(await (await follow(elsewhere, idOf(response))).text()).toBe(live)
+    expect(readEvents(live).at(-2)?.data).toMatchObject({ type: 'finish' })
+  })
+})
