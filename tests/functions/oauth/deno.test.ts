@@ -1,0 +1,130 @@
+import { fileURLToPath } from 'node:url'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { startFunction } from '../../../dev/function-process.ts'
+import { newKey } from '../../shared/crypto/keys.ts'
+import { callFunction } from '../../support/invoke.ts'
+import {
+  accessToken,
+  type Organization,
+  type Person,
+  signUpWithOrganization,
+} from '../../support/people.ts'
+import { useStack } from '../../support/stack.ts'
+import { addConfiguration } from './support/connect.ts'
+import { browse } from './support/browser.ts'
+import { type Fixture, startServers } from './support/fixture.ts'
+
+let servers: Fixture
+let ann: Person & { organization: Organization }
+
+beforeAll(async () => {
+  ;[servers, ann] = await Promise.all([startServers(), signUpWithOrganization('ann')])
+})
+
+describe('the function under Deno, behind the gateway', () => {
+  const call = async (method: string, path: string, body?: unknown) =>
+    callFunction(`oauth${path}`, { method, token: await accessToken(ann), body })
+
+  it('connects, refreshes and disconnects', async () => {
+    const configurationId = await addConfiguration(ann, servers.server.endpoint)
+    const begun = await call('POST', '/connections', {
+      mcp_configuration_id: configurationId,
+      redirect_to: 'http://localhost:3000/settings?tab=servers',
+    })
+    expect(begun.status).toBe(201)
+    const { authorization_url: url } = (await begun.json()) as { authorization_url: string }
+    const callback = await browse(url)
+    expect(`${callback.origin}${callback.pathname}`).toBe(
+      `${useStack().url}/functions/v1/oauth/callback`,
+    )
+    const page = await fetch(callback, { redirect: 'manual' })
+    expect([
+      page.status,
+      page.headers.get('cache-control'),
+      page.headers.get('referrer-policy'),
+    ]).toEqual([303, 'no-store', 'no-referrer'])
+    const location = new URL(page.headers.get('location') ?? '')
+    expect(location.href).toMatch(
+      /^http:\/\/localhost:3000\/settings\?tab=servers&connection=[\w-]{43}$/,
+    )
+
+    const connection = location.searchParams.get('connection')
+    const finished = await call('POST', '/connections/finish', { connection })
+    expect(finished.status).toBe(201)
+    const { id } = (await finished.json()) as { id: number }
+    const refreshed = await call('POST', `/connections/${id}/refresh`)
+    expect(await refreshed.json()).toMatchObject({ id, expires_at: expect.any(String) as string })
+    const gone = await call('DELETE', `/connections/${id}`)
+    expect(await gone.json()).toEqual({ id, revoked: true })
+    expect(servers.issuer.tokenRequests.map((form) => form.grant_type)).toEqual([
+      'authorization_code',
+      'refresh_token',
+    ])
+  })
+
+  it.each([
+    ['http://169.254.169.254/', 'address_not_allowed'],
+    ['https://[::ffff:10.0.0.1]/', 'address_not_allowed'],
+    ['http://127.0.0.1:9/', 'server_unreachable'],
+  ])('refuses %s: %s', async (endpoint, code) => {
+    const configurationId = await addConfiguration(ann, endpoint)
+    const response = await call('POST', '/connections', {
+      mcp_configuration_id: configurationId,
+      redirect_to: 'http://localhost:3000/',
+    })
+    expect(await response.json()).toMatchObject({ error: { code } })
+  })
+
+  it('answers preflight requests for its methods', async () => {
+    const response = await fetch(`${useStack().url}/functions/v1/oauth/connections/1`, {
+      method: 'OPTIONS',
+      headers: { origin: 'https://app.example', 'access-control-request-method': 'DELETE' },
+    })
+    expect(response.headers.get('access-control-allow-methods')).toContain('DELETE')
+  })
+})
+
+describe('the function does not start', () => {
+  const [id = '', key = ''] = newKey('a').split(':')
+  it.each<[string, Record<string, string | undefined>, RegExp]>([
+    ['without a keyset', { TOKEN_ENCRYPTION_KEYS: undefined }, /TOKEN_ENCRYPTION_KEYS is not set/],
+    [
+      'with a short key',
+      { TOKEN_ENCRYPTION_KEYS: `${id}:${key.slice(0, 20)}` },
+      /the key a has \d+ bytes instead of 32/,
+    ],
+    [
+      'with a key of zeros',
+      { TOKEN_ENCRYPTION_KEYS: `a:${'A'.repeat(43)}=` },
+      /the key a is one byte repeated/,
+    ],
+    [
+      'with a key id twice',
+      { TOKEN_ENCRYPTION_KEYS: `a:${key},${newKey('a')}` },
+      /the key id a is there twice/,
+    ],
+    [
+      'without addresses of clients',
+      { OAUTH_REDIRECT_ALLOW_LIST: undefined },
+      /OAUTH_REDIRECT_ALLOW_LIST is not set/,
+    ],
+  ])('%s, and says why', async (_, changes, message) => {
+    const env = Object.entries({ ...useStack().functionEnv, ...changes })
+    const lines: string[] = []
+    const started = startFunction({
+      name: 'oauth',
+      directory: fileURLToPath(new URL('../../../supabase/functions', import.meta.url)),
+      env: Object.fromEntries(
+        env.filter((pair): pair is [string, string] => pair[1] !== undefined),
+      ),
+      watch: false,
+      log: (line) => lines.push(line),
+    })
+    try {
+      await expect(started.ready).rejects.toThrow(message)
+    } finally {
+      await started.close()
+    }
+    expect(lines.join('\n')).not.toContain(key.slice(0, 20))
+  })
+})
