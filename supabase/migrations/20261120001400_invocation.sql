@@ -654,6 +654,27 @@ end
 $$;
 comment on function private.settle_execution(public.agent_executions, text, jsonb) is 'Writes the usage ledger and settles the budgets.';
 
+create function private.settle_deleted_execution() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: nobody holds a grant on usage or budgets. Whoever deletes a conversation in the middle of an
+-- answer has asked the provider all the same: what was sent and what was said so far are charged, as
+-- estimates, and nothing stays reserved. Its worker finds nothing to write to, and stops.
+begin
+  if old.status = 'running' then
+    old.input_tokens := old.estimated_input_tokens;
+  end if;
+  perform private.settle_execution(old, private.events_text(old.organization_id, old.id), null);
+  return old;
+end
+$$;
+comment on function private.settle_deleted_execution() is
+  'Trigger: an execution that is deleted before its end leaves its usage and no reservation.';
+revoke all on function private.settle_deleted_execution() from public, anon, authenticated, service_role;
+create trigger agent_executions_settle_deleted before delete on public.agent_executions
+  for each row when (old.status in ('pending', 'running'))
+  execute function private.settle_deleted_execution();
+
 create function private.store_events(organization_id bigint, execution_id uuid, seq bigint, events text) returns void
 language sql volatile security definer set search_path = ''
 as $$
