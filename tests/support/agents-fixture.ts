@@ -246,7 +246,7 @@ export function readEvents(
     .split('\n\n')
     .filter((block) => block !== '' && !block.startsWith(':'))
     .map((block) => {
-      const [, id, data] = /^id: (\d+)\ndata: (.*)$/.exec(block) ?? []
+      const [, id, data] = /^id: (\d+)\ndata: ([^\n]*)$/.exec(block) ?? []
       if (id === undefined || data === undefined) throw new Error(`not an event: ${block}`)
       const parsed = data === '[DONE]' ? data : (JSON.parse(data) as Record<string, unknown>)
       return { id: Number(id), data: parsed }

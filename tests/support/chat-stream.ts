@@ -78,7 +78,7 @@ export function lastIdOf(stream: string): number {
 
 /** The text that a stream's deltas add up to. */
 export function answerOf(stream: string): string {
-  return [...eventsOf(stream).matchAll(/^data: (\{"type":"text-delta".*)$/gm)]
+  return [...eventsOf(stream).matchAll(/^data: (\{"type":"text-delta"[^\n]*)$/gm)]
     .map(([, data]) => (JSON.parse(data ?? '') as { delta: string }).delta)
     .join('')
 }

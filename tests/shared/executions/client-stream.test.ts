@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { createClientStream } from '../../../supabase/functions/_shared/executions/client-stream.ts'
+import {
+  keepAlive,
+  keepAliveInterval,
+} from '../../../supabase/functions/_shared/executions/ui-message-events.ts'
+import { ManualClock } from '../models/manual-clock.ts'
 import { stoppedClock } from '../../support/agents-fixture.ts'
 
 function open(limit = 100) {
@@ -53,6 +58,32 @@ describe('the stream to a client', () => {
       write('1234567890')
       await reader.read()
     }
+    expect(lost).toEqual([])
+  })
+
+  it('says in silence that it is alive, and only then', async () => {
+    const clock = new ManualClock(0)
+    const { readable, write, end } = createClientStream({
+      limit: 1_000,
+      clock,
+      onLost: () => undefined,
+    })
+    clock.advance(keepAliveInterval - 1)
+    write('one')
+    clock.advance(keepAliveInterval - 1)
+    write('two')
+    clock.advance(2 * keepAliveInterval + 1_000)
+    end()
+    expect(clock.timers).toBe(0)
+    expect(await new Response(readable).text()).toBe(`onetwo${keepAlive}${keepAlive}`)
+  })
+
+  it('is cut by an error, which no client takes for an orderly end', async () => {
+    const { readable, write, cut, lost } = open()
+    write('one')
+    cut('the reason')
+    write('two')
+    await expect(new Response(readable).text()).rejects.toThrow('the reason')
     expect(lost).toEqual([])
   })
 })
