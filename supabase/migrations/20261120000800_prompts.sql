@@ -12,7 +12,8 @@ create table public.system_prompts (
   priority integer not null default 0,
   template boolean not null default false,
   variables jsonb not null default '{}'
-    constraint system_prompts_variables_object check (jsonb_typeof(variables) = 'object'),
+    constraint system_prompts_variables_object check (jsonb_typeof(variables) = 'object')
+    constraint system_prompts_variables_length check (octet_length(variables::text) <= 65536),
   mandatory boolean not null default false,
   version integer not null default 1,
   enabled boolean not null default true,
@@ -152,32 +153,37 @@ begin
         detail = format('The template names %s, which is not declared.', left(named, 63));
     end if;
   end loop;
+  -- A short template may name a long value very often; a source has at most about 200 characters.
+  if char_length(content) + (
+    select coalesce(sum(n.times * coalesce(char_length(variables -> n.name ->> 'value'), 200)), 0)
+    from (
+      select m[1] as name, count(*) as times
+      from regexp_matches(content, '\{\{\s*([a-z][a-z0-9_]*)\s*\}\}', 'g') m
+      group by 1
+    ) n
+  ) > 262144 then
+    raise exception using errcode = '22023', message = 'invalid_prompt',
+      detail = 'The template becomes longer than 262144 characters.';
+  end if;
 end
 $$;
 comment on function private.validate_template(text, jsonb) is
-  'Passes when every variable is well formed and every {{name}} declared; else 22023 invalid_prompt.';
+  'Passes when every variable is well formed, every {{name}} declared and the result not too long; else 22023 '
+  'invalid_prompt.';
 
 create function private.render_template(content text, variables jsonb, sources jsonb) returns text
-language plpgsql immutable security invoker set search_path = ''
+language sql immutable security invoker set search_path = ''
 as $$
--- One pass over the text: a value that itself looks like a variable is not replaced again.
-declare
-  rest text := content;
-  rendered text := '';
-  found text[];
-  start integer;
-begin
-  loop
-    found := regexp_match(rest, '(\{\{\s*([a-z][a-z0-9_]*)\s*\}\})');
-    exit when found is null;
-    start := strpos(rest, found[1]);
-    rendered := rendered || left(rest, start - 1) || coalesce(
-      variables -> found[2] ->> 'value', sources ->> (variables -> found[2] ->> 'source'), ''
-    );
-    rest := substr(rest, start + char_length(found[1]));
-  end loop;
-  return rendered || rest;
-end
+  -- One pass over the text: a value that itself looks like a variable is not replaced again.
+  select string_agg(
+    piece || coalesce(
+      variables -> found[1] ->> 'value', sources ->> (variables -> found[1] ->> 'source'), ''
+    ),
+    '' order by n
+  )
+  from regexp_split_to_table(content, '\{\{\s*[a-z][a-z0-9_]*\s*\}\}') with ordinality pieces (piece, n)
+  left join regexp_matches(content, '\{\{\s*([a-z][a-z0-9_]*)\s*\}\}', 'g') with ordinality names (found, n)
+    using (n)
 $$;
 comment on function private.render_template(text, jsonb, jsonb) is 'Replaces each {{name}} by the declared value or source.';
 
@@ -191,11 +197,19 @@ begin
   end if;
   if tg_op = 'UPDATE' then
     new.version := old.version + 1;
+  elsif (
+    select count(*) from public.system_prompts p
+    where p.organization_id is not distinct from new.organization_id and p.user_id is not distinct from new.user_id
+  ) >= 100 then
+    -- All of them are sent with every request.
+    raise exception using errcode = '22023', message = 'invalid_prompt',
+      detail = 'The platform, an organization and a person have at most 100 layers each.';
   end if;
   return new;
 end
 $$;
-comment on function private.check_prompt() is 'Trigger: refuses a template with undeclared variables, counts versions.';
+comment on function private.check_prompt() is
+  'Trigger: refuses a template with undeclared variables and the hundred and first layer, counts versions.';
 create trigger system_prompts_check before insert or update on public.system_prompts
   for each row execute function private.check_prompt();
 
@@ -332,8 +346,9 @@ as $$
 -- Definer: calls helpers that no API role may. Reads nothing but the caller's own sources.
 begin
   perform private.require_organization();
-  if content is null or char_length(content) > 65536 then
-    raise exception using errcode = '22023', message = 'invalid_prompt', detail = 'A template has 1 to 65536 characters.';
+  if content is null or char_length(content) > 65536 or octet_length(variables::text) > 65536 then
+    raise exception using errcode = '22023', message = 'invalid_prompt',
+      detail = 'A template has 1 to 65536 characters, its variables as JSON 65536 bytes at most.';
   end if;
   perform private.validate_template(content, variables);
   return private.render_template(content, variables, private.prompt_sources());

@@ -178,6 +178,42 @@ test('a value is text and no template: one pass, whatever it holds', async () =>
   })
 })
 
+test('a template stays short, however long its value and however often it names it', async () => {
+  await rolledBack(sql, async (tx) => {
+    const member = await addMember(tx, (await addOwner(tx)).organizationId)
+    const named = (length: number) => ({ a: { type: 'text', value: 'x'.repeat(length) } })
+    const often = '{{a}}'.repeat(13_000)
+    const [row] = await as(tx, member, preview(often, named(10)))
+    expect(row?.text).toBe('x'.repeat(130_000))
+    const layer = { scope: 'user', user_id: member.id, template: true, content: often }
+    for (const variables of [named(60), named(60_000)]) {
+      expect(await refusal(tx, member, preview(often, variables))).toBe('22023 invalid_prompt')
+      expect(await refusal(tx, member, add({ ...layer, variables }))).toBe('22023 invalid_prompt')
+    }
+    const sourced = { a: { type: 'text', source: 'user_name' } }
+    expect(await refusal(tx, member, preview(often, sourced))).toBe('22023 invalid_prompt')
+    const unused = { ...layer, template: false, variables: named(70_000) }
+    expect(await refusal(tx, member, add(unused))).toMatch(/^23514 .*variables_length/)
+    expect(await refusal(tx, member, preview('hi', named(70_000)))).toBe('22023 invalid_prompt')
+  })
+})
+
+test('nobody can have more than a hundred layers sent along with every request', async () => {
+  await rolledBack(sql, async (tx) => {
+    const owner = await addOwner(tx)
+    const many = (person: Account, count: number) => (t: TransactionSql) => t`
+      insert into public.system_prompts (scope, user_id, content)
+      select 'user', ${person.id}, 'layer' from generate_series(1, ${count})`
+    expect(await refusal(tx, owner, many(owner, 101))).toBe('22023 invalid_prompt')
+    await as(tx, owner, many(owner, 100))
+    expect(await refusal(tx, owner, many(owner, 1))).toBe('22023 invalid_prompt')
+    await as(tx, owner, add({ scope: 'organization', content: 'another scope' }))
+    const member = await addMember(tx, owner.organizationId)
+    await as(tx, member, many(member, 1))
+    expect(await layersOf(tx, owner)).toHaveLength(101)
+  })
+})
+
 test('text that is no template is sent as it is written', async () => {
   await rolledBack(sql, async (tx) => {
     const owner = await addOwner(tx)
