@@ -36,6 +36,7 @@ const foreignKeys = `
 const policies = `
   select jsonb_agg(jsonb_build_object(
     'name', p.polname, 'permissive', p.polpermissive,
+    'using', pg_get_expr(p.polqual, p.polrelid), 'check', pg_get_expr(p.polwithcheck, p.polrelid),
     'command', case p.polcmd when 'r' then 'select' when 'a' then 'insert' when 'w' then 'update'
       when 'd' then 'delete' else 'all' end,
     'roles', (select jsonb_agg(coalesce(pr.rolname, 'public'))

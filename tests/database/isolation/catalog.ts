@@ -31,6 +31,8 @@ export interface Policy {
   command: 'select' | 'insert' | 'update' | 'delete' | 'all'
   permissive: boolean
   roles: string[]
+  using: string | null
+  check: string | null
 }
 
 export interface Trigger {

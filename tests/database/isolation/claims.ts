@@ -4,7 +4,7 @@ import { runAttempts } from './attempt.ts'
 import type { Finding } from './cases/types.ts'
 import { relationExpectations } from './expectations/index.ts'
 import { literal } from './cases/statements.ts'
-import type { Session } from './suite.ts'
+import type { Session } from './session.ts'
 
 /** Claims that are no one's, or only look like someone's; each in the place of a good one. */
 export function malformedClaims(good: Readonly<Record<string, unknown>>): unknown[] {

@@ -3,7 +3,8 @@ import type { TransactionSql } from 'postgres'
 import { type Actor, permissionsOfRank } from './actors.ts'
 import { type Finding } from './cases/types.ts'
 import { relationExpectations } from './expectations/index.ts'
-import { runCasesOf, type Session } from './suite.ts'
+import type { Session } from './session.ts'
+import { runCasesOf } from './suite.ts'
 
 /** Something that ends or lowers the access of the administrator whose token stays valid. */
 export interface Event {

@@ -7,9 +7,11 @@ import { runClaims } from './claims.ts'
 import { runEffects } from './effects.ts'
 import { relationExpectations as relations } from './expectations/index.ts'
 import { routineExpectations as routines } from './expectations/routines.ts'
-import { catalogRules, matrixRules, type Rule } from './rules-list.ts'
+import { runInvariants } from './invariants.ts'
+import { catalogRules, invariantRules, matrixRules, type Rule } from './rules-list.ts'
 import { createWorlds, type Worlds } from './scratch.ts'
-import { missingControls, runMatrix, withSession } from './suite.ts'
+import { withSession } from './session.ts'
+import { missingControls, runMatrix } from './suite.ts'
 
 let worlds: Worlds
 let cases = 0
@@ -53,6 +55,28 @@ describe('every object, every actor, every verb', () => {
   test.each(matrixRules)('%s', (rule) => expect(broken(rule)).toEqual([]))
 
   test('is many cases', () => expect(cases).toBeGreaterThan(40_000))
+})
+
+describe('the policies alone, without the guards before them', () => {
+  beforeAll(async () => {
+    const report = await withSession(worlds.world, worlds, (session) =>
+      runMatrix(session, { guards: false }),
+    )
+    cases += report.cases
+    findings = report.findings
+  }, 60_000)
+
+  test('hold by themselves', () => {
+    expect(matrixRules.flatMap(broken)).toEqual([])
+  })
+})
+
+describe('what earlier systems got wrong', () => {
+  beforeAll(async () => {
+    findings = (await withSession(worlds.world, worlds, runInvariants)).findings
+  }, 60_000)
+
+  test.each(invariantRules)('%s', (rule) => expect(broken(rule)).toEqual([]))
 })
 
 describe('the token is still valid, but', () => {

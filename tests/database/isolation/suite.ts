@@ -1,31 +1,22 @@
-import type { Sql, TransactionSql } from 'postgres'
-
 import type { Actor } from './actors.ts'
-import { type Outcome, prepareAttempts, runAttempts } from './attempt.ts'
+import { type Outcome, runAttempts } from './attempt.ts'
 import type { Relation } from './catalog.ts'
 import { referenceCases } from './cases/references.ts'
 import { routineCases } from './cases/routines.ts'
 import { asJson } from './cases/statements.ts'
 import { tableCases } from './cases/tables.ts'
 import type { Case, Finding } from './cases/types.ts'
-import { findLeaks, indexMarkers } from './checks/leaks.ts'
+import { findLeaks } from './checks/leaks.ts'
 import { compareWorlds } from './checks/oracle.ts'
 import { compareOutcome } from './checks/outcome.ts'
 import { checkRank } from './checks/rank.ts'
 import { checkWrites } from './checks/tenancy.ts'
 import { relationExpectations } from './expectations/index.ts'
 import { routineExpectations } from './expectations/routines.ts'
+import type { RelationExpectation } from './expectations/types.ts'
 import type { Row } from './rules.ts'
+import type { Session } from './session.ts'
 import type { World } from './world.ts'
-
-/** Two connections inside transactions that are rolled back: with B, and without. */
-export interface Session {
-  world: World
-  full: TransactionSql
-  empty: TransactionSql
-  untouched: NonNullable<Outcome['left']>
-  markers: ReturnType<typeof indexMarkers>
-}
 
 export interface Report {
   cases: number
@@ -34,59 +25,50 @@ export interface Report {
   done: Set<string>
 }
 
-class RollBack extends Error {}
-
-/** Opens both transactions, and undoes them when `work` is done. */
-export async function withSession<Result>(
-  world: World,
-  { full, empty }: { full: Sql; empty: Sql },
-  work: (session: Session) => Promise<Result>,
-): Promise<Result> {
-  let result: { value: Result } | undefined
-  const markers = indexMarkers(world)
-  try {
-    await full.begin(async (fullTx) => {
-      await empty.begin(async (emptyTx) => {
-        for (const tx of [fullTx, emptyTx]) {
-          await prepareAttempts(tx, world.catalog, world.b.organizationId)
-        }
-        const [nothing] = await runAttempts(fullTx, [
-          { actor: 'owner', sql: 'select 1', reads: false },
-        ])
-        const untouched = nothing?.left
-        if (untouched == null) throw new Error('the first attempt failed')
-        const session = { world, full: fullTx, empty: emptyTx, untouched, markers }
-        result = { value: await work(session) }
-        throw new RollBack()
-      })
-    })
-  } catch (error) {
-    if (!(error instanceof RollBack)) throw error
-  }
-  if (result === undefined) throw new Error('the session ended before its work')
-  return result.value
+export interface MatrixOptions {
+  /** Objects to try; all when absent. */
+  wanted?: (object: string) => boolean
+  /**
+   * Without the triggers that refuse whole statements, so that each policy must hold by itself; a
+   * valid row of each kind only.
+   */
+  guards?: boolean
+  /** Also in the database without B, and compare. */
+  compare?: boolean
+  /** Ends after the actor with whom something was found. */
+  stopEarly?: boolean
 }
 
-/** Runs every case of the objects that `wanted` picks, in both databases, and checks each. */
-export async function runMatrix(
-  session: Session,
-  wanted: (object: string) => boolean = () => true,
-): Promise<Report> {
+/** Runs every case of the wanted objects, and checks each. */
+export async function runMatrix(session: Session, options: MatrixOptions = {}): Promise<Report> {
   const { world } = session
+  const { wanted = () => true, guards = true, stopEarly = false } = options
   const relations = world.catalog.relations.filter(
-    ({ id }) => wanted(id) && id in relationExpectations,
+    ({ id }) =>
+      wanted(id) &&
+      id in relationExpectations &&
+      (guards || relationExpectations[id]?.guard !== undefined),
   )
   const report: Report = { cases: 0, findings: [], done: new Set() }
+  if (!guards) await dropGuards(session, relations)
   for (const actor of world.actors) {
-    const cases = await casesFor(session, actor, relations)
-    await runCases(session, [...cases, ...routineCases(world, actor, wanted)], report)
+    const cases = await casesFor(session, actor, relations, guards)
+    if (guards) cases.push(...routineCases(world, actor, wanted))
+    await runCases(session, cases, report, options)
+    if (stopEarly && report.findings.length > 0) return report
   }
-  await runCases(
-    session,
-    relations.flatMap((relation) => referenceCases(world, relation)),
-    report,
-  )
+  if (guards) {
+    const references = relations.flatMap((relation) => referenceCases(world, relation))
+    await runCases(session, references, report, options)
+  }
   return report
+}
+
+async function dropGuards({ full, empty }: Session, relations: readonly Relation[]): Promise<void> {
+  for (const { id } of relations) {
+    const trigger = `${id.split('.')[1]}_require_permission`
+    for (const tx of [full, empty]) await tx.unsafe(`drop trigger if exists ${trigger} on ${id}`)
+  }
 }
 
 /** One actor's statements on tables and views, in the database that holds both tenants only. */
@@ -97,7 +79,7 @@ export async function runCasesOf(
 ): Promise<Report> {
   const report: Report = { cases: 0, findings: [], done: new Set() }
   const relations = session.world.catalog.relations.filter(({ id }) => wanted(id))
-  const cases = await casesFor(session, actor, relations)
+  const cases = await casesFor(session, actor, relations, true)
   const outcomes = await runAttempts(session.full, cases)
   cases.forEach((one, index) => {
     const outcome = outcomes[index]
@@ -112,16 +94,22 @@ async function casesFor(
   session: Session,
   actor: Actor,
   relations: readonly Relation[],
+  guards: boolean,
 ): Promise<Case[]> {
   const { world } = session
   const views = await viewRows(session, actor, relations)
   return relations.flatMap((relation) => {
-    const expectation = relationExpectations[relation.id]
+    const said = relationExpectations[relation.id]
+    const expectation = guards || said === undefined ? said : withoutGuard(said)
     const rows = views.get(relation.id) ?? world.rows.get(relation.id) ?? []
     return expectation === undefined
       ? []
       : tableCases({ world, relation, expectation, actor, rows })
   })
+}
+
+function withoutGuard({ guard: _, ...expectation }: RelationExpectation): RelationExpectation {
+  return { ...expectation, guarded: false }
 }
 
 /** Verbs that clients hold a grant for and that nobody used with success: nothing was proven of them. */
@@ -152,32 +140,44 @@ async function viewRows(session: Session, actor: Actor, relations: readonly Rela
   )
 }
 
-async function runCases(session: Session, cases: readonly Case[], report: Report): Promise<void> {
-  const compared = cases.filter((one) => isCompared(session.world, one))
-  const alone = cases.filter((one) => !isCompared(session.world, one))
+async function runCases(
+  session: Session,
+  cases: readonly Case[],
+  report: Report,
+  { compare = true }: MatrixOptions,
+): Promise<void> {
+  const compared = cases.filter((one) => compare && isCompared(session.world, one))
+  const alone = cases.filter((one) => !compare || !isCompared(session.world, one))
   // Apart, so that the sequences of both worlds see the same statements.
   const [full, empty] = await Promise.all([
     runAttempts(session.full, compared),
     runAttempts(session.empty, compared, { looks: false }),
   ])
-  compared.forEach((one, index) => {
-    const [outcome, without] = [full[index], empty[index]]
-    if (outcome === undefined || without === undefined) throw new Error('an attempt is missing')
-    report.findings.push(
-      ...checkCase(session, one, outcome),
-      ...compareWorlds(one, outcome, without),
-    )
-    if (outcome.code === null && one.verb !== 'rpc' && (outcome.rows?.length ?? 0) > 0) {
+  const rest = await runAttempts(session.full, alone)
+  eachOutcome(compared, empty, (one, without, index) => {
+    const outcome = full[index]
+    if (outcome !== undefined) report.findings.push(...compareWorlds(one, outcome, without))
+  })
+  eachOutcome([...compared, ...alone], [...full, ...rest], (one, outcome) => {
+    report.findings.push(...checkCase(session, one, outcome))
+    const isClient = one.actor !== 'owner' && one.actor.role === 'authenticated'
+    if (isClient && outcome.code === null && one.verb !== 'rpc' && outcome.rows?.length !== 0) {
       report.done.add(`${one.object} ${one.verb}`)
     }
   })
-  const rest = await runAttempts(session.full, alone)
-  alone.forEach((one, index) => {
-    const outcome = rest[index]
-    if (outcome === undefined) throw new Error('an attempt is missing')
-    report.findings.push(...checkCase(session, one, outcome))
-  })
   report.cases += compared.length * 2 + alone.length
+}
+
+function eachOutcome(
+  cases: readonly Case[],
+  outcomes: readonly Outcome[],
+  visit: (one: Case, outcome: Outcome, index: number) => void,
+): void {
+  cases.forEach((one, index) => {
+    const outcome = outcomes[index]
+    if (outcome === undefined) throw new Error('an attempt is missing')
+    visit(one, outcome, index)
+  })
 }
 
 /** Whether the actor must not be able to tell if B exists. */

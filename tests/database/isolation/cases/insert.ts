@@ -8,6 +8,7 @@ import {
   isThorough,
   only,
   refused,
+  refusedRow,
   sees,
   type Subject,
   targets,
@@ -68,13 +69,19 @@ function validCases(subject: Subject, row: Row): Draft[] {
   const succeeds: Expected = { kind: 'succeeds' }
   const shown = sql.insert(relation, row, columnsFor(subject, 'select'))
   return [
-    insert('own', `${note}, minimal`, row, sql.insert(relation, row), may ? succeeds : refused),
+    insert(
+      'own',
+      `${note}, minimal`,
+      row,
+      sql.insert(relation, row),
+      may ? succeeds : refusedRow(subject),
+    ),
     insert(
       'own',
       `${note}, representation`,
       row,
       shown,
-      may && sees(subject, result) ? succeeds : refused,
+      may && sees(subject, result) ? succeeds : refusedRow(subject),
     ),
   ]
 }

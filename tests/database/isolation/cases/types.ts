@@ -10,7 +10,7 @@ export type Verb = 'select' | 'insert' | 'update' | 'upsert' | 'delete' | 'trunc
 /** What must come of a case, beyond what holds for all of them. */
 export type Expected =
   /** SQLSTATE 42501. */
-  | { kind: 'refused' }
+  | { kind: 'refused'; orDangling?: true }
   /** Exactly these rows come back, or are counted as affected. */
   | { kind: 'rows'; rows: readonly Row[]; key: readonly string[] }
   | { kind: 'affected'; count: number }

@@ -85,6 +85,11 @@ function compareRelation(
         (name) => `${name} for ${name.split('_')[0]} to authenticated`,
       ),
     ),
+    ...relation.policies
+      .filter(({ command, using, check }) => command === 'update' && using !== check)
+      .map(({ name }) =>
+        finding('an update’s policy asks the same of the row before and after', id, name),
+      ),
     ...difference(
       'every table has the triggers it should have, enabled',
       id,

@@ -24,6 +24,8 @@ export interface RelationExpectation {
    * active membership alone. Absent: no client writes, or anyone may try.
    */
   guard?: string
+  /** Set by the suite while the guards are away. */
+  guarded?: false
   /** Exact names; each begins with its command. */
   policies?: readonly string[]
   /** Exact names, with what they do as the catalog writes it after the name and the table. */
