@@ -33,6 +33,11 @@ describe('the scopes to request', () => {
   ])('are %s', (_, sources, expected) => {
     expect(scopeToRequest(sources)).toBe(expected)
   })
+
+  it('are not more than a URL can carry', () => {
+    const asked = 'x'.repeat(5_000)
+    expect(() => scopeToRequest({ ...nothing, asked })).toThrow()
+  })
 })
 
 describe('our credentials in a request', () => {

@@ -1,6 +1,9 @@
 import { gzipSync, brotliCompressSync, deflateSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
-import { createOutboundFetch } from '../../../supabase/functions/_shared/http/outbound.ts'
+import {
+  createOutboundFetch,
+  withDeadline,
+} from '../../../supabase/functions/_shared/http/outbound.ts'
 import { OutboundError } from '../../../supabase/functions/_shared/http/outbound/error.ts'
 import { documentLimits } from '../../../supabase/functions/_shared/http/outbound/limits.ts'
 import type { Resolve } from '../../../supabase/functions/_shared/http/outbound/resolve.ts'
@@ -298,6 +301,16 @@ describe('time', () => {
     const server = await serve((_, response) => void response.write('a'))
     const reading = hurried({ idle: 50 })(server.origin).then((response) => response.text())
     expect(await reasonOf(reading)).toBe('timeout')
+  })
+
+  it('is capped for several requests together', async () => {
+    const server = await serve((request, response) => {
+      if (request.url === '/quick') response.end('quick')
+    })
+    const fetch = withDeadline(development, 200)
+    expect(await (await fetch(`${server.origin}/quick`)).text()).toBe('quick')
+    expect(await reasonOf(fetch(server.origin))).toBe('timeout')
+    expect(await reasonOf(fetch(`${server.origin}/quick`))).toBe('timeout')
   })
 
   it('is capped in all, however busy the server is', async () => {

@@ -48,6 +48,15 @@ export function createOutboundFetch(options: OutboundOptions): OutboundFetch {
   }
 }
 
+/** The same fetch, for several requests that together may take so many milliseconds. */
+export function withDeadline(fetch: OutboundFetch, milliseconds: number): OutboundFetch {
+  const deadline = AbortSignal.timeout(milliseconds)
+  return (url, init = {}) => {
+    const signal = init.signal ? AbortSignal.any([deadline, init.signal]) : deadline
+    return fetch(url, { ...init, signal })
+  }
+}
+
 function firstRequest(url: string | URL, init: RequestInit, policy: OutboundPolicy): DialRequest {
   const headers = new Headers(init.headers)
   const method = (init.method ?? 'GET').toUpperCase()

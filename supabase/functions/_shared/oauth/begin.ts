@@ -3,6 +3,7 @@ import * as z from 'zod'
 import type { Caller } from '../auth/access-token.ts'
 import { seal } from '../crypto/seal.ts'
 import { randomSecret, sha256Hex } from '../crypto/secret.ts'
+import { withDeadline } from '../http/outbound.ts'
 import { clientInformation } from './client.ts'
 import { openOAuthConfiguration } from './configuration.ts'
 import { discover } from './discover.ts'
@@ -11,6 +12,8 @@ import { statePlace } from './places.ts'
 import { findClient } from './registration.ts'
 import { scopeToRequest } from './scope.ts'
 import type { OAuthDependencies } from './settings.ts'
+
+const patience = 30_000
 
 /** Body of `POST /oauth/connections`. */
 export const beginSchema = z.strictObject({
@@ -40,7 +43,8 @@ export async function begin(
   const db = database.forCaller(caller.accessToken)
   const configuration = await openOAuthConfiguration(db, body.mcp_configuration_id)
   const { organization_id: organizationId, endpoint } = configuration
-  const fetch = deps.outbound(configuration.allowed_hosts)
+  // A server that takes its time at each step must not keep its client waiting at all of them.
+  const fetch = withDeadline(deps.outbound(configuration.allowed_hosts), patience)
 
   const found = await discover(fetch, configuration, settings.allowLoopback)
   const { document, kept } = found.metadata
