@@ -22,8 +22,13 @@ const readOrganizationKey = createOrganizationKeyReader({
   addresses,
 })
 
+// Told by the platform shortly before it ends a worker; a plain Deno process is not.
+const shutdown = new AbortController()
+addEventListener('beforeunload', () => shutdown.abort())
+
 const app = createApp({
   database,
+  shutdown: shutdown.signal,
   keyset,
   models: createModels(env.models, readOrganizationKey),
   testKey: createKeyTest(addresses),

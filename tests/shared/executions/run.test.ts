@@ -28,6 +28,7 @@ async function run(
     answers?: Parameters<typeof fakeDatabase>[0]
     clock?: Clock
     execution?: Parameters<typeof begunExecution>[0]
+    shutdown?: AbortSignal
   } = {},
 ) {
   const { admin, outcomes, calls } = fakeDatabase(options.answers)
@@ -39,6 +40,7 @@ async function run(
     models,
     clock: options.clock ?? stoppedClock,
     random: () => 0,
+    ...(options.shutdown && { shutdown: options.shutdown }),
     log: (entry: LogEntry) => entries.push(entry),
   }
   const stored = await runExecution(deps, begunExecution(options.execution), {
@@ -253,6 +255,22 @@ describe('storing the end', () => {
     })
     expect(stored).toMatchObject({ code: 'invalid_request' })
     expect(outcomes).toHaveLength(1)
+  })
+})
+
+describe('a worker that is about to be ended', () => {
+  it('stores what it has, as interrupted, and stops the model', async () => {
+    const shutdown = new AbortController()
+    const models = fakeModels(async function* (_step, _request, { signal }) {
+      yield* helloAnswer.slice(0, 1)
+      shutdown.abort()
+      signal.throwIfAborted()
+    })
+    const { ends, written } = await run(models, { shutdown: shutdown.signal })
+    expect(ends).toMatchObject([
+      { status: 'failed', error_code: 'interrupted', content: 'Hello', events_seq: 1 },
+    ])
+    expect(written.at(-1)).toContain('"errorText":"interrupted: ')
   })
 })
 

@@ -24,6 +24,8 @@ export interface RunDependencies {
   readonly random: () => number
   readonly log: (entry: LogEntry) => void
   readonly retryPolicy?: RetryPolicy
+  /** Aborts when the platform is about to end this worker: what runs then ends as interrupted. */
+  readonly shutdown?: AbortSignal
 }
 
 export interface RunOptions {
@@ -59,6 +61,8 @@ export async function runExecution(
   const { clock } = deps
   const { write } = options
   const provider = new AbortController()
+  const shutDown = () => provider.abort(new EndedElsewhere('shutdown'))
+  deps.shutdown?.addEventListener('abort', shutDown, { once: true })
   const log = new EventLog(deps.admin, execution, {
     clock,
     onEnded: (status) => provider.abort(new EndedElsewhere(status)),
@@ -77,6 +81,7 @@ export async function runExecution(
   }
   run.recorder.start(execution)
   const outcome = await answer(deps, run, options)
+  deps.shutdown?.removeEventListener('abort', shutDown)
   run.recorder.end()
   const end = { ...outcome, ...whatIsKnownOf(run), ...(await log.stop()) }
   const stored = await finishExecution(deps.admin, execution, end, deps)
