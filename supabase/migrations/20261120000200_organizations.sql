@@ -10,7 +10,8 @@ create table public.organizations (
   slug text not null
     constraint organizations_slug_format check (slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$' and char_length(slug) between 2 and 63),
   settings jsonb not null default '{}'
-    constraint organizations_settings_object check (jsonb_typeof(settings) = 'object'),
+    constraint organizations_settings_object check (jsonb_typeof(settings) = 'object')
+    constraint organizations_settings_length check (octet_length(settings::text) <= 65536),
   is_active boolean not null default true,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
@@ -31,7 +32,8 @@ create table public.users (
   organization_id bigint references public.organizations (id) on delete set null,
   display_name text constraint users_display_name_length check (char_length(display_name) between 1 and 200),
   metadata jsonb not null default '{}'
-    constraint users_metadata_object check (jsonb_typeof(metadata) = 'object'),
+    constraint users_metadata_object check (jsonb_typeof(metadata) = 'object')
+    constraint users_metadata_length check (octet_length(metadata::text) <= 65536),
   is_active boolean not null default true,
   last_login_at timestamptz,
   created_at timestamptz not null default now(),
@@ -127,7 +129,8 @@ create table public.user_sessions (
   workspace_path text constraint user_sessions_workspace_path_length check (char_length(workspace_path) <= 4096),
   system_prompt text constraint user_sessions_system_prompt_length check (char_length(system_prompt) <= 65536),
   session_metadata jsonb not null default '{}'
-    constraint user_sessions_metadata_object check (jsonb_typeof(session_metadata) = 'object'),
+    constraint user_sessions_metadata_object check (jsonb_typeof(session_metadata) = 'object')
+    constraint user_sessions_metadata_length check (octet_length(session_metadata::text) <= 65536),
   role text,
   permissions text[] not null default '{}',
   is_active boolean not null default false,
@@ -588,7 +591,8 @@ create table client_mgmt.billing_accounts (
   organization_id bigint primary key default private.current_organization_id()
     references public.organizations (id) on delete cascade,
   billing_info jsonb not null default '{}'
-    constraint billing_accounts_info_object check (jsonb_typeof(billing_info) = 'object'),
+    constraint billing_accounts_info_object check (jsonb_typeof(billing_info) = 'object')
+    constraint billing_accounts_info_length check (octet_length(billing_info::text) <= 65536),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );

@@ -10,10 +10,11 @@ create table public.agents (
     references public.organizations (id) on delete cascade,
   name text not null constraint agents_name_format check (name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
   type text not null constraint agents_type check (type in ('vertex-ai', 'openrouter', 'openai-compatible')),
-  description text,
+  description text constraint agents_description_length check (char_length(description) <= 4000),
   enabled boolean not null default true,
   config jsonb not null default '{}'
-    constraint agents_config_object check (jsonb_typeof(config) = 'object'),
+    constraint agents_config_object check (jsonb_typeof(config) = 'object')
+    constraint agents_config_length check (octet_length(config::text) <= 65536),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   constraint agents_name_key unique nulls not distinct (organization_id, name)
@@ -61,13 +62,14 @@ create table public.models (
   agent_id bigint not null references public.agents (id) on delete cascade,
   name text not null constraint models_name_length check (char_length(name) between 1 and 200),
   display_name text not null constraint models_display_name_length check (char_length(display_name) between 1 and 200),
-  description text,
+  description text constraint models_description_length check (char_length(description) <= 4000),
   provider text not null constraint models_provider check (provider in ('vertex-ai', 'openrouter', 'openai-compatible')),
   model_id text not null constraint models_model_id_length check (char_length(model_id) between 1 and 200),
   enabled boolean not null default true,
   priority integer not null default 100,
   config jsonb not null default '{}'
-    constraint models_config_object check (jsonb_typeof(config) = 'object'),
+    constraint models_config_object check (jsonb_typeof(config) = 'object')
+    constraint models_config_length check (octet_length(config::text) <= 65536),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   constraint models_agent_id_name_key unique nulls not distinct (organization_id, agent_id, name)

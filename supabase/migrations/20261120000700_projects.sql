@@ -9,7 +9,8 @@ create table client_mgmt.projects (
   id bigint generated always as identity,
   name text not null constraint projects_name_length check (char_length(name) between 1 and 200),
   settings jsonb not null default '{}'
-    constraint projects_settings_object check (jsonb_typeof(settings) = 'object'),
+    constraint projects_settings_object check (jsonb_typeof(settings) = 'object')
+    constraint projects_settings_length check (octet_length(settings::text) <= 65536),
   client_schema_id bigint,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
@@ -53,7 +54,8 @@ create table client_mgmt.llm_configs (
   provider text not null constraint llm_configs_provider check (provider in ('vertex-ai', 'openrouter', 'openai-compatible')),
   model text not null constraint llm_configs_model_length check (char_length(model) between 1 and 200),
   settings jsonb not null default '{}'
-    constraint llm_configs_settings_object check (jsonb_typeof(settings) = 'object'),
+    constraint llm_configs_settings_object check (jsonb_typeof(settings) = 'object')
+    constraint llm_configs_settings_length check (octet_length(settings::text) <= 65536),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   primary key (organization_id, id),
@@ -98,7 +100,8 @@ create table client_mgmt.prompts (
   name text not null constraint prompts_name_length check (char_length(name) between 1 and 200),
   template text not null constraint prompts_template_length check (char_length(template) between 1 and 65536),
   variables jsonb not null default '[]'
-    constraint prompts_variables_array check (jsonb_typeof(variables) = 'array'),
+    constraint prompts_variables_array check (jsonb_typeof(variables) = 'array')
+    constraint prompts_variables_length check (octet_length(variables::text) <= 65536),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   primary key (organization_id, id),

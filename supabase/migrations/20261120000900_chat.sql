@@ -21,7 +21,8 @@ create table public.chat_sessions (
   visibility text not null default 'private'
     constraint chat_sessions_visibility check (visibility in ('private', 'organization')),
   metadata jsonb not null default '{}'
-    constraint chat_sessions_metadata_object check (jsonb_typeof(metadata) = 'object'),
+    constraint chat_sessions_metadata_object check (jsonb_typeof(metadata) = 'object')
+    constraint chat_sessions_metadata_length check (octet_length(metadata::text) <= 65536),
   current_message_id uuid,
   last_message_at timestamptz,
   created_at timestamptz not null default now(),

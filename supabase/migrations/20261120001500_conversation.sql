@@ -13,7 +13,8 @@ create table conversation.participants (
   type text not null default 'person'
     constraint participants_type check (type in ('person', 'agent', 'organization', 'other')),
   patterns_metadata jsonb not null default '{}'
-    constraint participants_patterns_metadata_object check (jsonb_typeof(patterns_metadata) = 'object'),
+    constraint participants_patterns_metadata_object check (jsonb_typeof(patterns_metadata) = 'object')
+    constraint participants_patterns_metadata_length check (octet_length(patterns_metadata::text) <= 65536),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   primary key (organization_id, id),
@@ -54,9 +55,10 @@ create table conversation.blocks (
   id bigint generated always as identity,
   project_id bigint not null,
   name text not null constraint blocks_name_length check (char_length(name) between 1 and 200),
-  type text not null default 'conversation',
+  type text not null default 'conversation' constraint blocks_type_length check (char_length(type) <= 200),
   metadata jsonb not null default '{}'
-    constraint blocks_metadata_object check (jsonb_typeof(metadata) = 'object'),
+    constraint blocks_metadata_object check (jsonb_typeof(metadata) = 'object')
+    constraint blocks_metadata_length check (octet_length(metadata::text) <= 65536),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   primary key (organization_id, id),
@@ -95,10 +97,11 @@ create table conversation.turns (
     references public.organizations (id) on delete cascade,
   id bigint generated always as identity,
   participant_id bigint not null,
-  content text not null,
+  content text not null constraint turns_content_length check (octet_length(content) <= 1048576),
   "timestamp" timestamptz not null default now(),
   metadata jsonb not null default '{}'
-    constraint turns_metadata_object check (jsonb_typeof(metadata) = 'object'),
+    constraint turns_metadata_object check (jsonb_typeof(metadata) = 'object')
+    constraint turns_metadata_length check (octet_length(metadata::text) <= 65536),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   primary key (organization_id, id),
@@ -216,8 +219,8 @@ create table conversation.block_lens_version (
   block_id bigint not null,
   lens_id bigint not null references conversation.lens_prototypes (id) on delete cascade,
   version integer not null default 1,
-  result jsonb,
-  embedding real[],
+  result jsonb constraint block_lens_version_result_length check (octet_length(result::text) <= 1048576),
+  embedding real[] constraint block_lens_version_embedding_length check (cardinality(embedding) <= 16000),
   created_at timestamptz not null default now(),
   primary key (organization_id, id),
   constraint block_lens_version_key unique (organization_id, block_id, lens_id, version),
