@@ -1,78 +1,44 @@
 import { randomUUID } from 'node:crypto'
-import path from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { root } from '../../dev/check/command.ts'
-import { type FunctionProcess, startFunction } from '../../dev/function-process.ts'
 import { eventTypes, readEvents } from '../support/agents-fixture.ts'
+import { type AgentsWorker, startAgentsWorker } from '../support/agents-worker.ts'
+import { stop, StreamReader, text } from '../support/chat-stream.ts'
 import { connectOwner } from '../support/database.ts'
 import { countWritten, createAgent, type ErrorBody, nothingWritten } from '../support/invoke.ts'
-import {
-  accessToken,
-  type Organization,
-  type Person,
-  signUpWithOrganization,
-} from '../support/people.ts'
+import { type Organization, type Person, signUpWithOrganization } from '../support/people.ts'
 import { eventStream, json } from '../support/raw-http.ts'
-import { type RawProvider, STALL, startRawProvider } from '../support/raw-provider.ts'
-import { useStack } from '../support/stack.ts'
+import { type RawProvider, startRawProvider } from '../support/raw-provider.ts'
 
 const sql = connectOwner()
-const logged: string[] = []
-const processes: FunctionProcess[] = []
 let provider: RawProvider
-let address: string
+let worker: AgentsWorker
 let ann: Person & { organization: Organization }
 let agent: string
 
-/** The function under Deno as the stack runs it, with other variables. */
-async function serveAgents(changes: Record<string, string | undefined>): Promise<string> {
-  const all = Object.entries({ ...useStack().functionEnv, ...changes })
-  const env = Object.fromEntries(
-    all.filter((entry): entry is [string, string] => Boolean(entry[1])),
-  )
-  const directory = path.join(root, 'supabase/functions')
-  const process = startFunction({
-    name: 'agents',
-    directory,
-    env,
-    watch: false,
-    log: (line) => logged.push(line),
-  })
-  processes.push(process)
-  await process.ready
-  return process.address() ?? ''
-}
-
 beforeAll(async () => {
   provider = await startRawProvider()
-  address = await serveAgents({
+  worker = await startAgentsWorker({
     OPENROUTER_API_KEY: 'sk-or-v1-canary-of-the-tests',
     OPENROUTER_BASE_URL: provider.url,
   })
 })
 afterAll(async () => {
-  await Promise.all(processes.map((process) => process.close()))
+  await worker.close()
   await provider.close()
 })
 beforeEach(async () => {
   ann = await signUpWithOrganization('ann')
   agent = await createAgent(sql, ann.organization, ['openrouter'])
   provider.journal.length = 0
-  logged.length = 0
+  worker.logged.length = 0
 })
 
-const invoke = async (body: object = {}, signal?: AbortSignal) =>
-  fetch(`${address}/agents/invoke`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${await accessToken(ann)}` },
-    body: JSON.stringify({ agent, message: { content: 'Hi' }, ...body }),
-    ...(signal && { signal }),
-  })
-
-const frame = (delta: object, rest: object = {}) =>
-  `data: ${JSON.stringify({ id: 'gen-1', model: 'm', choices: [{ index: 0, delta, ...rest }] })}\n\n`
-const text = (content: string) => frame({ content })
-const stop = `${frame({}, { finish_reason: 'stop' })}data: [DONE]\n\n`
+const invoke = (body: object = {}, signal?: AbortSignal) =>
+  worker.invoke(
+    ann,
+    { agent, message: { content: 'Hi' }, ...body },
+    signal === undefined ? {} : { signal },
+  )
 
 const execution = async () => {
   const [row] = await sql`
@@ -173,8 +139,8 @@ describe('a provider that fails before its answer', () => {
     expect(await execution()).toMatchObject({ status: 'failed', error_code: code })
     expect(await answer()).toBeUndefined()
     expect((await execution())?.error_message).not.toContain('hidden')
-    expect(logged.join('\n')).toContain(code)
-    expect(logged.join('\n')).not.toContain('canary')
+    expect(worker.logged.join('\n')).toContain(code)
+    expect(worker.logged.join('\n')).not.toContain('canary')
   })
 })
 
@@ -189,13 +155,9 @@ describe('a client that leaves', () => {
     ])
     provider.respond([head, hel, { until: left }, lo, end, last])
     const controller = new AbortController()
-    const reader = (
-      (await invoke({}, controller.signal)).body as ReadableStream<Uint8Array>
-    ).getReader()
-    let seen = ''
-    while (!seen.includes('Hel')) seen += new TextDecoder().decode((await reader.read()).value)
+    await new StreamReader(await invoke({}, controller.signal)).until('Hel')
     controller.abort()
-    await vi.waitFor(() => expect(logged.join('\n')).toContain('client_disconnected'))
+    await vi.waitFor(() => expect(worker.logged.join('\n')).toContain('client_disconnected'))
     expect(await execution()).toMatchObject({ status: 'running' })
     release()
     await untilEnded()
@@ -233,43 +195,19 @@ describe('a client that leaves', () => {
   })
 })
 
-describe('a cancelled execution', () => {
-  it('stops the provider, keeps what had arrived, and ends with abort', async () => {
-    const [head = '', hel = ''] = eventStream([text('Hel')])
-    provider.respond([head, hel, STALL])
-    const request = provider.nextRequest()
-    const response = await invoke()
-    const reader = (response.body as ReadableStream<Uint8Array>).getReader()
-    let stream = ''
-    while (!stream.includes('Hel')) stream += new TextDecoder().decode((await reader.read()).value)
-    const execution_id = response.headers.get('x-execution-id') ?? ''
-    const { error } = await ann.client.rpc('cancel_execution', { execution_id })
-    expect(error).toBeNull()
-    // The worker learns of it with its next sign of life.
-    await (
-      await request
-    ).closed
-    for (let next = await reader.read(); !next.done; next = await reader.read()) {
-      stream += new TextDecoder().decode(next.value)
-    }
-    expect(eventTypes(stream).slice(-2)).toEqual(['abort', '[DONE]'])
-    expect(await execution()).toMatchObject({ status: 'cancelled' })
-    expect(await answer()).toEqual({ content: 'Hel', partial: 'true' })
-  })
-})
-
 describe('a provider without a key', () => {
   it('is 503 provider_not_configured, and nothing is written', async () => {
-    const own = await serveAgents({ OPENROUTER_API_KEY: undefined })
-    for (const stream of [true, false]) {
-      const response = await fetch(`${own}/agents/invoke`, {
-        method: 'POST',
-        headers: { authorization: `Bearer ${await accessToken(ann)}` },
-        body: JSON.stringify({ agent, stream, message: { id: randomUUID(), content: 'Hi' } }),
-      })
-      expect(response.status).toBe(503)
-      expect(((await response.json()) as ErrorBody).error.code).toBe('provider_not_configured')
+    const own = await startAgentsWorker({ OPENROUTER_API_KEY: undefined })
+    try {
+      for (const stream of [true, false]) {
+        const message = { id: randomUUID(), content: 'Hi' }
+        const response = await own.invoke(ann, { agent, stream, message })
+        expect(response.status).toBe(503)
+        expect(((await response.json()) as ErrorBody).error.code).toBe('provider_not_configured')
+      }
+      expect(await countWritten(sql, ann.organization)).toEqual(nothingWritten)
+    } finally {
+      await own.close()
     }
-    expect(await countWritten(sql, ann.organization)).toEqual(nothingWritten)
   })
 })
