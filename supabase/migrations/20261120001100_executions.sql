@@ -202,18 +202,22 @@ revoke all on function private.execution_result(bigint, uuid) from public, anon,
 create function private.conversation_history(organization_id bigint, session_id uuid, message_id uuid) returns jsonb
 language sql stable security definer set search_path = ''
 as $$
-  -- Definer: called by begin_execution() only. Follows the branch upwards; 200 messages at most.
+  -- Definer: called by begin_execution() only. Follows the branch upwards: at most 200 messages, and none
+  -- beyond 4 MiB, about a million tokens, which a worker can hold. The message itself always comes.
   with recursive branch as (
-    select m.id, m.parent_id, m.role, m.content, m.parts, 1 as depth
+    select m.id, m.parent_id, m.role, m.content, m.parts, 1 as depth,
+      octet_length(m.content) + coalesce(octet_length(m.parts::text), 0) as bytes
     from public.chat_messages m
     where m.organization_id = conversation_history.organization_id and m.id = conversation_history.message_id
     union all
-    select m.id, m.parent_id, m.role, m.content, m.parts, b.depth + 1
+    select m.id, m.parent_id, m.role, m.content, m.parts, b.depth + 1,
+      b.bytes + octet_length(m.content) + coalesce(octet_length(m.parts::text), 0)
     from branch b
     join public.chat_messages m
       on m.organization_id = conversation_history.organization_id
       and m.session_id = conversation_history.session_id and m.id = b.parent_id
     where b.depth < 200
+      and b.bytes + octet_length(m.content) + coalesce(octet_length(m.parts::text), 0) <= 4194304
   )
   select jsonb_agg(
     jsonb_build_object('id', id, 'role', role, 'content', content, 'parts', parts) order by depth desc

@@ -20,7 +20,25 @@ begin
       or message -> 'content' in ('""'::jsonb, '[]'::jsonb)
       or octet_length(message ->> 'content') > 262144
       or (message ->> 'id') !~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$'
+      -- Whatever is stored is sent to providers with every later turn. An address of another scheme, gs://
+      -- for one, would be read with the rights of the platform's own account there.
+      or exists (
+        select 1
+        from jsonb_array_elements(
+          case jsonb_typeof(message -> 'content') when 'array' then message -> 'content' else '[]' end
+        ) p
+        where not coalesce(case p ->> 'type'
+          when 'text' then jsonb_typeof(p -> 'text') = 'string'
+          when 'tool_call' then jsonb_typeof(p -> 'id') = 'string' and jsonb_typeof(p -> 'name') = 'string'
+            and jsonb_typeof(p -> 'arguments') = 'string'
+          when 'tool_result' then jsonb_typeof(p -> 'tool_call_id') = 'string' and jsonb_typeof(p -> 'name') = 'string'
+            and jsonb_typeof(p -> 'content') = 'string'
+          else p ->> 'type' in ('image', 'file') and jsonb_typeof(p -> 'media_type') = 'string'
+            and char_length(p ->> 'url') <= 2048 and p ->> 'url' ~ '^https://[^[:space:]/?#@]+([/?#][^[:space:]]*)?$'
+        end, false)
+      )
     ))
+    or octet_length(params::text) > 65536
     or jsonb_typeof(params) is distinct from 'object'
     -- A reservation is computed from it: a negative one would give budget away.
     or coalesce(params ->> 'max_output_tokens', '1') !~ '^[1-9][0-9]{0,6}$'
@@ -28,7 +46,7 @@ begin
     or on_busy not in ('refuse', 'queue') or on_busy is null
   then
     raise exception using errcode = '22023', message = 'invalid_request',
-      detail = 'Either message { id?: uuid, content: text or parts of at most 256 KB } or session_id and regenerate; '
+      detail = 'Either message { id?: uuid, content: text or parts of at most 256 KB, files by https } or session_id and regenerate; '
         'params an object, idempotency_key 1 to 255 characters, on_busy refuse or queue.';
   end if;
 end

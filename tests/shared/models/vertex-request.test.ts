@@ -10,6 +10,18 @@ const asked: ModelRequest = { ...request, model: 'gemini-1.5-pro' }
 const context = { fetch: tokenFetch(), clock: systemClock, signal: new AbortController().signal }
 
 describe('a Gemini request', () => {
+  it.each([
+    'gs://bucket/secret.pdf',
+    'file:///etc/passwd',
+    'http://127.0.0.1/',
+    'data:text/plain,x',
+  ])('never has the provider read %s with our rights', (url) => {
+    const parts = [{ type: 'file' as const, url, media_type: 'application/pdf' }]
+    const ask = () =>
+      toGenerateContentRequest({ ...asked, messages: [{ role: 'user', content: '', parts }] })
+    expect(ask).toThrow(expect.objectContaining({ fault: 'caller' }))
+  })
+
   it('carries prompts, history, parameters, tools and format', () => {
     const body = toGenerateContentRequest({
       ...asked,
@@ -23,7 +35,7 @@ describe('a Gemini request', () => {
           content: '',
           parts: [
             { type: 'image', url: 'data:image/png;base64,AA==', media_type: 'image/png' },
-            { type: 'file', url: 'gs://b/y.pdf', media_type: 'application/pdf' },
+            { type: 'file', url: 'https://example.com/y.pdf', media_type: 'application/pdf' },
           ],
         },
         {
@@ -66,7 +78,7 @@ describe('a Gemini request', () => {
           parts: [
             { text: 'Hi' },
             { inlineData: { mimeType: 'image/png', data: 'AA==' } },
-            { fileData: { fileUri: 'gs://b/y.pdf', mimeType: 'application/pdf' } },
+            { fileData: { fileUri: 'https://example.com/y.pdf', mimeType: 'application/pdf' } },
           ],
         },
         {

@@ -1,4 +1,5 @@
 import { isRecord } from './json.ts'
+import { ModelError } from './model-error.ts'
 import type { MessagePart, ModelMessage, ModelRequest, ProviderMetadata } from './types.ts'
 
 type Json = Record<string, unknown>
@@ -111,7 +112,13 @@ function signatureOf(metadata: ProviderMetadata | undefined, model: string): Jso
 
 function toDataPart(url: string, mimeType: string): Json {
   const inline = /^data:([^;,]*);base64,(.*)$/s.exec(url)
-  if (inline === null) return { fileData: { fileUri: url, mimeType } }
+  if (inline === null) {
+    // gs:// and the like are read with the rights of our own account, which the caller has not.
+    if (!/^https:/i.test(url)) {
+      throw new ModelError('provider_rejected_request', { detail: 'a file that is not at https' })
+    }
+    return { fileData: { fileUri: url, mimeType } }
+  }
   return { inlineData: { mimeType: inline[1] === '' ? mimeType : inline[1], data: inline[2] } }
 }
 
