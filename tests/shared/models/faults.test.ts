@@ -154,9 +154,10 @@ const streamFaults: Record<string, Fault> = {
   },
   'an answer without a content type': { script: [head(200), ...openRouterFrames], ...malformed },
   'an empty answer': {
+    // What a caller's stop sequence can cause counts for no breaker that others share.
     script: eventStream([delta(''), finishFrame, usageFrame, doneFrame]),
     code: 'provider_empty_response',
-    fault: 'provider',
+    fault: 'platform',
   },
   'no content': { script: [head(204)], ...malformed, status: 204 },
   'a redirect': {
@@ -249,7 +250,7 @@ describe('an answer that is not streamed', () => {
     'an empty message': {
       script: [json(200, { choices: [{ message: { content: '' }, finish_reason: 'stop' }] })],
       code: 'provider_empty_response',
-      fault: 'provider',
+      fault: 'platform',
     },
     'no object': { script: [json(200, '[1]')], ...malformed },
     'a page': { script: [head(200, { 'content-type': 'text/html' }), '<h1>'], ...malformed },

@@ -123,7 +123,10 @@ export class AnswerBuilder {
     const toolCalls = whole ? [...this.#toolCalls.entries()].sort(([a], [b]) => a - b) : []
     const mayBeEmpty = reason.reason === 'content_filter' || reason.reason === 'length'
     if (!this.#hasText && toolCalls.length === 0 && !mayBeEmpty) {
-      throw new ModelError('provider_empty_response', { detail: `finish: ${reason.rawReason}` })
+      // The provider did its part: a stop sequence or the caller's own words ("say nothing") can bring
+      // this about, and must not open a breaker that every organization shares.
+      const detail = `finish: ${reason.rawReason}`
+      throw new ModelError('provider_empty_response', { detail, fault: 'platform' })
     }
     if (toolCalls.some(([, { name }]) => name === '')) {
       throw new ModelError('provider_malformed_response', { detail: 'tool call without a name' })

@@ -1,7 +1,8 @@
 /**
  * Whose fault a failed call is, which decides who must act and whether the breaker counts it:
  * `provider` (429, 5xx, time-outs, cuts: counted), `caller` (the request itself is refused),
- * `platform` (credential, payment or configuration: not counted, the operator must act).
+ * `platform` (credential, payment, configuration or the choice of model: not counted, another model
+ * may still answer).
  */
 export type ModelFault = 'provider' | 'caller' | 'platform'
 
