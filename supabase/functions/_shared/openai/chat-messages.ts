@@ -27,7 +27,7 @@ const toolCall = z.strictObject({
   function: z.strictObject({
     name: storableText(64).min(1),
     arguments: text,
-    parsed_arguments: z.unknown(),
+    parsed_arguments: z.unknown().optional(),
   }),
   index: z.int().optional(),
   // What this endpoint sent along with the call, for the model that made it.
@@ -66,7 +66,7 @@ export const chatMessageSchema = z.discriminatedUnion('role', [
     audio: nothing,
     function_call: nothing,
     annotations: z.array(z.unknown()).nullish(),
-    parsed: z.unknown(),
+    parsed: z.unknown().optional(),
     reasoning_content: text.nullish(),
   }),
   z.strictObject({
