@@ -7,6 +7,13 @@ import { addMember, addOwner, as, refusal, type Account } from '../support/tenan
 
 const sql = connectOwner()
 
+/** Without the platform's layers, which other tests of the run may have added for good. */
+const alone = (fn: (tx: TransactionSql) => Promise<void>) =>
+  rolledBack(sql, async (tx) => {
+    await tx`delete from public.system_prompts where organization_id is null`
+    await fn(tx)
+  })
+
 async function layersOf(tx: TransactionSql, person: Account): Promise<string[]> {
   const rows = await as(
     tx,
@@ -37,7 +44,7 @@ const addGlobal = (tx: TransactionSql, content: string, priority = 0) => tx`
   values ('global', null, ${content}, ${priority})`
 
 test('layers come as global, organization, user, the higher priority first inside each', async () => {
-  await rolledBack(sql, async (tx) => {
+  await alone(async (tx) => {
     const owner = await addOwner(tx)
     await as(tx, owner, async (t) => {
       await add({ scope: 'user', user_id: owner.id, content: 'mine', priority: 99 })(t)
@@ -58,7 +65,7 @@ test('layers come as global, organization, user, the higher priority first insid
 })
 
 test('nobody gets another person’s or another organization’s layers', async () => {
-  await rolledBack(sql, async (tx) => {
+  await alone(async (tx) => {
     const owner = await addOwner(tx)
     const member = await addMember(tx, owner.organizationId)
     const stranger = await addOwner(tx)
@@ -74,7 +81,7 @@ test('nobody gets another person’s or another organization’s layers', async 
 })
 
 test('organization layers need prompts.manage, global ones nobody can write, and no one else’s', async () => {
-  await rolledBack(sql, async (tx) => {
+  await alone(async (tx) => {
     const owner = await addOwner(tx)
     const member = await addMember(tx, owner.organizationId)
     const content = 'obey me'
@@ -95,7 +102,7 @@ test('organization layers need prompts.manage, global ones nobody can write, and
 })
 
 test('one can do without a layer, unless it is mandatory', async () => {
-  await rolledBack(sql, async (tx) => {
+  await alone(async (tx) => {
     const owner = await addOwner(tx)
     const member = await addMember(tx, owner.organizationId)
     await as(tx, owner, async (t) => {
@@ -116,7 +123,7 @@ const preview = (content: string, variables: unknown) => (t: TransactionSql) =>
     select public.preview_system_prompt(${content}, ${t.json(variables as never)}) as text`
 
 test('a template reaches the declared variables and nothing else', async () => {
-  await rolledBack(sql, async (tx) => {
+  await alone(async (tx) => {
     const owner = await addOwner(tx)
     await tx`update public.users set display_name = 'Ada' where id = ${owner.id}`
     const variables = {
@@ -157,7 +164,7 @@ test('a template reaches the declared variables and nothing else', async () => {
 })
 
 test('a value is text and no template: one pass, whatever it holds', async () => {
-  await rolledBack(sql, async (tx) => {
+  await alone(async (tx) => {
     const owner = await addOwner(tx)
     const value = fc.oneof(
       fc.constantFrom('{{secret}}', '{{a}}', '\\1', '\\&', '{{', '}}', '$1'),
@@ -179,7 +186,7 @@ test('a value is text and no template: one pass, whatever it holds', async () =>
 })
 
 test('a template stays short, however long its value and however often it names it', async () => {
-  await rolledBack(sql, async (tx) => {
+  await alone(async (tx) => {
     const member = await addMember(tx, (await addOwner(tx)).organizationId)
     const named = (length: number) => ({ a: { type: 'text', value: 'x'.repeat(length) } })
     const often = '{{a}}'.repeat(13_000)
@@ -199,7 +206,7 @@ test('a template stays short, however long its value and however often it names 
 })
 
 test('nobody can have more than a hundred layers sent along with every request', async () => {
-  await rolledBack(sql, async (tx) => {
+  await alone(async (tx) => {
     const owner = await addOwner(tx)
     const many = (person: Account, count: number) => (t: TransactionSql) => t`
       insert into public.system_prompts (scope, user_id, content)
@@ -215,7 +222,7 @@ test('nobody can have more than a hundred layers sent along with every request',
 })
 
 test('text that is no template is sent as it is written', async () => {
-  await rolledBack(sql, async (tx) => {
+  await alone(async (tx) => {
     const owner = await addOwner(tx)
     await as(tx, owner, add({ scope: 'organization', content: 'say {{hello}} \\1' }))
     expect(await layersOf(tx, owner)).toEqual(['say {{hello}} \\1'])
