@@ -8,6 +8,7 @@ import {
   type RawProvider,
   type RawScript,
   RESET,
+  STALL,
   startRawProvider,
 } from '../../support/raw-provider.ts'
 import { delta, finishFrame, openRouterFrames, TEXT } from './recorded.ts'
@@ -60,4 +61,17 @@ it('Deno and Node tell the same truth about every answer', { timeout: 60_000 }, 
   expect(outcomes[0]).toMatchObject({ content: TEXT, last: 'finish', failure: null })
   expect(outcomes.filter(({ last }) => last === 'finish').length).toBeGreaterThan(10)
   expect(outcomes.filter(({ last }) => last !== 'finish').length).toBeGreaterThan(100)
+})
+
+it('Deno gives up on a provider that stalls, however much garbage it has collected meanwhile', async () => {
+  provider.respond([...eventStream([delta('a')]).slice(0, -1), STALL])
+  const stalled = fileURLToPath(new URL('stalled-peer.ts', import.meta.url))
+  const flags = ['--no-prompt', '--allow-net=127.0.0.1', '--v8-flags=--expose-gc']
+  const { stdout } = await run(
+    findDeno(),
+    ['run', ...flags, '--config', config, stalled, provider.url],
+    // What aborting does not end would be waited for until here.
+    { timeout: 10_000 },
+  )
+  expect(JSON.parse(stdout)).toEqual({ content: 'a', failure: 'provider_stalled' })
 })

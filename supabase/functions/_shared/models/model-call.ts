@@ -52,6 +52,11 @@ export class ModelCall {
   readonly #onAbort: () => void
   #expired: ModelErrorCode | null = null
   answer: AnswerBuilder
+  /**
+   * Held until the call is over: once Deno (2.9.6) has collected a Response, aborting no longer
+   * reaches its body. A stalled provider would then be waited for, and paid, for ever.
+   */
+  response: Response | null = null
 
   constructor(adapter: ModelAdapter, options: ModelCallOptions) {
     this.#adapter = adapter
@@ -90,6 +95,7 @@ export class ModelCall {
     // Redirects are not followed: the body and the credential belong to the configured host.
     const init: RequestInit = { method: 'POST', headers, body, signal, redirect: 'manual' }
     const response = await this.transport(send(url, init), 'provider_unreachable')
+    this.response = response
     this.answer = this.#newAnswer(this.#adapter.requestIdOf(response.headers))
     if (response.status === 200) return response
     throw await this.#refusal(response)
@@ -123,6 +129,7 @@ export class ModelCall {
     this.watchdog.stop()
     this.#options.signal?.removeEventListener('abort', this.#onAbort)
     if (abort) this.#controller.abort(new DOMException('the call is over', 'AbortError'))
+    this.response = null
   }
 
   #toModelError(error: unknown): ModelError | null {
