@@ -27,7 +27,7 @@ const append = async (begun: Begun, seq: number, events: unknown) => {
 }
 const finish = (begun: Begun, outcome: object) => sql`
   select public.finish_execution(${begun.organization_id}, ${begun.execution_id},
-    ${sql.json({ status: 'success', finish_reason: 'stop', content: 'x', ...outcome } as never)})`
+    ${sql.json({ status: 'success', finish_reason: 'stop', content: 'x', ...outcome })})`
 const stored = async ({ execution_id }: Begun) =>
   sql<{ seq: number; event: string }[]>`
     select seq::int, event::text as event from conversation.execution_events

@@ -78,11 +78,13 @@ describe('a session that is busy', () => {
     const second = await ask('Second question', { on_busy: 'queue' })
     expect(second.status).toBe(200)
     const third = ask('Third question', { on_busy: 'queue', stream: false }, worker)
+    // Each look at whether it is their turn keeps them alive: both have looked twice by then.
     await vi.waitFor(async () => {
       const [row] = await sql`select count(*)::int as waiting from public.agent_executions
-        where organization_id = ${ann.organization.id} and status = 'pending'`
+        where organization_id = ${ann.organization.id} and status = 'pending'
+          and lease_expires_at > created_at + interval '31 seconds'`
       expect(row).toEqual({ waiting: 2 })
-    })
+    }, 10_000)
     expect(provider.journal).toHaveLength(1)
     const follower = worker.request(ann, `executions/${idOf(second)}/stream`)
     open()
