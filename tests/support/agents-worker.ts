@@ -24,9 +24,13 @@ export interface AgentsRequest {
   readonly signal?: AbortSignal
 }
 
-/** @param changes variables that differ from the stack's; undefined removes one */
+/**
+ * @param changes variables that differ from the stack's; undefined removes one
+ * @param functions the folder of `agents/index.ts`
+ */
 export async function startAgentsWorker(
   changes: Record<string, string | undefined> = {},
+  functions = 'supabase/functions',
 ): Promise<AgentsWorker> {
   const all = Object.entries({ ...useStack().functionEnv, ...changes })
   const env = Object.fromEntries(
@@ -35,7 +39,7 @@ export async function startAgentsWorker(
   const logged: string[] = []
   const worker = startFunction({
     name: 'agents',
-    directory: path.join(root, 'supabase/functions'),
+    directory: path.join(root, functions),
     env,
     watch: false,
     log: (line) => logged.push(line),
