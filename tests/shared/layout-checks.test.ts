@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
+import { findDocumentProblems } from '../../dev/check/documents.ts'
 import { findImportMapProblems } from '../../dev/check/import-maps.ts'
 import { findLockProblems } from '../../dev/check/lockfile.ts'
 import { findMachineNames } from '../../dev/check/machine-names.ts'
@@ -23,6 +24,26 @@ async function makeTree(files: Record<string, string>): Promise<string> {
   }
   return root
 }
+
+describe('documents', () => {
+  it('may name what there is, and are told what there is not', async () => {
+    const tree = await makeTree({
+      'package.json': '{"scripts":{"bench":"node bench/run.ts"}}',
+      'supabase/functions/_shared/auth/token.ts': '',
+      'docs/good.md':
+        '[this](good.md#part), [that](https://example.com), `_shared/auth/token.ts`, `supabase/`, ' +
+        '`supabase/functions/<name>`, `a/b`, `npm run bench`',
+      'docs/bad.md': '[gone](../gone.md), `_shared/auth.ts`, `dev/`, `npm run absent`',
+    })
+    const files = ['docs/good.md', 'docs/bad.md', 'supabase/functions/_shared/auth/token.ts']
+    expect(await findDocumentProblems(tree, files)).toEqual([
+      'docs/bad.md names gone.md, which does not exist',
+      'docs/bad.md names supabase/functions/_shared/auth.ts, which does not exist',
+      'docs/bad.md names dev/, which does not exist',
+      'docs/bad.md names the script absent, which package.json lacks',
+    ])
+  })
+})
 
 describe('versions', () => {
   const problemsOf = async (dependencies: object, denoJson: object): Promise<string[]> =>

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { root } from '../../dev/check/command.ts'
+import { findDocumentProblems } from '../../dev/check/documents.ts'
 import { findImportMapProblems } from '../../dev/check/import-maps.ts'
 import { findImportProblems } from '../../dev/check/imports.ts'
 import { findLockProblems } from '../../dev/check/lockfile.ts'
@@ -39,6 +40,17 @@ describe('the tree', () => {
     const files = await listProjectFiles(root)
     expect(files).toContain('package-lock.json')
     expect(await findMachineNames(root, files, await namesOfThisMachine(root))).toEqual([])
+  })
+
+  it('has documents that name only what there is', async () => {
+    expect(await findDocumentProblems(root, await listProjectFiles(root))).toEqual([])
+  })
+
+  it('keeps out of the repository what holds secrets', async () => {
+    const files = await listProjectFiles(root)
+    expect(files).toContain('.env.example')
+    const ignored = (await readFile(path.join(root, '.gitignore'), 'utf8')).split('\n')
+    expect(ignored).toEqual(expect.arrayContaining(['.env', '.env.local', '.colloquy/']))
   })
 
   it('documents every error code with its status, and no other', async () => {
