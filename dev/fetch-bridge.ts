@@ -29,7 +29,12 @@ export async function answerWithFetch(
     sendError(response, 413, 'payload_too_large', 'The request body is larger than 10 MB.')
     return
   }
-  const answer = await handler(toRequest(request, body))
+  const incoming = toRequest(request, body)
+  if (incoming === undefined) {
+    sendError(response, 400, 'invalid_request', 'The method, the path or the host cannot be read.')
+    return
+  }
+  const answer = await handler(incoming)
   const headers = Object.fromEntries(answer.headers)
   const cookies = answer.headers.getSetCookie()
   response.writeHead(answer.status, {
@@ -57,19 +62,32 @@ function usesSecretKeyFromBrowser({ headers, url }: IncomingMessage): boolean {
   return headers.origin !== undefined || /^\s*Mozilla\//i.test(headers['user-agent'] ?? '')
 }
 
-function toRequest(request: IncomingMessage, body: Buffer): Request {
+/** Undefined for what HTTP lets through and a URL or a fetch request does not. */
+function toRequest(request: IncomingMessage, body: Buffer): Request | undefined {
+  const address = `http://${request.headers.host ?? 'localhost'}${request.url}`
+  if (!URL.canParse(address) || !isDecodable(new URL(address).pathname)) return undefined
+  if (request.method === 'TRACE') return undefined
   const headers = new Headers()
   for (let index = 0; index < request.rawHeaders.length; index += 2) {
     headers.append(request.rawHeaders[index] ?? '', request.rawHeaders[index + 1] ?? '')
   }
   const method = request.method ?? 'GET'
-  return new Request(`http://${request.headers.host ?? 'localhost'}${request.url}`, {
+  return new Request(address, {
     method,
     headers,
     ...(method === 'GET' || method === 'HEAD' || body.length === 0
       ? {}
       : { body: new Uint8Array(body) }),
   })
+}
+
+function isDecodable(pathname: string): boolean {
+  try {
+    decodeURIComponent(pathname)
+    return true
+  } catch {
+    return false // Half of an escape sequence.
+  }
 }
 
 async function readBody(request: IncomingMessage): Promise<Buffer | undefined> {

@@ -142,7 +142,9 @@ describe('functions', () => {
     await expect
       .poll(async () => (await at('/functions/v1/echo')).status, { timeout: 10_000 })
       .toBe(201)
-    expect(folder.lines).toContainEqual(expect.stringMatching(/^echo: ended \(exit code 3\) and is started again/))
+    expect(folder.lines).toContainEqual(
+      expect.stringMatching(/^echo: ended \(exit code 3\) and is started again/),
+    )
   })
 
   test.each(['/functions/v1/absent', '/functions/v1/_shared', '/nothing', '/functions/v1', '/'])(
@@ -214,6 +216,25 @@ describe('REST and Auth', () => {
       const response = await at(path, { headers: { apikey: stack.publishableKey } })
       expect(response.headers.get('access-control-allow-origin')).toBe('*')
       expect(response.headers.get('access-control-expose-headers')).toContain('Content-Range')
+    },
+  )
+
+  test.each([
+    ['GET', '/rest/v1/a', 'a b/c'],
+    ['GET', '/rest/v1/a', '[::'],
+    ['GET', '/rest/v1/%E0%A4%A', 'localhost'],
+    ['GET', '/auth/v1/%', 'localhost'],
+    ['TRACE', '/rest/v1/a', 'localhost'],
+  ])(
+    '%s %s for the host %s is a 400, and no failure of the gateway',
+    async (method, path, host) => {
+      const { hostname, port } = new URL(stack.url)
+      const headers = { host, apikey: stack.publishableKey }
+      const sent = request({ hostname, port, method, path, headers, setHost: false })
+      sent.end()
+      const [response] = (await once(sent, 'response')) as [IncomingMessage]
+      response.resume()
+      expect(response.statusCode).toBe(400)
     },
   )
 
