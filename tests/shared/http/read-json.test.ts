@@ -72,6 +72,15 @@ describe('a request body', () => {
     await expect(read(null)).rejects.toMatchObject({ code: 'invalid_request', path: '' })
   })
 
+  it('that ends early is the client’s doing, and is never quoted', async () => {
+    const body = new ReadableStream<Uint8Array>({
+      start: (controller) => controller.enqueue(new TextEncoder().encode('{"message":')),
+      pull: () => Promise.reject(new TypeError('hidden')),
+    })
+    const error = await read(body).catch((thrown: unknown) => thrown)
+    expect(error).toMatchObject({ code: 'invalid_request', path: '', cause: 'TypeError' })
+  })
+
   it('is never quoted in an error, nor in its cause', async () => {
     const error = await read('{"password": hidden').catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(Error)

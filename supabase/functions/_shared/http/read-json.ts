@@ -43,7 +43,7 @@ async function* chunksOf(request: Request): AsyncGenerator<Uint8Array> {
   let ended = false
   try {
     for (;;) {
-      const { done, value } = await reader.read()
+      const { done, value } = await readChunk(reader)
       ended = done
       if (done) return
       yield value
@@ -54,6 +54,15 @@ async function* chunksOf(request: Request): AsyncGenerator<Uint8Array> {
         // Only the refusal matters; a client that has already gone cannot be told.
       })
     }
+  }
+}
+
+/** A client that goes away in the middle of its request is no failure of ours. */
+async function readChunk(reader: ReadableStreamDefaultReader<Uint8Array>) {
+  try {
+    return await reader.read()
+  } catch (cause) {
+    throw invalidBody('The request body ended early.', cause)
   }
 }
 
