@@ -49,6 +49,7 @@ describe('session-cleanup', () => {
     expect(complete).toBe(true)
     expect(Object.keys(counts).sort()).toEqual([
       'expired_executions',
+      'expired_idempotency_keys',
       'expired_oauth_states',
       'expired_oauth_tokens',
       'expired_sessions',

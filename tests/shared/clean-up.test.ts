@@ -1,7 +1,8 @@
+import { readFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import type { Admin } from '../../supabase/functions/_shared/database.ts'
 import { AppError } from '../../supabase/functions/_shared/errors.ts'
-import { cleanUp } from '../../supabase/functions/session-cleanup/clean-up.ts'
+import { cleanUp, tasks } from '../../supabase/functions/session-cleanup/clean-up.ts'
 
 /** A database in which every function has so many rows left; each call takes a millisecond. */
 function databaseWith(left: Record<string, number>) {
@@ -23,6 +24,15 @@ function databaseWith(left: Record<string, number>) {
 }
 
 describe('cleaning up', () => {
+  it('does from outside what pg_cron does in the database', async () => {
+    const upkeep = new URL('../../supabase/migrations/20261120001600_upkeep.sql', import.meta.url)
+    const [, job = ''] =
+      /cron\.schedule\(.*?\$job\$(.*?)\$job\$/s.exec(await readFile(upkeep, 'utf8')) ?? []
+    const called = [...job.matchAll(/public\.(\w+)\(\)/g)].map(([, name]) => name)
+    expect(called.length).toBeGreaterThan(3)
+    expect(Object.values(tasks)).toEqual(called)
+  })
+
   it('calls each function until a batch comes back short, in turns', async () => {
     const { admin, calls, now } = databaseWith({
       cleanup_expired_sessions: 25,
@@ -34,6 +44,7 @@ describe('cleaning up', () => {
         expired_oauth_states: 0,
         expired_oauth_tokens: 10,
         expired_executions: 0,
+        expired_idempotency_keys: 0,
       },
       complete: true,
     })
@@ -42,6 +53,7 @@ describe('cleaning up', () => {
       'cleanup_expired_oauth_states',
       'cleanup_expired_oauth_tokens',
       'expire_execution_leases',
+      'expire_idempotency_keys',
       'cleanup_expired_sessions',
       'cleanup_expired_oauth_tokens',
       'cleanup_expired_sessions',
@@ -50,10 +62,10 @@ describe('cleaning up', () => {
 
   it('stops when its time is spent, and says that something is left', async () => {
     const { admin, calls, now } = databaseWith({ cleanup_expired_sessions: 1_000_000 })
-    const report = await cleanUp(admin, { batch: 10, budget: 8 }, now)
+    const report = await cleanUp(admin, { batch: 10, budget: 9 }, now)
     expect(report.complete).toBe(false)
     expect(report.counts.expired_sessions).toBe(50)
-    expect(calls).toHaveLength(8)
+    expect(calls).toHaveLength(9)
   })
 
   it('fails with the first failure, but only once the others are done', async () => {

@@ -1,11 +1,15 @@
 import type { Admin } from '../_shared/database.ts'
 
-/** The database's cleanup functions, by the name under which their rows are counted. */
-const tasks = {
+/**
+ * The database's cleanup functions, by the name under which their rows are counted: all that pg_cron
+ * runs where it does this work.
+ */
+export const tasks = {
   expired_sessions: 'cleanup_expired_sessions',
   expired_oauth_states: 'cleanup_expired_oauth_states',
   expired_oauth_tokens: 'cleanup_expired_oauth_tokens',
   expired_executions: 'expire_execution_leases',
+  expired_idempotency_keys: 'expire_idempotency_keys',
 } as const
 
 type Task = keyof typeof tasks
