@@ -8,7 +8,7 @@ export const appendInterval = 250
 /** Milliseconds for which the first batch waits for more: most of a short answer then needs no call. */
 export const firstAppendDelay = 50
 /** Milliseconds between two signs of life, at most: how soon a cancel is noticed. */
-export const heartbeatInterval = 1_500
+export const heartbeatInterval = 1_250
 
 export interface EventLogOptions {
   readonly clock: Clock
