@@ -47,7 +47,7 @@ describe('the direction of imports', () => {
     ['a type query', `export type Invoke = import('../executions/invoke.ts').Invoke`],
   ])('refuses %s that goes up', async (_form, text) => {
     expect(await problemsOf({ '_shared/http/sse.ts': text })).toContain(
-      'supabase/functions/_shared/http/sse.ts:1 models, crypto, http, env imports upwards, from auth, database, executions, oauth, tools',
+      'supabase/functions/_shared/http/sse.ts:1 models, crypto, http, json-schema, env imports upwards, from auth, database, executions, oauth, openai, tools',
     )
   })
 

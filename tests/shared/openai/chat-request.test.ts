@@ -1,0 +1,151 @@
+import { describe, expect, it } from 'vitest'
+import { AppError } from '../../../supabase/functions/_shared/errors.ts'
+import { readChatRequest } from '../../../supabase/functions/_shared/openai/chat-request.ts'
+
+const body = { model: 'droid', messages: [{ role: 'user', content: 'Hi' }] }
+const tools = [{ type: 'function', function: { name: 'look' } }]
+
+function problemOf(change: object): string {
+  try {
+    readChatRequest({ ...body, ...change })
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'invalid_request') return error.path ?? 'none'
+    throw error
+  }
+  return 'accepted'
+}
+
+describe('a chat completion request', () => {
+  it.each([
+    {
+      n: 1,
+      user: 'u-1',
+      metadata: { a: 'b' },
+      store: false,
+      service_tier: 'auto',
+      logprobs: false,
+    },
+    { safety_identifier: 'x', prompt_cache_key: 'y', modalities: ['text'] },
+    { stream: true, stream_options: { include_usage: true, include_obfuscation: false } },
+    { stream: null, tools: null, tool_choice: null, stop: null, temperature: null, seed: null },
+    { tools, tool_choice: 'required', parallel_tool_calls: true },
+    { tools, tool_choice: { type: 'function', function: { name: 'look' } } },
+    { tool_choice: 'none' },
+    { max_tokens: 5, max_completion_tokens: 5 },
+    { response_format: { type: 'text' } },
+    { stop: ['a', 'b', 'c', 'd'] },
+  ])('may say %j', (change) => {
+    expect(problemOf(change)).toBe('accepted')
+  })
+
+  it.each([
+    [{ n: 2 }, 'n'],
+    [{ store: true }, 'store'],
+    [{ logprobs: true }, 'logprobs'],
+    [{ service_tier: 'priority' }, 'service_tier'],
+    [{ modalities: ['text', 'audio'] }, 'modalities'],
+    [{ metadata: Object.fromEntries(Array.from({ length: 17 }, (_, i) => [i, 'x'])) }, 'metadata'],
+    [{ reasoning_effort: 'low' }, 'reasoning_effort'],
+    [{ functions: [] }, 'functions'],
+    [{ audio: {} }, 'audio'],
+    [{ top_logprobs: 1 }, 'top_logprobs'],
+    [JSON.parse('{"__proto__":1}') as object, '__proto__'],
+    [{ constructor: 1 }, 'constructor'],
+    [{ model: '' }, 'model'],
+    [{ stream: 'yes' }, 'stream'],
+    [{ stream_options: { include_usage: true } }, 'stream_options'],
+    [{ stream: true, stream_options: { colour: 1 } }, 'stream_options.colour'],
+    [{ max_tokens: 5, max_completion_tokens: 6 }, 'max_tokens'],
+    [{ max_tokens: 0 }, 'max_tokens'],
+    [{ stop: ['a', 'b', 'c', 'd', 'e'] }, 'stop'],
+    [{ tools: [] }, 'tools'],
+    [{ tools: [{ type: 'web_search' }] }, 'tools.0.type'],
+    [{ tools: [{ type: 'function', function: { name: 'a b' } }] }, 'tools.0.function.name'],
+    [
+      { tools, tool_choice: { type: 'function', function: { name: 'x' } } },
+      'tool_choice.function.name',
+    ],
+    [{ tool_choice: 'required' }, 'tool_choice'],
+    [{ response_format: { type: 'xml' } }, 'response_format.type'],
+    [{ response_format: { type: 'json_schema' } }, 'response_format.json_schema'],
+    [{ messages: [{ role: 'function', content: '' }] }, 'messages.0.role'],
+    [{ messages: [{ role: 'user', content: 'a\u0000b' }] }, 'messages.0.content'],
+    [{ messages: [{ role: 'user', content: 'Hi', colour: 1 }] }, 'messages.0.colour'],
+    [
+      { messages: [{ role: 'user', content: [{ type: 'input_audio', input_audio: {} }] }] },
+      'messages.0.content.0.type',
+    ],
+    [
+      {
+        messages: [
+          {
+            role: 'user',
+            content: [{ type: 'image_url', image_url: { url: 'https://a.b/c', detail: 'low' } }],
+          },
+        ],
+      },
+      'messages.0.content.0.image_url.detail',
+    ],
+  ])('may not say %j', (change, path) => {
+    expect(problemOf(change)).toBe(path)
+  })
+
+  it('says nothing of what it leaves to its default', () => {
+    const { params, asked, includeUsage, stream } = readChatRequest({ ...body, temperature: null })
+    expect({ params, includeUsage, stream }).toEqual({
+      params: {},
+      includeUsage: false,
+      stream: false,
+    })
+    expect(asked).toEqual({ messages: [{ role: 'user', content: 'Hi' }] })
+  })
+
+  it('takes messages as SDKs send them back', () => {
+    const call = {
+      id: 'c',
+      type: 'function',
+      function: { name: 'look', arguments: '{}', parsed_arguments: {} },
+    }
+    const answer = {
+      role: 'assistant',
+      content: null,
+      refusal: null,
+      annotations: [],
+      audio: null,
+      function_call: null,
+      parsed: null,
+      tool_calls: [{ ...call, index: 0 }],
+    }
+    const { asked } = readChatRequest({
+      ...body,
+      messages: [...body.messages, answer, { role: 'tool', tool_call_id: 'c', content: 'seen' }],
+    })
+    expect(asked.messages).toEqual([
+      { role: 'user', content: 'Hi' },
+      {
+        role: 'assistant',
+        content: '',
+        parts: [{ type: 'tool_call', id: 'c', name: 'look', arguments: '{}' }],
+      },
+      {
+        role: 'tool',
+        content: '',
+        parts: [{ type: 'tool_result', tool_call_id: 'c', name: 'look', content: 'seen' }],
+      },
+    ])
+  })
+
+  it('carries the signature of a call back to the model that made it', () => {
+    const provider_metadata = { provider: 'vertex-ai', model: 'gemini', thoughtSignature: 'sig' }
+    const call = { id: 'c', type: 'function', function: { name: 'look', arguments: '{}' } }
+    const { asked } = readChatRequest({
+      ...body,
+      messages: [
+        ...body.messages,
+        { role: 'assistant', tool_calls: [{ ...call, extra_content: { provider_metadata } }] },
+        { role: 'tool', tool_call_id: 'c', content: 'seen' },
+      ],
+    })
+    expect(asked.messages[1]?.parts).toMatchObject([{ type: 'tool_call', provider_metadata }])
+  })
+})
