@@ -70,8 +70,8 @@ test('the check is one lookup, by the primary key of user_sessions', async () =>
     const { organizationId, claims } = session('member')
     const literal = query
       .replaceAll('organization::bigint', `${organizationId}`)
-      .replaceAll("private.claim_uuid('session_id')", `'${String(claims.session_id)}'::uuid`)
-      .replaceAll("private.claim_uuid('sub')", `'${String(claims.sub)}'::uuid`)
+      .replaceAll('session::uuid', `'${String(claims.session_id)}'::uuid`)
+      .replaceAll('account::uuid', `'${String(claims.sub)}'::uuid`)
     const plan = await tx.unsafe(`explain select s.* ${literal}`)
     return { rows: plan.map((line) => String(line['QUERY PLAN'])) }
   })

@@ -66,6 +66,7 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
     triggers: {
       ...touched('agent_executions'),
       ...checked('agent_executions', 'organization_id, agent_id, model_id'),
+      ...trigger('agent_executions_settle_deleted', 'BEFORE DELETE', 'settle_deleted_execution()'),
     },
     references: {
       agent_id: 'public.agents',

@@ -21,6 +21,7 @@ export const internalDefiners: readonly string[] = [
   'keep_an_owner',
   'record_prompt_version',
   'refresh_session_access',
+  'settle_deleted_execution',
   'sync_account',
   // Checks of the caller.
   'is_platform_admin',

@@ -216,7 +216,7 @@ export const routineExpectations: Readonly<Record<string, RoutineExpectation>> =
       ),
     }),
   }),
-  ...rpc('open_mcp_connection(bigint)', { allowed: holds('agents.invoke') }),
+  ...rpc('open_mcp_connection(bigint)', { allowed: inOrganization }),
   ...rpc('set_mcp_bearer_token(bigint, text)', { allowed: inOrganization }),
   ...rpc('claim_mcp_authorization(text)', {
     allowed: holds('agents.invoke'),
