@@ -1,26 +1,37 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { beforeAll, describe, expect, it } from 'vitest'
+import postgres, { type Sql } from 'postgres'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { sealedStore } from '../../../dev/sealed-store.ts'
 import { readKeyset } from '../../../supabase/functions/_shared/crypto/keyset.ts'
 import { rotate } from '../../../supabase/functions/_shared/crypto/rotate.ts'
 import { newKey } from '../../shared/crypto/keys.ts'
-import { connectOwner } from '../../support/database.ts'
-import { type Organization, type Person, signUpWithOrganization } from '../../support/people.ts'
-import { useStack } from '../../support/stack.ts'
+import type { Organization, Person } from '../../support/people.ts'
 import { startWorker } from './support/app.ts'
 import { addConfiguration, beginConnection, connect, follow } from './support/connect.ts'
 import { browse } from './support/browser.ts'
 import { type Fixture, startServers } from './support/fixture.ts'
+import { type OwnStack, startOwnStack } from './support/own-stack.ts'
 
-const sql = connectOwner()
 const root = fileURLToPath(new URL('../../..', import.meta.url))
-const current = () => useStack().functionEnv.TOKEN_ENCRYPTION_KEYS ?? ''
+let own: OwnStack
+let sql: Sql
 let servers: Fixture
 let ann: Person & { organization: Organization }
+const current = () => own.stack.functionEnv.TOKEN_ENCRYPTION_KEYS ?? ''
+const startOwnWorker = (keys = current()) =>
+  startWorker({ ...own.stack.functionEnv, TOKEN_ENCRYPTION_KEYS: keys })
 
+// A stack of its own: a rotation takes all that is sealed, other tests' connections too.
 beforeAll(async () => {
-  ;[servers, ann] = await Promise.all([startServers(), signUpWithOrganization('ann')])
+  ;[own, servers] = await Promise.all([startOwnStack(), startServers()])
+  sql = postgres(own.stack.databaseUrl, { max: 2 })
+  ann = await own.signUp()
+}, 60_000)
+
+afterAll(async () => {
+  await sql.end()
+  await own.close()
 })
 
 /** `npm run keys:rotate` with a keyset. */
@@ -28,7 +39,7 @@ async function run(
   keys: string,
   ...args: string[]
 ): Promise<{ code: number | null; text: string }> {
-  const { url, secretKey } = useStack()
+  const { url, secretKey } = own.stack
   const child = spawn(process.execPath, ['--import', 'tsx', 'dev/keys-rotate.ts', ...args], {
     cwd: root,
     env: {
@@ -53,7 +64,7 @@ const keyIds = async () => {
 
 describe('keys:rotate', () => {
   it('seals all anew beside live traffic, forth and back, and says when a key may go', async () => {
-    const before = await startWorker()
+    const before = await startOwnWorker()
     const configurationId = await addConfiguration(ann, servers.server.endpoint)
     await connect(before, ann, configurationId)
     const bearer = await addConfiguration(ann, servers.server.endpoint, { auth_type: 'bearer' })
@@ -72,7 +83,7 @@ describe('keys:rotate', () => {
       expect.stringMatching(/is in use: \d+ values/),
     ])
 
-    const worker = await startWorker({ TOKEN_ENCRYPTION_KEYS: both })
+    const worker = await startOwnWorker(both)
     const key = { organizationId: ann.organization.id, userId: ann.id, configurationId }
     const [rotated, refreshed] = await Promise.all([run(both), worker.credentials.refresh(key)])
     expect(rotated.text).toMatch(/sealed anew/)
@@ -87,7 +98,7 @@ describe('keys:rotate', () => {
     expect(await run(both, '--retire', 'next')).toMatchObject({ code: 1 })
 
     // Everything opens with the new key alone.
-    const alone = await startWorker({ TOKEN_ENCRYPTION_KEYS: next })
+    const alone = await startOwnWorker(next)
     expect((await alone.credentials.get(key)).token).toBe(refreshed.token)
     expect((await alone.credentials.get({ ...key, configurationId: bearer })).token).toBe('bearer')
     expect((await alone.credentials.refresh(key)).generation).toBe(3)
@@ -105,7 +116,7 @@ describe('keys:rotate', () => {
   }, 60_000)
 
   it('without a key that is in use does nothing and names it', async () => {
-    const worker = await startWorker()
+    const worker = await startOwnWorker()
     await connect(worker, ann, await addConfiguration(ann, servers.server.endpoint))
     const [oldId = ''] = current().split(':')
     const { code, text } = await run(newKey('other'))
@@ -123,7 +134,7 @@ describe('keys:rotate', () => {
   })
 
   it('leaves a value that a refresh has replaced in the meantime', async () => {
-    const worker = await startWorker()
+    const worker = await startOwnWorker()
     const configurationId = await addConfiguration(ann, servers.server.endpoint)
     await connect(worker, ann, configurationId)
     const key = { organizationId: ann.organization.id, userId: ann.id, configurationId }
