@@ -13,6 +13,7 @@ import {
   readEvents,
   storedEnd,
 } from '../../support/agents-fixture.ts'
+import { StreamReader } from '../../support/chat-stream.ts'
 
 const hello = { message: { content: 'Hello' } }
 const whole = { ...hello, stream: false }
@@ -75,14 +76,10 @@ describe('a streamed answer', () => {
         },
       },
     })
-    const reader = ((await invoke(hello)).body as ReadableStream<Uint8Array>).getReader()
-    let text = ''
-    const readAll = async () => {
-      for (;;) text += new TextDecoder().decode((await reader.read()).value)
-    }
-    await expect(readAll()).rejects.toThrow('could not be stored')
+    const stream = new StreamReader(await invoke(hello))
+    await expect(stream.toEnd()).rejects.toThrow('could not be stored')
     for (const end of ['finish', 'error', 'abort', '[DONE]']) {
-      expect(eventTypes(text)).not.toContain(end)
+      expect(eventTypes(stream.text)).not.toContain(end)
     }
     expect(entries.map(({ event }) => event)).toContain('end_not_stored')
   })
