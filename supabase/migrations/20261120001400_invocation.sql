@@ -89,13 +89,19 @@ as $$
 declare
   prompts jsonb;
   history jsonb;
+  tools jsonb;
   bytes bigint;
   effective jsonb := (route -> 0 -> 'settings') || params;
 begin
   select coalesce(jsonb_agg(p.content), '[]') into prompts from private.effective_system_prompts() p;
   history := private.conversation_history(execution.organization_id, execution.session_id, execution.message_id);
+  -- A client that keeps its conversation itself brings its own tools.
+  tools := case when exists (
+    select 1 from public.chat_sessions s
+    where s.organization_id = execution.organization_id and s.id = execution.session_id and s.metadata @> '{"transient": true}'
+  ) then '[]' else private.execution_tools(execution.organization_id, execution.user_id) end;
   -- What a client sends instead of the history (input_bytes) goes along with the prompts, too.
-  bytes := greatest(octet_length(history::text), coalesce(input_bytes, 0)) + octet_length(prompts::text);
+  bytes := greatest(octet_length(history::text), coalesce(input_bytes, 0)) + octet_length(prompts::text) + octet_length(tools::text);
 
   if private.has_budget(execution.organization_id, execution.user_id, execution.project_id) then
     -- Half a token per byte is above what tokenizers make of any script; the answer's bound is sent along.
@@ -131,12 +137,13 @@ begin
     ),
     'params', effective,
     'system_prompts', prompts,
-    'history', history
+    'history', history,
+    'tools', tools
   );
 end
 $$;
 comment on function private.prepare_execution(public.agent_executions, jsonb, jsonb, bigint) is
-  'Reserves the budgets and returns { route, params, system_prompts, history }.';
+  'Reserves the budgets and returns { route, params, system_prompts, history, tools }.';
 
 create function private.describe_execution(execution public.agent_executions) returns jsonb
 language sql stable security definer set search_path = ''
@@ -145,6 +152,7 @@ as $$
   select jsonb_build_object(
     'organization_id', execution.organization_id,
     'execution_id', execution.id,
+    'user_id', execution.user_id,
     'session_id', execution.session_id,
     'message_id', execution.message_id,
     'response_message_id', execution.response_message_id,
@@ -439,6 +447,8 @@ begin
       'error_code', 'interrupted',
       'error_message', 'The worker stopped before the answer was complete.',
       'content', private.events_text(dead.organization_id, dead.id),
+      'parts', private.interrupted_parts(
+        dead.organization_id, dead.id, private.events_text(dead.organization_id, dead.id)),
       'fault', 'platform'
     ));
   end if;
@@ -639,6 +649,8 @@ declare
   model public.models;
   said constant bigint := greatest(octet_length(content), coalesce((
     select sum(octet_length(concat(p ->> 'text', p ->> 'name', p ->> 'arguments'))) from jsonb_array_elements(parts) p
+    -- What a tool answered is not the model's.
+    where p ->> 'type' <> 'tool_result'
   ), 0));
   answered constant boolean := execution.status = 'success' or said > 0
     or execution.input_tokens is not null or execution.output_tokens is not null;
@@ -736,6 +748,8 @@ begin
     ),
     cached_input_tokens = (outcome ->> 'cached_input_tokens')::bigint,
     reasoning_tokens = (outcome ->> 'reasoning_tokens')::bigint,
+    -- Of several calls of the model some may have been counted.
+    estimated_input_tokens = coalesce((outcome ->> 'estimated_input_tokens')::bigint, x.estimated_input_tokens),
     -- What the provider says it charged is truer than a price list.
     cost_usd = coalesce((outcome ->> 'provider_cost_usd')::numeric, (
       select private.execution_cost(

@@ -18,6 +18,7 @@ export function begunExecution(changes: Partial<BegunExecution> = {}): BegunExec
   return {
     organization_id: 7,
     execution_id: '0190a000-0000-7000-8000-000000000001',
+    user_id: '0190a000-0000-7000-8000-000000000005',
     session_id: '0190a000-0000-7000-8000-000000000002',
     message_id: '0190a000-0000-7000-8000-000000000003',
     response_message_id: '0190a000-0000-7000-8000-000000000004',
@@ -28,6 +29,7 @@ export function begunExecution(changes: Partial<BegunExecution> = {}): BegunExec
     system_prompts: ['Be brief.'],
     history: [{ id: 'm', role: 'user', content: 'Hello', parts: null }],
     params: {},
+    tools: [],
     result: null,
     ...changes,
   }

@@ -455,6 +455,144 @@ export type Database = {
           },
         ]
       }
+      mcp_tool_listings: {
+        Row: {
+          created_at: string
+          expires_at: string
+          mcp_configuration_id: number
+          organization_id: number
+          tools: NonNullable<Json>
+          updated_at: string
+          user_id: string
+        }
+        ComputedFields: never
+        Insert: {
+          created_at?: string
+          expires_at: string
+          mcp_configuration_id: number
+          organization_id: number
+          tools: NonNullable<Json>
+          updated_at?: string
+          user_id: string
+        }
+        Update: {
+          created_at?: string
+          expires_at?: string
+          mcp_configuration_id?: number
+          organization_id?: number
+          tools?: NonNullable<Json>
+          updated_at?: string
+          user_id?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'mcp_tool_listings_user_fkey'
+            columns: ['organization_id', 'user_id']
+            isOneToOne: false
+            referencedRelation: 'client_users'
+            referencedColumns: ['organization_id', 'user_id']
+          },
+        ]
+      }
+      mcp_tool_policies: {
+        Row: {
+          created_at: string
+          id: number
+          mcp_configuration_id: number
+          organization_id: number
+          policy: string
+          tool_name: string | null
+          updated_at: string
+        }
+        ComputedFields: never
+        Insert: {
+          created_at?: string
+          id?: never
+          mcp_configuration_id: number
+          organization_id?: number
+          policy: string
+          tool_name?: string | null
+          updated_at?: string
+        }
+        Update: {
+          created_at?: string
+          id?: never
+          mcp_configuration_id?: number
+          organization_id?: number
+          policy?: string
+          tool_name?: string | null
+          updated_at?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'mcp_tool_policies_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'clients'
+            referencedColumns: ['id']
+          },
+        ]
+      }
+      mcp_tools: {
+        Row: {
+          approved_at: string | null
+          approved_by: string | null
+          changed_at: string | null
+          created_at: string
+          definition: Json | null
+          definition_hash: string | null
+          id: number
+          mcp_configuration_id: number
+          name: string
+          organization_id: number
+          proposed_definition: Json | null
+          proposed_hash: string | null
+          status: string
+          updated_at: string
+        }
+        ComputedFields: never
+        Insert: {
+          approved_at?: string | null
+          approved_by?: string | null
+          changed_at?: string | null
+          created_at?: string
+          definition?: Json | null
+          definition_hash?: string | null
+          id?: never
+          mcp_configuration_id: number
+          name: string
+          organization_id: number
+          proposed_definition?: Json | null
+          proposed_hash?: string | null
+          status?: string
+          updated_at?: string
+        }
+        Update: {
+          approved_at?: string | null
+          approved_by?: string | null
+          changed_at?: string | null
+          created_at?: string
+          definition?: Json | null
+          definition_hash?: string | null
+          id?: never
+          mcp_configuration_id?: number
+          name?: string
+          organization_id?: number
+          proposed_definition?: Json | null
+          proposed_hash?: string | null
+          status?: string
+          updated_at?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'mcp_tools_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'clients'
+            referencedColumns: ['id']
+          },
+        ]
+      }
       model_prices: {
         Row: {
           cached_input_per_million: number | null
@@ -1163,6 +1301,118 @@ export type Database = {
           type?: string
           updated_at?: string
           user_id?: string | null
+        }
+        Relationships: []
+      }
+      tool_approvals: {
+        Row: {
+          arguments_hash: string
+          created_at: string
+          decided_at: string | null
+          decided_by: string | null
+          decision: string | null
+          execution_id: string
+          expires_at: string
+          organization_id: number
+          tool_call_id: string
+        }
+        ComputedFields: never
+        Insert: {
+          arguments_hash: string
+          created_at?: string
+          decided_at?: string | null
+          decided_by?: string | null
+          decision?: string | null
+          execution_id: string
+          expires_at: string
+          organization_id: number
+          tool_call_id: string
+        }
+        Update: {
+          arguments_hash?: string
+          created_at?: string
+          decided_at?: string | null
+          decided_by?: string | null
+          decision?: string | null
+          execution_id?: string
+          expires_at?: string
+          organization_id?: number
+          tool_call_id?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'tool_approvals_call_fkey'
+            columns: ['organization_id', 'execution_id', 'tool_call_id']
+            isOneToOne: true
+            referencedRelation: 'tool_calls'
+            referencedColumns: ['organization_id', 'execution_id', 'tool_call_id']
+          },
+        ]
+      }
+      tool_calls: {
+        Row: {
+          arguments: string
+          completed_at: string | null
+          created_at: string
+          definition_hash: string | null
+          endpoint: string | null
+          error_code: string | null
+          execution_id: string
+          mcp_configuration_id: number | null
+          name: string
+          organization_id: number
+          position: number
+          result: Json | null
+          runner_id: string | null
+          server: string | null
+          started_at: string | null
+          status: string
+          step: number
+          tool: string | null
+          tool_call_id: string
+        }
+        ComputedFields: never
+        Insert: {
+          arguments: string
+          completed_at?: string | null
+          created_at?: string
+          definition_hash?: string | null
+          endpoint?: string | null
+          error_code?: string | null
+          execution_id: string
+          mcp_configuration_id?: number | null
+          name: string
+          organization_id: number
+          position: number
+          result?: Json | null
+          runner_id?: string | null
+          server?: string | null
+          started_at?: string | null
+          status: string
+          step: number
+          tool?: string | null
+          tool_call_id: string
+        }
+        Update: {
+          arguments?: string
+          completed_at?: string | null
+          created_at?: string
+          definition_hash?: string | null
+          endpoint?: string | null
+          error_code?: string | null
+          execution_id?: string
+          mcp_configuration_id?: number | null
+          name?: string
+          organization_id?: number
+          position?: number
+          result?: Json | null
+          runner_id?: string | null
+          server?: string | null
+          started_at?: string | null
+          status?: string
+          step?: number
+          tool?: string | null
+          tool_call_id?: string
         }
         Relationships: []
       }
@@ -2828,6 +3078,7 @@ export type Database = {
         Args: { events: string; execution_id: string; organization_id: number; seq: number }
         Returns: string
       }
+      approve_mcp_tool: { Args: { id: number; proposed_hash: string }; Returns: undefined }
       available_models: {
         Args: { providers?: string[] }
         Returns: {
@@ -2856,8 +3107,19 @@ export type Database = {
         }
         Returns: Json
       }
+      begin_tool_calls: {
+        Args: {
+          calls: Json
+          execution_id: string
+          organization_id: number
+          params: Json
+          step: number
+        }
+        Returns: Json
+      }
       cancel_execution: { Args: { execution_id: string }; Returns: string }
       claim_mcp_authorization: { Args: { handle: string }; Returns: Json }
+      claim_tool_calls: { Args: { execution_id: string; organization_id: number }; Returns: Json }
       cleanup_expired_oauth_states: { Args: { batch?: number }; Returns: number }
       cleanup_expired_oauth_tokens: { Args: { batch?: number }; Returns: number }
       cleanup_expired_sessions: { Args: { batch?: number }; Returns: number }
@@ -2878,6 +3140,10 @@ export type Database = {
         }
       }
       custom_access_token_hook: { Args: { event: Json }; Returns: Json }
+      decide_tool_call: {
+        Args: { decision: string; execution_id: string; providers?: string[]; tool_call_id: string }
+        Returns: Json
+      }
       decrypt_token: { Args: { encrypted: string; key: string }; Returns: string }
       delete_mcp_connection: {
         Args: { id: number; organization_id: number; user_id: string }
@@ -2887,6 +3153,7 @@ export type Database = {
       end_oauth_state: { Args: { id: number; organization_id: number }; Returns: undefined }
       expire_execution_leases: { Args: { batch?: number }; Returns: number }
       expire_idempotency_keys: { Args: { batch?: number }; Returns: number }
+      expire_tool_approvals: { Args: { batch?: number }; Returns: number }
       explain_effective_llm: {
         Args: { agent?: string; model?: string; project_id?: number; session_id?: string }
         Returns: {
@@ -2912,6 +3179,10 @@ export type Database = {
       finish_execution: {
         Args: { execution_id: string; organization_id: number; outcome: Json }
         Returns: Json
+      }
+      finish_tool_call: {
+        Args: { execution_id: string; organization_id: number; outcome: Json; tool_call_id: string }
+        Returns: string
       }
       get_effective_system_prompts: {
         Args: Record<PropertyKey, never>
@@ -2991,6 +3262,18 @@ export type Database = {
           status: string
         }[]
       }
+      mcp_tool_changes: {
+        Args: { mcp_configuration_id?: number }
+        Returns: {
+          after: Json
+          before: Json
+          configuration_id: number
+          id: number
+          name: string
+          path: string
+          proposed_hash: string
+        }[]
+      }
       open_break_glass: {
         Args: { hours?: number; organization_id: number; reason: string; scope?: string }
         Returns: Database['public']['CompositeTypes']['opened_grant']
@@ -3032,6 +3315,17 @@ export type Database = {
         Returns: Json
       }
       read_execution_result: { Args: { execution_id: string }; Returns: Json }
+      record_mcp_tools: {
+        Args: {
+          endpoint: string
+          mcp_configuration_id: number
+          organization_id: number
+          tools: Json
+          ttl_seconds: number
+          user_id: string
+        }
+        Returns: Json
+      }
       reject_oauth_client: {
         Args: { client_id: string; id: number; organization_id: number }
         Returns: undefined
@@ -3065,6 +3359,15 @@ export type Database = {
           table_name: string
         }
         Returns: boolean
+      }
+      reserve_execution_step: {
+        Args: {
+          execution_id: string
+          input_bytes: number
+          organization_id: number
+          output_tokens: number
+        }
+        Returns: undefined
       }
       revoke_invitation: { Args: { id: number }; Returns: undefined }
       revoke_session: { Args: { session_id: string }; Returns: undefined }

@@ -76,6 +76,12 @@ export const errorCodes = {
   provider_stalled: { status: 504, message: 'The model stopped in the middle of its answer.' },
   mcp_configuration_not_found: { status: 404, message: 'There is no such MCP configuration.' },
   credential_not_found: { status: 404, message: 'No key is stored for this provider.' },
+  tool_call_not_found: { status: 404, message: 'No such tool call waits for a decision.' },
+  tool_call_decided: { status: 409, message: 'The tool call was decided before.' },
+  tool_approval_expired: {
+    status: 409,
+    message: 'The tool call was not approved in time, and was not made.',
+  },
   connection_not_found: { status: 404, message: 'There is no such connection.' },
   invalid_connection: {
     status: 400,

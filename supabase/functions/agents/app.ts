@@ -1,6 +1,7 @@
 import type { Context, Hono } from 'hono'
 import type { VerifyAccessToken } from '../_shared/auth/access-token.ts'
 import { cancelExecution } from '../_shared/executions/cancel.ts'
+import { decideToolCall, decisionSchema, toolCallIdSchema } from '../_shared/executions/decide.ts'
 import { followExecution } from '../_shared/executions/follow.ts'
 import {
   idempotencyKeySchema,
@@ -27,6 +28,8 @@ export interface AgentsDependencies
   extends InvokeDependencies, Omit<ProviderKeyDependencies, 'db'> {
   readonly verifyAccessToken: VerifyAccessToken
 }
+
+const decisionLimit = { bytes: 1024, path: '' }
 
 /** Routes of the function `agents`. */
 export function createApp(deps: AgentsDependencies): Hono {
@@ -65,6 +68,17 @@ export function createApp(deps: AgentsDependencies): Hono {
     return c.json(await cancelExecution(db, readExecutionId(c.req.param('id'))))
   })
   app.all('/executions/:id/cancel', allowOnly('POST'))
+
+  app.post('/executions/:id/approvals/:tool_call_id', async (c) => {
+    const caller = await deps.verifyAccessToken(c.req.raw.headers)
+    const id = readExecutionId(c.req.param('id'))
+    const { tool_call_id } = validate(toolCallIdSchema, c.req.param())
+    const { decision } = validate(decisionSchema, await readJson(c.req.raw, decisionLimit))
+    return c.json(
+      await decideToolCall({ ...deps, log: logOf(c) }, caller, id, tool_call_id, decision),
+    )
+  })
+  app.all('/executions/:id/approvals/:tool_call_id', allowOnly('POST'))
 
   app.put('/provider-credentials/:provider', async (c) => {
     const caller = await deps.verifyAccessToken(c.req.raw.headers)

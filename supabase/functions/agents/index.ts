@@ -6,7 +6,9 @@ import { createModels } from '../_shared/executions/create-models.ts'
 import { createOrganizationKeyReader } from '../_shared/executions/organization-key.ts'
 import { createKeyTest } from '../_shared/executions/test-key.ts'
 import { createLog } from '../_shared/http/log.ts'
+import { isLocalStack } from '../_shared/http/outbound/local-stack.ts'
 import { systemClock } from '../_shared/models/clock.ts'
+import { lazyToolServers } from '../_shared/tools/lazy-tool-servers.ts'
 import { createApp } from './app.ts'
 
 // The platform's way to keep a worker for unfinished work; a plain Deno process just lives on.
@@ -26,6 +28,9 @@ const readOrganizationKey = createOrganizationKeyReader({
 const shutdown = new AbortController()
 addEventListener('beforeunload', () => shutdown.abort())
 
+const log = createLog(console.error)
+const allowLoopback = isLocalStack(env.supabaseUrl)
+
 const app = createApp({
   database,
   shutdown: shutdown.signal,
@@ -35,7 +40,8 @@ const app = createApp({
   verifyAccessToken: createAccessTokenVerifier(env),
   clock: systemClock,
   random: Math.random,
-  log: createLog(console.error),
+  openToolServer: lazyToolServers({ database, keyset, log, allowLoopback }),
+  log,
   waitUntil: (work) => {
     if (typeof EdgeRuntime !== 'undefined') EdgeRuntime.waitUntil(work)
   },

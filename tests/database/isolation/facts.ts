@@ -15,6 +15,11 @@ export function withFacts(world: World, relation: string, row: Row): Row {
       ? undefined
       : find(world, 'client_mgmt.budgets', row.organization_id, row.budget_id)
   if (budget !== undefined) return { ...row, user_id: budget.user_id ?? null }
+  const server =
+    row.mcp_configuration_id === undefined || row.execution_id !== undefined
+      ? undefined
+      : find(world, 'public.mcp_configurations', row.organization_id, row.mcp_configuration_id)
+  if (server !== undefined) return { ...row, user_id: server.user_id ?? null }
   const execution =
     row.execution_id === undefined
       ? undefined

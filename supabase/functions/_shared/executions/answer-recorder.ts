@@ -1,5 +1,6 @@
 import type { Clock } from '../models/clock.ts'
 import type { ModelEvent } from '../models/types.ts'
+import type { Chunk } from '../tools/tool-chunks.ts'
 import type { EventLog } from './event-log.ts'
 import type { BegunExecution } from './types.ts'
 import { type Position, type StreamedKind, UiMessageChunks } from './ui-message-chunks.ts'
@@ -53,6 +54,14 @@ export class AnswerRecorder {
     const wait = this.#nextWrite - clock.now()
     if (wait <= 0) this.flush()
     else this.#timer ??= clock.setTimeout(() => this.flush(), wait)
+  }
+
+  /** Takes chunks that are whole in themselves, and writes them at once. */
+  put(chunks: readonly Chunk[]): void {
+    if (chunks.length === 0) return
+    this.#settle()
+    this.#ready.push(...this.#chunks.whole(chunks))
+    this.flush()
   }
 
   /** Writes and logs all that is left, before the end is stored. */

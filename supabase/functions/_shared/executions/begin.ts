@@ -5,7 +5,7 @@ import { storedMessage, type Invocation } from './invocation.ts'
 import type { BegunExecution } from './types.ts'
 
 // What the database leaves out of a replayed execution, which will not be run again.
-const nothingToRun = { route: [], system_prompts: [], history: [], params: {} } as const
+const nothingToRun = { route: [], system_prompts: [], history: [], params: {}, tools: [] } as const
 
 /**
  * Begins an execution in the caller's name: one transaction that checks everything and stores the

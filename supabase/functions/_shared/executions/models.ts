@@ -1,5 +1,6 @@
 import type { ModelAnswer } from '../models/model-answer.ts'
-import type { MessagePart, ModelEvent, ModelRequest } from '../models/types.ts'
+import type { MessagePart, ModelEvent, ModelRequest, ModelTool } from '../models/types.ts'
+import { toToolMessages } from '../tools/tool-messages.ts'
 import type { BegunExecution, RouteStep } from './types.ts'
 
 /** The models that can be called, whoever serves them. */
@@ -25,19 +26,37 @@ export interface CallOptions {
   readonly organizationId: number
 }
 
-/** What the model of one step is asked: prompts, history and parameters of the execution. */
-export function toModelRequest(execution: BegunExecution, step: RouteStep): ModelRequest {
+/** What an execution has come to before a call of the model. */
+export interface Progress {
+  /** Parts of the answer so far: what the model said in earlier calls, and results of tools. */
+  readonly parts: readonly MessagePart[]
+  readonly tools: readonly ModelTool[]
+}
+
+const nothingYet: Progress = { parts: [], tools: [] }
+
+/** What the model of one step is asked: prompts, history, parameters and progress of the execution. */
+export function toModelRequest(
+  execution: BegunExecution,
+  step: RouteStep,
+  { parts, tools }: Progress = nothingYet,
+): ModelRequest {
   return {
     model: step.model,
     config: step.config,
     systemPrompts: execution.system_prompts,
-    // Parts and parameters were validated before they were stored.
-    messages: execution.history.map(({ role, content, parts }) => ({
-      role,
-      content,
-      parts: parts as readonly MessagePart[] | null,
-    })),
+    messages: toToolMessages([
+      // Parts and parameters were validated before they were stored.
+      ...execution.history.map((message) => ({
+        role: message.role,
+        content: message.content,
+        parts: message.parts as readonly MessagePart[] | null,
+      })),
+      ...(parts.length > 0 ? [{ role: 'assistant', content: '', parts } as const] : []),
+    ]),
     params: execution.params,
+    // Not every model takes them; its configuration says so.
+    ...(tools.length > 0 && step.config['tools'] !== false && { tools }),
     ...execution.asked,
   }
 }

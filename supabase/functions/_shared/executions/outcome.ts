@@ -2,7 +2,7 @@ import { errorCodes, type ErrorCode } from '../errors.ts'
 import type { ModelAnswer } from '../models/model-answer.ts'
 import type { Fault, Outcome } from './types.ts'
 
-/** An outcome without what only its run knows: the model and the times. */
+/** An outcome without what only its run knows: the model, the times and what was used. */
 export type AnswerOutcome = Omit<Outcome, 'model_id' | 'latency_ms' | 'first_chunk_ms'>
 
 /** The end of an answer for which the provider gave a finish reason. */
@@ -22,21 +22,25 @@ export function failureOutcome(answer: ModelAnswer, code: ErrorCode, fault: Faul
   }
 }
 
-function answerOutcome({ content, parts, usage, finish, requestId }: ModelAnswer) {
+/** What was used, as far as the provider says. */
+export function usageOutcome(usage: ModelAnswer['usage']) {
+  if (!usage) return {}
+  return withoutNulls({
+    input_tokens: usage.inputTokens,
+    output_tokens: usage.outputTokens,
+    total_tokens: usage.totalTokens,
+    cached_input_tokens: usage.cachedInputTokens,
+    reasoning_tokens: usage.reasoningTokens,
+    provider_cost_usd: usage.costUsd,
+  })
+}
+
+function answerOutcome({ content, parts, finish, requestId }: ModelAnswer) {
   return {
     content,
     ...(isMoreThanText(parts) && { parts }),
     ...(finish && { finish_reason: finish.reason }),
     ...(requestId !== null && { provider_request_id: requestId }),
-    ...(usage &&
-      withoutNulls({
-        input_tokens: usage.inputTokens,
-        output_tokens: usage.outputTokens,
-        total_tokens: usage.totalTokens,
-        cached_input_tokens: usage.cachedInputTokens,
-        reasoning_tokens: usage.reasoningTokens,
-        provider_cost_usd: usage.costUsd,
-      })),
   }
 }
 

@@ -1,55 +1,27 @@
-import type { Admin } from '../database.ts'
 import { toAppError } from '../errors.ts'
-import { describe, type LogEntry } from '../http/log.ts'
-import type { Clock } from '../models/clock.ts'
-import { addToAnswer, emptyAnswer, type ModelAnswer } from '../models/model-answer.ts'
+import { emptyAnswer, type ModelAnswer } from '../models/model-answer.ts'
 import { ModelError } from '../models/model-error.ts'
-import type { ModelEvent } from '../models/types.ts'
 import { AnswerRecorder } from './answer-recorder.ts'
+import { collectAnswer } from './collect-answer.ts'
 import { EventLog } from './event-log.ts'
 import { finishExecution } from './finish.ts'
-import { toModelRequest, type Models } from './models.ts'
-import { failureOutcome, successOutcome, type AnswerOutcome } from './outcome.ts'
-import { callAlongRoute, defaultRetryPolicy, type RetryPolicy } from './route.ts'
-import { StorableEvents } from './storable-events.ts'
-import type { BegunExecution, FinishedExecution, RouteStep } from './types.ts'
+import { failureOutcome, successOutcome, usageOutcome, type AnswerOutcome } from './outcome.ts'
+import {
+  EndedElsewhere,
+  report,
+  type Run,
+  type RunDependencies,
+  type RunOptions,
+} from './run-state.ts'
+import { totalUsage } from './step-usage.ts'
+import type { BegunExecution, FinishedExecution } from './types.ts'
 import { endText } from './ui-message-end.ts'
 
-export interface RunDependencies {
-  /** Stores events, ends and leases of executions, which callers must not do for themselves. */
-  readonly admin: Admin
-  readonly models: Models
-  readonly clock: Clock
-  /** A number from 0 up to 1. */
-  readonly random: () => number
-  readonly log: (entry: LogEntry) => void
-  readonly retryPolicy?: RetryPolicy
-  /** Aborts when the platform is about to end this worker: what runs then ends as interrupted. */
-  readonly shutdown?: AbortSignal
-}
-
-export interface RunOptions {
-  readonly stream: boolean
-  /** Receives the UI message stream as it is written, its end included; it must not throw. */
-  readonly write?: (text: string) => void
-  /** Receives the events of each upstream read; it must neither wait nor throw. */
-  readonly onEvents?: (events: readonly ModelEvent[]) => void
-  /** Judges a whole answer; an AppError that it throws is the end of the execution. */
-  readonly check?: (answer: ModelAnswer) => void
-}
-
-/** Characters of output after which a provider is taken for broken. */
-export const maxAnswerLength = 4 * 1024 * 1024
-
-/** Someone ended the execution while it ran. */
-class EndedElsewhere extends Error {
-  constructor(readonly status: unknown) {
-    super('the execution was ended elsewhere')
-  }
-}
+export { maxAnswerLength } from './call-model.ts'
+export type { RunDependencies, RunOptions } from './run-state.ts'
 
 /**
- * Runs a begun execution to its one end: calls the model along the route, records what it says,
+ * Runs a begun execution to its one end: collects the answer, records it as it comes,
  * stores the outcome, whatever it is, and returns it as stored.
  * @throws AppError only when the outcome could not be stored
  */
@@ -76,30 +48,21 @@ export async function runExecution(
     signal: provider.signal,
     elapsed: () => Math.round(clock.now() - began),
     step: null,
+    calls: [],
+    length: 0,
+    lastText: 0,
     firstChunk: null,
+    finishReason: null,
     failedModels: [],
   }
   run.recorder.start(execution)
   const outcome = await answer(deps, run, options)
-  deps.shutdown?.removeEventListener('abort', shutDown)
   run.recorder.end()
+  deps.shutdown?.removeEventListener('abort', shutDown)
   const end = { ...outcome, ...whatIsKnownOf(run), ...(await log.stop()) }
   const stored = await finishExecution(deps.admin, execution, end, deps)
   write?.(endText(execution.execution_id, run.recorder.position, stored))
   return stored
-}
-
-/** What a run knows so far. */
-interface Run {
-  readonly execution: BegunExecution
-  readonly answer: ModelAnswer
-  readonly recorder: AnswerRecorder
-  readonly signal: AbortSignal
-  readonly elapsed: () => number
-  /** The step that was called last. */
-  step: RouteStep | null
-  firstChunk: number | null
-  readonly failedModels: RouteStep['model_id'][]
 }
 
 function whatIsKnownOf({ step, firstChunk, failedModels, elapsed }: Run) {
@@ -118,62 +81,22 @@ async function answer(
 ): Promise<AnswerOutcome> {
   try {
     await collectAnswer(deps, run, options)
-    return successOutcome(run.answer)
+    const { answer: said, finishReason, lastText } = run
+    if (finishReason === null) options.check?.({ ...said, content: said.content.slice(lastText) })
+    const outcome = { ...successOutcome(said), ...whatWasUsed(run) }
+    return finishReason === null ? outcome : { ...outcome, finish_reason: finishReason }
   } catch (error) {
     report(deps, run.execution, 'execution_failed', error)
-    return failedOutcome(run.answer, error)
+    return { ...failedOutcome(run.answer, error), ...whatWasUsed(run) }
   }
 }
 
-async function collectAnswer(
-  deps: RunDependencies,
-  run: Run,
-  { stream, onEvents, check }: RunOptions,
-): Promise<void> {
-  const storable = new StorableEvents()
-  let length = 0
-  for await (const batch of callModels(deps, run, stream)) {
-    run.firstChunk ??= run.elapsed()
-    const events = storable.take(batch)
-    addToAnswer(run.answer, events)
-    for (const event of events) if ('text' in event) length += event.text.length
-    if (length > maxAnswerLength) {
-      throw new ModelError('provider_malformed_response', { detail: 'the answer has no end' })
-    }
-    run.recorder.add(events)
-    onEvents?.(events)
+function whatWasUsed({ calls }: Run) {
+  const { usage, estimatedInputTokens: estimate } = totalUsage(calls)
+  return {
+    ...usageOutcome(usage),
+    ...(estimate !== undefined && { estimated_input_tokens: estimate }),
   }
-  if (!run.answer.finish) throw new ModelError('provider_stream_truncated')
-  check?.(run.answer)
-}
-
-function callModels(deps: RunDependencies, run: Run, stream: boolean) {
-  const { execution, signal } = run
-  const { organization_id, execution_id } = execution
-  const options = { stream, signal, organizationId: organization_id }
-  return callAlongRoute(
-    execution.route,
-    (step) => deps.models.call(step, toModelRequest(execution, step), options),
-    {
-      policy: deps.retryPolicy ?? defaultRetryPolicy,
-      clock: deps.clock,
-      random: deps.random,
-      signal,
-      acquireProbe: async ({ model_id }) =>
-        (await deps.admin.call('acquire_probe', {
-          organization_id,
-          execution_id,
-          model_id: Number(model_id),
-        })) === true,
-      onAttempt: (step) => {
-        run.step = step
-      },
-      onRetry: (step, error) => {
-        if (error.fault === 'provider') run.failedModels.push(step.model_id)
-        report(deps, execution, 'model_call_repeated', error)
-      },
-    },
-  )
 }
 
 function failedOutcome(answer: ModelAnswer, error: unknown): AnswerOutcome {
@@ -184,20 +107,4 @@ function failedOutcome(answer: ModelAnswer, error: unknown): AnswerOutcome {
   }
   if (error instanceof ModelError) return failureOutcome(answer, error.code, error.fault)
   return failureOutcome(answer, toAppError(error).code, 'platform')
-}
-
-function report(
-  { log }: RunDependencies,
-  { execution_id }: BegunExecution,
-  event: string,
-  error: unknown,
-): void {
-  const known = error instanceof ModelError
-  log({
-    level: known && error.fault === 'caller' ? 'info' : 'warn',
-    event,
-    execution_id,
-    code: known ? error.code : toAppError(error).code,
-    detail: known ? (error.detail ?? error.message) : describe(error),
-  })
 }

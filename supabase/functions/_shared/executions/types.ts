@@ -1,4 +1,5 @@
 import type { ModelRequest } from '../models/types.ts'
+import type { ExecutionServer } from '../tools/types.ts'
 
 /** One way to answer: a model of the agent and the provider that serves it. */
 export interface RouteStep {
@@ -27,6 +28,8 @@ export interface HistoryMessage {
 export interface BegunExecution {
   readonly organization_id: number
   readonly execution_id: string
+  /** Who invoked the agent. */
+  readonly user_id: string
   readonly session_id: string
   readonly message_id: string
   readonly response_message_id: string
@@ -40,6 +43,10 @@ export interface BegunExecution {
   /** Oldest first; ends with the new user message. */
   readonly history: readonly HistoryMessage[]
   readonly params: Readonly<Record<string, unknown>>
+  /** MCP servers whose tools the agent may call. */
+  readonly tools: readonly ExecutionServer[]
+  /** The execution whose answer goes on here, with the calls that were decided since. */
+  readonly continues?: string
   /** What the client asks of the model beyond what is stored; it wins over the history. */
   readonly asked?: Partial<
     Pick<ModelRequest, 'messages' | 'tools' | 'toolChoice' | 'parallelToolCalls' | 'responseFormat'>
@@ -93,6 +100,8 @@ export interface Outcome {
   readonly input_tokens?: number
   readonly output_tokens?: number
   readonly total_tokens?: number
+  /** Where a provider counted some calls of the model and not others. */
+  readonly estimated_input_tokens?: number
   readonly cached_input_tokens?: number
   readonly reasoning_tokens?: number
   /** US dollars that the provider says it charged. */

@@ -1,3 +1,4 @@
+import type { Chunk } from '../tools/tool-chunks.ts'
 import type { BegunExecution, FinishedExecution } from './types.ts'
 
 /** Kinds of part whose text arrives in pieces. */
@@ -55,6 +56,13 @@ export class UiMessageChunks {
     const begun = [json({ type: `${kind}-start`, id }), json({ type: `${kind}-delta`, id, delta })]
     return [...closed, ...begun]
   }
+
+  /** Chunks that are whole in themselves; a part that is open ends before them. */
+  whole(chunks: readonly Chunk[]): string[] {
+    const closed = closePart(this.#open)
+    this.#open = null
+    return [...closed, ...chunks.map(json)]
+  }
 }
 
 /** What is open after a chunk: enough to end a stream of which only the last chunk is known. */
@@ -100,7 +108,7 @@ function closePart(open: OpenPart | null): string[] {
   return open ? [json({ type: `${open.kind}-end`, id: open.id })] : []
 }
 
-function json(chunk: { readonly type: string } & Readonly<Record<string, unknown>>): string {
+function json(chunk: Chunk): string {
   return JSON.stringify(chunk)
 }
 
@@ -110,4 +118,6 @@ const finishReasons = new Map([
   ['length', 'length'],
   ['content_filter', 'content-filter'],
   ['tool_calls', 'tool-calls'],
+  ['tool_approval_required', 'tool-calls'],
+  ['step_limit', 'tool-calls'],
 ])

@@ -3,6 +3,7 @@ import type { Database } from '../database.ts'
 import type { Env } from '../env.ts'
 import type { Log } from '../http/log.ts'
 import { createOutboundFetch } from '../http/outbound.ts'
+import { isLocalStack } from '../http/outbound/local-stack.ts'
 import { readRedirectAllowList } from './redirect-allow-list.ts'
 import type { OAuthDependencies } from './settings.ts'
 
@@ -18,8 +19,7 @@ export async function createOAuth(
   const keyset = await readKeyset(env.tokenEncryptionKeys)
   const redirects = readRedirectAllowList(env.oauthRedirectAllowList)
   const publicUrl = env.oauthPublicUrl ?? `${env.supabaseUrl}/functions/v1/oauth`
-  // Only a stack on this machine has such an address; a hosted project is https everywhere.
-  const allowLoopback = /^http:\/\/(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$/.test(env.supabaseUrl)
+  const allowLoopback = isLocalStack(env.supabaseUrl)
   return {
     database,
     keyset,

@@ -6,7 +6,7 @@ import { rejectClient } from './finish.ts'
 import { bearerTokenPlace, type ConnectionKey, tokenPlace } from './places.ts'
 import { connectionUse, type ConnectionUse } from './rows.ts'
 import { sealTokens } from './sealed-tokens.ts'
-import type { OAuthDependencies } from './settings.ts'
+import type { CredentialDependencies } from './settings.ts'
 import { GrantRefused, refreshTokens } from './token-request.ts'
 
 /** What a person's calls to an MCP server carry. */
@@ -44,7 +44,7 @@ const patience = 30_000
 const onlyGeneration = 0
 
 /** Hands out the credentials of connections. */
-export function createCredentials(deps: OAuthDependencies): Credentials {
+export function createCredentials(deps: CredentialDependencies): Credentials {
   const underWay = new Map<string, Promise<Credential>>()
   // Calls in one worker share one look-up; workers among each other share by the database.
   const shared = (name: string, work: () => Promise<Credential>) => {
@@ -62,7 +62,7 @@ export function createCredentials(deps: OAuthDependencies): Credentials {
 }
 
 async function obtain(
-  deps: OAuthDependencies,
+  deps: CredentialDependencies,
   key: ConnectionKey,
   rejected: number | undefined,
   force: boolean,
@@ -109,7 +109,7 @@ async function obtain(
 }
 
 async function credentialOf(
-  { keyset }: OAuthDependencies,
+  { keyset }: CredentialDependencies,
   key: ConnectionKey,
   use: Extract<ConnectionUse, { status: 'none' | 'bearer' | 'usable' }>,
 ): Promise<Credential> {
@@ -133,7 +133,11 @@ async function credentialOf(
 }
 
 /** Refreshes as the holder of the lease. @throws AppError after the lease has been given back */
-async function refresh(deps: OAuthDependencies, key: ConnectionKey, use: OpenUse): Promise<void> {
+async function refresh(
+  deps: CredentialDependencies,
+  key: ConnectionKey,
+  use: OpenUse,
+): Promise<void> {
   const { keyset, database } = deps
   const { organizationId } = key
   const { id, generation, lease_id } = use

@@ -79,7 +79,7 @@ export async function finish(
 
 /** Has the next authorization register anew, when the client was one we registered. */
 export async function rejectClient(
-  { database }: OAuthDependencies,
+  { database }: Pick<OAuthDependencies, 'database'>,
   organizationId: number,
   { row, clientId }: Awaited<ReturnType<typeof openClient>>,
 ): Promise<void> {

@@ -15,10 +15,10 @@ export interface OAuthSettings {
   readonly allowLoopback: boolean
 }
 
-export interface OAuthDependencies {
+/** What using connections needs. */
+export interface CredentialDependencies {
   readonly database: Database
   readonly keyset: Keyset
-  readonly settings: OAuthSettings
   /** The guarded fetch of an organization; null: it has no list of hosts. */
   readonly outbound: (allowedHosts: readonly string[] | null) => OutboundFetch
   readonly sleep: (milliseconds: number) => Promise<void>
@@ -27,4 +27,9 @@ export interface OAuthDependencies {
   /** Milliseconds since the epoch. */
   readonly now: () => number
   readonly log: Log
+}
+
+/** What making connections needs, too. */
+export interface OAuthDependencies extends CredentialDependencies {
+  readonly settings: OAuthSettings
 }

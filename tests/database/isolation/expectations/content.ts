@@ -67,6 +67,8 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
       ...touched('agent_executions'),
       ...checked('agent_executions', 'organization_id, agent_id, model_id'),
       ...trigger('agent_executions_settle_deleted', 'BEFORE DELETE', 'settle_deleted_execution()'),
+      ...trigger('agent_executions_end_tool_calls', 'AFTER UPDATE OF status', 'end_tool_calls()'),
+      ...trigger('agent_executions_supersede_tool_calls', 'AFTER INSERT', 'supersede_tool_calls()'),
     },
     references: {
       agent_id: 'public.agents',
@@ -82,6 +84,21 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
     select: reader,
     policies: ['select_reader'],
     references: { 'organization_id execution_id': 'public.agent_executions' },
+  },
+  'conversation.tool_calls': {
+    grants: { authenticated: read, service_role: read },
+    select: reader,
+    policies: ['select_reader'],
+    references: {
+      'organization_id execution_id': 'public.agent_executions',
+      'organization_id mcp_configuration_id': 'public.mcp_configurations',
+    },
+  },
+  'conversation.tool_approvals': {
+    grants: { authenticated: read, service_role: read },
+    select: reader,
+    policies: ['select_reader'],
+    references: { 'organization_id execution_id tool_call_id': 'conversation.tool_calls' },
   },
   'conversation.participants': {
     grants: {

@@ -18,6 +18,10 @@ const ofConnection = {
   'organization_id mcp_configuration_id': 'public.mcp_configurations',
   'organization_id oauth_client_id': 'client_mgmt.oauth_clients',
 }
+const ofServer = {
+  ...ofOrganization,
+  'organization_id mcp_configuration_id': 'public.mcp_configurations',
+}
 const manage = manager('mcp.manage')
 const tokens = ['access_token', 'refresh_token']
 
@@ -57,6 +61,11 @@ export const mcp: Readonly<Record<string, RelationExpectation>> = {
         'mcp_configurations_disconnect',
         'BEFORE UPDATE OF name, type, endpoint, auth_type',
         'disconnect_changed_server()',
+      ),
+      ...trigger(
+        'mcp_configurations_forget_tools',
+        'AFTER UPDATE OF type, endpoint, auth_type',
+        'forget_changed_server_tools()',
       ),
     },
     references: { ...ofOrganization, ...ofUser },
@@ -132,4 +141,50 @@ export const mcp: Readonly<Record<string, RelationExpectation>> = {
     secret: tokens,
   },
   'private.sealed_values': { grants: {} },
+  'client_mgmt.mcp_tool_policies': {
+    grants: {
+      authenticated: {
+        select: '*',
+        insert: 'mcp_configuration_id tool_name policy',
+        update: 'policy',
+        delete: true,
+      },
+      service_role: { select: '*' },
+    },
+    select: all(member, any(shared, self)),
+    insert: ownServer,
+    update: ownServer,
+    delete: ownServer,
+    guard: 'agents.invoke mcp.manage',
+    policies: [
+      'select_member',
+      'insert_manager_or_self',
+      'update_manager_or_self',
+      'delete_manager_or_self',
+    ],
+    triggers: {
+      ...touched('mcp_tool_policies'),
+      ...trigger(
+        'mcp_tool_policies_audit',
+        'AFTER INSERT OR DELETE OR UPDATE',
+        'audit_mcp_tool_policy()',
+      ),
+    },
+    references: ofServer,
+  },
+  'client_mgmt.mcp_tools': {
+    grants: { authenticated: { select: '*' }, service_role: { select: '*' } },
+    select: all(member, any(shared, self)),
+    policies: ['select_member'],
+    triggers: touched('mcp_tools'),
+    references: ofServer,
+  },
+  'client_mgmt.mcp_tool_listings': {
+    grants: {},
+    triggers: touched('mcp_tool_listings'),
+    references: {
+      ...ofUser,
+      'organization_id mcp_configuration_id': 'public.mcp_configurations',
+    },
+  },
 }

@@ -204,6 +204,16 @@ export const routineExpectations: Readonly<Record<string, RoutineExpectation>> =
     aboutOthers: true,
   },
 
+  ...rpc('decide_tool_call(uuid, text, text, text[])', { allowed: holds('agents.invoke') }),
+  ...rpc('approve_mcp_tool(bigint, text)', { allowed: inOrganization }),
+  'public.mcp_tool_changes(bigint)': {
+    executors: ['authenticated'],
+    definer: false,
+    allowed: inOrganization,
+    empty: true,
+  },
+  'private.json_leaves(jsonb)': { executors: ['authenticated'], definer: false },
+
   ...rpc('mcp_connections()', { allowed: inOrganization, empty: true, reveals: connection() }),
   ...rpc('open_mcp_configuration(bigint)', {
     allowed: holds('agents.invoke'),

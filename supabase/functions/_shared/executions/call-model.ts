@@ -1,0 +1,83 @@
+import { addToAnswer } from '../models/model-answer.ts'
+import { ModelError } from '../models/model-error.ts'
+import type { ModelEvent } from '../models/types.ts'
+import { type Progress, toModelRequest } from './models.ts'
+import { callAlongRoute, defaultRetryPolicy } from './route.ts'
+import { report, type Run, type RunDependencies, type RunOptions } from './run-state.ts'
+import type { StepUsage } from './step-usage.ts'
+import { StorableEvents } from './storable-events.ts'
+import type { RouteStep } from './types.ts'
+
+/** Characters of output after which a provider is taken for broken. */
+export const maxAnswerLength = 4 * 1024 * 1024
+
+/**
+ * Calls the model once, along the route, and adds what it says to the answer.
+ * @param prepare changes events before anything else sees them
+ */
+export async function callModel(
+  deps: RunDependencies,
+  run: Run,
+  { stream, onEvents }: RunOptions,
+  progress: Progress & { readonly length: number },
+  prepare: (events: readonly ModelEvent[]) => readonly ModelEvent[],
+): Promise<void> {
+  const { answer } = run
+  const call: StepUsage = { usage: null, length: progress.length }
+  const storable = new StorableEvents()
+  run.lastText = answer.content.length
+  answer.finish = null
+  answer.usage = null
+  for await (const batch of alongRoute(deps, run, progress, stream)) {
+    // What never answered used nothing.
+    if (run.calls.at(-1) !== call) run.calls.push(call)
+    run.firstChunk ??= run.elapsed()
+    const events = prepare(storable.take(batch))
+    addToAnswer(answer, events)
+    call.usage = answer.usage
+    for (const event of events) if ('text' in event) run.length += event.text.length
+    if (run.length > maxAnswerLength) {
+      throw new ModelError('provider_malformed_response', { detail: 'the answer has no end' })
+    }
+    run.recorder.add(events)
+    onEvents?.(events)
+  }
+  if (!answer.finish) throw new ModelError('provider_stream_truncated')
+}
+
+function alongRoute(deps: RunDependencies, run: Run, progress: Progress, stream: boolean) {
+  const { execution, signal } = run
+  const { organization_id, execution_id } = execution
+  const options = { stream, signal, organizationId: organization_id }
+  return callAlongRoute(
+    routeOf(run),
+    (step) => deps.models.call(step, toModelRequest(execution, step, progress), options),
+    {
+      policy: deps.retryPolicy ?? defaultRetryPolicy,
+      clock: deps.clock,
+      random: deps.random,
+      signal,
+      acquireProbe: async ({ model_id }) =>
+        (await deps.admin.call('acquire_probe', {
+          organization_id,
+          execution_id,
+          model_id: Number(model_id),
+        })) === true,
+      onAttempt: (step) => {
+        run.step = step
+      },
+      onRetry: (step, error) => {
+        if (error.fault === 'provider') run.failedModels.push(step.model_id)
+        report(deps, execution, 'model_call_repeated', error)
+      },
+    },
+  )
+}
+
+/** The model that has answered before goes on, and keeps the probe that it may have. */
+function routeOf({ execution, step, calls }: Run): readonly RouteStep[] {
+  const { route } = execution
+  if (!step || calls.length === 0) return route
+  const others = route.filter(({ model_id }) => model_id !== step.model_id)
+  return [{ ...step, probe: false }, ...others]
+}

@@ -1,0 +1,129 @@
+import type { ToolCallPart } from '../models/types.ts'
+import { defaultSteps, maxSteps } from '../tools/limits.ts'
+import { makeApprovedCalls } from '../tools/make-approved-calls.ts'
+import { makeToolCalls, type ToolCallDependencies } from '../tools/make-tool-calls.ts'
+import { ToolCallIds } from '../tools/tool-call-ids.ts'
+import { nextStepChunks, noticeChunk } from '../tools/tool-chunks.ts'
+import { openToolbox, type Toolbox } from '../tools/toolbox.ts'
+import { callModel } from './call-model.ts'
+import { toModelRequest } from './models.ts'
+import { EndedElsewhere, type Run, type RunDependencies, type RunOptions } from './run-state.ts'
+import { sleep } from './sleep.ts'
+import type { BegunExecution } from './types.ts'
+
+/**
+ * Collects the answer of an execution: the model, the tools that it asks for, the model again with
+ * their results, until it has nothing more to ask, a person has to approve a call, or the limit of
+ * steps is reached.
+ * @throws ModelError, EndedElsewhere, AppError
+ */
+export async function collectAnswer(
+  deps: RunDependencies,
+  run: Run,
+  options: RunOptions,
+): Promise<void> {
+  const toolbox = await gatherTools(deps, run)
+  try {
+    if (toolbox) await collectWithTools(deps, run, options, toolbox)
+    else
+      await callModel(deps, run, options, { parts: [], tools: [], length: 0 }, (events) => events)
+  } finally {
+    await toolbox?.close()
+  }
+}
+
+async function gatherTools(deps: RunDependencies, run: Run): Promise<Toolbox | null> {
+  const { execution, recorder, signal } = run
+  const { admin, openToolServer, log } = deps
+  const wanted = execution.tools.length > 0 || execution.continues !== undefined
+  if (!wanted || !openToolServer || execution.asked?.tools) return null
+  const toolbox = await openToolbox({ admin, openToolServer, log }, execution, signal)
+  recorder.put(toolbox.notices.map(noticeChunk))
+  return toolbox
+}
+
+async function collectWithTools(
+  deps: RunDependencies,
+  run: Run,
+  options: RunOptions,
+  toolbox: Toolbox,
+): Promise<void> {
+  const { execution, answer, recorder, signal } = run
+  const ids = new ToolCallIds()
+  const calling: ToolCallDependencies = {
+    admin: deps.admin,
+    toolbox,
+    log: deps.log,
+    sleep: (milliseconds) => sleep(deps.clock, milliseconds),
+    emit: (chunks) => recorder.put(chunks),
+    signal,
+  }
+  if (execution.continues !== undefined) {
+    answer.parts.push(...(await makeApprovedCalls(calling, execution)))
+    signal.throwIfAborted()
+  }
+  const limit = stepLimit(execution)
+  for (let step = 1; ; step += 1) {
+    const progress = { parts: [...answer.parts], tools: toolbox.tools }
+    const length = await reserve(deps, run, toolbox, step, progress)
+    await callModel(deps, run, options, { ...progress, length }, (events) => ids.take(events))
+    const calls = answer.parts.slice(progress.parts.length).filter(isToolCall)
+    if (calls.length === 0) return
+    const refusal = step === limit ? 'step_limit' : undefined
+    const { results, waiting, ended } = await makeToolCalls(
+      calling,
+      execution,
+      step,
+      calls,
+      refusal,
+    )
+    if (ended !== undefined) throw new EndedElsewhere(ended)
+    answer.parts.push(...results)
+    signal.throwIfAborted()
+    run.finishReason = waiting ? 'tool_approval_required' : (refusal ?? null)
+    if (run.finishReason !== null) return
+    recorder.put(nextStepChunks)
+  }
+}
+
+/**
+ * Adds to the reservation what the database could not know when it began the execution.
+ * @returns characters of the request
+ * @throws AppError `budget_exceeded`
+ */
+async function reserve(
+  { admin }: RunDependencies,
+  { execution }: Run,
+  { newLength, tools }: Toolbox,
+  step: number,
+  progress: Parameters<typeof toModelRequest>[2],
+): Promise<number> {
+  const [first] = execution.route
+  if (!first) return 0
+  const request = toModelRequest(execution, first, progress)
+  const sent = JSON.stringify([request.systemPrompts, request.messages, tools])
+  const added =
+    step > 1 ? sent.length : newLength + JSON.stringify(progress?.parts ?? []).length - 2
+  if (added > 0) {
+    const { organization_id, execution_id, params } = execution
+    await admin.call('reserve_execution_step', {
+      organization_id,
+      execution_id,
+      // Characters that are no ASCII are at most three bytes; few are.
+      input_bytes: new TextEncoder().encode(sent.slice(-added)).byteLength,
+      output_tokens: step > 1 ? Number(params['max_output_tokens'] ?? 4096) : 0,
+    })
+  }
+  return sent.length
+}
+
+function stepLimit({ route }: BegunExecution): number {
+  const wanted = route[0]?.config['max_steps']
+  return typeof wanted === 'number' && wanted >= 1
+    ? Math.min(Math.floor(wanted), maxSteps)
+    : defaultSteps
+}
+
+function isToolCall(part: { readonly type: string }): part is ToolCallPart {
+  return part.type === 'tool_call'
+}

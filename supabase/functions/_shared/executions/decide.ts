@@ -1,0 +1,74 @@
+import * as z from 'zod'
+import type { Caller } from '../auth/access-token.ts'
+import { AppError, toAppError } from '../errors.ts'
+import type { InvokeDependencies } from './invoke.ts'
+import { runExecution } from './run.ts'
+import { sleep } from './sleep.ts'
+import type { BegunExecution } from './types.ts'
+
+/** Body of `POST /agents/executions/:id/approvals/:tool_call_id`. */
+export const decisionSchema = z.strictObject({ decision: z.enum(['approve', 'deny']) })
+
+export const toolCallIdSchema = z.object({
+  tool_call_id: z.string().regex(/^[\x21-\x7e]{1,200}$/, 'is not the id of a tool call'),
+})
+
+/** A request is made before the stream that asked for the decision has ended: it waits for that. */
+const patience = 5_000
+const interval = 200
+
+/** What `decide_tool_call` answers. */
+interface Decided {
+  readonly tool_call_id: string
+  readonly status: string
+  readonly waiting: number
+  readonly continued_by: string | null
+  readonly continuation: BegunExecution | null
+}
+
+/** What a client is answered: the decision, and the execution that goes on once all are made. */
+export interface Decision {
+  readonly tool_call_id: string
+  readonly status: string
+  /** Calls of the same answer that are still to be decided. */
+  readonly waiting: number
+  /** `GET /agents/executions/:id/stream` follows it; null while calls wait. */
+  readonly execution_id: string | null
+}
+
+/**
+ * Approves or denies a call for which one's own execution ended. The last decision begins the
+ * execution that goes on, which runs whether or not somebody follows it.
+ * @throws AppError `execution_not_found`, `tool_call_not_found`, `tool_call_decided`,
+ * `tool_approval_expired`, `session_busy`, and what beginning an execution is refused for
+ */
+export async function decideToolCall(
+  deps: InvokeDependencies,
+  caller: Caller,
+  execution_id: string,
+  tool_call_id: string,
+  decision: z.output<typeof decisionSchema>['decision'],
+): Promise<Decision> {
+  const { database, models, clock, waitUntil } = deps
+  const db = database.forCaller(caller.accessToken)
+  const providers = [...models.providers]
+  const latest = clock.now() + patience
+  for (;;) {
+    try {
+      const args = { execution_id, tool_call_id, decision, providers }
+      const { continuation, continued_by, ...decided } = (await db.call(
+        'decide_tool_call',
+        args,
+      )) as Decided
+      if (decided.status === 'expired') throw new AppError('tool_approval_expired')
+      if (continuation) {
+        waitUntil(runExecution({ ...deps, admin: database.admin }, continuation, { stream: true }))
+      }
+      return { ...decided, execution_id: continued_by }
+    } catch (error) {
+      const tooEarly = toAppError(error).code === 'execution_in_progress'
+      if (!tooEarly || clock.now() >= latest) throw error
+      await sleep(clock, interval)
+    }
+  }
+}

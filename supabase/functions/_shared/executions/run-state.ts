@@ -1,0 +1,83 @@
+import type { Admin } from '../database.ts'
+import { toAppError } from '../errors.ts'
+import { describe, type LogEntry } from '../http/log.ts'
+import type { Clock } from '../models/clock.ts'
+import type { ModelAnswer } from '../models/model-answer.ts'
+import { ModelError } from '../models/model-error.ts'
+import type { ModelEvent } from '../models/types.ts'
+import type { OpenToolServer } from '../tools/types.ts'
+import type { AnswerRecorder } from './answer-recorder.ts'
+import type { Models } from './models.ts'
+import type { RetryPolicy } from './route.ts'
+import type { StepUsage } from './step-usage.ts'
+import type { BegunExecution, RouteStep } from './types.ts'
+
+export interface RunDependencies {
+  /** Stores events, ends and leases of executions, which callers must not do for themselves. */
+  readonly admin: Admin
+  readonly models: Models
+  /** Opens MCP servers; without it agents call no tool. */
+  readonly openToolServer?: OpenToolServer
+  readonly clock: Clock
+  /** A number from 0 up to 1. */
+  readonly random: () => number
+  readonly log: (entry: LogEntry) => void
+  readonly retryPolicy?: RetryPolicy
+  /** Aborts when the platform is about to end this worker: what runs then ends as interrupted. */
+  readonly shutdown?: AbortSignal
+}
+
+export interface RunOptions {
+  readonly stream: boolean
+  /** Receives the UI message stream as it is written, its end included; it must not throw. */
+  readonly write?: (text: string) => void
+  /** Receives the events of each upstream read; it must neither wait nor throw. */
+  readonly onEvents?: (events: readonly ModelEvent[]) => void
+  /** Judges a whole answer; an AppError that it throws is the end of the execution. */
+  readonly check?: (answer: ModelAnswer) => void
+}
+
+/** What a run knows so far. */
+export interface Run {
+  readonly execution: BegunExecution
+  /** Everything that was said and done, over all calls of the model. */
+  readonly answer: ModelAnswer
+  readonly recorder: AnswerRecorder
+  readonly signal: AbortSignal
+  readonly elapsed: () => number
+  /** The model that was called last. */
+  step: RouteStep | null
+  /** The calls of the model that came to an answer, or to a part of one. */
+  readonly calls: StepUsage[]
+  /** Characters of output. */
+  length: number
+  /** Where in the answer's text the last call of the model begins. */
+  lastText: number
+  firstChunk: number | null
+  /** Why the answer ends although the model wanted to go on. */
+  finishReason: string | null
+  readonly failedModels: RouteStep['model_id'][]
+}
+
+/** Someone ended the execution while it ran. */
+export class EndedElsewhere extends Error {
+  constructor(readonly status: unknown) {
+    super('the execution was ended elsewhere')
+  }
+}
+
+export function report(
+  { log }: Pick<RunDependencies, 'log'>,
+  { execution_id }: Pick<BegunExecution, 'execution_id'>,
+  event: string,
+  error: unknown,
+): void {
+  const known = error instanceof ModelError
+  log({
+    level: known && error.fault === 'caller' ? 'info' : 'warn',
+    event,
+    execution_id,
+    code: known ? error.code : toAppError(error).code,
+    detail: known ? (error.detail ?? error.message) : describe(error),
+  })
+}

@@ -1,0 +1,42 @@
+import { createOutboundFetch } from '../http/outbound.ts'
+import { createAuthorizedFetch } from '../oauth/authorized-fetch.ts'
+import { createCredentials } from '../oauth/credentials.ts'
+import type { CredentialDependencies } from '../oauth/settings.ts'
+import { toolRequestLimits } from './limits.ts'
+import { openMcpServer } from './mcp-server.ts'
+import type { OpenToolServer } from './types.ts'
+
+export interface ToolServersOptions extends Pick<
+  CredentialDependencies,
+  'database' | 'keyset' | 'log'
+> {
+  /** Development only: servers on this machine, by http too. */
+  readonly allowLoopback: boolean
+}
+
+/**
+ * Opens MCP servers in the name of their users: each with the token of the person's own connection,
+ * which goes nowhere else, and never with a token of ours.
+ */
+export function createToolServers({
+  database,
+  keyset,
+  log,
+  allowLoopback,
+}: ToolServersOptions): OpenToolServer {
+  const guard = { allowLoopback }
+  const credentials = createCredentials({
+    database,
+    keyset,
+    log,
+    // Authorization servers: documents and token answers.
+    outbound: (allowedHosts) => createOutboundFetch({ ...guard, allowedHosts }),
+    sleep: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
+    random: Math.random,
+    now: Date.now,
+  })
+  const outbound = (allowedHosts: readonly string[] | null) =>
+    createOutboundFetch({ ...guard, allowedHosts, limits: toolRequestLimits })
+  return (key) =>
+    openMcpServer(key, createAuthorizedFetch({ database, outbound }, credentials, key))
+}

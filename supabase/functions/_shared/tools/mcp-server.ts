@@ -1,0 +1,137 @@
+import { Client, type JsonSchemaValidator } from '@modelcontextprotocol/client'
+import { findMismatch } from '../json-schema/find-mismatch.ts'
+import type { OutboundFetch } from '../http/outbound.ts'
+import { checkableSchema } from './checkable-schema.ts'
+import { readDefinition } from './definition.ts'
+import {
+  callTimeout,
+  connectTimeout,
+  defaultListingTtl,
+  listTimeout,
+  maxListingPages,
+  maxListingTtl,
+  maxTools,
+} from './limits.ts'
+import { createTransport } from './mcp-transport.ts'
+import { callFailure, connectFailure, notMade, unknown } from './tool-failure.ts'
+import { readResult } from './tool-result.ts'
+import type {
+  ServerListing,
+  ToolDefinition,
+  ToolOutcome,
+  ToolServer,
+  ToolServerKey,
+} from './types.ts'
+
+/** The library would compile each output schema, with code of its own making on some runtimes. */
+const acceptsAll = {
+  getValidator:
+    <Value>(): JsonSchemaValidator<Value> =>
+    (input) => ({ valid: true, data: input as Value, errorMessage: undefined }),
+}
+
+/** One MCP server over streamable HTTP or SSE, in both revisions of the protocol. */
+export function openMcpServer(key: ToolServerKey, fetch: OutboundFetch): ToolServer {
+  let connected: Promise<Client> | null = null
+  const connect = () => (connected ??= connectTo(key, fetch))
+  return {
+    async list(signal) {
+      try {
+        return await list(
+          await connect(),
+          AbortSignal.any([signal, AbortSignal.timeout(listTimeout)]),
+        )
+      } catch (error) {
+        throw connectFailure(error)
+      }
+    },
+    async call(definition, args, signal) {
+      let client: Client
+      try {
+        client = await connect()
+      } catch (error) {
+        connected = null
+        return notMade(error)
+      }
+      if (signal.aborted) return notMade(signal.reason)
+      return call(client, definition, args, signal)
+    },
+    async close() {
+      const client = await connected?.catch(() => {
+        // Whoever asked for the connection was told; there is nothing to close.
+      })
+      await client?.close()
+    },
+  }
+}
+
+async function connectTo(key: ToolServerKey, fetch: OutboundFetch): Promise<Client> {
+  const client = new Client(
+    { name: 'colloquy', version: '1' },
+    {
+      // No roots, no sampling, no elicitation: a server gets nothing of ours but arguments.
+      capabilities: {},
+      versionNegotiation: { mode: 'auto', probe: { timeoutMs: connectTimeout } },
+      inputRequired: { autoFulfill: false },
+      jsonSchemaValidator: acceptsAll,
+      listMaxPages: maxListingPages,
+    },
+  )
+  await client.connect(createTransport(key, fetch), { timeout: connectTimeout })
+  return client
+}
+
+async function list(client: Client, signal: AbortSignal): Promise<ServerListing> {
+  if (client.getServerCapabilities()?.tools === undefined) {
+    return { tools: [], refused: [], ttl: defaultListingTtl }
+  }
+  const listed = await client.listTools(undefined, {
+    signal,
+    timeout: listTimeout,
+    cacheMode: 'bypass',
+  })
+  const tools = new Map<string, ToolDefinition>()
+  const refused: string[] = []
+  for (const tool of listed.tools) {
+    const definition = readDefinition(tool)
+    if (definition === null || tools.has(definition.name) || tools.size === maxTools) {
+      refused.push(tool.name.slice(0, 256))
+    } else tools.set(definition.name, definition)
+  }
+  const said = (listed as { ttlMs?: unknown }).ttlMs
+  const ttl = typeof said === 'number' && said >= 0 ? Math.floor(said / 1_000) : defaultListingTtl
+  return { tools: [...tools.values()], refused, ttl: Math.min(ttl, maxListingTtl) }
+}
+
+async function call(
+  client: Client,
+  { name, input_schema, output_schema }: ToolDefinition,
+  args: Readonly<Record<string, unknown>>,
+  signal: AbortSignal,
+): Promise<ToolOutcome> {
+  try {
+    const answer = await client.callTool(
+      { name, arguments: args },
+      {
+        signal,
+        timeout: callTimeout,
+        // Without the output schema: the library would take a mismatch for a failed call.
+        toolDefinition: { name, inputSchema: { ...input_schema, type: 'object' } },
+      },
+    )
+    const result = readResult(answer)
+    if (answer.isError === true) return { status: 'error', error_code: 'tool_error', result }
+    const { structuredContent } = answer
+    if (output_schema === undefined || structuredContent === undefined) {
+      return { status: 'success', result }
+    }
+    const schema = checkableSchema(output_schema)
+    if (schema === null || findMismatch(schema, structuredContent) === null) {
+      return { status: 'success', result }
+    }
+    const { structured_content: _, ...rest } = result
+    return { status: 'error', error_code: 'tool_result_invalid', result: rest }
+  } catch (error) {
+    return signal.aborted ? unknown('execution_cancelled') : callFailure(error)
+  }
+}

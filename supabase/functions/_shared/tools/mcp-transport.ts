@@ -1,0 +1,50 @@
+import {
+  SSEClientTransport,
+  StreamableHTTPClientTransport,
+  type Transport,
+} from '@modelcontextprotocol/client'
+import type { OutboundFetch } from '../http/outbound.ts'
+import type { ToolServerKey } from './types.ts'
+
+/** JSON-RPC error of our own making, for a request whose answer can no longer come. */
+export const answerLost = -32_099
+
+/** Reads an answer's stream on where it broke off, which repeats no call; not for ever. */
+const reconnectionOptions = {
+  initialReconnectionDelay: 500,
+  maxReconnectionDelay: 2_000,
+  reconnectionDelayGrowFactor: 2,
+  maxRetries: 2,
+}
+
+/** A transport to one server, over the guarded fetch alone. */
+export function createTransport(
+  { type, endpoint }: ToolServerKey,
+  fetch: OutboundFetch,
+): Transport {
+  const options = { fetch }
+  return type === 'sse'
+    ? // Deprecated by the protocol, and all that older servers speak.
+      new SSEClientTransport(new URL(endpoint), options)
+    : new AnsweringTransport(new URL(endpoint), { ...options, reconnectionOptions })
+}
+
+/** The protocol's transport waits until the time-out for an answer whose stream has ended. */
+class AnsweringTransport extends StreamableHTTPClientTransport {
+  override send(...[message, options]: Parameters<StreamableHTTPClientTransport['send']>) {
+    if (Array.isArray(message) || !('method' in message) || !('id' in message)) {
+      return super.send(message, options)
+    }
+    const { id } = message
+    return super.send(message, {
+      ...options,
+      // After an answer this finds nobody who waits.
+      onRequestStreamEnd: () =>
+        this.onmessage?.({
+          jsonrpc: '2.0',
+          id,
+          error: { code: answerLost, message: 'the stream ended without an answer' },
+        }),
+    })
+  }
+}

@@ -1,0 +1,31 @@
+import { findMismatch } from '../json-schema/find-mismatch.ts'
+import { isRecord } from '../models/json.ts'
+import { checkableSchema } from './checkable-schema.ts'
+import { maxArgumentsLength } from './limits.ts'
+import type { ToolDefinition } from './types.ts'
+
+/** Arguments that may be sent, or what the model is told to do better. */
+export type ReadArguments =
+  | { readonly args: Readonly<Record<string, unknown>>; readonly problem?: never }
+  | { readonly args?: never; readonly problem: string }
+
+/** Units of work for one call; see findMismatch(). */
+const budget = 200_000
+
+/** Reads the arguments that a model wrote, and checks them against the tool's schema. */
+export function readArguments(text: string, { input_schema }: ToolDefinition): ReadArguments {
+  if (text.length > maxArgumentsLength) return { problem: 'The arguments are too long.' }
+  let args: unknown
+  try {
+    args = JSON.parse(text === '' ? '{}' : text)
+  } catch {
+    return { problem: 'The arguments are not JSON.' }
+  }
+  if (!isRecord(args)) return { problem: 'The arguments are not a JSON object.' }
+  const schema = checkableSchema(input_schema)
+  const mismatch = schema && findMismatch(schema, args, budget)
+  if (!mismatch) return { args }
+  const { path, keyword } = mismatch
+  const place = path === '' ? 'The arguments do' : `At "${path}" the arguments do`
+  return { problem: `${place} not match the schema of the tool: ${keyword}.` }
+}

@@ -1,0 +1,71 @@
+import type { Admin } from '../database.ts'
+import { toAppError } from '../errors.ts'
+import type { Log } from '../http/log.ts'
+import type { ToolResultPart } from '../models/types.ts'
+import { type Chunk, outputChunk, outputErrorChunk } from './tool-chunks.ts'
+import type { ToolDefinition, ToolOutcome, ToolServer } from './types.ts'
+
+export interface RunToolCallDependencies {
+  /** Writes outcomes, which callers must not do for themselves. */
+  readonly admin: Admin
+  readonly log: Log
+  readonly sleep: (milliseconds: number) => Promise<void>
+  /** Receives what the client is told, as it happens. */
+  readonly emit: (chunks: readonly Chunk[]) => void
+  /** Stops a call under way: its outcome is then unknown. */
+  readonly signal: AbortSignal
+}
+
+/** A call that the database has marked as running: it is made once, here and now. */
+export interface RunningCall {
+  readonly organization_id: number
+  /** The execution that asked for it. */
+  readonly execution_id: string
+  readonly tool_call_id: string
+  readonly name: string
+  readonly server: ToolServer
+  readonly definition: ToolDefinition
+  readonly args: Readonly<Record<string, unknown>>
+}
+
+/** Milliseconds before an outcome is stored again that could not be stored. */
+const pauses = [100, 400, 1_500]
+
+/** Makes a call, stores how it ended, tells the client, and returns what the model reads. */
+export async function runToolCall(
+  deps: RunToolCallDependencies,
+  call: RunningCall,
+): Promise<ToolResultPart> {
+  const outcome = await call.server.call(call.definition, call.args, deps.signal)
+  await store(deps, call, outcome)
+  const { status, error_code, result } = outcome
+  const { tool_call_id, name } = call
+  if (status === 'success') {
+    deps.emit([outputChunk(tool_call_id, result)])
+    return { type: 'tool_result', tool_call_id, name, content: result.text }
+  }
+  deps.emit([outputErrorChunk(tool_call_id, error_code ?? status, result.text)])
+  return { type: 'tool_result', tool_call_id, name, content: result.text, is_error: true }
+}
+
+/** Tried again, because it changes nothing twice. In the end unstored: the call counts as unknown. */
+async function store(
+  { admin, log, sleep }: RunToolCallDependencies,
+  { organization_id, execution_id, tool_call_id }: RunningCall,
+  outcome: ToolOutcome,
+): Promise<void> {
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      await admin.call('finish_tool_call', { organization_id, execution_id, tool_call_id, outcome })
+      return
+    } catch (error) {
+      const { code } = toAppError(error)
+      const pause = pauses[attempt]
+      if (code !== 'database_unavailable' || pause === undefined) {
+        log({ level: 'error', event: 'tool_outcome_not_stored', execution_id, code })
+        return
+      }
+      await sleep(pause)
+    }
+  }
+}

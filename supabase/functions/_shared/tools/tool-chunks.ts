@@ -1,0 +1,63 @@
+import type { ToolCallPart } from '../models/types.ts'
+import type { ToolNotice } from './toolbox.ts'
+import type { ToolErrorCode, ToolResult } from './types.ts'
+
+/** A chunk of the AI SDK UI message stream (v1). */
+export type Chunk = { readonly type: string } & Readonly<Record<string, unknown>>
+
+/**
+ * What the model asked for. Tools are dynamic: the client does not know them beforehand.
+ * @param source the server and its tool; absent for a name that stands for none
+ */
+export function inputChunk(
+  { id, name, arguments: text }: Pick<ToolCallPart, 'id' | 'name' | 'arguments'>,
+  source: { readonly server: string; readonly tool: string } | undefined,
+): Chunk {
+  return {
+    type: 'tool-input-available',
+    toolCallId: id,
+    toolName: name,
+    input: parse(text),
+    dynamic: true,
+    ...(source && { toolMetadata: { server: source.server, tool: source.tool } }),
+  }
+}
+
+export function outputChunk(toolCallId: string, result: ToolResult): Chunk {
+  const { content, structured_content, truncated } = result
+  const output = {
+    content,
+    ...(structured_content !== undefined && { structured_content }),
+    truncated,
+  }
+  return { type: 'tool-output-available', toolCallId, output, dynamic: true }
+}
+
+/** The code, a colon and what the model is told, as the stream's own errors are written. */
+export function outputErrorChunk(toolCallId: string, code: ToolErrorCode, text: string): Chunk {
+  return { type: 'tool-output-error', toolCallId, errorText: `${code}: ${text}`, dynamic: true }
+}
+
+export function deniedChunk(toolCallId: string): Chunk {
+  return { type: 'tool-output-denied', toolCallId }
+}
+
+/** Asks the person; `POST /agents/executions/:id/approvals/:tool_call_id` answers. */
+export function approvalChunk(toolCallId: string): Chunk {
+  return { type: 'tool-approval-request', approvalId: toolCallId, toolCallId }
+}
+
+/** Tools that are not there, and why. Not kept in the message. */
+export function noticeChunk(notice: ToolNotice): Chunk {
+  return { type: 'data-tool-notice', data: notice, transient: true }
+}
+
+export const nextStepChunks: readonly Chunk[] = [{ type: 'finish-step' }, { type: 'start-step' }]
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text // The model wrote no JSON: the client sees what it wrote.
+  }
+}

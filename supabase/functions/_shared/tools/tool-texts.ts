@@ -1,0 +1,25 @@
+import type { ToolErrorCode } from './types.ts'
+
+/** What the model is told where nobody knows whether a call was carried out. */
+export const unknownText =
+  'The outcome of this call is unknown: it may have been carried out. Do not repeat it unasked.'
+
+const reasons: Readonly<Record<ToolErrorCode, string>> = {
+  tool_not_found: 'there is no such tool',
+  tool_off: 'the tool is switched off',
+  tool_changed: 'the tool has changed and has not been reviewed yet',
+  tool_not_available: 'the server of the tool is not available any more',
+  too_many_tool_calls: 'too many calls at once',
+  step_limit: 'no more calls are made for this answer',
+  tool_call_denied: 'the person did not approve it',
+  tool_call_superseded: 'the person did not approve it',
+  tool_approval_expired: 'the person did not approve it in time',
+  tool_call_changed: 'it is not what was approved',
+}
+
+/** What the model is told of a call that was not made. */
+export function notMadeText(code?: ToolErrorCode): string {
+  return code === undefined
+    ? 'This call was not made.'
+    : `This call was not made: ${reasons[code] ?? code}.`
+}

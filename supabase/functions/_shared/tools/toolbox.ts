@@ -1,0 +1,181 @@
+import type { Admin } from '../database.ts'
+import { AppError, toAppError } from '../errors.ts'
+import { describe, type Log } from '../http/log.ts'
+import type { ModelTool } from '../models/types.ts'
+import { maxDefinitionsLength, maxTools } from './limits.ts'
+import { nameTools } from './tool-names.ts'
+import type {
+  ExecutionServer,
+  ListedTool,
+  Listing,
+  OpenToolServer,
+  ToolDefinition,
+  ToolErrorCode,
+  ToolServer,
+  ToolServerRow,
+} from './types.ts'
+
+export interface ToolboxDependencies {
+  /** Records what servers list, which callers must not do for themselves. */
+  readonly admin: Admin
+  readonly openToolServer: OpenToolServer
+  readonly log: Log
+}
+
+/** Whose execution it is, and the servers that the database names for it. */
+export interface ToolboxExecution {
+  readonly organization_id: number
+  readonly execution_id: string
+  readonly user_id: string
+  readonly tools: readonly ExecutionServer[]
+}
+
+/** A tool that the model knows. */
+export interface KnownTool extends ToolServerRow {
+  readonly tool: string
+  readonly definition: ToolDefinition
+  readonly definition_hash: string
+}
+
+/** Why tools of a server are not there; told to the client, not to the model. */
+export interface ToolNotice {
+  readonly server: string
+  readonly code: ToolErrorCode
+  /** The tools that it is about; absent: all of the server's. */
+  readonly tools?: readonly string[]
+}
+
+/** The tools of one execution, and the servers behind them while it runs. */
+export interface Toolbox {
+  readonly tools: readonly ModelTool[]
+  readonly notices: readonly ToolNotice[]
+  /** Characters of definitions that were not known when the execution began. */
+  readonly newLength: number
+  find(name: string): KnownTool | undefined
+  serverOf(row: ToolServerRow): ToolServer | undefined
+  close(): Promise<void>
+}
+
+/**
+ * Gathers the tools of an execution's servers. Those whose listing is over are asked, all at once;
+ * one that fails is left out and told of: it must not cost the answer.
+ */
+export async function openToolbox(
+  deps: ToolboxDependencies,
+  execution: ToolboxExecution,
+  signal: AbortSignal,
+): Promise<Toolbox> {
+  const servers = new Map<number, ToolServer>()
+  const serverOf = (row: ToolServerRow) => {
+    const { mcp_configuration_id: id } = row
+    const server = servers.get(id) ?? open(deps, execution, row)
+    if (server) servers.set(id, server)
+    return server
+  }
+  const notices: ToolNotice[] = []
+  let newLength = 0
+  const listed = await Promise.all(
+    execution.tools.map(async (row) => {
+      try {
+        const listing = row.tools
+          ? { ...row, tools: row.tools }
+          : await ask(deps, execution, row, serverOf, notices, signal)
+        if (!row.tools) newLength += JSON.stringify(listing.tools).length
+        if (listing.quarantined.length > 0) {
+          notices.push({ server: row.server, code: 'tool_changed', tools: listing.quarantined })
+        }
+        return listing.tools.map((tool) => ({ ...row, ...known(tool) }))
+      } catch (error) {
+        signal.throwIfAborted()
+        const { code, cause } = toAppError(error)
+        const { execution_id } = execution
+        const detail = `MCP configuration ${row.mcp_configuration_id}: ${describe(cause ?? error)}`
+        deps.log({ level: 'warn', event: 'tools_not_listed', execution_id, code, detail })
+        notices.push({ server: row.server, code })
+        return []
+      }
+    }),
+  )
+  const named = await fitting(listed.flat(), notices)
+  return {
+    tools: [...named].map(([name, { definition }]) => modelTool(name, definition)),
+    notices,
+    newLength,
+    find: (name) => named.get(name),
+    serverOf,
+    async close() {
+      await Promise.allSettled([...servers.values()].map((server) => server.close()))
+    },
+  }
+}
+
+function open(
+  { openToolServer }: ToolboxDependencies,
+  { organization_id, user_id }: ToolboxExecution,
+  { mcp_configuration_id, type, endpoint }: ToolServerRow,
+): ToolServer | undefined {
+  if (type === 'stdio' || endpoint === null) return undefined
+  return openToolServer({
+    organizationId: organization_id,
+    userId: user_id,
+    configurationId: mcp_configuration_id,
+    type,
+    endpoint,
+  })
+}
+
+async function ask(
+  { admin }: ToolboxDependencies,
+  { organization_id, user_id }: ToolboxExecution,
+  row: ExecutionServer,
+  serverOf: (row: ToolServerRow) => ToolServer | undefined,
+  notices: ToolNotice[],
+  signal: AbortSignal,
+): Promise<Listing> {
+  const server = serverOf(row)
+  if (!server || row.endpoint === null) throw new AppError('mcp_stdio_not_supported')
+  const { tools, refused, ttl } = await server.list(signal)
+  if (refused.length > 0) {
+    notices.push({ server: row.server, code: 'tool_over_limit', tools: refused })
+  }
+  const listing = await admin.call('record_mcp_tools', {
+    organization_id,
+    user_id,
+    mcp_configuration_id: row.mcp_configuration_id,
+    endpoint: row.endpoint,
+    tools,
+    ttl_seconds: ttl,
+  })
+  return listing as Listing
+}
+
+/** Names the tools, the first of them as far as they fit into what a model can be given. */
+async function fitting(
+  tools: readonly KnownTool[],
+  notices: ToolNotice[],
+): Promise<Map<string, KnownTool>> {
+  const named = await nameTools(tools)
+  let left = maxDefinitionsLength
+  let count = 0
+  for (const [name, tool] of named) {
+    left -= JSON.stringify(tool.definition).length
+    count += 1
+    if (left >= 0 && count <= maxTools) continue
+    named.delete(name)
+    notices.push({ server: tool.server, code: 'tool_over_limit', tools: [tool.tool] })
+  }
+  return named
+}
+
+function known({ name, definition, definition_hash }: ListedTool) {
+  return { tool: name, definition, definition_hash }
+}
+
+function modelTool(name: string, { title, description, input_schema }: ToolDefinition): ModelTool {
+  const about = description ?? title
+  return {
+    name,
+    ...(about !== undefined && { description: about }),
+    parameters: { type: 'object', ...input_schema },
+  }
+}

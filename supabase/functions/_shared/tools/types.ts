@@ -1,0 +1,110 @@
+/** A tool as its server defined it: what is pinned, shown to people, and given to the model. */
+export interface ToolDefinition {
+  readonly name: string
+  readonly title?: string
+  readonly description?: string
+  /** JSON Schema of the arguments. */
+  readonly input_schema: Readonly<Record<string, unknown>>
+  /** JSON Schema of the structured content of answers. */
+  readonly output_schema?: Readonly<Record<string, unknown>>
+}
+
+/** A server that the person's agents use. */
+export interface ToolServerRow {
+  readonly mcp_configuration_id: number
+  /** Name of the configuration. */
+  readonly server: string
+  readonly type: 'http' | 'sse' | 'stdio'
+  readonly endpoint: string | null
+}
+
+/** A listed tool that may be called, at once (`auto`) or after an approval (`ask`). */
+export interface ListedTool {
+  readonly name: string
+  readonly definition: ToolDefinition
+  readonly definition_hash: string
+  readonly policy: 'auto' | 'ask'
+}
+
+/** What the database gives of a listing: without tools that are off, and without quarantined ones. */
+export interface Listing {
+  readonly tools: readonly ListedTool[]
+  /** Names of tools that wait until someone has approved how they changed. */
+  readonly quarantined: readonly string[]
+}
+
+/** A server of an execution; `tools` is null while it has to be asked. */
+export interface ExecutionServer extends ToolServerRow {
+  readonly tools: Listing['tools'] | null
+  readonly quarantined: Listing['quarantined']
+}
+
+/** Why a call was not made or failed, as stored and told to clients. docs/tools.md lists them. */
+export type ToolErrorCode = string
+
+/** A typed piece of an answer. Bytes stay at the server: only what they are is kept. */
+export type ToolContent =
+  | { readonly type: 'text'; readonly text: string }
+  | { readonly type: 'image' | 'audio'; readonly media_type: string; readonly bytes: number }
+  | {
+      readonly type: 'resource'
+      readonly uri: string
+      readonly media_type?: string
+      readonly name?: string
+      readonly text?: string
+      readonly bytes?: number
+    }
+
+/** An answer of a tool, capped. */
+export interface ToolResult {
+  /** What the model reads. */
+  readonly text: string
+  readonly content: readonly ToolContent[]
+  readonly structured_content?: unknown
+  /** Something was left out because of its size. */
+  readonly truncated: boolean
+}
+
+/**
+ * How a call ended. `error`: the server refused it or answered with an error, or it was never
+ * sent; `unknown`: it may have been carried out.
+ */
+export interface ToolOutcome {
+  readonly status: 'success' | 'error' | 'unknown'
+  readonly error_code?: ToolErrorCode
+  readonly result: ToolResult
+}
+
+/** Whose account calls which server. */
+export interface ToolServerKey {
+  readonly organizationId: number
+  readonly userId: string
+  readonly configurationId: number
+  readonly type: 'http' | 'sse'
+  /** The server that is meant: no other one is called, whatever the configuration says by now. */
+  readonly endpoint: string
+}
+
+/** What a server lists. */
+export interface ServerListing {
+  readonly tools: readonly ToolDefinition[]
+  /** Names of tools that are left out, because they are over a limit. */
+  readonly refused: readonly string[]
+  /** Seconds for which the server lets the listing be kept. */
+  readonly ttl: number
+}
+
+/** One MCP server, as one person sees it. Connects with the first use. */
+export interface ToolServer {
+  /** @throws AppError */
+  list(signal: AbortSignal): Promise<ServerListing>
+  /** Makes one call, once. Never rejects: what went wrong is the outcome. */
+  call(
+    definition: ToolDefinition,
+    args: Readonly<Record<string, unknown>>,
+    signal: AbortSignal,
+  ): Promise<ToolOutcome>
+  close(): Promise<void>
+}
+
+export type OpenToolServer = (key: ToolServerKey) => ToolServer
