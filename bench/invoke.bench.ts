@@ -1,5 +1,5 @@
-import { randomUUID } from 'node:crypto'
-import { startModelPeer, startStackPeer, type StackPeer } from './peers.ts'
+import { startModelPeer, startStackPeer } from './peers.ts'
+import { signUpWithOrganization } from './sign-up.ts'
 import { callsPerSecond, measure, printComparisons } from './support.ts'
 
 // What POST /agents/invoke costs beside calling the same model server directly: token check,
@@ -9,34 +9,6 @@ const rounds = 15
 const calls = 100
 const atOnce = 8
 const question = 'How much time does the way to you take?'
-
-async function signUpWithOrganization({ url, publishableKey }: StackPeer): Promise<string> {
-  const post = async (path: string, body: object, token = publishableKey): Promise<unknown> => {
-    const headers = {
-      apikey: publishableKey,
-      authorization: `Bearer ${token}`,
-      'content-type': 'application/json',
-    }
-    const response = await fetch(url + path, {
-      method: 'POST',
-      headers,
-      body: JSON.stringify(body),
-    })
-    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`)
-    return response.json()
-  }
-  interface Session {
-    access_token: string
-    refresh_token: string
-  }
-  const credentials = { email: `${randomUUID()}@example.com`, password: randomUUID() }
-  const first = (await post('/auth/v1/signup', credentials)) as Session
-  const organization = { name: 'Bench', slug: `bench-${randomUUID().slice(0, 8)}` }
-  await post('/rest/v1/rpc/create_organization', organization, first.access_token)
-  const { refresh_token } = first
-  const second = await post('/auth/v1/token?grant_type=refresh_token', { refresh_token })
-  return (second as Session).access_token
-}
 
 /** A way to ask the same question: the request for an answer, streamed or whole. */
 type Ask = (stream: boolean) => Promise<Response>

@@ -1,4 +1,6 @@
-import { type ChildProcess, fork } from 'node:child_process'
+import { type ChildProcess, fork, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
 /** A model server that answers at once, in a process of its own. */
@@ -15,6 +17,18 @@ export interface StackPeer {
   close: () => Promise<void>
 }
 
+/** A local stack with a worker of the function `agents` of its own, and what to look into it with. */
+export interface AgentsPeer extends StackPeer {
+  secretKey: string
+  databaseUrl: string
+  superuserUrl: string
+  /** The worker, called without the local gateway. */
+  agentsUrl: string
+  agentsPid: number
+  /** The process that serves REST. */
+  restPid: number
+}
+
 /** Each in its own process, so that the measuring process does not pay for their work. */
 export async function startModelPeer(): Promise<ModelPeer> {
   return startPeer<ModelPeer>('model-peer.ts', {})
@@ -22,6 +36,20 @@ export async function startModelPeer(): Promise<ModelPeer> {
 
 export async function startStackPeer(env: Record<string, string>): Promise<StackPeer> {
   return startPeer<StackPeer>('stack-peer.ts', env)
+}
+
+export async function startAgentsPeer(env: Record<string, string>): Promise<AgentsPeer> {
+  return startPeer<AgentsPeer>('agents-peer.ts', env)
+}
+
+/** A server that answers everything with the same stream of 200 chunks: its URL. */
+export async function startChunkServer(): Promise<{ url: string; close: () => void }> {
+  const file = fileURLToPath(new URL('chunk-server.ts', import.meta.url))
+  const child = spawn(process.execPath, ['--import', 'tsx', file], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const [line] = (await once(createInterface(child.stdout), 'line')) as [string]
+  return { url: `http://127.0.0.1:${line}`, close: () => child.kill() }
 }
 
 async function startPeer<Peer extends { close: () => Promise<void> }>(

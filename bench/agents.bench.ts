@@ -1,0 +1,164 @@
+import { DatabaseShare } from './agents-database.ts'
+import { CHUNKS } from './chunk-frames.ts'
+import { cpuOf } from './cpu.ts'
+import { type AgentsPeer, startAgentsPeer, startChunkServer } from './peers.ts'
+import { portkeyVersion, startPortkey } from './portkey.ts'
+import { signUpWithOrganization } from './sign-up.ts'
+import { type Load, loadOf, type Target, timeToFirstChunk } from './streams.ts'
+import { measure, median, printComparisons } from './support.ts'
+
+// POST /agents/invoke against Portkey's gateway, both under Deno, before the same local upstream in
+// one run, and against the upstream itself. Portkey keeps nothing; we begin and finish an execution
+// and store its stream, so what the database costs is printed apart.
+const atOnce = 16
+const streams = 160
+const rounds = 5
+const question = 'Hi'
+
+interface Measured extends Load {
+  /** CPU milliseconds of the gateway's process per stream. */
+  cpu: number
+}
+
+function targetsOf(upstream: string, agents: AgentsPeer, token: string, portkey: string) {
+  const post = (url: string, headers: Record<string, string>, body: object) => () =>
+    fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'accept-encoding': 'identity', ...headers },
+      body: JSON.stringify(body),
+    })
+  const chat = {
+    model: 'openai/gpt-4',
+    stream: true,
+    messages: [{ role: 'user', content: question }],
+  }
+  const passed = { first: '"content":"lorem', end: '[DONE]' }
+  return {
+    direct: { ask: post(`${upstream}/chat/completions`, {}, chat), ...passed },
+    agents: {
+      ask: post(
+        `${agents.agentsUrl}/agents/invoke`,
+        { apikey: agents.publishableKey, authorization: `Bearer ${token}` },
+        { agent: 'droid', model: 'gpt-4', message: { content: question } },
+      ),
+      first: '"delta":"lorem',
+      end: '"type":"finish"',
+    },
+    portkey: {
+      ask: post(
+        `${portkey}/v1/chat/completions`,
+        {
+          authorization: 'Bearer key',
+          'x-portkey-provider': 'openai',
+          'x-portkey-custom-host': upstream,
+        },
+        chat,
+      ),
+      ...passed,
+    },
+  } satisfies Record<string, Target>
+}
+
+const upstream = await startChunkServer()
+const portkey = await startPortkey()
+const peer = await startAgentsPeer({
+  OPENROUTER_API_KEY: 'key',
+  OPENROUTER_BASE_URL: upstream.url,
+})
+const database = new DatabaseShare(peer)
+try {
+  const token = await signUpWithOrganization(peer)
+  await database.prepare()
+  const targets = targetsOf(upstream.url, peer, token, portkey.url)
+  const alone = await measure(20, {
+    direct: () => timeToFirstChunk(targets.direct),
+    agents: () => timeToFirstChunk(targets.agents),
+    portkey: () => timeToFirstChunk(targets.portkey),
+  })
+
+  const results = { direct: [] as Load[], agents: [] as Measured[], portkey: [] as Measured[] }
+  const shares = { postgres: [] as number[], rest: [] as number[] }
+  const withCpu = async (pid: number, target: Target): Promise<Measured> => {
+    const before = cpuOf(pid)
+    const load = await loadOf(target, streams, atOnce)
+    return { ...load, cpu: (cpuOf(pid) - before) / streams }
+  }
+  let before = await database.functions()
+  // The first round warms up and is not counted.
+  for (let round = 0; round <= rounds; round++) {
+    if (round === 1) before = await database.functions()
+    const direct = await loadOf(targets.direct, streams, atOnce)
+    const cpu = database.cpu()
+    const agents = await withCpu(peer.agentsPid, targets.agents)
+    const share = database.cpu()
+    const gateway = await withCpu(portkey.pid, targets.portkey)
+    if (round === 0) continue
+    results.direct.push(direct)
+    results.agents.push(agents)
+    results.portkey.push(gateway)
+    shares.postgres.push((share.postgres - cpu.postgres) / streams)
+    shares.rest.push((share.rest - cpu.rest) / streams)
+  }
+  const after = await database.functions()
+  const trips = await database.roundTrips(token, 40)
+
+  const of = (name: keyof typeof results, figure: keyof Load) =>
+    median(results[name].map((result) => result[figure]))
+  const cpuPerStream = (name: 'agents' | 'portkey') => median(results[name].map(({ cpu }) => cpu))
+  const first16 = (name: keyof typeof results) => of(name, 'first')
+  console.log(
+    `streams of ${CHUNKS} chunks; medians of ${rounds} rounds in turns, ${streams} streams each, ${atOnce} at once`,
+  )
+  console.log(`\nagents/invoke against @portkey-ai/gateway ${portkeyVersion}, both under Deno`)
+  printComparisons([
+    { name: 'first chunk, 1 at once (ms)', value: alone.agents, baseline: alone.portkey },
+    {
+      name: `first chunk, ${atOnce} at once (ms)`,
+      value: first16('agents'),
+      baseline: first16('portkey'),
+    },
+    {
+      name: 'CPU of the gateway per stream (ms)',
+      value: cpuPerStream('agents'),
+      baseline: cpuPerStream('portkey'),
+    },
+    {
+      name: `streams per second, ${atOnce} at once`,
+      value: of('agents', 'rate'),
+      baseline: of('portkey', 'rate'),
+    },
+  ])
+  console.log('\nagainst the upstream itself')
+  for (const name of ['agents', 'portkey'] as const) {
+    printComparisons([
+      { name: `${name}: first chunk, 1 at once (ms)`, value: alone[name], baseline: alone.direct },
+      {
+        name: `${name}: first chunk, ${atOnce} at once (ms)`,
+        value: first16(name),
+        baseline: first16('direct'),
+      },
+      {
+        name: `${name}: streams per second`,
+        value: of(name, 'rate'),
+        baseline: of('direct', 'rate'),
+      },
+    ])
+  }
+  console.log('\nthe database, which Portkey has none of')
+  const line = (name: string, value: number) => console.log(`${name.padEnd(50)}${value.toFixed(2)}`)
+  line('CPU of PostgreSQL per stream (ms)', median(shares.postgres))
+  line('CPU of REST per stream (ms)', median(shares.rest))
+  for (const [name, { calls, ms }] of after) {
+    const earlier = before.get(name) ?? { calls: 0, ms: 0 }
+    const count = calls - earlier.calls
+    line(`${name}: calls per stream`, count / (rounds * streams))
+    line(`${name}: ms inside the server, ${atOnce} at once`, (ms - earlier.ms) / count)
+  }
+  line('begin_execution through REST, 1 at once (ms)', trips.begin)
+  line('finish_execution through REST, 1 at once (ms)', trips.finish)
+} finally {
+  await database.close()
+  await peer.close()
+  await portkey.close()
+  upstream.close()
+}
