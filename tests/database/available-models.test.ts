@@ -17,7 +17,9 @@ test('members see what an invocation would find: their own agents first, each in
     const owner = await addOwner(tx)
     const own = await addAgent(tx, owner, ['b', 'a'])
     const other = await addOwner(tx)
-    await addAgent(tx, other, ['foreign'])
+    const foreign = await addAgent(tx, other, ['foreign'])
+    // Nor does another's agent hide the platform's.
+    await tx`update public.agents set name = 'droid' where id = ${foreign.id}`
     const member = await addMember(tx, owner.organizationId)
     const ids = await as(tx, member, list(null))
     expect(ids.slice(0, 2)).toEqual([`${own.name}/b`, `${own.name}/a`])

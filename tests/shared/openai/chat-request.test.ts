@@ -75,6 +75,12 @@ describe('a chat completion request', () => {
       { messages: [{ role: 'user', content: [{ type: 'input_audio', input_audio: {} }] }] },
       'messages.0.content.0.type',
     ],
+    ...['data:image/png;base64,AA==', 'http://a.b/c', 'file:///etc/passwd'].map(
+      (url): [object, string] => [
+        { messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url } }] }] },
+        'messages.0.content.0.image_url.url',
+      ],
+    ),
     [
       {
         messages: [

@@ -2,7 +2,8 @@ import { AppError } from '../errors.ts'
 import { findMismatch } from '../json-schema/find-mismatch.ts'
 import { isStrict } from '../json-schema/is-strict.ts'
 import type { ParsedSchema } from '../json-schema/parse-schema.ts'
-import type { ResponseFormat } from '../models/types.ts'
+import type { MessagePart, ResponseFormat } from '../models/types.ts'
+import type { FinishedExecution } from './types.ts'
 
 /** What a model is asked for: held to the schema where its provider can be, tried elsewhere. */
 export function toResponseFormat(schema: ParsedSchema): ResponseFormat {
@@ -20,6 +21,28 @@ export function checkAnswer(schema: ParsedSchema, content: string): unknown {
   if (!mismatch) return value
   const { path, keyword } = mismatch
   throw new AppError('answer_does_not_match_schema', { cause: `${keyword} at "${path}"` })
+}
+
+/**
+ * The value of a stored answer; null when it ended before one was asked for, because a person must
+ * approve a call of a tool or the limit of steps was reached.
+ * @throws AppError as checkAnswer()
+ */
+export function storedObject(
+  schema: ParsedSchema,
+  { finish_reason, message }: Pick<FinishedExecution, 'finish_reason' | 'message'>,
+): unknown {
+  if (finish_reason === 'tool_approval_required' || finish_reason === 'step_limit') return null
+  return checkAnswer(schema, lastText(message))
+}
+
+/** What was said after the last tool; all of it when there was none. */
+function lastText(message: FinishedExecution['message']): string {
+  if (!message?.parts) return message?.content ?? ''
+  const parts = message.parts as readonly MessagePart[]
+  const tool = parts.findLastIndex(({ type }) => type === 'tool_call' || type === 'tool_result')
+  const texts = parts.slice(tool + 1).map((part) => (part.type === 'text' ? part.text : ''))
+  return texts.join('')
 }
 
 function parse(content: string): unknown {

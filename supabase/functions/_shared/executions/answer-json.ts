@@ -1,5 +1,5 @@
 import type { ParsedSchema } from '../json-schema/parse-schema.ts'
-import { checkAnswer } from './answer-format.ts'
+import { storedObject } from './answer-format.ts'
 import { endingError } from './ending.ts'
 import type { FinishedExecution } from './types.ts'
 
@@ -17,6 +17,6 @@ export function answerJson(
   if (error) throw error
   const { message, usage, finish_reason, cost_usd, model } = stored
   const answer = { execution_id, session_id, message, usage, finish_reason, cost_usd, model }
-  const object = format && { object: checkAnswer(format, message?.content ?? '') }
+  const object = format && { object: storedObject(format, stored) }
   return Response.json({ ...answer, ...object }, { headers: { 'x-execution-id': execution_id } })
 }

@@ -68,11 +68,10 @@ export function toChatCompletion(identity: ChatIdentity, stored: FinishedExecuti
 
 /**
  * Why the answer ended, in OpenAI's words or ours: `other` (a provider's reason that OpenAI has no
- * word for) stays, because a `stop` would be an untruth. Gemini says `stop` when it calls a tool.
+ * word for) stays, because a `stop` would be an untruth.
  */
-export function finishReasonOf(stored: FinishedExecution): string {
-  const reason = stored.finish_reason ?? 'other'
-  return reason === 'stop' && toolCallsOf(stored.message).length > 0 ? 'tool_calls' : reason
+export function finishReasonOf({ finish_reason }: FinishedExecution): string {
+  return finish_reason ?? 'other'
 }
 
 /** What the ledger holds for it; null where the provider reported no counts. */

@@ -41,8 +41,7 @@ export async function runChat(
     check: (answer) => {
       // An answer cut short, or a tool call, is not the promised one, and says so by itself.
       const isWhole = answer.finish?.reason === 'stop'
-      const callsTool = answer.parts.some(({ type }) => type === 'tool_call')
-      if (answerSchema && isWhole && !callsTool) checkAnswer(answerSchema, answer.content)
+      if (answerSchema && isWhole) checkAnswer(answerSchema, answer.content)
     },
   })
 }
