@@ -138,6 +138,8 @@ describe('an organization’s own key', () => {
     const stream = await (await ask(bob, bobs)).text()
     expect(stream).toContain('"errorText":"provider_misconfigured: ')
     expect(sentKeys()).toEqual([])
+    // Nothing that never opens is left for those who seal all values anew.
+    await bob.client.rpc('remove_provider_credential', { provider: 'openrouter' })
   })
 
   it('that the provider refuses in a call blames nobody else, and is not in the log', async () => {
