@@ -12,6 +12,10 @@ export interface Person {
   permissions?: readonly string[]
   /** The membership is over, the token is not. */
   ended?: boolean
+  /** Also a member of B, where the token is not at work. */
+  alsoInB?: true
+  /** Was a member of A once, and left rows there. */
+  wasMember?: true
   /** Runs the platform; a scope means: at work in A under a break-glass grant. */
   platform?: 'plain' | 'configuration' | 'content'
 }
@@ -61,10 +65,17 @@ export const people: readonly Person[] = [
   { key: 'member', tenant: 'a', rank: 'member' },
   { key: 'former member', tenant: 'a', rank: 'admin', ended: true },
   ...holders,
+  { key: 'member of both', tenant: 'a', rank: 'member', alsoInB: true },
   { key: 'invited person', tenant: 'none' },
   { key: 'platform administrator', tenant: 'none', platform: 'plain' },
   { key: 'platform administrator on configuration', tenant: 'none', platform: 'configuration' },
   { key: 'platform administrator on content', tenant: 'none', platform: 'content' },
+  {
+    key: 'platform administrator who was a member',
+    tenant: 'none',
+    platform: 'content',
+    wasMember: true,
+  },
   { key: 'owner of the other', tenant: 'b', rank: 'owner' },
   { key: 'member of the other', tenant: 'b', rank: 'member' },
 ]
@@ -80,6 +91,7 @@ export interface Actor {
   permissions: ReadonlySet<string>
   rank: number
   isPlatformAdministrator: boolean
+  alsoInB: boolean
   claims: Readonly<Record<string, unknown>>
 }
 
@@ -97,6 +109,7 @@ const nobody = {
   permissions: new Set<string>(),
   rank: 0,
   isPlatformAdministrator: false,
+  alsoInB: false,
 } as const
 
 /** Everyone who acts: the planted people, anon, the service role, and two with false claims. */
@@ -142,6 +155,7 @@ function actorOf(person: PlantedPerson, organizations: { a: number; b: number })
     permissions: new Set(platform === 'content' ? ['content.read_all'] : active ? held : []),
     rank: active ? rankOf(rank) : 0,
     isPlatformAdministrator: platform !== undefined,
+    alsoInB: person.alsoInB === true,
     claims: claimsOf(person, claimed),
   }
 }

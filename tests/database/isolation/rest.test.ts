@@ -6,7 +6,7 @@ import type { Finding } from './cases/types.ts'
 import { malformedClaims } from './claims.ts'
 import { clientFor, clientWith, newRun, signToken } from './rest/clients.ts'
 import { runRest } from './rest/run.ts'
-import { accountDirectly } from './plant/plant.ts'
+import { accountDirectly } from './plant/people.ts'
 import { plantA, plantB, type World } from './world.ts'
 
 // The same rules through supabase-js and the running stack. Nothing is rolled back here, so the two

@@ -8,7 +8,7 @@ import { content as ours } from '../../../dev/check/scratch-database.ts'
 import { connect, type Content, migrate, openGiven } from '../../../dev/database.ts'
 import { startAuth } from '../../../dev/lite.ts'
 import { loadSecrets } from '../../../dev/secrets.ts'
-import { accountDirectly } from './plant/plant.ts'
+import { accountDirectly } from './plant/people.ts'
 import { plantA, plantB, type World } from './world.ts'
 
 /** Two databases that differ only in whether B exists, on one connection each. */

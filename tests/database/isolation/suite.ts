@@ -1,6 +1,7 @@
 import type { Actor } from './actors.ts'
 import { type Outcome, runAttempts } from './attempt.ts'
 import type { Relation } from './catalog.ts'
+import { bareCases } from './cases/bare.ts'
 import { referenceCases } from './cases/references.ts'
 import { routineCases } from './cases/routines.ts'
 import { asJson } from './cases/statements.ts'
@@ -33,6 +34,11 @@ export interface MatrixOptions {
    * valid row of each kind only.
    */
   guards?: boolean
+  /**
+   * Without guards, and with every column granted to clients: what the policies alone make of rows
+   * that name another organization or another person.
+   */
+  bare?: boolean
   /** Also in the database without B, and compare. */
   compare?: boolean
   /** Ends after the actor with whom something was found. */
@@ -42,7 +48,7 @@ export interface MatrixOptions {
 /** Runs every case of the wanted objects, and checks each. */
 export async function runMatrix(session: Session, options: MatrixOptions = {}): Promise<Report> {
   const { world } = session
-  const { wanted = () => true, guards = true, stopEarly = false } = options
+  const { wanted = () => true, guards = true, bare = false, stopEarly = false } = options
   const relations = world.catalog.relations.filter(
     ({ id }) =>
       wanted(id) &&
@@ -50,14 +56,17 @@ export async function runMatrix(session: Session, options: MatrixOptions = {}): 
       (guards || relationExpectations[id]?.guard !== undefined),
   )
   const report: Report = { cases: 0, findings: [], done: new Set() }
-  if (!guards) await dropGuards(session, relations)
+  if (!guards || bare) await dropGuards(session, relations)
+  if (bare) await grantColumns(session, relations)
   for (const actor of world.actors) {
-    const cases = await casesFor(session, actor, relations, guards)
-    if (guards) cases.push(...routineCases(world, actor, wanted))
+    const cases = bare
+      ? relations.flatMap((relation) => bareCases(world, relation, actor))
+      : await casesFor(session, actor, relations, guards)
+    if (guards && !bare) cases.push(...routineCases(world, actor, wanted))
     await runCases(session, cases, report, options)
     if (stopEarly && report.findings.length > 0) return report
   }
-  if (guards) {
+  if (guards && !bare) {
     const references = relations.flatMap((relation) => referenceCases(world, relation))
     await runCases(session, references, report, options)
   }
@@ -68,6 +77,18 @@ async function dropGuards({ full, empty }: Session, relations: readonly Relation
   for (const { id } of relations) {
     const trigger = `${id.split('.')[1]}_require_permission`
     for (const tx of [full, empty]) await tx.unsafe(`drop trigger if exists ${trigger} on ${id}`)
+  }
+}
+
+async function grantColumns(
+  { full, empty }: Session,
+  relations: readonly Relation[],
+): Promise<void> {
+  for (const { id, kind, policies } of relations) {
+    if (kind !== 'table' || policies.length === 0) continue
+    for (const tx of [full, empty]) {
+      await tx.unsafe(`grant select, insert, update, delete on ${id} to authenticated`)
+    }
   }
 }
 
@@ -144,10 +165,11 @@ async function runCases(
   session: Session,
   cases: readonly Case[],
   report: Report,
-  { compare = true }: MatrixOptions,
+  { compare = true, bare = false }: MatrixOptions,
 ): Promise<void> {
-  const compared = cases.filter((one) => compare && isCompared(session.world, one))
-  const alone = cases.filter((one) => !compare || !isCompared(session.world, one))
+  const compares = compare && !bare
+  const compared = cases.filter((one) => compares && isCompared(session.world, one))
+  const alone = cases.filter((one) => !compares || !isCompared(session.world, one))
   // Apart, so that the sequences of both worlds see the same statements.
   const [full, empty] = await Promise.all([
     runAttempts(session.full, compared),
@@ -180,9 +202,22 @@ function eachOutcome(
   })
 }
 
-/** Whether the actor must not be able to tell if B exists. */
+/** One of each kind that must not be able to tell whether B exists. */
+const comparedActors = [
+  'anon',
+  'owner',
+  'administrator',
+  'member',
+  'former member',
+  'invited person',
+  'platform administrator',
+  'platform administrator on content',
+  'owner who claims the other',
+]
+
+/** Whether the answer must be the same where B does not exist. */
 function isCompared(world: World, { actor, object, args }: Case): boolean {
-  if (actor === 'owner' || actor.role === 'service_role' || actor.tenant === 'b') return false
+  if (actor === 'owner' || !comparedActors.includes(actor.name)) return false
   const routine = routineExpectations[object]
   if (routine?.crossesTenants === true) return false
   const handle = routine?.oracle === undefined ? undefined : args?.[routine.oracle]

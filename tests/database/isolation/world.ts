@@ -3,13 +3,8 @@ import type { Sql } from 'postgres'
 import { type Actor, actorsOf, type PlantedPerson } from './actors.ts'
 import { type Catalog, readCatalog } from './catalog.ts'
 import { Names } from './plant/names.ts'
-import {
-  type MakeAccount,
-  plantGrants,
-  type PlantedTenant,
-  plantPlatform,
-  plantTenant,
-} from './plant/plant.ts'
+import { type MakeAccount, plantGrants, plantPlatform } from './plant/people.ts'
+import { type PlantedTenant, plantTenant } from './plant/plant.ts'
 import type { Row, Value } from './rules.ts'
 
 /** Arguments of a function, by name. */
@@ -32,7 +27,9 @@ export async function plantA(sql: Sql, accounts: MakeAccount, run?: string) {
   const names = new Names('none', run)
   const others = await plantPlatform(sql, accounts, names)
   const invited = others.find(({ key }) => key === 'invited person')?.email ?? ''
-  const a = await plantTenant(sql, catalog, new Names('a', run), accounts, invited)
+  const veteran = others.find(({ wasMember }) => wasMember)?.id ?? ''
+  const guests = { invited, veteran }
+  const a = await plantTenant(sql, catalog, new Names('a', run), accounts, guests)
   await plantGrants(sql, others, a.organizationId)
   return { catalog, others, invited, a }
 }
@@ -44,7 +41,8 @@ export async function plantB(
   { catalog, others, invited, a }: Awaited<ReturnType<typeof plantA>>,
   run?: string,
 ): Promise<World> {
-  const b = await plantTenant(sql, catalog, new Names('b', run), accounts, invited)
+  const both = a.people.find(({ alsoInB }) => alsoInB)?.id ?? ''
+  const b = await plantTenant(sql, catalog, new Names('b', run), accounts, { invited, both })
   const organizations = { a: a.organizationId, b: b.organizationId }
   const actors = actorsOf([...a.people, ...others, ...b.people], organizations)
   return { catalog, a, b, others, actors, rows: await readRows(sql, catalog) }

@@ -23,7 +23,7 @@ export function freshRows(world: World, relation: Relation, actor: Actor): Row[]
     new Names(tenant.names.tenant, 'ffff'),
     tenant.organizationId,
     tenant.people,
-    'fresh@example.com',
+    { invited: 'fresh@example.com' },
     [Number(shared?.id), Number(type?.id)],
     rows,
   )

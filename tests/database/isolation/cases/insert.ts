@@ -43,7 +43,7 @@ export function insertCases(subject: Subject): Draft[] {
   const [base = rows[0] ?? {}] = allowed
   return [
     ...rows.flatMap((row) => validCases(subject, row)),
-    ...ungranted(subject, base, granted),
+    ...(isThorough(subject) ? ungranted(subject, base, granted) : []),
     ...(allowed.length > 0 && isThorough(subject) ? generated(subject, base, granted) : []),
     ...upserts(subject, base, granted),
   ]

@@ -3,6 +3,7 @@ import * as sql from './statements.ts'
 import {
   columnsFor,
   type Draft,
+  isThorough,
   keyOf,
   matches,
   refused,
@@ -46,7 +47,7 @@ export function readCases(subject: Subject): Draft[] {
     ...targets(subject).map(([target, filter]) =>
       read(target, 'by its key', sql.select(relation, columns, filter), found(filter)),
     ),
-    ...all
+    ...(isThorough(subject) ? all : [])
       .filter((name) => !columns.includes(name))
       .map((name) => read('all', `column ${name}`, sql.select(relation, [name]), refused)),
   ]

@@ -1,5 +1,6 @@
 import type { Relation } from '../catalog.ts'
 import { relationExpectations } from '../expectations/index.ts'
+import { foreignIdPattern } from '../plant/names.ts'
 import type { Row } from '../rules.ts'
 import type { World } from '../world.ts'
 import { update } from './statements.ts'
@@ -26,10 +27,9 @@ export function referenceCases(world: World, relation: Relation): Case[] {
     const column = columns.at(-1) ?? ''
     const parents = world.rows.get(parent) ?? []
     const lastOf = (row: Row) => row[column] ?? row.user_id ?? row.id ?? null
-    const theirs = rows.find((row) => row.organization_id === world.b.organizationId)
-    const other =
-      theirs?.[column] ??
-      parents.filter((row) => row.organization_id === world.b.organizationId).map(lastOf)[0]
+    const isForeign = (value: Row[string]) => foreignIdPattern.test(JSON.stringify(value))
+    const theirs = rows.map((row) => row[column] ?? null).filter(isForeign)
+    const [other] = [...theirs, ...parents.map(lastOf).filter(isForeign)]
     const isUuid = relation.columns.some(({ name, type }) => name === column && type === 'uuid')
     const absent = isUuid ? absentUuid : absentId
     // Another organization as such is a valid one for the owner: its other keys refuse it.

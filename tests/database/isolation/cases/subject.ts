@@ -45,7 +45,7 @@ export const unlessGuarded = ({ expectation, actor }: Subject, expected: Expecte
   isGuarded(expectation, actor) ? refused : expected
 
 /** Rows are generated in full for these; for everyone else one valid row of each kind does. */
-const thorough = ['owner', 'member', 'service role']
+const thorough = ['owner', 'member', 'service role', 'member of both']
 export const isThorough = ({ actor, expectation }: Subject): boolean =>
   thorough.includes(actor.name) && expectation.guarded !== false
 

@@ -53,13 +53,18 @@ export function updateCases(subject: Subject): Draft[] {
         changes(filter, true),
       ),
     ]),
-    ...subject.relation.columns
-      .filter(({ name }) => !granted.includes(name))
-      .map(({ name }) =>
-        update(subject, 'own', `column ${name}, not granted`, { [name]: null }, {}, false, refused),
-      ),
-    ...(isThorough(subject) ? generated(subject, granted) : []),
+    ...(isThorough(subject)
+      ? [...ungranted(subject, granted), ...generated(subject, granted)]
+      : []),
   ]
+}
+
+function ungranted(subject: Subject, granted: readonly string[]): Draft[] {
+  return subject.relation.columns
+    .filter(({ name }) => !granted.includes(name))
+    .map(({ name }) =>
+      update(subject, 'own', `column ${name}, not granted`, { [name]: null }, {}, false, refused),
+    )
 }
 
 function update(

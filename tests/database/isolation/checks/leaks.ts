@@ -50,7 +50,9 @@ export function findLeaks(
       !one.sent.includes(marker) &&
       !mayKnow(world, marker, markers.get(marker) ?? [], expectations, actor, reveals),
   )
-  const ids = [...new Set([...body.matchAll(foreignIdPattern)].map(([id]) => id))].filter(
+  const ids = [
+    ...new Set([...body.matchAll(new RegExp(foreignIdPattern, 'g'))].map(([id]) => id)),
+  ].filter(
     (id) =>
       actor.tenant !== 'b' &&
       !crossesTenants &&

@@ -8,8 +8,8 @@ export const markerPattern = /canary-[abp]-\d+/g
 /** Identity values of B begin here, far from any that a sequence gives. */
 export const firstForeignId = 7_700_000_000_000
 
-/** Any identity value or uuid that was planted for B, in a text. */
-export const foreignIdPattern = /\b77\d{11}\b|bbbbbbbb-[0-9a-f-]{27}/g
+/** Any identity value or uuid that was planted for B. */
+export const foreignIdPattern = /\b77\d{11}\b|bbbbbbbb-[0-9a-f-]{27}/
 
 /** Gives out values that say whose they are, the same ones in every run. */
 export class Names {

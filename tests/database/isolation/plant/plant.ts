@@ -1,9 +1,10 @@
 import type { ISql } from 'postgres'
 
-import { type PlantedPerson, people as everyone, type Person } from '../actors.ts'
+import { type PlantedPerson, people as everyone } from '../actors.ts'
 import { type Catalog, type ForeignKey, type Relation, relationOf } from '../catalog.ts'
 import type { Row } from '../rules.ts'
 import { type Names } from './names.ts'
+import { type Guests, joinOnly, type MakeAccount, plantMemberships } from './people.ts'
 import { rowsFor } from './rows.ts'
 
 /** Planted by hand or by triggers, in this order of events. */
@@ -20,24 +21,6 @@ const byHand = [
 /** The platform's own, the same for every tenant. */
 const platforms = ['public.preference_types', 'client_mgmt.model_prices']
 
-/** Makes the account of a person; through the API or directly. */
-export type MakeAccount = (person: Person, names: Names) => Promise<PlantedPerson>
-
-/** An account as auth would make it, for a database without an auth server. */
-export const accountDirectly =
-  (sql: ISql): MakeAccount =>
-  async (person, names) => {
-    const planted = {
-      ...person,
-      id: names.uuid(),
-      sessionId: names.uuid(),
-      email: `${names.text()}@example.com`,
-    }
-    await sql`insert into auth.users (id, email) values (${planted.id}, ${planted.email})`
-    await sql`insert into auth.sessions (id, user_id) values (${planted.sessionId}, ${planted.id})`
-    return planted
-  }
-
 export interface PlantedTenant {
   organizationId: number
   people: PlantedPerson[]
@@ -50,7 +33,7 @@ export async function plantTenant(
   catalog: Catalog,
   names: Names,
   makeAccount: MakeAccount,
-  invited: string,
+  guests: Guests,
 ): Promise<PlantedTenant> {
   const people: PlantedPerson[] = []
   for (const person of everyone.filter(({ tenant }) => tenant === names.tenant)) {
@@ -58,10 +41,13 @@ export async function plantTenant(
   }
   const organization = relationOf(catalog, 'public.organizations')
   const [made] = await insertRow(sql, organization, {
-    ...rowsFor(organization, planting(names, 0, people, invited, [0, 0], new Map()))[0],
+    ...rowsFor(organization, planting(names, 0, people, guests, [0, 0], new Map()))[0],
   })
   const organizationId = Number(made?.id)
   await plantMemberships(sql, people, organizationId, names)
+  for (const id of [guests.veteran, guests.both]) {
+    if (id !== undefined) await joinOnly(sql, organizationId, id)
+  }
 
   const [shared] = await sql<{ agent: number; type: number }[]>`
     select (select id::float8 from public.agents where organization_id is null order by id limit 1) as agent,
@@ -69,11 +55,15 @@ export async function plantTenant(
   const rows = new Map<string, Row[]>()
   for (const relation of inOrder(catalog)) {
     const ids: [number, number] = [shared?.agent ?? 0, shared?.type ?? 0]
-    const context = planting(names, organizationId, people, invited, ids, rows)
+    const context = planting(names, organizationId, people, guests, ids, rows)
     rows.set(relation.id, await existing(sql, relation, organizationId))
     for (const row of rowsFor(relation, context)) {
       rows.get(relation.id)?.push(...(await insertRow(sql, relation, row)))
     }
+  }
+  if (guests.veteran !== undefined) {
+    await sql`update client_mgmt.client_users set ended_at = now()
+      where organization_id = ${organizationId} and user_id = ${guests.veteran}`
   }
   // One execution still runs: A's under a lease that holds, B's under one that is over.
   const lease = names.tenant === 'b' ? '2020-01-01' : '2099-01-01'
@@ -101,87 +91,23 @@ export function planting(
   names: Names,
   organizationId: number,
   people: readonly PlantedPerson[],
-  invited: string,
+  guests: Guests,
   [platformAgent, preferenceType]: readonly [number, number],
   rows: ReadonlyMap<string, readonly Row[]>,
 ) {
   const idOf = (rank: string) =>
-    people.find((one) => one.rank === rank && !one.permissions)?.id ?? ''
+    people.find((one) => one.rank === rank && !one.permissions && !one.alsoInB)?.id ?? ''
   return {
     names,
     organizationId,
     owner: idOf('owner'),
-    member: idOf('member'),
-    invited,
+    // In B the rows of a member are those of the one who acts in A.
+    member: guests.both ?? idOf('member'),
+    veteran: guests.veteran,
+    invited: guests.invited,
     platformAgent,
     preferenceType,
     rows,
-  }
-}
-
-async function plantMemberships(
-  sql: ISql,
-  people: readonly PlantedPerson[],
-  organizationId: number,
-  names: Names,
-): Promise<void> {
-  for (const { id, sessionId, rank, permissions, ended } of people) {
-    await sql`
-      insert into client_mgmt.client_users (organization_id, user_id, role, permissions)
-      values (${organizationId}, ${id}, ${rank ?? 'member'}, ${[...(permissions ?? [])]})`
-    await sql`
-      update public.users set organization_id = ${organizationId}, display_name = ${names.text()},
-        metadata = ${sql.json({ canary: names.text() })} where id = ${id}`
-    await sql`
-      insert into public.user_sessions
-        (organization_id, id, user_id, workspace_path, system_prompt, session_metadata)
-      values (${organizationId}, ${sessionId}, ${id}, ${names.text()}, ${names.text()},
-        ${sql.json({ canary: names.text() })})
-      on conflict (id) do update set organization_id = excluded.organization_id,
-        workspace_path = excluded.workspace_path, system_prompt = excluded.system_prompt,
-        session_metadata = excluded.session_metadata`
-    if (ended === true) {
-      await sql`update client_mgmt.client_users set ended_at = now()
-        where organization_id = ${organizationId} and user_id = ${id}`
-    }
-  }
-}
-
-/** People of no tenant: someone who is invited, and those who run the platform. */
-export async function plantPlatform(sql: ISql, makeAccount: MakeAccount, names: Names) {
-  await sql`
-    insert into public.preference_types (name, description) values (${names.text()}, ${names.text()})`
-  await sql`
-    insert into public.system_prompts (scope, organization_id, user_id, content, created_by)
-    values ('global', null, null, ${names.text()}, null)`
-  const people: PlantedPerson[] = []
-  for (const person of everyone.filter(({ tenant }) => tenant === 'none')) {
-    const planted = await makeAccount(person, names)
-    people.push(planted)
-    if (person.platform === undefined) continue
-    await sql`
-      insert into public.platform_admins (user_id, email, name)
-      values (${planted.id}, ${planted.email}, ${names.text()})`
-  }
-  return people
-}
-
-/** Puts the platform administrators who are under a grant to work in an organization. */
-export async function plantGrants(
-  sql: ISql,
-  people: readonly PlantedPerson[],
-  organizationId: number,
-): Promise<void> {
-  for (const { id, sessionId, platform } of people) {
-    if (platform !== 'configuration' && platform !== 'content') continue
-    await sql`
-      with granted as (
-        insert into client_mgmt.access_grants (organization_id, admin_user_id, reason, scope, expires_at)
-        values (${organizationId}, ${id}, 'Proving who sees what', ${platform}, now() + interval '20 hours')
-        returning id
-      )
-      insert into public.user_sessions (organization_id, id, user_id, access_grant_id)
-      select ${organizationId}, ${sessionId}, ${id}, granted.id from granted`
   }
 }
 

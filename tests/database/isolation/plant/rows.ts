@@ -10,6 +10,8 @@ export interface Planting {
   organizationId: number
   owner: string
   member: string
+  /** Somebody who was a member once and left rows. */
+  veteran: string | undefined
   /** Address of a person who is in no organization and is invited. */
   invited: string
   platformAgent: number

@@ -11,6 +11,7 @@ export const invitationToken = (tenant: string, kind: string): string =>
   `invitation of ${tenant}, ${kind}`
 
 const hashed = (text: string): string => `\\x${createHash('sha256').update(text).digest('hex')}`
+const some = (one: string | undefined): string[] => (one === undefined ? [] : [one])
 const past = '2020-01-01T00:00:00Z'
 const sealed = (planting: Planting): string => `v1.key.nonce.${planting.names.text()}`
 
@@ -50,20 +51,20 @@ export const special: Readonly<Record<string, (planting: Planting) => readonly O
       if (kind === 'revoked') return { ...mine, revoked_at: past }
       return kind === 'pending' ? mine : another
     }),
-  'public.system_prompts': ({ member, owner }) => [
+  'public.system_prompts': ({ member, owner, veteran }) => [
     { scope: 'organization', user_id: null },
-    { scope: 'user', user_id: member },
-    { scope: 'user', user_id: owner },
+    ...[member, owner, ...some(veteran)].map((user_id) => ({ scope: 'user', user_id })),
   ],
-  'public.chat_sessions': ({ member, owner }) => [
+  'public.chat_sessions': ({ member, owner, veteran }) => [
     { user_id: member },
     { user_id: member, visibility: 'organization' },
     { user_id: owner },
+    ...some(veteran).map((user_id) => ({ user_id })),
   ],
   'public.chat_messages': () => [{ role: 'user' }],
   'public.agent_executions': () => [{ status: 'success', completed_at: past, route: [] }],
   'public.mcp_configurations': (planting) =>
-    [null, planting.member, planting.owner].map((user_id) => ({
+    [null, planting.member, planting.owner, ...some(planting.veteran)].map((user_id) => ({
       user_id,
       type: 'http',
       endpoint: `https://${planting.names.text()}.example.com/`,
