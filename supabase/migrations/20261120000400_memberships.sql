@@ -84,6 +84,15 @@ declare
   had_organization constant boolean := private.current_organization_id() is not null;
   organization public.organizations;
 begin
+  -- Each organization has its share of the platform; without a bound one person could take it all.
+  perform 1 from public.users u where u.id = account for no key update;
+  if (
+    select count(*) from client_mgmt.client_users m
+    where m.user_id = account and m.role = 'owner' and m.invited_by is null and m.ended_at is null
+  ) >= 20 then
+    raise exception using errcode = 'PT409', message = 'too_many_organizations',
+      detail = 'One account founds at most 20 organizations.';
+  end if;
   insert into public.organizations (name, slug)
   values (btrim(create_organization.name), create_organization.slug)
   returning * into organization;
@@ -507,7 +516,7 @@ as $$
 $$;
 comment on function public.create_organization(text, text) is
   'Founds an organization with the caller as owner: { id, name, slug }. 23505 conflict when the slug is '
-  'taken. Refresh the session to receive a token for it.';
+  'taken; PT409 too_many_organizations beyond 20. Refresh the session to receive a token for it.';
 
 create function public.switch_organization(organization_id bigint) returns public.joined_organization
 language sql volatile security invoker set search_path = ''

@@ -100,8 +100,9 @@ begin
     select 1 from public.chat_sessions s
     where s.organization_id = execution.organization_id and s.id = execution.session_id and s.metadata @> '{"transient": true}'
   ) then '[]' else private.execution_tools(execution.organization_id, execution.user_id) end;
-  -- What a client sends instead of the history (input_bytes) goes along with the prompts, too.
-  bytes := greatest(octet_length(history::text), coalesce(input_bytes, 0)) + octet_length(prompts::text) + octet_length(tools::text);
+  -- What a client sends instead of the history (input_bytes) goes along with the prompts, too. It is the
+  -- caller's to say, so it counts only as far as a body with images can go.
+  bytes := greatest(octet_length(history::text), least(input_bytes, 8388608)) + octet_length(prompts::text) + octet_length(tools::text);
 
   if private.has_budget(execution.organization_id, execution.user_id, execution.project_id) then
     -- Half a token per byte is above what tokenizers make of any script; the answer's bound is sent along.

@@ -56,6 +56,16 @@ test('a taken slug is a conflict that does not say whose it is', async () => {
   })
 })
 
+test('one account founds at most twenty organizations', async () => {
+  await rolledBack(sql, async (tx) => {
+    const founder = await addAccount(tx)
+    for (let count = 0; count < 20; count += 1) await as(tx, founder, create('Acme', newSlug()))
+    const slug = newSlug()
+    expect(await refusal(tx, founder, create('Acme', slug))).toBe('PT409 too_many_organizations')
+    expect(await tx`select 1 from public.organizations where slug = ${slug}`).toEqual([])
+  })
+})
+
 test('malformed names and slugs are invalid_request and leave nothing behind', async () => {
   await rolledBack(sql, async (tx) => {
     const founder = await addAccount(tx)

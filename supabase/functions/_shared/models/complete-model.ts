@@ -37,10 +37,21 @@ export async function completeModel(
     if (!call.answer.finishing) throw malformed('no finish reason')
     return collectAnswer(call.answer.end(false))
   } catch (error) {
-    throw call.failure(error)
+    throw withoutBlame(call.failure(error))
   } finally {
     call.close(!whole)
   }
+}
+
+/**
+ * How long a whole answer takes is up to what was asked for, so running out of time says nothing of
+ * the provider: counted, one organization's long answers would open the breaker of all.
+ */
+function withoutBlame(failure: unknown): unknown {
+  const ranOut = failure instanceof ModelError && failure.code === 'provider_timeout'
+  return ranOut && failure.status === null
+    ? new ModelError('provider_timeout', { fault: 'caller', cause: failure })
+    : failure
 }
 
 function parseBody(text: string): unknown {
