@@ -5,7 +5,7 @@ import { readEvents } from './agents-fixture.ts'
 import { frame, text } from './chat-stream.ts'
 import { createAgent } from './invoke.ts'
 import { type Organization, type Person, signUpWithOrganization } from './people.ts'
-import { eventStream } from './raw-http.ts'
+import { eventStream, json } from './raw-http.ts'
 import { type RawProvider, startRawProvider } from './raw-provider.ts'
 
 /** A call that a scripted model asks for. */
@@ -51,10 +51,11 @@ export async function startToolAgents(changes: Record<string, string> = {}): Pro
     script(...said) {
       first = provider.journal.length
       const from = first
-      provider.respond((_request, index) => {
+      provider.respond(({ body }, index) => {
         const next = said[Math.min(index - from, said.length - 1)]
         if (next === undefined) throw new Error('the model has nothing to say')
-        return eventStream(framesOf(next))
+        const { stream } = JSON.parse(body) as { stream?: boolean }
+        return stream === true ? eventStream(framesOf(next)) : [json(200, wholeOf(next))]
       })
     },
     asked: () =>
@@ -67,18 +68,28 @@ export async function startToolAgents(changes: Record<string, string> = {}): Pro
 }
 
 function framesOf(said: Said): string[] {
-  const end = (finish_reason: string) => {
-    const rest = { choices: [{ index: 0, delta: {}, finish_reason }], usage }
-    return `data: ${JSON.stringify({ id: 'gen-1', model: 'm', ...rest })}\n\ndata: [DONE]\n\n`
-  }
-  if (typeof said === 'string') return [text(said), end('stop')]
-  const calls = [said].flat().map(({ id, name, args = {} }, index) => ({
+  const { tool_calls, content } = messageOf(said)
+  const end = { finish_reason: tool_calls ? 'tool_calls' : 'stop' }
+  const last = { id: 'gen-1', model: 'm', choices: [{ index: 0, delta: {}, ...end }], usage }
+  const first = tool_calls ? frame({ tool_calls }) : text(content)
+  return [first, `data: ${JSON.stringify(last)}\n\ndata: [DONE]\n\n`]
+}
+
+function wholeOf(said: Said): object {
+  const message = messageOf(said)
+  const finish_reason = message.tool_calls ? 'tool_calls' : 'stop'
+  return { id: 'gen-1', model: 'm', choices: [{ index: 0, message, finish_reason }], usage }
+}
+
+function messageOf(said: Said) {
+  if (typeof said === 'string') return { role: 'assistant', content: said }
+  const tool_calls = [said].flat().map(({ id, name, args = {} }, index) => ({
     index,
     id: id ?? `call-${index + 1}`,
     type: 'function',
     function: { name, arguments: typeof args === 'string' ? args : JSON.stringify(args) },
   }))
-  return [frame({ tool_calls: calls }), end('tool_calls')]
+  return { role: 'assistant', content: '', tool_calls }
 }
 
 /** A person with an organization, an agent, and perhaps a server. */
@@ -132,4 +143,19 @@ export function chunksOf(stream: string): Chunk[] {
 
 export function ofType(chunks: readonly Chunk[], type: string): Chunk[] {
   return chunks.filter((chunk) => chunk.type === type)
+}
+
+/** The calls of an execution, in their order. */
+export const callsOf = (sql: Sql, id: string) => sql`
+  select tool_call_id, step, status, error_code, server, tool, arguments, result ->> 'text' as text
+  from conversation.tool_calls where execution_id = ${id} order by step, position`
+
+/** How an execution ended, and what was kept of its answer. */
+export async function executionOf(sql: Sql, id: string): Promise<Record<string, unknown>> {
+  const [row] = await sql`
+    select x.status, x.finish_reason, x.error_code, x.input_tokens::int, x.output_tokens::int,
+      m.content, m.parts
+    from public.agent_executions x
+    left join public.chat_messages m on m.id = x.response_message_id where x.id = ${id}`
+  return { ...row }
 }

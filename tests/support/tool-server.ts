@@ -16,6 +16,8 @@ export interface TestTool {
 /** What the server was asked, in order. */
 export interface Asked {
   method: string
+  /** Of the JSON-RPC request. */
+  id?: unknown
   tool?: string
   args?: Args
   headers: Headers
@@ -78,12 +80,14 @@ export async function startToolServer(tools: Record<string, TestTool>): Promise<
     const body = Buffer.concat(chunks).toString()
     const message = (body === '' ? {} : JSON.parse(body)) as {
       method?: string
+      id?: unknown
       params?: { name?: string; arguments?: Args }
     }
     const headers = new Headers(incoming.headers as Record<string, string>)
     const { name, arguments: args } = message.params ?? {}
     const entry: Asked = {
       method: message.method ?? incoming.method ?? '',
+      id: message.id,
       ...(name !== undefined && { tool: name }),
       ...(args !== undefined && { args }),
       headers,

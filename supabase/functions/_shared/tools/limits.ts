@@ -27,10 +27,8 @@ export const maxStructuredLength = 64 * 1024
 /** Pieces of content that are kept of an answer. */
 export const maxResultParts = 32
 
-/** Milliseconds. */
-export const connectTimeout = 10_000
-export const listTimeout = 8_000
-export const callTimeout = 45_000
+/** Milliseconds for each step of an exchange with an MCP server. */
+export const toolTimeouts = { connect: 8_000, list: 8_000, call: 45_000 } as const
 
 /** Seconds for which a listing holds whose server does not say, and for which any may. */
 export const defaultListingTtl = 60

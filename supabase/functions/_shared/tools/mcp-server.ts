@@ -4,17 +4,16 @@ import type { OutboundFetch } from '../http/outbound.ts'
 import { checkableSchema } from './checkable-schema.ts'
 import { readDefinition } from './definition.ts'
 import {
-  callTimeout,
-  connectTimeout,
   defaultListingTtl,
-  listTimeout,
   maxListingPages,
   maxListingTtl,
   maxTools,
+  toolTimeouts,
 } from './limits.ts'
 import { createTransport } from './mcp-transport.ts'
 import { callFailure, connectFailure, notMade, unknown } from './tool-failure.ts'
-import { readResult } from './tool-result.ts'
+import { readResult, textResult } from './tool-result.ts'
+import { notMadeText } from './tool-texts.ts'
 import type {
   ServerListing,
   ToolDefinition,
@@ -30,17 +29,25 @@ const acceptsAll = {
     (input) => ({ valid: true, data: input as Value, errorMessage: undefined }),
 }
 
+/** Milliseconds for connecting, for a listing, and for one call. */
+export type Timeouts = Readonly<Record<keyof typeof toolTimeouts, number>>
+
 /** One MCP server over streamable HTTP or SSE, in both revisions of the protocol. */
-export function openMcpServer(key: ToolServerKey, fetch: OutboundFetch): ToolServer {
+export function openMcpServer(
+  key: ToolServerKey,
+  fetch: OutboundFetch,
+  timeouts: Timeouts = toolTimeouts,
+): ToolServer {
   let connected: Promise<Client> | null = null
-  const connect = () => (connected ??= connectTo(key, fetch))
+  const connect = (signal: AbortSignal) =>
+    (connected ??= connectTo(key, fetch, { signal, timeout: timeouts.connect }))
   return {
     async list(signal) {
+      const timeout = timeouts.list
       try {
-        return await list(
-          await connect(),
-          AbortSignal.any([signal, AbortSignal.timeout(listTimeout)]),
-        )
+        const client = await connect(signal)
+        const inTime = AbortSignal.any([signal, AbortSignal.timeout(timeout)])
+        return await list(client, { signal: inTime, timeout })
       } catch (error) {
         throw connectFailure(error)
       }
@@ -48,13 +55,14 @@ export function openMcpServer(key: ToolServerKey, fetch: OutboundFetch): ToolSer
     async call(definition, args, signal) {
       let client: Client
       try {
-        client = await connect()
+        client = await connect(signal)
       } catch (error) {
+        // The next call may try again.
         connected = null
-        return notMade(error)
+        return signal.aborted ? cancelled : notMade(error)
       }
-      if (signal.aborted) return notMade(signal.reason)
-      return call(client, definition, args, signal)
+      if (signal.aborted) return cancelled
+      return call(client, definition, args, { signal, timeout: timeouts.call })
     },
     async close() {
       const client = await connected?.catch(() => {
@@ -65,31 +73,42 @@ export function openMcpServer(key: ToolServerKey, fetch: OutboundFetch): ToolSer
   }
 }
 
-async function connectTo(key: ToolServerKey, fetch: OutboundFetch): Promise<Client> {
+const cancelled: ToolOutcome = {
+  status: 'error',
+  error_code: 'execution_cancelled',
+  result: textResult(notMadeText()),
+}
+
+interface RequestOptions {
+  readonly signal: AbortSignal
+  readonly timeout: number
+}
+
+async function connectTo(
+  key: ToolServerKey,
+  fetch: OutboundFetch,
+  options: RequestOptions,
+): Promise<Client> {
   const client = new Client(
     { name: 'colloquy', version: '1' },
     {
       // No roots, no sampling, no elicitation: a server gets nothing of ours but arguments.
       capabilities: {},
-      versionNegotiation: { mode: 'auto', probe: { timeoutMs: connectTimeout } },
+      versionNegotiation: { mode: 'auto', probe: { timeoutMs: options.timeout } },
       inputRequired: { autoFulfill: false },
       jsonSchemaValidator: acceptsAll,
       listMaxPages: maxListingPages,
     },
   )
-  await client.connect(createTransport(key, fetch), { timeout: connectTimeout })
+  await client.connect(createTransport(key, fetch), options)
   return client
 }
 
-async function list(client: Client, signal: AbortSignal): Promise<ServerListing> {
+async function list(client: Client, options: RequestOptions): Promise<ServerListing> {
   if (client.getServerCapabilities()?.tools === undefined) {
     return { tools: [], refused: [], ttl: defaultListingTtl }
   }
-  const listed = await client.listTools(undefined, {
-    signal,
-    timeout: listTimeout,
-    cacheMode: 'bypass',
-  })
+  const listed = await client.listTools(undefined, { ...options, cacheMode: 'bypass' })
   const tools = new Map<string, ToolDefinition>()
   const refused: string[] = []
   for (const tool of listed.tools) {
@@ -107,14 +126,13 @@ async function call(
   client: Client,
   { name, input_schema, output_schema }: ToolDefinition,
   args: Readonly<Record<string, unknown>>,
-  signal: AbortSignal,
+  options: RequestOptions,
 ): Promise<ToolOutcome> {
   try {
     const answer = await client.callTool(
       { name, arguments: args },
       {
-        signal,
-        timeout: callTimeout,
+        ...options,
         // Without the output schema: the library would take a mismatch for a failed call.
         toolDefinition: { name, inputSchema: { ...input_schema, type: 'object' } },
       },
@@ -132,6 +150,6 @@ async function call(
     const { structured_content: _, ...rest } = result
     return { status: 'error', error_code: 'tool_result_invalid', result: rest }
   } catch (error) {
-    return signal.aborted ? unknown('execution_cancelled') : callFailure(error)
+    return options.signal.aborted ? unknown('execution_cancelled') : callFailure(error)
   }
 }
