@@ -50,7 +50,7 @@ export async function completeModel(
 function withoutBlame(failure: unknown): unknown {
   const ranOut = failure instanceof ModelError && failure.code === 'provider_timeout'
   return ranOut && failure.status === null
-    ? new ModelError('provider_timeout', { fault: 'caller', cause: failure })
+    ? new ModelError('provider_timeout', { fault: 'caller' })
     : failure
 }
 
