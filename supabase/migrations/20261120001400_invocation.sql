@@ -102,7 +102,7 @@ begin
   ) then '[]' else private.execution_tools(execution.organization_id, execution.user_id) end;
   -- What a client sends instead of the history (input_bytes) goes along with the prompts, too. It is the
   -- caller's to say, so it counts only as far as a body with images can go.
-  bytes := greatest(octet_length(history::text), least(input_bytes, 8388608)) + octet_length(prompts::text) + octet_length(tools::text);
+  bytes := greatest(octet_length(history::text), least(coalesce(input_bytes, 0), 8388608)) + octet_length(prompts::text) + octet_length(tools::text);
 
   if private.has_budget(execution.organization_id, execution.user_id, execution.project_id) then
     -- Half a token per byte is above what tokenizers make of any script; the answer's bound is sent along.
