@@ -94,7 +94,9 @@ declare
   effective jsonb := (route -> 0 -> 'settings') || params;
 begin
   select coalesce(jsonb_agg(p.content), '[]') into prompts from private.effective_system_prompts() p;
-  history := private.conversation_history(execution.organization_id, execution.session_id, execution.message_id);
+  history := private.with_tool_results(
+    execution.organization_id, execution.session_id,
+    private.conversation_history(execution.organization_id, execution.session_id, execution.message_id));
   -- A client that keeps its conversation itself brings its own tools.
   tools := case when exists (
     select 1 from public.chat_sessions s
@@ -280,10 +282,17 @@ begin
   end if;
 
   if regenerate is not null then
-    -- Asking again: the message itself when a person wrote it, else the one it answered.
-    select case when m.role = 'user' then m.id else m.parent_id end into asked
-    from public.chat_messages m
-    where m.organization_id = organization and m.session_id = chat.id and m.id = regenerate;
+    -- Asking again: the message itself when a person wrote it, else the one it answered. An answer that
+    -- went on after an approval has another answer before it.
+    with recursive branch as (
+      select m.id, m.parent_id, m.role from public.chat_messages m
+      where m.organization_id = organization and m.session_id = chat.id and m.id = regenerate
+      union all
+      select m.id, m.parent_id, m.role from branch b
+      join public.chat_messages m on m.organization_id = organization and m.session_id = chat.id and m.id = b.parent_id
+      where b.role <> 'user'
+    )
+    select b.id into asked from branch b where b.role = 'user';
     if asked is null then
       raise exception using errcode = 'PT404', message = 'message_not_found', detail = 'No message of the session has this id.';
     end if;

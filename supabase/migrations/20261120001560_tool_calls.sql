@@ -149,6 +149,11 @@ create trigger agent_executions_supersede_tool_calls
   after insert on public.agent_executions
   for each row execute function private.supersede_tool_calls();
 
+create function private.unknown_outcome_text() returns text
+language sql immutable security invoker set search_path = ''
+as $$ select 'The outcome of this call is unknown: it may have been carried out. Do not repeat it unasked.' $$;
+comment on function private.unknown_outcome_text() is 'What a model is told of a call that may have been made.';
+
 create function private.interrupted_parts(organization_id bigint, execution_id uuid, content text) returns jsonb
 language sql stable security definer set search_path = ''
 as $$
@@ -165,7 +170,7 @@ as $$
     select array[t.step, 1, t.position], jsonb_build_object(
       'type', 'tool_result', 'tool_call_id', t.tool_call_id, 'name', t.name, 'is_error', t.status <> 'success',
       'content', coalesce(t.result ->> 'text', case t.status
-        when 'running' then 'The outcome of this call is unknown: it may have been carried out. Do not repeat it unasked.'
+        when 'running' then private.unknown_outcome_text()
         else 'This call was not made.' end))
     from conversation.tool_calls t
     where t.organization_id = interrupted_parts.organization_id and t.execution_id = interrupted_parts.execution_id
@@ -173,6 +178,41 @@ as $$
 $$;
 comment on function private.interrupted_parts(bigint, uuid, text) is
   'Calls and results of an execution whose worker died, as parts of its message; null when it called no tool.';
+
+create function private.with_tool_results(organization_id bigint, session_id uuid, history jsonb) returns jsonb
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: called by prepare_execution() only. A call that was approved is answered in the next message of
+-- its branch; another branch knows all the same that it was made.
+#variable_conflict use_column
+begin
+  if not history @? '$[*].parts[*] ? (@.type == "tool_call")' then
+    return history;
+  end if;
+  return (
+    select jsonb_agg(
+      case when r.results is null then h.message
+        else h.message || jsonb_build_object('parts', (h.message -> 'parts') || r.results) end
+      order by h.n
+    )
+    from jsonb_array_elements(history) with ordinality h(message, n)
+    left join (
+      select x.response_message_id as message_id, jsonb_agg(jsonb_build_object(
+        'type', 'tool_result', 'tool_call_id', t.tool_call_id, 'name', t.name, 'is_error', t.status <> 'success',
+        'content', coalesce(t.result ->> 'text', private.unknown_outcome_text())
+      ) order by t.step, t.position) as results
+      from public.agent_executions x
+      join conversation.tool_calls t on t.organization_id = x.organization_id and t.execution_id = x.id
+      where x.organization_id = with_tool_results.organization_id and x.session_id = with_tool_results.session_id
+        -- Made by the execution that went on; what its own execution made is in the message already.
+        and t.runner_id <> x.id and t.status in ('success', 'error', 'unknown')
+      group by x.response_message_id
+    ) r on r.message_id = (h.message ->> 'id')::uuid
+  );
+end
+$$;
+comment on function private.with_tool_results(bigint, uuid, jsonb) is
+  'A history whose calls have the outcomes that came after their message was kept.';
 
 -- ── Making calls ──────────────────────────────────────────────────────────────────────────────
 
@@ -604,6 +644,7 @@ comment on function public.expire_tool_approvals(integer) is 'Ends up to batch c
 
 revoke all on function
   private.end_tool_calls(), private.supersede_tool_calls(), private.interrupted_parts(bigint, uuid, text),
+  private.unknown_outcome_text(), private.with_tool_results(bigint, uuid, jsonb),
   private.judge_tool_call(bigint, uuid, bigint, text, text, text), private.continue_execution(public.agent_executions, text[]),
   private.decide_tool_call(uuid, text, text, text[]),
   public.begin_tool_calls(bigint, uuid, integer, jsonb, jsonb), public.finish_tool_call(bigint, uuid, text, jsonb),

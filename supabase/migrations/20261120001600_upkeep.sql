@@ -157,7 +157,7 @@ begin
     perform cron.schedule('colloquy-cleanup', '*/5 * * * *', $job$
       select public.cleanup_expired_sessions(), public.cleanup_expired_oauth_states(),
         public.cleanup_expired_oauth_tokens(), public.expire_execution_leases(),
-        public.expire_idempotency_keys()
+        public.expire_idempotency_keys(), public.expire_tool_approvals()
     $job$);
   end if;
 end

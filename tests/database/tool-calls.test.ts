@@ -402,6 +402,46 @@ test('a continuation that died before it made the call can be asked for again', 
   })
 })
 
+test('every branch knows of a call that was made, and asking again asks the person’s question', async () => {
+  await onStage('ask', async (tx, staged) => {
+    await waiting(tx, staged)
+    const { continuation } = await as(tx, staged.owner, decide(staged.begun, 'approve'))
+    if (continuation === null) throw new Error('nothing goes on')
+    await claim(tx, continuation)
+    await finishCall(tx, staged.begun, { status: 'success', result: { text: 'sent' } })
+    await as(tx, 'service_role', finish({ ...staged.begun, ...continuation }))
+
+    const beside = async (args: Record<string, unknown>) => {
+      const [row] = await as(
+        tx,
+        staged.owner,
+        (t) => t<{ result: typeof staged.begun }[]>`
+          select public.begin_execution(
+            message => ${args.message === undefined ? null : t.json(args.message as never)},
+            session_id => ${staged.begun.session_id}, parent_id => ${(args.parent as string) ?? null},
+            regenerate => ${(args.regenerate as string) ?? null}) as result`,
+      )
+      if (row === undefined) throw new Error('not begun')
+      await as(tx, 'service_role', finish(row.result))
+      return row.result
+    }
+    const branch = await beside({
+      message: { content: 'And now?' },
+      parent: staged.begun.response_message_id,
+    })
+    expect(branch.history.at(1)).toMatchObject({
+      role: 'assistant',
+      parts: [
+        { type: 'tool_call', id: 'call-search' },
+        { type: 'tool_result', tool_call_id: 'call-search', content: 'sent' },
+      ],
+    })
+    const again = await beside({ regenerate: continuation.response_message_id })
+    expect(again.message_id).toBe(staged.begun.message_id)
+    expect(again.history).toHaveLength(1)
+  })
+})
+
 test('calls are read by whoever may read the execution', async () => {
   await onStage('ask', async (tx, staged) => {
     await waiting(tx, staged)

@@ -53,6 +53,7 @@ describe('session-cleanup', () => {
       'expired_oauth_states',
       'expired_oauth_tokens',
       'expired_sessions',
+      'expired_tool_approvals',
     ])
     expect(counts['expired_sessions']).toBeGreaterThanOrEqual(3)
     expect(await countExpired()).toBe(0)

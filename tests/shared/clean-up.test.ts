@@ -45,6 +45,7 @@ describe('cleaning up', () => {
         expired_oauth_tokens: 10,
         expired_executions: 0,
         expired_idempotency_keys: 0,
+        expired_tool_approvals: 0,
       },
       complete: true,
     })
@@ -54,6 +55,7 @@ describe('cleaning up', () => {
       'cleanup_expired_oauth_tokens',
       'expire_execution_leases',
       'expire_idempotency_keys',
+      'expire_tool_approvals',
       'cleanup_expired_sessions',
       'cleanup_expired_oauth_tokens',
       'cleanup_expired_sessions',
@@ -62,10 +64,10 @@ describe('cleaning up', () => {
 
   it('stops when its time is spent, and says that something is left', async () => {
     const { admin, calls, now } = databaseWith({ cleanup_expired_sessions: 1_000_000 })
-    const report = await cleanUp(admin, { batch: 10, budget: 9 }, now)
+    const report = await cleanUp(admin, { batch: 10, budget: 10 }, now)
     expect(report.complete).toBe(false)
     expect(report.counts.expired_sessions).toBe(50)
-    expect(calls).toHaveLength(9)
+    expect(calls).toHaveLength(10)
   })
 
   it('fails with the first failure, but only once the others are done', async () => {

@@ -10,6 +10,7 @@ export const tasks = {
   expired_oauth_tokens: 'cleanup_expired_oauth_tokens',
   expired_executions: 'expire_execution_leases',
   expired_idempotency_keys: 'expire_idempotency_keys',
+  expired_tool_approvals: 'expire_tool_approvals',
 } as const
 
 type Task = keyof typeof tasks

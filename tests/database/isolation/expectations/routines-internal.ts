@@ -78,4 +78,5 @@ export const internalDefiners: readonly string[] = [
   'mcp_tool_policy',
   'record_mcp_tool',
   'usable_mcp_configuration',
+  'with_tool_results',
 ]
