@@ -1,8 +1,13 @@
 import { existsSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 
-import { readKeyset } from '../supabase/functions/_shared/crypto/keyset.ts'
-import { rotate } from '../supabase/functions/_shared/crypto/rotate.ts'
+import {
+  type Keyset,
+  keyIdFormat,
+  readKeyset,
+} from '../supabase/functions/_shared/crypto/keyset.ts'
+import { rotate, type SealedStore } from '../supabase/functions/_shared/crypto/rotate.ts'
+import { type Place, sealedWith } from '../supabase/functions/_shared/crypto/seal.ts'
 import { createDatabase } from '../supabase/functions/_shared/database.ts'
 import { countByKey, sealedStore } from './sealed-store.ts'
 
@@ -13,6 +18,9 @@ stopped and started again at any time, and runs beside live traffic. Needs SUPAB
 SUPABASE_SECRET_KEY and TOKEN_ENCRYPTION_KEYS, from the environment or from .env.local.
 
   --retire <key id>   says whether a key may be taken out of TOKEN_ENCRYPTION_KEYS`
+
+/** How many rows are named when their key is missing. */
+const namedRows = 20
 
 /** `npm run keys:rotate`: exit code 0 when all is done, 1 when something is left, 2 for misuse. */
 async function main(): Promise<number> {
@@ -36,12 +44,14 @@ async function main(): Promise<number> {
     secretKey: SUPABASE_SECRET_KEY,
   })
 
+  const store = sealedStore(admin)
   const before = await countByKey(admin)
   const unknown = [...before.keys()].filter((id) => !keyset.keys.has(id))
   if (unknown.length > 0) {
     console.error(
-      `Values are sealed with keys that TOKEN_ENCRYPTION_KEYS does not have: ${unknown.join(', ')}. Put them back first.`,
+      `Values are sealed with keys that TOKEN_ENCRYPTION_KEYS does not have: ${unknown.map(named).join(', ')}. Put them back first.`,
     )
+    for (const place of await foreign(keyset, store)) console.error(`Sealed so: ${textOf(place)}`)
     return 1
   }
   const { retire } = values
@@ -50,17 +60,39 @@ async function main(): Promise<number> {
   const others = [...before].filter(([id]) => id !== keyset.primary.id)
   const total = others.reduce((sum, [, count]) => sum + count, 0)
   console.log(`Key ${keyset.primary.id} seals. ${total} values are sealed with other keys.`)
-  const { sealed, changed, failed } = await rotate(keyset, sealedStore(admin), {
+  const { sealed, changed, failed } = await rotate(keyset, store, {
     batch: 200,
     onProgress: (report) => console.log(`${report.sealed} of ${total} sealed anew`),
   })
   for (const place of failed) {
-    console.error(
-      `Does not open: ${place.table}.${place.column}, organization ${place.organizationId}, row ${place.row}`,
-    )
+    console.error(`Does not open: ${textOf(place)}`)
   }
   if (changed > 0) console.log(`${changed} were replaced by live traffic in the meantime.`)
   return report(keyset.primary.id, await countByKey(admin), sealed)
+}
+
+/** The first rows whose key is not in the keyset. */
+async function foreign(keyset: Keyset, store: SealedStore): Promise<Place[]> {
+  const found: Place[] = []
+  for (let after: Place | null = null; found.length < namedRows;) {
+    const values = await store.list(keyset.primary.id, after, 200)
+    for (const { place, value } of values) {
+      after = place
+      if (!keyset.keys.has(sealedWith(value) ?? '')) found.push(place)
+    }
+    if (values.length < 200) break
+  }
+  return found.slice(0, namedRows)
+}
+
+// What stands in the database was written by others: nothing of it reaches the terminal unchecked.
+function named(keyId: string): string {
+  return keyIdFormat.test(keyId) ? keyId : '(no key id)'
+}
+
+function textOf({ table, column, organizationId, row }: Place): string {
+  const text = row.replace(/[^\x20-\x7e]/gu, '?')
+  return `${table}.${column}, organization ${organizationId}, row ${text}`
 }
 
 function answerRetire(id: string, primary: string, count: number): number {
@@ -76,7 +108,7 @@ function report(primary: string, usage: Map<string, number>, sealed: number): nu
     console.log(`Done: ${sealed} sealed anew. Only key ${primary} is in use.`)
     return 0
   }
-  const list = left.map(([id, count]) => `${id} (${count})`).join(', ')
+  const list = left.map(([id, count]) => `${named(id)} (${count})`).join(', ')
   console.error(`Keys that are still in use, and must stay: ${list}. Run this again.`)
   return 1
 }

@@ -168,9 +168,14 @@ declare
     when private.jwt_claims() ->> 'role' = 'service_role' then 'service_role'
     else 'database'
   end;
+  acting constant text := nullif(current_setting('colloquy.acting_user', true), '');
   payload text;
   link bytea;
 begin
+  -- Only a function of the service role names someone else; a person's own token says who they are.
+  if actor = 'service_role' and acting is not null then
+    details := details || jsonb_build_object('user_id', acting);
+  end if;
   insert into private.audit_heads as h (organization_id, sequence, hash)
   values (organization_id, 0, decode(repeat('00', 32), 'hex'))
   on conflict on constraint audit_heads_pkey do nothing;
@@ -198,7 +203,8 @@ begin
 end
 $$;
 comment on function private.write_audit_event(bigint, text, text, text, jsonb, boolean, text, text, text) is
-  'Appends one link to an organization''s chain and returns its sequence.';
+  'Appends one link to an organization''s chain and returns its sequence. What the service role does for a person '
+  '(private.require_acting_member()) has their id as details.user_id.';
 revoke all on function private.write_audit_event(bigint, text, text, text, jsonb, boolean, text, text, text)
   from public, anon, authenticated, service_role;
 

@@ -209,6 +209,34 @@ comment on function private.require_member(bigint, uuid) is
   'An active membership of at most the caller''s rank, locked; PT404 member_not_found or 42501.';
 revoke all on function private.require_member(bigint, uuid) from public, anon, authenticated, service_role;
 
+create function private.require_acting_member(organization_id bigint, user_id uuid, permission text) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: called by definer functions of the service role only, which have no token to ask. The caller
+-- of such a function was asked as themselves before; this asks again at the moment of the write, and
+-- lets the audit log name them. A calling function ends by setting colloquy.acting_user to '', so that
+-- nothing else in its transaction is put down to them.
+#variable_conflict use_variable
+begin
+  perform 1
+  from client_mgmt.client_users m
+  join public.users u on u.id = m.user_id and u.is_active
+  join public.organizations o on o.id = m.organization_id and o.is_active
+  where m.organization_id = require_acting_member.organization_id
+    and m.user_id = require_acting_member.user_id and m.ended_at is null
+    and require_acting_member.permission = any (private.role_permissions(m.role) || m.permissions)
+  for share of m;
+  if not found then
+    raise exception using errcode = '42501', message = 'permission_denied',
+      detail = format('This needs the permission %s.', permission);
+  end if;
+  perform set_config('colloquy.acting_user', require_acting_member.user_id::text, true);
+end
+$$;
+comment on function private.require_acting_member(bigint, uuid, text) is
+  'An active member who holds the permission, for whom the service role acts in this call; else 42501 permission_denied.';
+revoke all on function private.require_acting_member(bigint, uuid, text) from public, anon, authenticated, service_role;
+
 create function private.keep_an_owner() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$

@@ -139,7 +139,8 @@ create table client_mgmt.provider_credentials (
   organization_id bigint not null references public.organizations (id) on delete cascade,
   id bigint generated always as identity,
   provider text not null constraint provider_credentials_provider check (provider in ('vertex-ai', 'openrouter', 'openai-compatible')),
-  sealed_key text not null constraint provider_credentials_sealed check (sealed_key ~ '^v1\.[^.]+\.[^.]+\.[^.]+$'),
+  sealed_key text not null
+    constraint provider_credentials_sealed check (sealed_key ~ '^v1\.[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$'),
   last_four text not null constraint provider_credentials_last_four check (char_length(last_four) <= 4),
   created_by uuid,
   created_at timestamptz not null default now(),
@@ -161,39 +162,12 @@ comment on policy select_manager on client_mgmt.provider_credentials is 'That a 
 revoke all on client_mgmt.provider_credentials from anon, authenticated, service_role;
 grant select (organization_id, id, provider, last_four, created_by, created_at, updated_at)
   on client_mgmt.provider_credentials to authenticated, service_role;
--- No insert or update: a key is tested and sealed in the function first, then store_provider_credential().
+-- No insert or update: a key is tested and sealed in the function first, then store_provider_credential(),
+-- for service_role only: a sealed text of a client's own making would stop the rotation of keys.
 create trigger provider_credentials_updated_at before update on client_mgmt.provider_credentials
   for each row execute function private.update_updated_at_column();
 create trigger provider_credentials_audit after insert or update or delete on client_mgmt.provider_credentials
   for each row execute function private.audit_change('provider_credential', 'id', 'sealed_key');
-
-create function private.store_provider_credential(provider text, sealed_key text, last_four text) returns jsonb
-language plpgsql volatile security definer set search_path = ''
-as $$
--- Definer: nobody holds a grant on the column. Sealing binds the text to organization and provider, so
--- a text from elsewhere does not open.
-#variable_conflict use_column
-declare
-  organization constant bigint := private.require_organization('agents.manage');
-  stored client_mgmt.provider_credentials;
-begin
-  insert into client_mgmt.provider_credentials as c (organization_id, provider, sealed_key, last_four, created_by)
-  values (
-    organization, store_provider_credential.provider, store_provider_credential.sealed_key,
-    store_provider_credential.last_four, private.current_user_id()
-  )
-  on conflict on constraint provider_credentials_provider_key do update
-    set sealed_key = excluded.sealed_key, last_four = excluded.last_four, created_by = excluded.created_by
-  returning c.* into stored;
-  return jsonb_build_object(
-    'id', stored.id, 'provider', stored.provider, 'last_four', stored.last_four, 'updated_at', stored.updated_at
-  );
-exception
-  when check_violation or not_null_violation then
-    raise exception using errcode = '22023', message = 'invalid_request', detail = 'A known provider and a sealed key.';
-end
-$$;
-comment on function private.store_provider_credential(text, text, text) is 'Body of public.store_provider_credential().';
 
 create function private.remove_provider_credential(provider text) returns void
 language plpgsql volatile security definer set search_path = ''
@@ -211,17 +185,43 @@ end
 $$;
 comment on function private.remove_provider_credential(text) is 'Body of public.remove_provider_credential().';
 
-revoke all on function private.store_provider_credential(text, text, text), private.remove_provider_credential(text)
-  from public, anon, authenticated, service_role;
-grant execute on function private.store_provider_credential(text, text, text), private.remove_provider_credential(text)
-  to authenticated;
+revoke all on function private.remove_provider_credential(text) from public, anon, authenticated, service_role;
+grant execute on function private.remove_provider_credential(text) to authenticated;
 
-create function public.store_provider_credential(provider text, sealed_key text, last_four text) returns jsonb
-language sql volatile security invoker set search_path = ''
-as $$ select private.store_provider_credential(provider, sealed_key, last_four) $$;
-comment on function public.store_provider_credential(text, text, text) is
-  'Stores the organization''s sealed key of a provider: { id, provider, last_four, updated_at }. For the function '
-  'agents, which tests and seals it first. Needs agents.manage.';
+create function public.store_provider_credential(
+  organization_id bigint, user_id uuid, provider text, sealed_key text, last_four text
+) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: nobody holds a grant on the column. Executable by service_role only, for the person whose
+-- token the function agents has verified. Sealing binds the text to organization and provider.
+#variable_conflict use_column
+declare
+  organization constant bigint := store_provider_credential.organization_id;
+  account constant uuid := store_provider_credential.user_id;
+  stored client_mgmt.provider_credentials;
+begin
+  perform private.require_acting_member(organization, account, 'agents.manage');
+  insert into client_mgmt.provider_credentials as c (organization_id, provider, sealed_key, last_four, created_by)
+  values (
+    organization, store_provider_credential.provider, store_provider_credential.sealed_key,
+    store_provider_credential.last_four, account
+  )
+  on conflict on constraint provider_credentials_provider_key do update
+    set sealed_key = excluded.sealed_key, last_four = excluded.last_four, created_by = excluded.created_by
+  returning c.* into stored;
+  perform set_config('colloquy.acting_user', '', true);
+  return jsonb_build_object(
+    'id', stored.id, 'provider', stored.provider, 'last_four', stored.last_four, 'updated_at', stored.updated_at
+  );
+exception
+  when check_violation or not_null_violation then
+    raise exception using errcode = '22023', message = 'invalid_request', detail = 'A known provider and a sealed key.';
+end
+$$;
+comment on function public.store_provider_credential(bigint, uuid, text, text, text) is
+  'Stores the organization''s sealed key of a provider for a member with agents.manage: { id, provider, last_four, '
+  'updated_at }. For the function agents, which tests and seals it first. Service role only.';
 
 create function public.remove_provider_credential(provider text) returns void
 language sql volatile security invoker set search_path = ''
@@ -240,9 +240,10 @@ comment on function public.provider_credential(bigint, text) is
   'The sealed key of an organization and provider, for the function agents; null when there is none. Service role only.';
 
 revoke all on function
-  public.store_provider_credential(text, text, text), public.remove_provider_credential(text),
+  public.store_provider_credential(bigint, uuid, text, text, text), public.remove_provider_credential(text),
   public.provider_credential(bigint, text)
   from public, anon, authenticated, service_role;
-grant execute on function public.store_provider_credential(text, text, text), public.remove_provider_credential(text)
-  to authenticated;
-grant execute on function public.provider_credential(bigint, text) to service_role;
+grant execute on function public.remove_provider_credential(text) to authenticated;
+grant execute on function
+  public.store_provider_credential(bigint, uuid, text, text, text), public.provider_credential(bigint, text)
+  to service_role;

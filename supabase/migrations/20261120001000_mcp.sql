@@ -17,7 +17,8 @@ create table public.mcp_configurations (
   env jsonb not null default '{}' constraint mcp_configurations_env_object check (jsonb_typeof(env) = 'object' and octet_length(env::text) <= 65536),
   auth_type text not null default 'none'
     constraint mcp_configurations_auth_type check (auth_type in ('none', 'bearer', 'oauth')),
-  bearer_token text constraint mcp_configurations_bearer_token_sealed check (bearer_token ~ '^v1\.[^.]+\.[^.]+\.[^.]+$'),
+  bearer_token text
+    constraint mcp_configurations_bearer_token_sealed check (bearer_token ~ '^v1\.[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$'),
   oauth_provider text constraint mcp_configurations_oauth_provider_length check (char_length(oauth_provider) <= 200),
   enabled boolean not null default true,
   created_at timestamptz not null default now(),
@@ -87,7 +88,8 @@ grant insert (user_id, name, type, endpoint, command, args, env, auth_type, oaut
   update (name, type, endpoint, command, args, env, auth_type, oauth_provider, enabled)
   on public.mcp_configurations to authenticated;
 grant delete on public.mcp_configurations to authenticated;
--- bearer_token: no grant at all. A token is sealed and stored by the function.
+-- bearer_token: no grant at all. A token is sealed and stored by the function, as service_role: a sealed
+-- text of a client's own making would stop the rotation of keys.
 create trigger mcp_configurations_updated_at before update on public.mcp_configurations
   for each row execute function private.update_updated_at_column();
 create trigger mcp_configurations_audit
@@ -233,7 +235,7 @@ begin
   select jsonb_build_object(
     'organization_id', c.organization_id, 'user_id', private.current_user_id(), 'id', c.id, 'name', c.name,
     'type', c.type, 'endpoint', c.endpoint, 'auth_type', c.auth_type, 'oauth_provider', c.oauth_provider,
-    'enabled', c.enabled, 'scope', t.scope, 'required_scope', t.required_scope,
+    'enabled', c.enabled, 'shared', c.user_id is null, 'scope', t.scope, 'required_scope', t.required_scope,
     'allowed_hosts', private.mcp_allowed_hosts(organization),
     'pkce_exceptions', coalesce((
       select jsonb_agg(e.issuer) from client_mgmt.oauth_issuer_exceptions e
@@ -254,44 +256,9 @@ end
 $$;
 comment on function private.open_mcp_configuration(bigint) is 'Body of public.open_mcp_configuration().';
 
-create function private.set_mcp_bearer_token(id bigint, sealed_token text) returns void
-language plpgsql volatile security definer set search_path = ''
-as $$
--- Definer: nobody holds a grant on bearer_token. What a caller stores past the function does not open,
--- so it harms nothing but the caller's own configuration.
-declare
-  organization constant bigint := private.require_organization();
-  owner uuid;
-begin
-  select c.user_id into owner from public.mcp_configurations c
-  where c.organization_id = organization and c.id = set_mcp_bearer_token.id
-    and (c.user_id is null or c.user_id = private.current_user_id());
-  if not found then
-    raise exception using errcode = 'PT404', message = 'mcp_configuration_not_found',
-      detail = 'No MCP configuration that the caller sees has this id.';
-  end if;
-  perform private.require_organization(case when owner is null then 'mcp.manage' else 'agents.invoke' end);
-  update public.mcp_configurations c set bearer_token = sealed_token
-  where c.organization_id = organization and c.id = set_mcp_bearer_token.id and c.auth_type = 'bearer';
-  if not found then
-    raise exception using errcode = '22023', message = 'invalid_request',
-      detail = 'The configuration does not use a bearer token.';
-  end if;
-  perform private.write_audit_event(
-    organization, 'mcp_configuration.' || case when sealed_token is null then 'remove' else 'set' end || '_bearer_token',
-    'mcp_configuration', set_mcp_bearer_token.id::text
-  );
-exception
-  when check_violation then
-    raise exception using errcode = '22023', message = 'invalid_request', detail = 'The token is not sealed.';
-end
-$$;
-comment on function private.set_mcp_bearer_token(bigint, text) is 'Body of public.set_mcp_bearer_token().';
-
-revoke all on function
-  private.mcp_allowed_hosts(bigint), private.open_mcp_configuration(bigint), private.set_mcp_bearer_token(bigint, text)
+revoke all on function private.mcp_allowed_hosts(bigint), private.open_mcp_configuration(bigint)
   from public, anon, authenticated, service_role;
-grant execute on function private.open_mcp_configuration(bigint), private.set_mcp_bearer_token(bigint, text) to authenticated;
+grant execute on function private.open_mcp_configuration(bigint) to authenticated;
 
 create function public.open_mcp_configuration(id bigint) returns jsonb
 language sql stable security invoker set search_path = ''
@@ -300,13 +267,52 @@ comment on function public.open_mcp_configuration(bigint) is
   'A configuration the caller sees, the scopes of the caller''s connection, and the organization''s hosts and exceptions. '
   'Needs agents.invoke. PT404 mcp_configuration_not_found.';
 
-create function public.set_mcp_bearer_token(id bigint, sealed_token text default null) returns void
-language sql volatile security invoker set search_path = ''
-as $$ select private.set_mcp_bearer_token(id, sealed_token) $$;
-comment on function public.set_mcp_bearer_token(bigint, text) is
-  'Stores the sealed bearer token of a configuration, or removes it (null): one''s own, or the organization''s with '
-  'mcp.manage. Called by the function oauth, which seals. 22023 for a configuration of another kind.';
+create function public.set_mcp_bearer_token(
+  organization_id bigint, user_id uuid, id bigint, sealed_token text default null
+) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: nobody holds a grant on bearer_token. Executable by service_role only, for the person whose
+-- token the function oauth has verified.
+#variable_conflict use_column
+declare
+  organization constant bigint := set_mcp_bearer_token.organization_id;
+  account constant uuid := set_mcp_bearer_token.user_id;
+  owner uuid;
+begin
+  select c.user_id into owner from public.mcp_configurations c
+  where c.organization_id = organization and c.id = set_mcp_bearer_token.id
+    and (c.user_id is null or c.user_id = account);
+  if not found then
+    raise exception using errcode = 'PT404', message = 'mcp_configuration_not_found',
+      detail = 'No MCP configuration that the caller sees has this id.';
+  end if;
+  perform private.require_acting_member(
+    organization, account, case when owner is null then 'mcp.manage' else 'agents.invoke' end
+  );
+  update public.mcp_configurations c set bearer_token = sealed_token
+  where c.organization_id = organization and c.id = set_mcp_bearer_token.id and c.auth_type = 'bearer'
+    and c.user_id is not distinct from owner;
+  if not found then
+    raise exception using errcode = '22023', message = 'invalid_request',
+      detail = 'The configuration does not use a bearer token.';
+  end if;
+  perform private.write_audit_event(
+    organization, 'mcp_configuration.' || case when sealed_token is null then 'remove' else 'set' end || '_bearer_token',
+    'mcp_configuration', set_mcp_bearer_token.id::text
+  );
+  perform set_config('colloquy.acting_user', '', true);
+exception
+  when check_violation then
+    raise exception using errcode = '22023', message = 'invalid_request', detail = 'The token is not sealed.';
+end
+$$;
+comment on function public.set_mcp_bearer_token(bigint, uuid, bigint, text) is
+  'Stores the sealed bearer token of a configuration, or removes it (null), for a member: one''s own, or the '
+  'organization''s with mcp.manage. For the function oauth, which seals. 22023 for a configuration of another kind. '
+  'Service role only.';
 
-revoke all on function public.open_mcp_configuration(bigint), public.set_mcp_bearer_token(bigint, text)
+revoke all on function public.open_mcp_configuration(bigint), public.set_mcp_bearer_token(bigint, uuid, bigint, text)
   from public, anon, authenticated, service_role;
-grant execute on function public.open_mcp_configuration(bigint), public.set_mcp_bearer_token(bigint, text) to authenticated;
+grant execute on function public.open_mcp_configuration(bigint) to authenticated;
+grant execute on function public.set_mcp_bearer_token(bigint, uuid, bigint, text) to service_role;

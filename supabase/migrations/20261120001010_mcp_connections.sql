@@ -12,7 +12,8 @@ create table client_mgmt.oauth_clients (
   issuer text not null constraint oauth_clients_issuer check (issuer ~ '^https?://' and char_length(issuer) <= 2048),
   source text not null constraint oauth_clients_source check (source in ('preregistered', 'dynamic')),
   client_id text constraint oauth_clients_client_id_length check (char_length(client_id) between 1 and 2048),
-  client_secret text constraint oauth_clients_client_secret_sealed check (client_secret ~ '^v1\.[^.]+\.[^.]+\.[^.]+$'),
+  client_secret text
+    constraint oauth_clients_client_secret_sealed check (client_secret ~ '^v1\.[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$'),
   token_endpoint_auth_method text constraint oauth_clients_auth_method check (
     token_endpoint_auth_method in ('none', 'client_secret_basic', 'client_secret_post')
   ),
@@ -59,7 +60,8 @@ create table public.oauth_states (
   user_id uuid not null,
   mcp_configuration_id bigint not null,
   state bytea not null constraint oauth_states_state_hash check (octet_length(state) = 32),
-  code_verifier text not null constraint oauth_states_code_verifier_sealed check (code_verifier ~ '^v1\.[^.]+\.[^.]+\.[^.]+$'),
+  code_verifier text not null
+    constraint oauth_states_code_verifier_sealed check (code_verifier ~ '^v1\.[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$'),
   provider text not null,
   mcp_name text not null,
   endpoint text not null,
@@ -72,7 +74,8 @@ create table public.oauth_states (
   redirect_uri text not null,
   redirect_to text not null,
   called_back_at timestamptz,
-  code text constraint oauth_states_code_sealed check (code ~ '^v1\.[^.]+\.[^.]+\.[^.]+$'),
+  code text
+    constraint oauth_states_code_sealed check (code ~ '^v1\.[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$'),
   handle bytea constraint oauth_states_handle_hash check (octet_length(handle) = 32),
   expires_at timestamptz not null default now() + interval '10 minutes',
   used boolean not null default false,
@@ -123,8 +126,10 @@ create table public.mcp_oauth_tokens (
   client_id text not null,
   oauth_client_id bigint,
   server_metadata jsonb not null,
-  access_token text not null constraint mcp_oauth_tokens_access_token_sealed check (access_token ~ '^v1\.[^.]+\.[^.]+\.[^.]+$'),
-  refresh_token text constraint mcp_oauth_tokens_refresh_token_sealed check (refresh_token ~ '^v1\.[^.]+\.[^.]+\.[^.]+$'),
+  access_token text not null
+    constraint mcp_oauth_tokens_access_token_sealed check (access_token ~ '^v1\.[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$'),
+  refresh_token text
+    constraint mcp_oauth_tokens_refresh_token_sealed check (refresh_token ~ '^v1\.[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$'),
   token_type text not null default 'Bearer',
   scope text,
   required_scope text,

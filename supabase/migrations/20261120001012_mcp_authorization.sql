@@ -79,41 +79,11 @@ end
 $$;
 comment on function private.claim_mcp_authorization(text) is 'Body of public.claim_mcp_authorization().';
 
-create function private.set_oauth_client(
-  issuer text, client_id text, sealed_secret text, token_endpoint_auth_method text
-) returns jsonb
-language plpgsql volatile security definer set search_path = ''
-as $$
--- Definer: nobody holds a grant to write clients. A secret that was not sealed for this place does not open.
-#variable_conflict use_column
-declare
-  organization constant bigint := private.require_organization('mcp.manage');
-  stored client_mgmt.oauth_clients;
-begin
-  insert into client_mgmt.oauth_clients (organization_id, issuer, source, client_id, client_secret, token_endpoint_auth_method)
-  values (
-    organization, set_oauth_client.issuer, 'preregistered', set_oauth_client.client_id, sealed_secret,
-    set_oauth_client.token_endpoint_auth_method
-  )
-  on conflict on constraint oauth_clients_key do update
-    set client_id = excluded.client_id, client_secret = excluded.client_secret,
-      token_endpoint_auth_method = excluded.token_endpoint_auth_method
-  returning * into stored;
-  return jsonb_build_object('id', stored.id, 'issuer', stored.issuer, 'client_id', stored.client_id, 'source', stored.source);
-exception
-  when check_violation or not_null_violation then
-    raise exception using errcode = '22023', message = 'invalid_request', detail = 'Not the client of an issuer.';
-end
-$$;
-comment on function private.set_oauth_client(text, text, text, text) is 'Body of public.set_oauth_client().';
-
 revoke all on function
-  private.mcp_connections(), private.open_mcp_connection(bigint), private.claim_mcp_authorization(text),
-  private.set_oauth_client(text, text, text, text)
+  private.mcp_connections(), private.open_mcp_connection(bigint), private.claim_mcp_authorization(text)
   from public, anon, authenticated, service_role;
 grant execute on function
-  private.mcp_connections(), private.open_mcp_connection(bigint), private.claim_mcp_authorization(text),
-  private.set_oauth_client(text, text, text, text)
+  private.mcp_connections(), private.open_mcp_connection(bigint), private.claim_mcp_authorization(text)
   to authenticated;
 
 create function public.mcp_connections()
@@ -140,22 +110,11 @@ comment on function public.claim_mcp_authorization(text) is
   'Whether the caller began the authorization whose handle has this SHA-256 (hexadecimal): { organization_id, id }, else null, '
   'and then the authorization is destroyed.';
 
-create function public.set_oauth_client(
-  issuer text, client_id text, sealed_secret text default null, token_endpoint_auth_method text default null
-) returns jsonb
-language sql volatile security invoker set search_path = ''
-as $$ select private.set_oauth_client(issuer, client_id, sealed_secret, token_endpoint_auth_method) $$;
-comment on function public.set_oauth_client(text, text, text, text) is
-  'Stores the client that an issuer registered for the organization by hand: { id, issuer, client_id, source }. Needs '
-  'mcp.manage. Called by the function oauth, which seals the secret.';
-
 revoke all on function
-  public.mcp_connections(), public.open_mcp_connection(bigint), public.claim_mcp_authorization(text),
-  public.set_oauth_client(text, text, text, text)
+  public.mcp_connections(), public.open_mcp_connection(bigint), public.claim_mcp_authorization(text)
   from public, anon, authenticated, service_role;
 grant execute on function
-  public.mcp_connections(), public.open_mcp_connection(bigint), public.claim_mcp_authorization(text),
-  public.set_oauth_client(text, text, text, text)
+  public.mcp_connections(), public.open_mcp_connection(bigint), public.claim_mcp_authorization(text)
   to authenticated;
 
 -- ── Client registrations ──────────────────────────────────────────────────────────────────────
@@ -216,6 +175,40 @@ $$;
 comment on function public.lease_oauth_client(bigint, text, boolean) is
   'The organization''s client at an issuer: { status: ready, client }, or, to one caller at a time, { status: register, id, '
   'lease_id }; else { status: wait } or, without may_register, { status: absent }. Service role only.';
+
+create function public.set_oauth_client(
+  organization_id bigint, user_id uuid, issuer text, client_id text, sealed_secret text default null,
+  token_endpoint_auth_method text default null
+) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: clients cannot be written. Executable by service_role only, for the person whose token the
+-- function oauth has verified: a sealed text of a client's own making would stop the rotation of keys.
+#variable_conflict use_column
+declare
+  organization constant bigint := set_oauth_client.organization_id;
+  stored client_mgmt.oauth_clients;
+begin
+  perform private.require_acting_member(organization, set_oauth_client.user_id, 'mcp.manage');
+  insert into client_mgmt.oauth_clients (organization_id, issuer, source, client_id, client_secret, token_endpoint_auth_method)
+  values (
+    organization, set_oauth_client.issuer, 'preregistered', set_oauth_client.client_id, sealed_secret,
+    set_oauth_client.token_endpoint_auth_method
+  )
+  on conflict on constraint oauth_clients_key do update
+    set client_id = excluded.client_id, client_secret = excluded.client_secret,
+      token_endpoint_auth_method = excluded.token_endpoint_auth_method
+  returning * into stored;
+  perform set_config('colloquy.acting_user', '', true);
+  return jsonb_build_object('id', stored.id, 'issuer', stored.issuer, 'client_id', stored.client_id, 'source', stored.source);
+exception
+  when check_violation or not_null_violation then
+    raise exception using errcode = '22023', message = 'invalid_request', detail = 'Not the client of an issuer.';
+end
+$$;
+comment on function public.set_oauth_client(bigint, uuid, text, text, text, text) is
+  'Stores the client that an issuer registered for the organization by hand, for a member with mcp.manage: { id, issuer, '
+  'client_id, source }. For the function oauth, which seals the secret. Service role only.';
 
 create function public.store_oauth_client(organization_id bigint, id bigint, lease_id uuid, client jsonb) returns jsonb
 language plpgsql volatile security definer set search_path = ''
@@ -395,12 +388,14 @@ comment on function public.take_oauth_code(bigint, bigint, uuid) is
   'Takes an authorization with its sealed code and verifier and its client, once; null when it is gone. Service role only.';
 
 revoke all on function
+  public.set_oauth_client(bigint, uuid, text, text, text, text),
   public.lease_oauth_client(bigint, text, boolean), public.store_oauth_client(bigint, bigint, uuid, jsonb),
   public.release_oauth_client(bigint, bigint, uuid), public.reject_oauth_client(bigint, bigint, text),
   public.create_oauth_state(bigint, jsonb), public.consume_oauth_state(text), public.end_oauth_state(bigint, bigint),
   public.store_oauth_code(bigint, bigint, text, text), public.take_oauth_code(bigint, bigint, uuid)
   from public, anon, authenticated, service_role;
 grant execute on function
+  public.set_oauth_client(bigint, uuid, text, text, text, text),
   public.lease_oauth_client(bigint, text, boolean), public.store_oauth_client(bigint, bigint, uuid, jsonb),
   public.release_oauth_client(bigint, bigint, uuid), public.reject_oauth_client(bigint, bigint, text),
   public.create_oauth_state(bigint, jsonb), public.consume_oauth_state(text), public.end_oauth_state(bigint, bigint),

@@ -82,13 +82,15 @@ function changes(owner: Member, member: Member): [Actor | 'owner of the tables',
     [owner, `delete from public.mcp_configurations`, 'mcp_configuration.delete'],
     [owner, `insert into public.agents (name, type) values ('own', 'openrouter')`, 'agent.insert'],
     [
-      owner,
-      `select public.store_provider_credential('openrouter', '${sealed}', 'abcd')`,
+      'service_role',
+      `select public.store_provider_credential(
+         ${organization}, '${owner.id}', 'openrouter', '${sealed}', 'abcd')`,
       'provider_credential.insert',
     ],
     [
-      owner,
-      `select public.store_provider_credential('openrouter', '${sealed}2', 'efgh')`,
+      'service_role',
+      `select public.store_provider_credential(
+         ${organization}, '${owner.id}', 'openrouter', '${sealed}2', 'efgh')`,
       'provider_credential.update',
     ],
     [owner, `select public.remove_provider_credential('openrouter')`, 'provider_credential.delete'],
@@ -283,10 +285,16 @@ test('secrets and private content never enter the log', async () => {
       await t`
         insert into public.mcp_configurations (name, type, command, args, env)
         values ('own', 'stdio', 'run', ${t.json([canary])}, ${t.json({ KEY: canary })})`
-      await t`select public.store_provider_credential('openrouter', ${`v1.k.n.${canary}`}, '4711')`
       await t`update client_mgmt.billing_accounts set billing_info = ${t.json({ iban: canary })}`
       await t`insert into public.chat_sessions (title) values (${canary})`
     })
+    await as(
+      tx,
+      'service_role',
+      (t) => t`
+        select public.store_provider_credential(
+          ${owner.organizationId}, ${owner.id}, 'openrouter', ${`v1.k.n.${canary}`}, '4711')`,
+    )
     // What nobody else may read of a personal row, the readers of the log may not either.
     await as(tx, owner, async (t) => {
       await t`

@@ -54,8 +54,10 @@ test('models that are disabled or whose provider nobody has a key for are left o
     expect(await as(tx, owner, list([]))).toEqual([])
     await as(
       tx,
-      owner,
-      (t) => t`select public.store_provider_credential('openrouter', 'v1.key.nonce.text', '1234')`,
+      'service_role',
+      (t) => t`
+        select public.store_provider_credential(
+          ${owner.organizationId}, ${owner.id}, 'openrouter', 'v1.key.nonce.text', '1234')`,
     )
     expect(own(await as(tx, owner, list([])))).toEqual([`${name}/on`])
     const other = await addOwner(tx)

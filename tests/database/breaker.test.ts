@@ -190,8 +190,10 @@ test('one organization’s bad key opens nothing for another', async () => {
     const { owner: other } = await arrange(tx)
     await as(
       tx,
-      owner,
-      (t) => t`select public.store_provider_credential('openrouter', 'v1.a.b.c', 'abcd')`,
+      'service_role',
+      (t) => t`
+        select public.store_provider_credential(
+          ${owner.organizationId}, ${owner.id}, 'openrouter', 'v1.a.b.c', 'abcd')`,
     )
     const args = { agent: 'droid', model: 'gpt-4' }
     for (let n = 0; n < 5; n++) await invoke(tx, owner, args, outcomes.fault)

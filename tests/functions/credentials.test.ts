@@ -129,11 +129,20 @@ describe('an organization’s own key', () => {
     const [row] = await stored(ann.organization)
     const bob = await signUpWithOrganization('bob')
     const bobs = await createAgent(sql, bob.organization, ['openrouter'])
-    await bob.client.rpc('store_provider_credential', {
+    const copy = {
+      organization_id: bob.organization.id,
+      user_id: bob.id,
       provider: 'openrouter',
       sealed_key: row?.sealed_key ?? '',
       last_four: '7f3a',
-    })
+    }
+    // Not even a copy gets there by the token of a manager; whoever can write rows could make one.
+    const { error } = await bob.client.rpc('store_provider_credential', copy)
+    expect(error?.code).toBe('42501')
+    expect(await stored(bob.organization)).toEqual([])
+    await sql`
+      insert into client_mgmt.provider_credentials (organization_id, provider, sealed_key, last_four)
+      values (${copy.organization_id}, ${copy.provider}, ${copy.sealed_key}, ${copy.last_four})`
     provider.journal.length = 0
     const stream = await (await ask(bob, bobs)).text()
     expect(stream).toContain('"errorText":"provider_misconfigured: ')
@@ -178,6 +187,9 @@ describe('a key that is of no use', () => {
 
   it.each([
     ['too short', 'short', 'openrouter', 'api_key'],
+    ['of two lines', 'sk-or-v1-one\r\nx-other: header', 'openrouter', 'api_key'],
+    ['of no printable characters', 'sk-or-v1-\u0000one', 'openrouter', 'api_key'],
+    ['of letters no header carries', 'sk-or-v1-\u2028\u00e9one', 'openrouter', 'api_key'],
     ['no text', 7, 'openrouter', 'api_key'],
     ['of an unknown provider', key, 'elsewhere', 'provider'],
     ['no service account', key, 'vertex-ai', 'api_key'],

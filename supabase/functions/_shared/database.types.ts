@@ -3382,7 +3382,10 @@ export type Database = {
         Args: { is_active: boolean; reason: string; user_id: string }
         Returns: undefined
       }
-      set_mcp_bearer_token: { Args: { id: number; sealed_token?: string }; Returns: undefined }
+      set_mcp_bearer_token: {
+        Args: { id: number; organization_id: number; sealed_token?: string; user_id: string }
+        Returns: undefined
+      }
       set_member_role: {
         Args: { permissions?: string[]; role: string; user_id: string }
         Returns: Database['public']['CompositeTypes']['member_role']
@@ -3397,8 +3400,10 @@ export type Database = {
         Args: {
           client_id: string
           issuer: string
+          organization_id: number
           sealed_secret?: string
           token_endpoint_auth_method?: string
+          user_id: string
         }
         Returns: Json
       }
@@ -3424,7 +3429,13 @@ export type Database = {
         Returns: boolean
       }
       store_provider_credential: {
-        Args: { last_four: string; provider: string; sealed_key: string }
+        Args: {
+          last_four: string
+          organization_id: number
+          provider: string
+          sealed_key: string
+          user_id: string
+        }
         Returns: Json
       }
       switch_organization: {

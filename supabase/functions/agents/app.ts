@@ -84,8 +84,7 @@ export function createApp(deps: AgentsDependencies): Hono {
     const caller = await deps.verifyAccessToken(c.req.raw.headers)
     const { provider } = validate(keyProviderSchema, c.req.param())
     const { api_key } = validate(providerKeySchema, await readJson(c.req.raw, providerKeyLimit))
-    const db = deps.database.forCaller(caller.accessToken)
-    return c.json(await storeProviderKey({ ...deps, db }, caller, provider, api_key))
+    return c.json(await storeProviderKey(deps, caller, provider, api_key))
   })
   app.delete('/provider-credentials/:provider', async (c) => {
     const { accessToken } = await deps.verifyAccessToken(c.req.raw.headers)

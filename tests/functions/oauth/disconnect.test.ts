@@ -166,14 +166,15 @@ describe('a bearer token', () => {
     })
     const { data } = await ann.client
       .from('audit_logs')
-      .select('action, user_id')
+      .select('action, actor, acting:details->>user_id')
       .eq('resource_id', String(configuration))
       .like('action', '%bearer_token')
       .order('sequence')
+    const byAnn = { actor: 'service_role', acting: ann.id }
     expect(data).toEqual([
-      { action: 'mcp_configuration.set_bearer_token', user_id: ann.id },
-      { action: 'mcp_configuration.set_bearer_token', user_id: ann.id },
-      { action: 'mcp_configuration.remove_bearer_token', user_id: ann.id },
+      { action: 'mcp_configuration.set_bearer_token', ...byAnn },
+      { action: 'mcp_configuration.set_bearer_token', ...byAnn },
+      { action: 'mcp_configuration.remove_bearer_token', ...byAnn },
     ])
   })
 

@@ -119,9 +119,21 @@ describe('keys:rotate', () => {
     const worker = await startOwnWorker()
     await connect(worker, ann, await addConfiguration(ann, servers.server.endpoint))
     const [oldId = ''] = current().split(':')
+    // A row that was written past the checks, as a restored dump could have it.
+    const bidi = '\u202e'
+    await sql`
+      insert into client_mgmt.oauth_clients (organization_id, issuer, source, client_secret)
+      values (${ann.organization.id}, ${`https://a\u001b[2J${bidi}`}, 'preregistered', 'v1.gone.n.c')`
     const { code, text } = await run(newKey('other'))
+    await sql`delete from client_mgmt.oauth_clients where client_secret = 'v1.gone.n.c'`
     expect(code).toBe(1)
-    expect(text).toContain(`does not have: ${oldId}.`)
+    expect(text).toMatch(new RegExp(`does not have: (gone, ${oldId}|${oldId}, gone)\\.`))
+    expect(text).toContain(
+      `client_mgmt.oauth_clients.client_secret, organization ${ann.organization.id}, ` +
+        'row preregistered https://a?[2J?',
+    )
+    expect(text).toMatch(/public\.mcp_oauth_tokens\.access_token, organization \d+, row /)
+    expect(text).not.toMatch(/[^\x20-\x7e\n]/)
     expect(await keyIds()).toEqual([oldId])
   })
 

@@ -27,6 +27,7 @@ describe('the keyset', () => {
     ['is empty', ' ', /is not set/],
     ['has no key id', 'c2VjcmV0', /entry 1 is not/],
     ['has a key id that a sealed value cannot hold', `a.b:${'A'.repeat(43)}`, /entry 1 is not/],
+    ['has a key id that is too long', `${'a'.repeat(65)}:${'A'.repeat(43)}`, /entry 1 is not/],
     ['has a key that is not base64', 'a:se*cret', /the key a is not base64/],
     ['has a short key', `a:${Buffer.alloc(16, 'x1').toString('base64')}`, /16 bytes instead of 32/],
     ['has a long key', `a:${Buffer.alloc(33, 'x1').toString('base64')}`, /33 bytes instead of 32/],

@@ -16,7 +16,8 @@ export interface SealingKey {
 
 const variable = 'TOKEN_ENCRYPTION_KEYS'
 const keyBytes = 32
-const keyId = /^[A-Za-z0-9_-]{1,32}$/
+/** What a key id looks like; the checks of the sealed columns say the same. */
+export const keyIdFormat = /^[A-Za-z0-9_-]{1,64}$/
 
 /**
  * Reads a keyset: `<key id>:<32 bytes in base64>`, separated by commas; the first key seals, the
@@ -31,7 +32,7 @@ export async function readKeyset(text: string | undefined): Promise<Keyset> {
   const keys = new Map<string, SealingKey>()
   for (const [index, entry] of text.split(',').entries()) {
     const [id = '', ...rest] = entry.trim().split(':')
-    if (!keyId.test(id) || rest.length !== 1) {
+    if (!keyIdFormat.test(id) || rest.length !== 1) {
       throw new Error(`${variable}: entry ${index + 1} is not <key id>:<32 bytes in base64>`)
     }
     if (keys.has(id)) throw new Error(`${variable}: the key id ${id} is there twice`)

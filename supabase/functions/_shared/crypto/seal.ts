@@ -63,7 +63,7 @@ export async function open(keyset: Keyset, place: Place, sealed: string): Promis
 
 /** The id of the key that sealed a value; null when it is no sealed value. */
 export function sealedWith(sealed: string): string | null {
-  return /^v1\.([A-Za-z0-9_-]+)\.[\w-]+\.[\w-]+$/.exec(sealed)?.[1] ?? null
+  return /^v1\.([A-Za-z0-9_-]{1,64})\.[\w-]+\.[\w-]+$/.exec(sealed)?.[1] ?? null
 }
 
 // A JSON array of strings: no two lists of parts have the same text, whatever the parts contain.

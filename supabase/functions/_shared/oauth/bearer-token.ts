@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import type { Caller } from '../auth/access-token.ts'
 import { seal } from '../crypto/seal.ts'
+import { AppError } from '../errors.ts'
 import { configurationRow } from './rows.ts'
 import { bearerTokenPlace } from './places.ts'
 import type { OAuthDependencies } from './settings.ts'
@@ -26,8 +27,15 @@ export async function setBearerToken(
 ): Promise<void> {
   const db = database.forCaller(caller.accessToken)
   const row = configurationRow.parse(await db.call('open_mcp_configuration', { id }))
-  const place = bearerTokenPlace(row.organization_id, row.id)
-  await db.call('set_mcp_bearer_token', {
+  const place = bearerTokenPlace(caller.organizationId, row.id)
+  const permission = row.shared ? 'mcp.manage' : 'agents.invoke'
+  const may = await db.call('has_permission', { permission })
+  if (may !== true) throw new AppError('permission_denied')
+  // As the service role: a caller who could store a sealed text of their own making would stop the
+  // rotation of keys for everyone.
+  await database.admin.call('set_mcp_bearer_token', {
+    organization_id: caller.organizationId,
+    user_id: caller.userId,
     id,
     sealed_token: token === null ? undefined : await seal(keyset, place, token),
   })

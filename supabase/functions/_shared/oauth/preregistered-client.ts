@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import type { Caller } from '../auth/access-token.ts'
 import { seal } from '../crypto/seal.ts'
+import { AppError } from '../errors.ts'
 import { clientSecretPlace } from './places.ts'
 import type { OAuthDependencies } from './settings.ts'
 
@@ -40,8 +41,14 @@ export async function setPreregisteredClient(
   const { issuer, client_id, client_secret: secret } = client
   const place = clientSecretPlace(caller.organizationId, 'preregistered', issuer)
   const db = database.forCaller(caller.accessToken)
+  const may = await db.call('has_permission', { permission: 'mcp.manage' })
+  if (may !== true) throw new AppError('permission_denied')
   return storedClient.parse(
-    await db.call('set_oauth_client', {
+    // As the service role: a caller who could store a sealed text of their own making would stop the
+    // rotation of keys for everyone.
+    await database.admin.call('set_oauth_client', {
+      organization_id: caller.organizationId,
+      user_id: caller.userId,
       issuer,
       client_id,
       sealed_secret: secret === undefined ? undefined : await seal(keyset, place, secret),

@@ -37,6 +37,8 @@ export const configurationRow = z.object({
   endpoint: z.string().nullable(),
   auth_type: z.enum(['none', 'bearer', 'oauth']),
   enabled: z.boolean(),
+  /** The organization's, not one person's. */
+  shared: z.boolean(),
   scope: z.string().nullable(),
   required_scope: z.string().nullable(),
   allowed_hosts: hosts,

@@ -47,9 +47,12 @@ const plain = [
   'require_mcp_scope(bigint, uuid, bigint, text)',
   'reseal_value(text, bigint, text, text, text, text)',
   'sealed_key_usage()',
+  'set_mcp_bearer_token(bigint, uuid, bigint, text)',
+  'set_oauth_client(bigint, uuid, text, text, text, text)',
   'store_mcp_connection(bigint, uuid, jsonb)',
   'store_mcp_refresh(bigint, bigint, bigint, jsonb)',
   'store_oauth_code(bigint, bigint, text, text)',
+  'store_provider_credential(bigint, uuid, text, text, text)',
 ]
 
 const invoker = ['decrypt_token(text, text)', 'encrypt_token(text, text)']

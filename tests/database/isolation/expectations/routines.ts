@@ -174,10 +174,6 @@ export const routineExpectations: Readonly<Record<string, RoutineExpectation>> =
     allowed: inOrganization,
     empty: true,
   },
-  ...rpc('store_provider_credential(text, text, text)', {
-    allowed: holds('agents.manage'),
-    example: () => ({ provider: 'openrouter', sealed_key: 'v1.k.n.c', last_four: 'abcd' }),
-  }),
   ...rpc('remove_provider_credential(text)', {
     allowed: holds('agents.manage'),
     example: () => ({ provider: 'vertex-ai' }),
@@ -227,21 +223,11 @@ export const routineExpectations: Readonly<Record<string, RoutineExpectation>> =
     }),
   }),
   ...rpc('open_mcp_connection(bigint)', { allowed: inOrganization }),
-  ...rpc('set_mcp_bearer_token(bigint, text)', { allowed: inOrganization }),
   ...rpc('claim_mcp_authorization(text)', {
     allowed: holds('agents.invoke'),
     example: () => ({ handle: '0'.repeat(64) }),
     // A handle in the wrong hands is destroyed, and its organization told.
     destroys: true,
-  }),
-  ...rpc('set_oauth_client(text, text, text, text)', {
-    allowed: holds('mcp.manage'),
-    example: () => ({
-      issuer: 'https://issuer.example.com',
-      client_id: 'client',
-      sealed_secret: null,
-      token_endpoint_auth_method: 'none',
-    }),
   }),
 }
 
