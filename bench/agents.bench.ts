@@ -9,7 +9,8 @@ import { measure, median, printComparisons } from './support.ts'
 
 // POST /agents/invoke against Portkey's gateway, both under Deno, before the same local upstream in
 // one run, and against the upstream itself. Portkey keeps nothing; we begin and finish an execution
-// and store its stream, so what the database costs is printed apart.
+// and store its stream, so what the database costs is printed apart. Callers are of as many
+// organizations as there are streams at once; how one organization alone fares is a line of its own.
 const atOnce = 16
 const streams = 160
 const rounds = 5
@@ -20,7 +21,17 @@ interface Measured extends Load {
   cpu: number
 }
 
-function targetsOf(upstream: string, agents: AgentsPeer, token: string, portkey: string) {
+/** One after the other, then the first again. */
+function inTurns(asks: (() => Promise<Response>)[]): () => Promise<Response> {
+  let next = 0
+  return () => {
+    const ask = asks[next++ % asks.length]
+    if (ask === undefined) throw new Error('nobody asks')
+    return ask()
+  }
+}
+
+function targetsOf(upstream: string, agents: AgentsPeer, tokens: string[], portkey: string) {
   const post = (url: string, headers: Record<string, string>, body: object) => () =>
     fetch(url, {
       method: 'POST',
@@ -32,18 +43,18 @@ function targetsOf(upstream: string, agents: AgentsPeer, token: string, portkey:
     stream: true,
     messages: [{ role: 'user', content: question }],
   }
+  const invokeAs = (token: string) =>
+    post(
+      `${agents.agentsUrl}/agents/invoke`,
+      { apikey: agents.publishableKey, authorization: `Bearer ${token}` },
+      { agent: 'droid', model: 'gpt-4', message: { content: question } },
+    )
+  const answered = { first: '"delta":"lorem', end: '"type":"finish"' }
   const passed = { first: '"content":"lorem', end: '[DONE]' }
   return {
     direct: { ask: post(`${upstream}/chat/completions`, {}, chat), ...passed },
-    agents: {
-      ask: post(
-        `${agents.agentsUrl}/agents/invoke`,
-        { apikey: agents.publishableKey, authorization: `Bearer ${token}` },
-        { agent: 'droid', model: 'gpt-4', message: { content: question } },
-      ),
-      first: '"delta":"lorem',
-      end: '"type":"finish"',
-    },
+    agents: { ask: inTurns(tokens.map(invokeAs)), ...answered },
+    one: { ask: invokeAs(tokens[0] ?? ''), ...answered },
     portkey: {
       ask: post(
         `${portkey}/v1/chat/completions`,
@@ -67,40 +78,56 @@ const peer = await startAgentsPeer({
 })
 const database = new DatabaseShare(peer)
 try {
-  const token = await signUpWithOrganization(peer)
+  const tokens: string[] = []
+  for (let n = 0; n < atOnce; n++) tokens.push(await signUpWithOrganization(peer))
   await database.prepare()
-  const targets = targetsOf(upstream.url, peer, token, portkey.url)
+  const targets = targetsOf(upstream.url, peer, tokens, portkey.url)
   const alone = await measure(20, {
     direct: () => timeToFirstChunk(targets.direct),
     agents: () => timeToFirstChunk(targets.agents),
     portkey: () => timeToFirstChunk(targets.portkey),
   })
 
-  const results = { direct: [] as Load[], agents: [] as Measured[], portkey: [] as Measured[] }
+  const results = {
+    direct: [] as Load[],
+    agents: [] as Measured[],
+    one: [] as Load[],
+    portkey: [] as Measured[],
+  }
   const shares = { postgres: [] as number[], rest: [] as number[] }
+  const inside = new Map<string, { calls: number; ms: number }>()
   const withCpu = async (pid: number, target: Target): Promise<Measured> => {
     const before = cpuOf(pid)
     const load = await loadOf(target, streams, atOnce)
     return { ...load, cpu: (cpuOf(pid) - before) / streams }
   }
-  let before = await database.functions()
   // The first round warms up and is not counted.
   for (let round = 0; round <= rounds; round++) {
-    if (round === 1) before = await database.functions()
     const direct = await loadOf(targets.direct, streams, atOnce)
     const cpu = database.cpu()
+    const before = await database.functions()
     const agents = await withCpu(peer.agentsPid, targets.agents)
     const share = database.cpu()
+    const after = await database.functions()
     const gateway = await withCpu(portkey.pid, targets.portkey)
+    const one = await loadOf(targets.one, streams / 2, atOnce)
     if (round === 0) continue
     results.direct.push(direct)
     results.agents.push(agents)
     results.portkey.push(gateway)
+    results.one.push(one)
     shares.postgres.push((share.postgres - cpu.postgres) / streams)
     shares.rest.push((share.rest - cpu.rest) / streams)
+    for (const [name, { calls, ms }] of after) {
+      const earlier = before.get(name) ?? { calls: 0, ms: 0 }
+      const sum = inside.get(name) ?? { calls: 0, ms: 0 }
+      inside.set(name, {
+        calls: sum.calls + calls - earlier.calls,
+        ms: sum.ms + ms - earlier.ms,
+      })
+    }
   }
-  const after = await database.functions()
-  const trips = await database.roundTrips(token, 40)
+  const trips = await database.roundTrips(tokens[0] ?? '', 40)
 
   const of = (name: keyof typeof results, figure: keyof Load) =>
     median(results[name].map((result) => result[figure]))
@@ -144,15 +171,25 @@ try {
       },
     ])
   }
+  printComparisons([
+    {
+      name: `agents, one organization: first chunk, ${atOnce} at once (ms)`,
+      value: first16('one'),
+      baseline: first16('agents'),
+    },
+    {
+      name: 'agents, one organization: streams per second',
+      value: of('one', 'rate'),
+      baseline: of('agents', 'rate'),
+    },
+  ])
   console.log('\nthe database, which Portkey has none of')
   const line = (name: string, value: number) => console.log(`${name.padEnd(50)}${value.toFixed(2)}`)
   line('CPU of PostgreSQL per stream (ms)', median(shares.postgres))
   line('CPU of REST per stream (ms)', median(shares.rest))
-  for (const [name, { calls, ms }] of after) {
-    const earlier = before.get(name) ?? { calls: 0, ms: 0 }
-    const count = calls - earlier.calls
-    line(`${name}: calls per stream`, count / (rounds * streams))
-    line(`${name}: ms inside the server, ${atOnce} at once`, (ms - earlier.ms) / count)
+  for (const [name, { calls, ms }] of inside) {
+    line(`${name}: calls per stream`, calls / (rounds * streams))
+    line(`${name}: ms inside, ${atOnce} at once`, ms / calls)
   }
   line('begin_execution through REST, 1 at once (ms)', trips.begin)
   line('finish_execution through REST, 1 at once (ms)', trips.finish)

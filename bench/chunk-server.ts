@@ -25,3 +25,5 @@ const server = createServer((request, response) => {
 server.listen(0, '127.0.0.1')
 await once(server, 'listening')
 console.log((server.address() as AddressInfo).port)
+// Never outlives the benchmark that started it.
+process.once('disconnect', () => process.exit())

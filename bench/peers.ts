@@ -1,4 +1,4 @@
-import { type ChildProcess, fork, spawn } from 'node:child_process'
+import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -45,9 +45,11 @@ export async function startAgentsPeer(env: Record<string, string>): Promise<Agen
 /** A server that answers everything with the same stream of 200 chunks: its URL. */
 export async function startChunkServer(): Promise<{ url: string; close: () => void }> {
   const file = fileURLToPath(new URL('chunk-server.ts', import.meta.url))
-  const child = spawn(process.execPath, ['--import', 'tsx', file], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+  const child = fork(file, {
+    execArgv: ['--import', 'tsx'],
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
   })
+  if (child.stdout === null) throw new Error('the server has no output')
   const [line] = (await once(createInterface(child.stdout), 'line')) as [string]
   return { url: `http://127.0.0.1:${line}`, close: () => child.kill() }
 }
