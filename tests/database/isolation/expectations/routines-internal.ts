@@ -30,6 +30,7 @@ export const internalDefiners: readonly string[] = [
   // Checks of the caller.
   'is_platform_admin',
   'require_account',
+  'require_acting_member',
   'require_grantable',
   'require_member',
   'require_organization',
