@@ -39,7 +39,9 @@ export function bareCases(world: World, relation: Relation, actor: Actor): Case[
     expected: { kind: 'open' },
   })
   const changes = elsewhere(world, relation, actor)
-  const [fresh = {}] = freshRows(world, relation, actor)
+  const [own = {}] = freshRows(world, relation, actor)
+  // With the parents of the organization that it names, so that no key refuses it first.
+  const [theirs = {}] = freshRows(world, relation, { ...actor, tenant: 'b' })
   const rows = world.rows.get(relation.id) ?? []
   const mine = rows
     .filter((row) => mayWrite(world, relation.id, expectation?.update, actor, row))
@@ -48,7 +50,8 @@ export function bareCases(world: World, relation: Relation, actor: Actor): Case[
     Object.fromEntries(relation.primaryKey.map((name) => [name, row[name] ?? null]))
   return [
     ...changes.map((change) => {
-      const row = { ...fresh, ...change }
+      const isTheirs = change.organization_id === world.b.organizationId
+      const row = { ...(isTheirs ? theirs : own), ...change }
       return make('insert', `with ${JSON.stringify(change)}`, insert(relation, row), row)
     }),
     ...mine.flatMap((row) =>
@@ -72,7 +75,7 @@ function elsewhere(world: World, relation: Relation, actor: Actor): Row[] {
     ? [world.a.organizationId, world.b.organizationId, null]
     : [undefined]
   const people = has('user_id')
-    ? [actor.userId, world.a.people[0]?.id ?? null, world.b.people[0]?.id ?? null, null]
+    ? [actor.userId, world.a.people[1]?.id ?? null, world.b.people[0]?.id ?? null, null]
     : [undefined]
   return organizations.flatMap((organization_id) =>
     people.map((user_id) => ({
