@@ -47,9 +47,10 @@ alter default privileges in schema public
 -- ── Identifiers and timestamps ────────────────────────────────────────────────────────────────
 
 create function private.uuid_v7() returns uuid
-language sql volatile security invoker set search_path = ''
+language plpgsql volatile security invoker set search_path = ''
 as $$
-  select encode(
+begin
+  return encode(
     set_bit(
       set_bit(
         overlay(
@@ -62,7 +63,8 @@ as $$
       53, 1
     ),
     'hex'
-  )::uuid
+  )::uuid;
+end
 $$;
 comment on function private.uuid_v7() is
   'A version 7 uuid (RFC 9562, section 5.7): milliseconds since the epoch, then random bits.';

@@ -178,51 +178,61 @@ grant select on client_mgmt.usage_ledger to authenticated, service_role;
 -- ── Results ─────────────────────────────────────────────────────────────────────────────────────
 
 create function private.execution_result(organization_id bigint, execution_id uuid) returns jsonb
-language sql stable security definer set search_path = ''
+language plpgsql stable security definer set search_path = ''
 as $$
-  -- Definer: called by definer functions that have checked whose execution it is.
-  select jsonb_build_object(
-    'execution_id', x.id, 'session_id', x.session_id, 'status', x.status, 'finish_reason', x.finish_reason, 'error_code', x.error_code,
-    'message', case when m.id is not null then
-      jsonb_build_object('id', m.id, 'role', m.role, 'content', m.content, 'parts', m.parts) end,
-    'usage', jsonb_build_object(
-      'input_tokens', x.input_tokens, 'output_tokens', x.output_tokens, 'total_tokens', x.total_tokens,
-      'cached_input_tokens', x.cached_input_tokens, 'reasoning_tokens', x.reasoning_tokens),
-    'cost_usd', x.cost_usd, 'model', model.name, 'latency_ms', x.latency_ms
-  )
-  from public.agent_executions x
-  left join public.chat_messages m on m.organization_id = x.organization_id and m.id = x.response_message_id
-  left join public.models model on model.id = x.model_id
-  where x.organization_id = execution_result.organization_id and x.id = execution_result.execution_id
+-- Definer: called by definer functions that have checked whose execution it is.
+#variable_conflict use_column
+begin
+  return (
+    select jsonb_build_object(
+      'execution_id', x.id, 'session_id', x.session_id, 'status', x.status, 'finish_reason', x.finish_reason, 'error_code', x.error_code,
+      'message', case when m.id is not null then
+        jsonb_build_object('id', m.id, 'role', m.role, 'content', m.content, 'parts', m.parts) end,
+      'usage', jsonb_build_object(
+        'input_tokens', x.input_tokens, 'output_tokens', x.output_tokens, 'total_tokens', x.total_tokens,
+        'cached_input_tokens', x.cached_input_tokens, 'reasoning_tokens', x.reasoning_tokens),
+      'cost_usd', x.cost_usd, 'model', model.name, 'latency_ms', x.latency_ms
+    )
+    from public.agent_executions x
+    left join public.chat_messages m on m.organization_id = x.organization_id and m.id = x.response_message_id
+    left join public.models model on model.id = x.model_id
+    where x.organization_id = execution_result.organization_id and x.id = execution_result.execution_id
+  );
+end
 $$;
 comment on function private.execution_result(bigint, uuid) is
   '{ execution_id, session_id, status, finish_reason, error_code, message, usage, cost_usd, model, latency_ms } of an execution.';
 revoke all on function private.execution_result(bigint, uuid) from public, anon, authenticated, service_role;
 
 create function private.conversation_history(organization_id bigint, session_id uuid, message_id uuid) returns jsonb
-language sql stable security definer set search_path = ''
+language plpgsql stable security definer set search_path = ''
 as $$
-  -- Definer: called by begin_execution() only. Follows the branch upwards: at most 200 messages, and none
-  -- beyond 4 MiB, about a million tokens, which a worker can hold. The message itself always comes.
-  with recursive branch as (
-    select m.id, m.parent_id, m.role, m.content, m.parts, 1 as depth,
-      octet_length(m.content) + coalesce(octet_length(m.parts::text), 0) as bytes
-    from public.chat_messages m
-    where m.organization_id = conversation_history.organization_id and m.id = conversation_history.message_id
-    union all
-    select m.id, m.parent_id, m.role, m.content, m.parts, b.depth + 1,
-      b.bytes + octet_length(m.content) + coalesce(octet_length(m.parts::text), 0)
-    from branch b
-    join public.chat_messages m
-      on m.organization_id = conversation_history.organization_id
-      and m.session_id = conversation_history.session_id and m.id = b.parent_id
-    where b.depth < 200
-      and b.bytes + octet_length(m.content) + coalesce(octet_length(m.parts::text), 0) <= 4194304
-  )
-  select jsonb_agg(
-    jsonb_build_object('id', id, 'role', role, 'content', content, 'parts', parts) order by depth desc
-  )
-  from branch
+-- Definer: called by begin_execution() only. Follows the branch upwards: at most 200 messages, and none
+-- beyond 4 MiB, about a million tokens, which a worker can hold. The message itself always comes.
+#variable_conflict use_column
+begin
+  return (
+    with recursive branch as (
+      select m.id, m.parent_id, m.role, m.content, m.parts, 1 as depth,
+        octet_length(m.content) + coalesce(octet_length(m.parts::text), 0) as bytes
+      from public.chat_messages m
+      where m.organization_id = conversation_history.organization_id and m.id = conversation_history.message_id
+      union all
+      select m.id, m.parent_id, m.role, m.content, m.parts, b.depth + 1,
+        b.bytes + octet_length(m.content) + coalesce(octet_length(m.parts::text), 0)
+      from branch b
+      join public.chat_messages m
+        on m.organization_id = conversation_history.organization_id
+        and m.session_id = conversation_history.session_id and m.id = b.parent_id
+      where b.depth < 200
+        and b.bytes + octet_length(m.content) + coalesce(octet_length(m.parts::text), 0) <= 4194304
+    )
+    select jsonb_agg(
+      jsonb_build_object('id', id, 'role', role, 'content', content, 'parts', parts) order by depth desc
+    )
+    from branch
+  );
+end
 $$;
 comment on function private.conversation_history(bigint, uuid, uuid) is 'The branch that ends with a message, oldest first.';
 revoke all on function private.conversation_history(bigint, uuid, uuid) from public, anon, authenticated, service_role;
@@ -230,18 +240,23 @@ revoke all on function private.conversation_history(bigint, uuid, uuid) from pub
 create function private.execution_cost(
   provider text, model_id text, input_tokens bigint, cached_input_tokens bigint, output_tokens bigint
 ) returns numeric
-language sql stable security definer set search_path = ''
+language plpgsql stable security definer set search_path = ''
 as $$
-  -- Definer: called by finish_execution() only.
-  select (
-    greatest(input_tokens - coalesce(cached_input_tokens, 0), 0) * p.input_per_million
-    + case when coalesce(cached_input_tokens, 0) = 0 then 0 else cached_input_tokens * p.cached_input_per_million end
-    + output_tokens * p.output_per_million
-  ) / 1000000
-  from client_mgmt.model_prices p
-  where p.provider = execution_cost.provider and p.model_id = execution_cost.model_id
-    and p.valid_from <= statement_timestamp()
-  order by p.valid_from desc limit 1
+-- Definer: called by finish_execution() only.
+#variable_conflict use_column
+begin
+  return (
+    select (
+      greatest(input_tokens - coalesce(cached_input_tokens, 0), 0) * p.input_per_million
+      + case when coalesce(cached_input_tokens, 0) = 0 then 0 else cached_input_tokens * p.cached_input_per_million end
+      + output_tokens * p.output_per_million
+    ) / 1000000
+    from client_mgmt.model_prices p
+    where p.provider = execution_cost.provider and p.model_id = execution_cost.model_id
+      and p.valid_from <= statement_timestamp()
+    order by p.valid_from desc limit 1
+  );
+end
 $$;
 comment on function private.execution_cost(text, text, bigint, bigint, bigint) is
   'US dollars at the price valid now; null when a price or a count is unknown.';

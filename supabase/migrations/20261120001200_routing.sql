@@ -6,9 +6,12 @@
 create function private.effective_llm(
   organization_id bigint, agent_id bigint, model text, session_id uuid, project_id bigint
 ) returns table (layer_order integer, layer text, model_id bigint, name text, provider text, settings jsonb, is_winner boolean)
-language sql stable security definer set search_path = ''
+language plpgsql stable security definer set search_path = ''
 as $$
-  -- Definer: called by definer functions, which have checked that session and project are the caller's.
+-- Definer: called by definer functions, which have checked that session and project are the caller's.
+#variable_conflict use_column
+begin
+  return query
   with scope as (
     select p.client_schema_id
     from (select 1) one
@@ -57,7 +60,8 @@ as $$
   select c.layer_order, c.layer, c.model_id, c.name, c.provider, c.settings,
     row_number() over (order by c.layer_order, c.model_id) = 1
   from candidates c
-  order by c.layer_order, c.model_id
+  order by c.layer_order, c.model_id;
+end
 $$;
 comment on function private.effective_llm(bigint, bigint, text, uuid, bigint) is
   'Every layer that names an enabled model of the agent: request, session, project, schema preference, organization, agent.';
@@ -92,33 +96,38 @@ revoke all on function private.find_agent(bigint, text, bigint) from public, ano
 -- The agent of a request that names none: the session's, else the organization's preference, else the
 -- first one. Names are looked up by find_agent.
 create function private.preferred_agent(organization_id bigint, project_id bigint, providers text[]) returns text
-language sql stable security definer set search_path = ''
+language plpgsql stable security definer set search_path = ''
 as $$
-  -- Definer: called by definer functions only.
-  select coalesce(
-    (
-      select v.preference_value
-      from public.client_schema_preferences v
-      join public.preference_types t on t.id = v.preference_type_id and t.name = 'default_agent'
-      where v.organization_id = preferred_agent.organization_id
-        and v.client_schema_id = coalesce(
-          (
-            select p.client_schema_id from client_mgmt.projects p
-            where p.organization_id = preferred_agent.organization_id and p.id = preferred_agent.project_id
-          ),
-          (select min(c.id) from public.client_schemas c where c.organization_id = preferred_agent.organization_id)
-        )
-    ),
-    (
-      select a.name from public.agents a
-      where a.enabled and (a.organization_id is null or a.organization_id = preferred_agent.organization_id)
-        and (providers is null or a.type = any (providers) or exists (
-          select 1 from client_mgmt.provider_credentials c
-          where c.organization_id = preferred_agent.organization_id and c.provider = a.type
-        ))
-      order by a.organization_id nulls last, a.id limit 1
+-- Definer: called by definer functions only.
+#variable_conflict use_column
+begin
+  return (
+    select coalesce(
+      (
+        select v.preference_value
+        from public.client_schema_preferences v
+        join public.preference_types t on t.id = v.preference_type_id and t.name = 'default_agent'
+        where v.organization_id = preferred_agent.organization_id
+          and v.client_schema_id = coalesce(
+            (
+              select p.client_schema_id from client_mgmt.projects p
+              where p.organization_id = preferred_agent.organization_id and p.id = preferred_agent.project_id
+            ),
+            (select min(c.id) from public.client_schemas c where c.organization_id = preferred_agent.organization_id)
+          )
+      ),
+      (
+        select a.name from public.agents a
+        where a.enabled and (a.organization_id is null or a.organization_id = preferred_agent.organization_id)
+          and (providers is null or a.type = any (providers) or exists (
+            select 1 from client_mgmt.provider_credentials c
+            where c.organization_id = preferred_agent.organization_id and c.provider = a.type
+          ))
+        order by a.organization_id nulls last, a.id limit 1
+      )
     )
-  )
+  );
+end
 $$;
 comment on function private.preferred_agent(bigint, bigint, text[]) is
   'Name of the agent that answers when none is named: preference default_agent, else the first whose provider is configured.';

@@ -345,27 +345,35 @@ comment on function private.settle_budgets(bigint, uuid, numeric, bigint) is
   'Turns an execution''s reservations into what it used. usd null: unknown, and the reservation itself is charged.';
 
 create function private.has_budget(organization_id bigint, user_id uuid, project_id bigint) returns boolean
-language sql stable security definer set search_path = ''
+language plpgsql stable security definer set search_path = ''
 as $$
-  -- Definer: called by begin_execution() only.
-  select exists (
+-- Definer: called by begin_execution() only.
+#variable_conflict use_column
+begin
+  return exists (
     select 1 from client_mgmt.budgets b
     where b.organization_id = has_budget.organization_id
       and (b.project_id is null or b.project_id = has_budget.project_id)
       and (b.user_id is null or b.user_id = has_budget.user_id)
-  )
+  );
+end
 $$;
 comment on function private.has_budget(bigint, uuid, bigint) is 'Whether any budget applies, and an estimate is worth making.';
 
 create function private.route_cost(route jsonb, input_tokens bigint, output_tokens bigint) returns numeric
-language sql stable security definer set search_path = ''
+language plpgsql stable security definer set search_path = ''
 as $$
-  -- Definer: called by begin_execution() only. The dearest model of the route; null when one has no price.
-  select case when bool_and(p.cost is not null) then max(p.cost) end
-  from jsonb_array_elements(route) r
-  cross join lateral (
-    select private.execution_cost(r ->> 'provider', r ->> 'model', input_tokens, 0, output_tokens) as cost
-  ) p
+-- Definer: called by begin_execution() only. The dearest model of the route; null when one has no price.
+#variable_conflict use_column
+begin
+  return (
+    select case when bool_and(p.cost is not null) then max(p.cost) end
+    from jsonb_array_elements(route) r
+    cross join lateral (
+      select private.execution_cost(r ->> 'provider', r ->> 'model', input_tokens, 0, output_tokens) as cost
+    ) p
+  );
+end
 $$;
 comment on function private.route_cost(jsonb, bigint, bigint) is 'Upper estimate of a call along a route, in US dollars.';
 

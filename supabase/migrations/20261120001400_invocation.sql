@@ -55,16 +55,18 @@ comment on function private.validate_invocation(jsonb, jsonb, text, uuid, text, 
   'Passes for a well-formed request; else 22023 invalid_request.';
 
 create function private.message_text(content jsonb) returns text
-language sql immutable security invoker set search_path = ''
+language plpgsql immutable security invoker set search_path = ''
 as $$
-  select case jsonb_typeof(content)
+begin
+  return case jsonb_typeof(content)
     when 'string' then content #>> '{}'
     else coalesce((
       select string_agg(p ->> 'text', '' order by n)
       from jsonb_array_elements(content) with ordinality e(p, n)
       where p ->> 'type' = 'text'
     ), '')
-  end
+  end;
+end
 $$;
 comment on function private.message_text(jsonb) is 'The text of a content: itself, or that of its text parts.';
 
@@ -149,10 +151,12 @@ comment on function private.prepare_execution(public.agent_executions, jsonb, js
   'Reserves the budgets and returns { route, params, system_prompts, history, tools }.';
 
 create function private.describe_execution(execution public.agent_executions) returns jsonb
-language sql stable security definer set search_path = ''
+language plpgsql stable security definer set search_path = ''
 as $$
-  -- Definer: called by definer functions that have checked whose execution it is.
-  select jsonb_build_object(
+-- Definer: called by definer functions that have checked whose execution it is.
+#variable_conflict use_column
+begin
+  return jsonb_build_object(
     'organization_id', execution.organization_id,
     'execution_id', execution.id,
     'user_id', execution.user_id,
@@ -162,7 +166,8 @@ as $$
     'status', execution.status,
     'agent', (select jsonb_build_object('id', a.id, 'name', a.name) from public.agents a where a.id = execution.agent_id),
     'lease_seconds', 30
-  )
+  );
+end
 $$;
 comment on function private.describe_execution(public.agent_executions) is 'Ids, status and agent of an execution.';
 

@@ -282,32 +282,37 @@ comment on function private.listed_mcp_tools(bigint, bigint, uuid) is
   '{ tools: [{ name, definition, definition_hash, policy }], quarantined: [name] } of a person''s stored listing.';
 
 create function private.execution_tools(organization_id bigint, user_id uuid) returns jsonb
-language sql stable security definer set search_path = ''
+language plpgsql stable security definer set search_path = ''
 as $$
-  -- Definer: called by prepare_execution() only.
-  select coalesce(jsonb_agg(
-    jsonb_build_object('mcp_configuration_id', c.id, 'server', c.name, 'type', c.type, 'endpoint', c.endpoint)
-      || case when l.user_id is not null
-        then private.listed_mcp_tools(c.organization_id, c.id, l.user_id)
-        else '{"tools": null, "quarantined": []}' end
-    order by c.name
-  ), '[]')
-  from (
-    select distinct on (e.name) e.* from public.mcp_configurations e
-    where e.organization_id = execution_tools.organization_id
-      and (e.user_id is null or e.user_id = execution_tools.user_id)
-    order by e.name, e.user_id nulls last
-  ) c
-  left join client_mgmt.mcp_tool_listings l
-    on l.organization_id = c.organization_id and l.mcp_configuration_id = c.id
-    and l.user_id = execution_tools.user_id and l.expires_at > clock_timestamp()
-  where c.enabled and (
-    private.mcp_tool_policy(c.organization_id, c.id, null) <> 'off'
-    or exists (
-      select 1 from client_mgmt.mcp_tool_policies p
-      where p.organization_id = c.organization_id and p.mcp_configuration_id = c.id and p.policy <> 'off'
+-- Definer: called by prepare_execution() only.
+#variable_conflict use_column
+begin
+  return (
+    select coalesce(jsonb_agg(
+      jsonb_build_object('mcp_configuration_id', c.id, 'server', c.name, 'type', c.type, 'endpoint', c.endpoint)
+        || case when l.user_id is not null
+          then private.listed_mcp_tools(c.organization_id, c.id, l.user_id)
+          else '{"tools": null, "quarantined": []}' end
+      order by c.name
+    ), '[]')
+    from (
+      select distinct on (e.name) e.* from public.mcp_configurations e
+      where e.organization_id = execution_tools.organization_id
+        and (e.user_id is null or e.user_id = execution_tools.user_id)
+      order by e.name, e.user_id nulls last
+    ) c
+    left join client_mgmt.mcp_tool_listings l
+      on l.organization_id = c.organization_id and l.mcp_configuration_id = c.id
+      and l.user_id = execution_tools.user_id and l.expires_at > clock_timestamp()
+    where c.enabled and (
+      private.mcp_tool_policy(c.organization_id, c.id, null) <> 'off'
+      or exists (
+        select 1 from client_mgmt.mcp_tool_policies p
+        where p.organization_id = c.organization_id and p.mcp_configuration_id = c.id and p.policy <> 'off'
+      )
     )
-  )
+  );
+end
 $$;
 comment on function private.execution_tools(bigint, uuid) is
   '[{ mcp_configuration_id, server, type, endpoint, tools, quarantined }]: the servers a person''s agents use; tools null: to be listed.';
