@@ -18,6 +18,7 @@ const advice = z.object({
  * reach them. The schema private is exposed to nobody, so that its tables need no policy either.
  */
 const deniesEveryone: readonly string[] = [
+  'client_mgmt.mcp_tool_listings',
   'public.admin_audit_log',
   'public.circuit_breaker_state',
   'public.mcp_oauth_tokens',

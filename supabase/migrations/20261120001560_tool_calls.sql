@@ -555,14 +555,14 @@ declare
   execution public.agent_executions;
   held record;
   verdict text;
-  claimed text[] := '{}';
+  claimed text[] := array[]::text[];
 begin
   select x.* into execution from public.agent_executions x
   where x.organization_id = claim_tool_calls.organization_id and x.id = claim_tool_calls.execution_id
     and x.status = 'running' and x.metadata ->> 'continues' is not null
   for share;
   if not found then
-    return '[]';
+    return jsonb_build_array();
   end if;
   for held in
     select t.*, a.arguments_hash, a.expires_at from conversation.tool_calls t
