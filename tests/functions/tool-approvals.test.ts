@@ -93,6 +93,14 @@ describe('a tool with policy ask', () => {
     })
     expect(await callsOf(sql, id)).toMatchObject([{ status: 'pending' }])
     expect(server.calls()).toEqual([])
+    const { data } = await ann.person.client
+      .schema('conversation')
+      .from('tool_calls')
+      .select('*, tool_approvals(*)')
+      .eq('status', 'pending')
+    expect(data).toMatchObject([
+      { tool_call_id: 'call-1', server: 'tools', tool: 'send', tool_approvals: { decision: null } },
+    ])
   })
 
   it('is what a server without a policy has', async () => {
