@@ -46,7 +46,7 @@ export function toModelRequest(
     config: step.config,
     systemPrompts: execution.system_prompts,
     messages: toToolMessages([
-      // Parts and parameters were validated before they were stored.
+      // Parts were validated before they were stored; of parameters, through the RPC, only the size.
       ...execution.history.map((message) => ({
         role: message.role,
         content: message.content,
