@@ -1,10 +1,17 @@
 import { DatabaseShare } from './agents-database.ts'
 import { CHUNKS } from './chunk-frames.ts'
-import { cpuOf } from './cpu.ts'
-import { type AgentsPeer, startAgentsPeer, startChunkServer } from './peers.ts'
+import { startAgentsPeer, startChunkServer } from './peers.ts'
 import { portkeyVersion, startPortkey } from './portkey.ts'
 import { signUpWithOrganization } from './sign-up.ts'
-import { type Load, loadOf, type Target, timeToFirstChunk } from './streams.ts'
+import {
+  type Load,
+  loadOf,
+  type Measured,
+  measuredLoad,
+  type Target,
+  timeToFirstChunk,
+} from './streams.ts'
+import { targetsOf } from './targets.ts'
 import { measure, median, printComparisons } from './support.ts'
 
 // POST /agents/invoke against Portkey's gateway, both under Deno, before the same local upstream in
@@ -14,61 +21,6 @@ import { measure, median, printComparisons } from './support.ts'
 const atOnce = 16
 const streams = 160
 const rounds = 5
-const question = 'Hi'
-
-interface Measured extends Load {
-  /** CPU milliseconds of the gateway's process per stream. */
-  cpu: number
-}
-
-/** One after the other, then the first again. */
-function inTurns(asks: (() => Promise<Response>)[]): () => Promise<Response> {
-  let next = 0
-  return () => {
-    const ask = asks[next++ % asks.length]
-    if (ask === undefined) throw new Error('nobody asks')
-    return ask()
-  }
-}
-
-function targetsOf(upstream: string, agents: AgentsPeer, tokens: string[], portkey: string) {
-  const post = (url: string, headers: Record<string, string>, body: object) => () =>
-    fetch(url, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', 'accept-encoding': 'identity', ...headers },
-      body: JSON.stringify(body),
-    })
-  const chat = {
-    model: 'openai/gpt-4',
-    stream: true,
-    messages: [{ role: 'user', content: question }],
-  }
-  const invokeAs = (token: string) =>
-    post(
-      `${agents.agentsUrl}/agents/invoke`,
-      { apikey: agents.publishableKey, authorization: `Bearer ${token}` },
-      { agent: 'droid', model: 'gpt-4', message: { content: question } },
-    )
-  const answered = { first: '"delta":"lorem', end: '"type":"finish"' }
-  const passed = { first: '"content":"lorem', end: '[DONE]' }
-  return {
-    direct: { ask: post(`${upstream}/chat/completions`, {}, chat), ...passed },
-    agents: { ask: inTurns(tokens.map(invokeAs)), ...answered },
-    one: { ask: invokeAs(tokens[0] ?? ''), ...answered },
-    portkey: {
-      ask: post(
-        `${portkey}/v1/chat/completions`,
-        {
-          authorization: 'Bearer key',
-          'x-portkey-provider': 'openai',
-          'x-portkey-custom-host': upstream,
-        },
-        chat,
-      ),
-      ...passed,
-    },
-  } satisfies Record<string, Target>
-}
 
 const upstream = await startChunkServer()
 const portkey = await startPortkey()
@@ -82,12 +34,6 @@ try {
   for (let n = 0; n < atOnce; n++) tokens.push(await signUpWithOrganization(peer))
   await database.prepare()
   const targets = targetsOf(upstream.url, peer, tokens, portkey.url)
-  const alone = await measure(20, {
-    direct: () => timeToFirstChunk(targets.direct),
-    agents: () => timeToFirstChunk(targets.agents),
-    portkey: () => timeToFirstChunk(targets.portkey),
-  })
-
   const results = {
     direct: [] as Load[],
     agents: [] as Measured[],
@@ -96,11 +42,7 @@ try {
   }
   const shares = { postgres: [] as number[], rest: [] as number[] }
   const inside = new Map<string, { calls: number; ms: number }>()
-  const withCpu = async (pid: number, target: Target): Promise<Measured> => {
-    const before = cpuOf(pid)
-    const load = await loadOf(target, streams, atOnce)
-    return { ...load, cpu: (cpuOf(pid) - before) / streams }
-  }
+  const withCpu = (pid: number, target: Target) => measuredLoad(pid, target, streams, atOnce)
   // The first round warms up and is not counted.
   for (let round = 0; round <= rounds; round++) {
     const direct = await loadOf(targets.direct, streams, atOnce)
@@ -127,6 +69,12 @@ try {
       })
     }
   }
+  // Last, when every connection of REST has its plans.
+  const alone = await measure(20, {
+    direct: () => timeToFirstChunk(targets.direct),
+    agents: () => timeToFirstChunk(targets.agents),
+    portkey: () => timeToFirstChunk(targets.portkey),
+  })
   const trips = await database.roundTrips(tokens[0] ?? '', 40)
 
   const of = (name: keyof typeof results, figure: keyof Load) =>

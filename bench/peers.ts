@@ -42,6 +42,11 @@ export async function startAgentsPeer(env: Record<string, string>): Promise<Agen
   return startPeer<AgentsPeer>('agents-peer.ts', env)
 }
 
+/** What answers for REST and the database where they are not what is measured. */
+export async function startRestStandIn(): Promise<{ url: string; close: () => Promise<void> }> {
+  return startPeer<{ url: string; close: () => Promise<void> }>('rest-stand-in.ts', {})
+}
+
 /** A server that answers everything with the same stream of 200 chunks: its URL. */
 export async function startChunkServer(): Promise<{ url: string; close: () => void }> {
   const file = fileURLToPath(new URL('chunk-server.ts', import.meta.url))

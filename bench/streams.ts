@@ -1,3 +1,4 @@
+import { cpuOf } from './cpu.ts'
 import { median, timeOf } from './support.ts'
 
 /** One way to get the same stream, and how to tell its first words and its end. */
@@ -41,4 +42,21 @@ export async function loadOf(target: Target, total: number, atOnce: number): Pro
   }
   const time = await timeOf(() => Promise.all(Array.from({ length: atOnce }, worker)))
   return { rate: (total / time) * 1000, first: median(firsts) }
+}
+
+export interface Measured extends Load {
+  /** CPU milliseconds of the gateway's process per stream. */
+  cpu: number
+}
+
+/** The same, and what it costs the process of the gateway. */
+export async function measuredLoad(
+  pid: number,
+  target: Target,
+  total: number,
+  atOnce: number,
+): Promise<Measured> {
+  const before = cpuOf(pid)
+  const load = await loadOf(target, total, atOnce)
+  return { ...load, cpu: (cpuOf(pid) - before) / total }
 }
