@@ -20,6 +20,8 @@ let findings: Finding[] = []
 beforeAll(async () => {
   const run = newRun()
   world = await plantB(sql, accountDirectly(sql), await plantA(sql, accountDirectly(sql), run), run)
+  // It is there to be seen, not to precede the conversations of the other tests on this stack.
+  await sql`update public.system_prompts set enabled = false where scope = 'global'`
   const report = await runRest(sql, world)
   cases += report.cases
   findings = report.findings
