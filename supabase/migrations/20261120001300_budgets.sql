@@ -241,6 +241,31 @@ revoke all on function private.refuse_execution(text, text, integer), private.ad
 
 -- ── Reserving and settling ────────────────────────────────────────────────────────────────────
 
+create function private.refuse_over_budget(budget client_mgmt.budgets, starts date) returns void
+language plpgsql volatile set search_path = ''
+as $$
+declare
+  resets_at constant timestamptz :=
+    (starts + case budget.period when 'day' then interval '1 day' else interval '1 month' end) at time zone 'utc';
+  scope constant text := case
+    when budget.user_id is not null then 'user' when budget.project_id is not null then 'project' else 'organization' end;
+begin
+  raise exception using errcode = 'PT402', message = 'budget_exceeded',
+    detail = format('The %s budget of the %s, %s, does not cover this request. It resets at %s.', budget.period, scope,
+      concat_ws(' and ', trim_scale(budget.limit_usd) || ' US dollars', budget.limit_tokens || ' tokens'),
+      to_char(resets_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')),
+    hint = jsonb_build_object(
+      'budget_id', budget.id, 'scope', scope, 'period', budget.period,
+      'limit_usd', budget.limit_usd, 'limit_tokens', budget.limit_tokens, 'resets_at', resets_at
+    )::text;
+end
+$$;
+comment on function private.refuse_over_budget(client_mgmt.budgets, date) is
+  'Raises PT402 budget_exceeded for a period of a budget; the hint is JSON: { budget_id, scope, period, limit_usd, '
+  'limit_tokens, resets_at }.';
+revoke all on function private.refuse_over_budget(client_mgmt.budgets, date)
+  from public, anon, authenticated, service_role;
+
 create function private.reserve_budgets(
   organization_id bigint, execution_id uuid, user_id uuid, project_id bigint, usd numeric, tokens bigint
 ) returns void
@@ -253,8 +278,6 @@ as $$
 declare
   budget client_mgmt.budgets;
   starts date;
-  resets_at timestamptz;
-  scope text;
 begin
   for budget in
     select * from client_mgmt.budgets b
@@ -279,16 +302,7 @@ begin
       and (budget.limit_usd is null or c.settled_usd + c.reserved_usd + usd <= budget.limit_usd)
       and (budget.limit_tokens is null or c.settled_tokens + c.reserved_tokens + tokens <= budget.limit_tokens);
     if not found then
-      resets_at := (starts + case budget.period when 'day' then interval '1 day' else interval '1 month' end) at time zone 'utc';
-      scope := case when budget.user_id is not null then 'user' when budget.project_id is not null then 'project' else 'organization' end;
-      raise exception using errcode = 'PT402', message = 'budget_exceeded',
-        detail = format('The %s budget of the %s, %s, does not cover this request. It resets at %s.', budget.period, scope,
-          concat_ws(' and ', trim_scale(budget.limit_usd) || ' US dollars', budget.limit_tokens || ' tokens'),
-          to_char(resets_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')),
-        hint = jsonb_build_object(
-          'budget_id', budget.id, 'scope', scope, 'period', budget.period,
-          'limit_usd', budget.limit_usd, 'limit_tokens', budget.limit_tokens, 'resets_at', resets_at
-        )::text;
+      perform private.refuse_over_budget(budget, starts);
     end if;
     insert into client_mgmt.budget_reservations (
       organization_id, execution_id, budget_id, period_start, reserved_usd, reserved_tokens
@@ -297,8 +311,7 @@ begin
 end
 $$;
 comment on function private.reserve_budgets(bigint, uuid, uuid, bigint, numeric, bigint) is
-  'Reserves in every budget that applies, or raises PT402 budget_exceeded; the hint is JSON: { budget_id, scope, '
-  'period, limit_usd, limit_tokens, resets_at }. PT409 price_unknown under a money budget.';
+  'Reserves in every budget that applies, or raises PT402 budget_exceeded; PT409 price_unknown under a money budget.';
 
 create function private.settle_budgets(organization_id bigint, execution_id uuid, usd numeric, tokens bigint) returns void
 language plpgsql volatile security definer set search_path = ''

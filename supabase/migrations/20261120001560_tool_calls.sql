@@ -392,9 +392,7 @@ begin
       and (budget.limit_usd is null or c.settled_usd + c.reserved_usd + usd <= budget.limit_usd)
       and (budget.limit_tokens is null or c.settled_tokens + c.reserved_tokens + tokens <= budget.limit_tokens);
     if not found then
-      raise exception using errcode = 'PT402', message = 'budget_exceeded',
-        detail = format('The %s budget of the %s does not cover another step.', budget.period,
-          case when budget.user_id is not null then 'user' when budget.project_id is not null then 'project' else 'organization' end);
+      perform private.refuse_over_budget(budget, reservation.period_start);
     end if;
     update client_mgmt.budget_reservations r
     set reserved_usd = r.reserved_usd + coalesce(usd, 0), reserved_tokens = r.reserved_tokens + tokens

@@ -169,7 +169,7 @@ describe('what a client is told', () => {
   it('402 names the limit and when it resets, and nothing is written', async () => {
     const { ann, agent } = await arrange()
     const ask = asker(ann, agent)
-    await setBudget(ann, { period: 'day', limit_usd: 0.000001, limit_tokens: 5 })
+    const budget = await setBudget(ann, { period: 'day', limit_usd: 0.000001, limit_tokens: 5 })
     for (const stream of [true, false]) {
       const response = await ask(worker, { stream })
       expect(response.status).toBe(402)
@@ -180,6 +180,14 @@ describe('what a client is told', () => {
         'The day budget of the organization, 0.000001 US dollars and 5 tokens, does not cover ' +
           `this request. It resets at ${tomorrow}T00:00:00Z.`,
       )
+      expect(error.details).toEqual({
+        budget_id: budget,
+        scope: 'organization',
+        period: 'day',
+        limit_usd: 0.000001,
+        limit_tokens: 5,
+        resets_at: `${tomorrow}T00:00:00+00:00`,
+      })
     }
     const { data } = await ann.client.from('chat_messages').select('id')
     expect(data).toEqual([])

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { createDatabase, databaseError } from '../../supabase/functions/_shared/database.ts'
-import { errorCodes } from '../../supabase/functions/_shared/errors.ts'
+import { errorCodes, toEnvelope } from '../../supabase/functions/_shared/errors.ts'
 
 const failure = (code: string, message: string, details: string | null = null) => ({
   code,
@@ -52,8 +52,21 @@ describe('a failed statement', () => {
     const hint = '{"limit": "user", "retry_after": 2, "max_concurrent": 1}'
     const error = databaseError({ ...failure('PT429', 'too_many_executions'), hint }, 429)
     expect(error.headers).toEqual({ 'retry-after': '2' })
-    const foreign = databaseError({ ...failure('23505', 'other'), hint }, 400)
-    expect(foreign.headers).toEqual({})
+    expect(error.details).toEqual({ limit: 'user', max_concurrent: 1 })
+    for (const message of ['other', 'conflict']) {
+      const foreign = databaseError({ ...failure('23505', message), hint }, 400)
+      expect(foreign).toMatchObject({ headers: {}, details: undefined })
+    }
+  })
+
+  it('says which budget refused, for programs', () => {
+    const hint = '{"scope": "user", "limit_usd": null, "resets_at": "2026-12-01T00:00:00+00:00"}'
+    const error = databaseError({ ...failure('PT402', 'budget_exceeded'), hint }, 402)
+    expect(toEnvelope(error).error).toEqual({
+      code: 'budget_exceeded',
+      message: errorCodes.budget_exceeded.message,
+      details: { scope: 'user', limit_usd: null, resets_at: '2026-12-01T00:00:00+00:00' },
+    })
   })
 
   it('sends the sentence that our own function raised, and no other text of the database', () => {

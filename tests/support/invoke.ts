@@ -5,7 +5,12 @@ import { claimsOf, accessToken, type Organization, type Person } from './people.
 import { useStack } from './stack.ts'
 
 export interface ErrorBody {
-  error: { code: string; message: string; path?: string }
+  error: {
+    code: string
+    message: string
+    path?: string
+    details?: Record<string, string | number | null>
+  }
 }
 
 /** A request to a function through the gateway, as any HTTP client would make it. */

@@ -1,4 +1,5 @@
 import { PostgrestClient } from '@supabase/postgrest-js'
+import * as z from 'zod'
 import type { Database as Schema, Json } from './database.types.ts'
 import { AppError, errorCodes, isErrorCode, type ErrorCode } from './errors.ts'
 
@@ -73,7 +74,7 @@ const codesOf: Readonly<Record<string, readonly [ErrorCode, ...ErrorCode[]]>> = 
   '23505': ['conflict', 'idempotency_conflict'],
   '42501': ['permission_denied', 'no_organization'],
 }
-// Their details are sentences that our own functions wrote for this very request.
+// Their details are sentences, and their hints facts, that our own functions wrote for this very request.
 const explained: readonly ErrorCode[] = [
   'invalid_request',
   'budget_exceeded',
@@ -88,7 +89,6 @@ export interface PostgrestFailure {
   readonly code: string
   readonly message: string
   readonly details?: string | null
-  /** JSON of our own functions; `retry_after` in seconds. */
   readonly hint?: string | null
 }
 
@@ -97,13 +97,14 @@ export function databaseError(failure: PostgrestFailure, status: number): AppErr
   const cause = `${failure.code || 'no SQLSTATE'} (${status}): ${failure.message}`
   const code = raisedCode(failure)
   if (code) {
-    const raised = code === failure.message
-    const sentence = raised && explained.includes(code) ? failure.details : undefined
-    const wait = raised ? retryAfterOf(failure.hint) : undefined
+    const isOurs = code === failure.message && explained.includes(code)
+    const sentence = isOurs ? failure.details : undefined
+    const { retry_after: wait, ...details } = isOurs ? readHint(failure.hint) : {}
     return new AppError(code, {
       cause,
       ...(sentence && { message: sentence }),
-      ...(wait && { headers: { 'retry-after': wait } }),
+      ...(wait !== undefined && { headers: { 'retry-after': String(wait) } }),
+      ...(Object.keys(details).length > 0 && { details }),
     })
   }
   if (/^PGRST30\d$/.test(failure.code)) return new AppError('unauthorized', { cause })
@@ -122,6 +123,9 @@ function raisedCode({ code, message }: PostgrestFailure): ErrorCode | undefined 
   return codes?.find((known) => known === message) ?? codes?.[0]
 }
 
-function retryAfterOf(hint: string | null | undefined): string | undefined {
-  return /"retry_after":\s*(\d{1,5})\b/.exec(hint ?? '')?.[1]
+const hintSchema = z.record(z.string(), z.union([z.string(), z.number(), z.null()]))
+
+/** What our own functions raise with a refusal: one flat JSON object, `retry_after` in seconds. */
+function readHint(hint: string | null | undefined): z.infer<typeof hintSchema> {
+  return hint ? hintSchema.parse(JSON.parse(hint)) : {}
 }

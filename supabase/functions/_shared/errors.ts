@@ -150,6 +150,8 @@ export interface AppErrorOptions {
   readonly message?: string
   /** Dotted path of the offending field, such as `message.content`. */
   readonly path?: string
+  /** What a program needs to act on the code, beside the sentence; sent to the client. */
+  readonly details?: Readonly<Record<string, string | number | null>>
   /** Logged with the request id, never sent. */
   readonly cause?: unknown
   readonly headers?: Readonly<Record<string, string>>
@@ -160,6 +162,7 @@ export class AppError extends Error {
   override readonly name = 'AppError'
   readonly status: ErrorDefinition['status']
   readonly path: string | undefined
+  readonly details: AppErrorOptions['details']
   readonly headers: Readonly<Record<string, string>>
 
   constructor(
@@ -169,17 +172,30 @@ export class AppError extends Error {
     super(options.message ?? errorCodes[code].message, { cause: options.cause })
     this.status = errorCodes[code].status
     this.path = options.path
+    this.details = options.details
     this.headers = options.headers ?? {}
   }
 }
 
 export interface ErrorEnvelope {
-  readonly error: { readonly code: ErrorCode; readonly message: string; readonly path?: string }
+  readonly error: {
+    readonly code: ErrorCode
+    readonly message: string
+    readonly path?: string
+    readonly details?: NonNullable<AppErrorOptions['details']>
+  }
 }
 
 /** The body of every answer that is not a success. */
-export function toEnvelope({ code, message, path }: AppError): ErrorEnvelope {
-  return { error: path === undefined ? { code, message } : { code, message, path } }
+export function toEnvelope({ code, message, path, details }: AppError): ErrorEnvelope {
+  return {
+    error: {
+      code,
+      message,
+      ...(path !== undefined && { path }),
+      ...(details !== undefined && { details }),
+    },
+  }
 }
 
 /** An error that says nothing to the client becomes one that does; the original is its cause. */
