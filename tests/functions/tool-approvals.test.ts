@@ -111,6 +111,23 @@ describe('a tool with policy ask', () => {
     })
   })
 
+  it.each([
+    ['{"sent":true}', { status: 'success', error_code: null }],
+    ['Sent.', { status: 'failed', error_code: 'answer_does_not_match_schema' }],
+  ])('goes on with the format that was asked for: %s', async (said, ended) => {
+    await ann.addServer(server.endpoint, 'ask')
+    agents.script(send, said)
+    const properties = { sent: { type: 'boolean' }, by: { type: 'string' } }
+    const schema = { type: 'object', properties, required: ['sent'] }
+    const { id } = await ask({ format: { schema } })
+    const { execution_id } = await decided(id, 'approve')
+    await follow(execution_id)
+    const [first, next] = agents.asked()
+    expect(first?.response_format).toMatchObject({ type: 'json_schema' })
+    expect(JSON.stringify(next?.response_format)).toBe(JSON.stringify(first?.response_format))
+    expect(await executionOf(sql, execution_id ?? '')).toMatchObject(ended)
+  })
+
   it('is called once it is approved, and the turn goes on in a new execution', async () => {
     await ann.addServer(server.endpoint, 'ask')
     agents.script(send, 'The letter is on its way.')

@@ -21,6 +21,7 @@ export type Said = string | ScriptedCall | readonly ScriptedCall[]
 /** What the model was asked: the body of a request to the provider. */
 export interface ModelRequestBody {
   messages: { role: string; content: unknown; tool_call_id?: string; tool_calls?: unknown[] }[]
+  response_format?: unknown
   tools?: { function: { name: string; description?: string; parameters: object } }[]
 }
 

@@ -1,13 +1,36 @@
 import { AppError } from '../errors.ts'
 import { findMismatch } from '../json-schema/find-mismatch.ts'
 import { isStrict } from '../json-schema/is-strict.ts'
-import type { ParsedSchema } from '../json-schema/parse-schema.ts'
+import { parseSchema, type ParsedSchema } from '../json-schema/parse-schema.ts'
 import type { MessagePart, ResponseFormat } from '../models/types.ts'
-import type { FinishedExecution } from './types.ts'
+import type { RunOptions } from './run-state.ts'
+import type { BegunExecution, FinishedExecution } from './types.ts'
 
 /** What a model is asked for: held to the schema where its provider can be, tried elsewhere. */
 export function toResponseFormat(schema: ParsedSchema): ResponseFormat {
   return { type: 'json_schema', name: 'answer', schema: schema.root, strict: isStrict(schema) }
+}
+
+/** Parameters of an execution that another one may go on from, with the format that was asked for. */
+export function keepFormat({ params, asked }: BegunExecution): BegunExecution['params'] {
+  const { responseFormat } = asked ?? {}
+  // As text, in which the keys of a schema keep their order.
+  return responseFormat ? { ...params, response_format: JSON.stringify(responseFormat) } : params
+}
+
+/** What keepFormat() has put into the parameters of the execution that goes on: to ask, and to check. */
+export function keptFormat({
+  params,
+}: BegunExecution): Pick<BegunExecution, 'asked'> & Pick<RunOptions, 'check'> {
+  const kept = params['response_format']
+  if (typeof kept !== 'string') return {}
+  const responseFormat = JSON.parse(kept) as ResponseFormat
+  if (responseFormat.type !== 'json_schema') return { asked: { responseFormat } }
+  const schema = parseSchema(responseFormat.schema)
+  return {
+    asked: { responseFormat },
+    check: ({ content }) => void checkAnswer(schema, content),
+  }
 }
 
 /**

@@ -5,6 +5,7 @@ import { makeToolCalls, type ToolCallDependencies } from '../tools/make-tool-cal
 import { ToolCallIds } from '../tools/tool-call-ids.ts'
 import { nextStepChunks, noticeChunk } from '../tools/tool-chunks.ts'
 import { openToolbox, type Toolbox } from '../tools/toolbox.ts'
+import { keepFormat } from './answer-format.ts'
 import { callModel } from './call-model.ts'
 import { toModelRequest } from './models.ts'
 import { EndedElsewhere, type Run, type RunDependencies, type RunOptions } from './run-state.ts'
@@ -72,7 +73,7 @@ async function collectWithTools(
     const refusal = step === limit ? 'step_limit' : undefined
     const { results, waiting, ended } = await makeToolCalls(
       calling,
-      execution,
+      { ...execution, params: keepFormat(execution) },
       step,
       calls,
       refusal,

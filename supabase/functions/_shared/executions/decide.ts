@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import type { Caller } from '../auth/access-token.ts'
 import { AppError, toAppError } from '../errors.ts'
+import { keptFormat } from './answer-format.ts'
 import type { InvokeDependencies } from './invoke.ts'
 import { runExecution } from './run.ts'
 import { sleep } from './sleep.ts'
@@ -62,7 +63,10 @@ export async function decideToolCall(
       )) as Decided
       if (decided.status === 'expired') throw new AppError('tool_approval_expired')
       if (continuation) {
-        waitUntil(runExecution({ ...deps, admin: database.admin }, continuation, { stream: true }))
+        const { asked, check } = keptFormat(continuation)
+        const execution = { ...continuation, ...(asked && { asked }) }
+        const options = { stream: true, ...(check && { check }) }
+        waitUntil(runExecution({ ...deps, admin: database.admin }, execution, options))
       }
       return { ...decided, execution_id: continued_by }
     } catch (error) {
