@@ -1,4 +1,6 @@
+import type { ConnectionContextOptions, VarsContext } from '@supabase/lite'
 import { PostgresConnection } from '@supabase/lite/postgres'
+import { sql } from 'kysely'
 import postgres from 'postgres'
 
 import type { Database } from './database.ts'
@@ -27,6 +29,27 @@ export class RestConnection extends PostgresConnection {
     Reflect.set(this, 'rlsState', 'active')
   }
 
+  /**
+   * One transaction with the caller's role and claims, set by one statement as PostgREST does;
+   * lite's own has one for each of eleven settings, and waits for each.
+   */
+  override async withContext<Result>(
+    context: VarsContext | undefined,
+    work: (transaction: PostgresConnection['kysely']) => Promise<Result>,
+    options?: ConnectionContextOptions,
+  ): Promise<Result> {
+    const isPlain = context !== undefined && !options?.transaction && !options?.forceRollback
+    if (!isPlain) return super.withContext(context, work, options)
+    const settings = settingsOf(context, options?.rpc)
+    return this.kysely.transaction().execute(async (transaction) => {
+      const calls = Object.entries(settings).map(
+        ([name, value]) => sql`set_config(${name}, ${value}, true)`,
+      )
+      await sql`select ${sql.join(calls)}`.execute(transaction)
+      return work(transaction)
+    })
+  }
+
   override introspect(options?: { useCache?: boolean }) {
     return this.#catalog.introspect(options)
   }
@@ -47,5 +70,34 @@ export class RestConnection extends PostgresConnection {
     }
     const { tables } = await this.introspect({ useCache: true })
     if (tables.length === 0) throw new Error('lite could not read the schema of the database')
+  }
+}
+
+/** What lite found in the request's token. */
+interface Auth {
+  readonly role?: string
+  readonly uid?: string
+  readonly jwt?: unknown
+}
+
+/** What lite sets for a request, by name. */
+function settingsOf(
+  context: VarsContext,
+  rpc: ConnectionContextOptions['rpc'],
+): Record<string, string> {
+  const { uid, jwt, role = 'anon' } = (context['auth'] ?? {}) as Auth
+  return {
+    role,
+    'request.jwt.claim.sub': uid ?? '',
+    'request.jwt.claim.role': role,
+    ...(jwt !== null && typeof jwt === 'object' && { 'request.jwt.claims': JSON.stringify(jwt) }),
+    ...(rpc && {
+      'request.method': rpc.method,
+      'request.path': rpc.path,
+      'request.headers': JSON.stringify(rpc.requestHeaders ?? {}),
+      'response.status': '',
+      'response.headers': '',
+      ...(rpc.readOnly && { transaction_read_only: 'on' }),
+    }),
   }
 }
