@@ -51,10 +51,8 @@ async function main(part: string | undefined): Promise<number> {
       return 1
     }
     console.log(`${mutants.length} mutants`)
-    const verdicts = await judgeAll(pairs, mutants)
+    const verdicts = await judgeAll(pairs, mutants, part !== undefined)
     const seconds = (performance.now() - start) / 1000
-    for (const verdict of verdicts.filter((one) => part !== undefined || !isNoticed(one)))
-      print(verdict)
     console.log(
       `${scoreOf(verdicts).toFixed(1)} % of ${verdicts.length} mutants noticed in ${seconds.toFixed(0)} s`,
     )
@@ -78,12 +76,19 @@ async function allMutants({ world, full }: Worlds): Promise<Mutant[]> {
   ]
 }
 
-async function judgeAll(pairs: readonly Worlds[], mutants: readonly Mutant[]): Promise<Verdict[]> {
+/** Prints what nothing noticed as it comes, or every verdict. */
+async function judgeAll(
+  pairs: readonly Worlds[],
+  mutants: readonly Mutant[],
+  all: boolean,
+): Promise<Verdict[]> {
   const verdicts: Verdict[] = []
   let next = 0
   const work = async (pair: Worlds): Promise<void> => {
     for (let mutant = mutants[next++]; mutant !== undefined; mutant = mutants[next++]) {
-      verdicts.push(await judge(pair, mutant))
+      const verdict = await judge(pair, mutant)
+      verdicts.push(verdict)
+      if (all || !isNoticed(verdict)) print(verdict)
       if (verdicts.length % 50 === 0) console.log(`${verdicts.length} of ${mutants.length}`)
     }
   }
@@ -93,9 +98,8 @@ async function judgeAll(pairs: readonly Worlds[], mutants: readonly Mutant[]): P
 }
 
 function print({ mutant, impossible, catalog, behaviour }: Verdict): void {
+  const rules = [...behaviour, ...catalog]
   if (impossible !== undefined) console.log(`not applied  ${mutant.name}: ${impossible}`)
-  else
-    console.log(
-      `${catalog.length + behaviour.length > 0 ? 'noticed    ' : 'NOT NOTICED'}  ${mutant.name}: ${[...behaviour, ...catalog].join('; ')}`,
-    )
+  else if (rules.length > 0) console.log(`noticed      ${mutant.name}: ${rules.join('; ')}`)
+  else console.log(`NOT NOTICED  ${mutant.name}`)
 }
