@@ -76,12 +76,12 @@ async function passThrough(url: string, plain: boolean): Promise<void> {
 async function throughAdapter(adapter: ModelAdapter): Promise<void> {
   let length = 0
   let finished = false
-  for await (const batch of streamModel(adapter, request)) {
+  await streamModel(adapter, request, (batch) => {
     for (const event of batch) {
       if (event.type === 'text') length += event.text.length
       else if (event.type === 'finish') finished = true
     }
-  }
+  })
   if (!finished || length !== CHUNKS * WORD.length) throw new Error(`only ${length} characters`)
 }
 

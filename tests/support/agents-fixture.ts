@@ -2,7 +2,7 @@ import { createApp } from '../../supabase/functions/agents/app.ts'
 import { readKeyset } from '../../supabase/functions/_shared/crypto/keyset.ts'
 import type { Admin, Database, Db } from '../../supabase/functions/_shared/database.ts'
 import type { TestKey } from '../../supabase/functions/_shared/executions/test-key.ts'
-import type { Models } from '../../supabase/functions/_shared/executions/models.ts'
+import type { CallOptions, Models } from '../../supabase/functions/_shared/executions/models.ts'
 import type {
   BegunExecution,
   FinishedExecution,
@@ -11,7 +11,7 @@ import type {
 } from '../../supabase/functions/_shared/executions/types.ts'
 import type { LogEntry } from '../../supabase/functions/_shared/http/log.ts'
 import type { Clock } from '../../supabase/functions/_shared/models/clock.ts'
-import type { ModelEvent } from '../../supabase/functions/_shared/models/types.ts'
+import type { ModelEvent, ModelRequest } from '../../supabase/functions/_shared/models/types.ts'
 
 /** An execution as begin_execution returns it, in memory. */
 export function begunExecution(changes: Partial<BegunExecution> = {}): BegunExecution {
@@ -161,19 +161,24 @@ export const helloAnswer: readonly ModelEvent[][] = [
   ],
 ]
 
-type Call = Models['call']
+/** What a call of a model says, batch after batch; a test can wait between two. */
+type Script = (
+  step: RouteStep,
+  request: ModelRequest,
+  options: CallOptions,
+) => AsyncIterable<readonly ModelEvent[]> | Iterable<readonly ModelEvent[]>
 
 /** Models that answer every call with the given batches, or as a function of the call says. */
 export function fakeModels(
-  answer: readonly (readonly ModelEvent[])[] | Call = helloAnswer,
+  answer: readonly (readonly ModelEvent[])[] | Script = helloAnswer,
 ): Models {
-  const call: Call =
-    typeof answer === 'function'
-      ? answer
-      : async function* () {
-          yield* answer
-        }
-  return { providers: ['openrouter'], call }
+  const script: Script = typeof answer === 'function' ? answer : () => answer
+  return {
+    providers: ['openrouter'],
+    async call(step, request, take, options) {
+      for await (const events of script(step, request, options)) take(events)
+    },
+  }
 }
 
 /** A clock on which timers are due at once, in order, and time passes only by them. */

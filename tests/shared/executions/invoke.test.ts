@@ -293,10 +293,13 @@ describe('the same request again', () => {
     let begun = 0
     const app = agentsApp({
       clock: fakeClock(),
-      models: fakeModels((...args) => {
-        calls += 1
-        return models.call(...args)
-      }),
+      models: {
+        ...models,
+        call: (...args) => {
+          calls += 1
+          return models.call(...args)
+        },
+      },
       answers: {
         begin_execution: () => {
           begun += 1

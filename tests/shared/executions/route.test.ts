@@ -25,13 +25,17 @@ async function along(
   const called: string[] = []
   const repeated: string[] = []
   const rest = [...script]
-  const batches = callAlongRoute(
+  let received = 0
+  const route = callAlongRoute(
     steps.map((name) => routeStep(name)),
-    async function* () {
+    async (_step, take) => {
       const next = rest.shift()
       if (next === undefined) throw new Error('called more often than the script says')
       if (next !== 'answer') throw next
-      yield* helloAnswer
+      helloAnswer.forEach(take)
+    },
+    (batch) => {
+      received += Math.sign(batch.length)
     },
     {
       policy,
@@ -43,13 +47,10 @@ async function along(
       onRetry: ({ name }, { code }) => repeated.push(`${name} ${code}`),
     },
   )
-  let received = 0
-  let error: unknown = null
-  try {
-    for await (const batch of batches) received += Math.sign(batch.length)
-  } catch (thrown) {
-    error = thrown
-  }
+  const error = await route.then(
+    () => null,
+    (thrown: unknown) => thrown,
+  )
   return { called, repeated, received, error, pauses: clock.pauses }
 }
 
@@ -97,13 +98,15 @@ describe('the route', () => {
 
     const late = new ModelError('provider_stream_truncated')
     let calls = 0
-    const batches = callAlongRoute(
+    const taken: unknown[] = []
+    const route = callAlongRoute(
       [routeStep('a'), routeStep('b')],
-      async function* () {
+      async (_step, take) => {
         calls += 1
-        yield* helloAnswer.slice(0, 1)
+        helloAnswer.slice(0, 1).forEach(take)
         throw late
       },
+      (batch) => taken.push(batch),
       {
         policy: defaultRetryPolicy,
         clock: fakeClock(),
@@ -114,11 +117,8 @@ describe('the route', () => {
         onRetry: () => undefined,
       },
     )
-    const read = async () => {
-      for await (const events of batches) expect(events).toBe(helloAnswer[0])
-    }
-    await expect(read()).rejects.toBe(late)
-    expect(calls).toBe(1)
+    await expect(route).rejects.toBe(late)
+    expect({ calls, taken }).toEqual({ calls: 1, taken: [helloAnswer[0]] })
   })
 
   it('never repeats a defect of ours', async () => {

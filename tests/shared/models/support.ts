@@ -25,7 +25,7 @@ export function openRouter(url: string): ModelAdapter {
 
 /** How one streamed call went: everything it handed out, then its end or its error. */
 export interface Outcome {
-  batches: ModelEvent[][]
+  batches: (readonly ModelEvent[])[]
   answer: ModelAnswer
   error: unknown
 }
@@ -37,10 +37,11 @@ export async function collect(
 ): Promise<Outcome> {
   const outcome: Outcome = { batches: [], answer: emptyAnswer(), error: null }
   try {
-    for await (const batch of streamModel(adapter, asked, options)) {
+    const take = (batch: readonly ModelEvent[]) => {
       outcome.batches.push(batch)
       addToAnswer(outcome.answer, batch)
     }
+    await streamModel(adapter, asked, take, options)
   } catch (error) {
     outcome.error = error
   }

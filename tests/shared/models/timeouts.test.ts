@@ -2,10 +2,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { completeModel } from '../../../supabase/functions/_shared/models/complete-model.ts'
 import { ModelError } from '../../../supabase/functions/_shared/models/model-error.ts'
 import { streamModel } from '../../../supabase/functions/_shared/models/stream-model.ts'
+import type { TakeEvents } from '../../../supabase/functions/_shared/models/types.ts'
 import { eventStream, head } from '../../support/raw-http.ts'
 import { type RawProvider, STALL, startRawProvider } from '../../support/raw-provider.ts'
 import { ManualClock } from './manual-clock.ts'
-import { delta, doneFrame, finishFrame, openRouterFrames, usageFrame } from './recorded.ts'
+import { delta, doneFrame, finishFrame, openRouterFrames } from './recorded.ts'
 import { collect, encode, fetchOf, openRouter, request } from './support.ts'
 
 let provider: RawProvider
@@ -145,19 +146,6 @@ describe('time-outs of a stream', () => {
     expect(answer.usage).toBeNull()
   })
 
-  it('do not count the time the consumer takes', async () => {
-    const clock = new ManualClock()
-    const chunks = [delta('a'), delta('b'), finishFrame + usageFrame + doneFrame].map(encode)
-    const options = { clock, timeouts, fetch: fetchOf(chunks) }
-    const types: string[] = []
-    for await (const batch of streamModel(openRouter('http://x'), request, options)) {
-      types.push(...batch.map(({ type }) => type))
-      clock.advance(60_000)
-    }
-    expect(types).toEqual(['start', 'text', 'text', 'usage', 'finish'])
-    expect(clock.timers).toBe(0)
-  })
-
   it('end an answer that is not streamed', async () => {
     provider.respond([head(200, { 'content-type': 'application/json' }), ' ', STALL])
     const clock = new ManualClock()
@@ -175,14 +163,14 @@ describe('the caller’s abort signal', () => {
     provider.respond([...eventStream([delta('Grüße')]).slice(0, -1), STALL])
     const controller = new AbortController()
     const { signal } = controller
-    const stream = streamModel(openRouter(provider.url), request, { signal })
-    const first = await stream.next()
-    expect(first.value).toMatchObject([{ type: 'start' }, { type: 'text', text: 'Grüße' }])
+    let take: TakeEvents = () => undefined
+    const first = new Promise((resolve) => (take = resolve))
+    const stream = streamModel(openRouter(provider.url), request, take, { signal })
+    expect(await first).toMatchObject([{ type: 'start' }, { type: 'text', text: 'Grüße' }])
     const asked = await provider.nextRequest()
-    const next = stream.next()
     const reason = new Error('cancelled by the user')
     controller.abort(reason)
-    await expect(next).rejects.toBe(reason)
+    await expect(stream).rejects.toBe(reason)
     await asked.closed
   })
 
@@ -221,13 +209,14 @@ describe('the caller’s abort signal', () => {
   })
 })
 
-describe('leaving the loop', () => {
-  it('ends the request at the provider', async () => {
+describe('a consumer that has had enough', () => {
+  it('ends the request at the provider by throwing', async () => {
     provider.respond([...eventStream([delta('Grüße')]).slice(0, -1), STALL])
-    for await (const batch of streamModel(openRouter(provider.url), request)) {
-      expect(batch).toHaveLength(2)
-      break
-    }
+    const enough = new Error('enough')
+    const stream = streamModel(openRouter(provider.url), request, () => {
+      throw enough
+    })
+    await expect(stream).rejects.toBe(enough)
     const asked = await provider.nextRequest()
     await asked.closed
   })

@@ -1,6 +1,6 @@
 import { addToAnswer } from '../models/model-answer.ts'
 import { ModelError } from '../models/model-error.ts'
-import type { ModelEvent } from '../models/types.ts'
+import type { ModelEvent, TakeEvents } from '../models/types.ts'
 import { type Progress, toModelRequest } from './models.ts'
 import { callAlongRoute, defaultRetryPolicy } from './route.ts'
 import { report, type Run, type RunDependencies, type RunOptions } from './run-state.ts'
@@ -28,7 +28,7 @@ export async function callModel(
   run.lastText = answer.content.length
   answer.finish = null
   answer.usage = null
-  for await (const batch of alongRoute(deps, run, progress, stream)) {
+  const take = (batch: readonly ModelEvent[]) => {
     // What never answered used nothing.
     if (run.calls.at(-1) !== call) run.calls.push(call)
     run.firstChunk ??= run.elapsed()
@@ -42,16 +42,25 @@ export async function callModel(
     run.recorder.add(events)
     onEvents?.(events)
   }
+  await alongRoute(deps, run, progress, stream, take)
   if (!answer.finish) throw new ModelError('provider_stream_truncated')
 }
 
-function alongRoute(deps: RunDependencies, run: Run, progress: Progress, stream: boolean) {
+function alongRoute(
+  deps: RunDependencies,
+  run: Run,
+  progress: Progress,
+  stream: boolean,
+  take: TakeEvents,
+): Promise<void> {
   const { execution, signal } = run
   const { organization_id, execution_id } = execution
   const options = { stream, signal, organizationId: organization_id }
   return callAlongRoute(
     routeOf(run),
-    (step) => deps.models.call(step, toModelRequest(execution, step, progress), options),
+    (step, taken) =>
+      deps.models.call(step, toModelRequest(execution, step, progress), taken, options),
+    take,
     {
       policy: deps.retryPolicy ?? defaultRetryPolicy,
       clock: deps.clock,

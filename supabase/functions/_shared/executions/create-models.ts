@@ -11,12 +11,12 @@ export function createModels(
 ): Models {
   return {
     providers: configuredProviders(configuration),
-    async *call({ provider, credential }, request, { stream, signal, organizationId }) {
+    async call({ provider, credential }, request, take, { stream, signal, organizationId }) {
       const own = credential === 'organization'
       const used = own ? await readOrganizationKey(organizationId, provider) : configuration
       const adapter = resolveAdapter(provider, used)
-      if (stream) yield* streamModel(adapter, request, { signal })
-      else yield toEvents(await completeModel(adapter, request, { signal }))
+      if (stream) await streamModel(adapter, request, take, { signal })
+      else take(toEvents(await completeModel(adapter, request, { signal })))
     },
   }
 }

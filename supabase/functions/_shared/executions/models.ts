@@ -1,5 +1,11 @@
 import type { ModelAnswer } from '../models/model-answer.ts'
-import type { MessagePart, ModelEvent, ModelRequest, ModelTool } from '../models/types.ts'
+import type {
+  MessagePart,
+  ModelEvent,
+  ModelRequest,
+  ModelTool,
+  TakeEvents,
+} from '../models/types.ts'
 import { toToolMessages } from '../tools/tool-messages.ts'
 import type { BegunExecution, RouteStep } from './types.ts'
 
@@ -10,13 +16,14 @@ export interface Models {
   /**
    * Calls the model of one step. Each batch is what one read of the answer gave; without
    * `stream` the answer comes in one.
-   * @throws ModelError, or the signal's reason
+   * @throws ModelError, the signal's reason, or what `take` throws
    */
   call(
     step: RouteStep,
     request: ModelRequest,
+    take: TakeEvents,
     options: CallOptions,
-  ): AsyncIterable<readonly ModelEvent[]>
+  ): Promise<void>
 }
 
 export interface CallOptions {

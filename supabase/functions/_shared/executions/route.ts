@@ -1,7 +1,7 @@
 import { AppError } from '../errors.ts'
 import type { Clock } from '../models/clock.ts'
 import { ModelError } from '../models/model-error.ts'
-import type { ModelEvent } from '../models/types.ts'
+import type { TakeEvents } from '../models/types.ts'
 import { sleep } from './sleep.ts'
 import type { RouteStep } from './types.ts'
 
@@ -38,8 +38,8 @@ export interface RouteOptions {
   readonly onRetry: (step: RouteStep, error: ModelError) => void
 }
 
-/** Calls one step; each batch is what one read of the provider's answer gave. */
-export type CallModel = (step: RouteStep) => AsyncIterable<readonly ModelEvent[]>
+/** Calls one step, and hands out what it says. */
+export type CallModel = (step: RouteStep, take: TakeEvents) => Promise<void>
 
 /**
  * Answers along a route, the only place that repeats a call: after a provider's fault the same
@@ -49,11 +49,12 @@ export type CallModel = (step: RouteStep) => AsyncIterable<readonly ModelEvent[]
  * @throws ModelError of the last call, the signal's reason, AppError `circuit_open` when no probe
  *   was left, or `model_unavailable` for an empty route
  */
-export async function* callAlongRoute(
+export async function callAlongRoute(
   route: readonly RouteStep[],
   call: CallModel,
+  take: TakeEvents,
   { policy, clock, random, signal, acquireProbe, onAttempt, onRetry }: RouteOptions,
-): AsyncGenerator<readonly ModelEvent[]> {
+): Promise<void> {
   let attempts = 0
   let failure: { readonly step: RouteStep; readonly error: ModelError } | null = null
   for (const step of route) {
@@ -66,10 +67,10 @@ export async function* callAlongRoute(
       onAttempt(step)
       let begun = false
       try {
-        for await (const events of call(step)) {
+        await call(step, (events) => {
           begun = true
-          yield events
-        }
+          take(events)
+        })
         return
       } catch (error) {
         if (begun || !mayGoOn(error)) throw error

@@ -3,7 +3,7 @@ import { ByteReader } from './byte-reader.ts'
 import type { StreamDecoder } from './model-adapter.ts'
 import type { ModelCall } from './model-call.ts'
 import { ModelError } from './model-error.ts'
-import type { ModelEvent } from './types.ts'
+import type { TakeEvents } from './types.ts'
 
 /** After the end mark the body may still end in order, which keeps the connection for others. */
 const DRAIN_MS = 1_000
@@ -13,28 +13,37 @@ export class AnswerReader {
   readonly #call: ModelCall
   readonly #reader: ByteReader
   readonly #decoder: StreamDecoder
+  readonly #take: TakeEvents
   readonly #parser = new SseParser()
   readonly #frames: SseEvent[] = []
-  #failed: { error: unknown } | null = null
-  #over = false
 
-  constructor(call: ModelCall, body: ReadableStream<Uint8Array>, decoder: StreamDecoder) {
+  constructor(
+    call: ModelCall,
+    body: ReadableStream<Uint8Array>,
+    decoder: StreamDecoder,
+    take: TakeEvents,
+  ) {
     this.#call = call
     this.#reader = new ByteReader(body)
     this.#decoder = decoder
+    this.#take = take
   }
 
-  /** The next non-empty batch, or null after the one with `finish`. */
-  async next(): Promise<ModelEvent[] | null> {
-    if (this.#failed !== null) throw this.#failed.error
-    if (this.#over) return null
+  /** Hands out batches as they come, the one with `finish` last. */
+  async read(): Promise<void> {
     for (;;) {
-      const read = await this.#read()
-      if (read === 'end' || read === 'cut') return this.#end(read === 'cut')
-      if (this.#decode(read)) return this.#end(false)
-      const batch = this.#call.answer.takeBatch()
-      if (batch.length > 0) return batch
-      if (this.#failed !== null) throw (this.#failed as { error: unknown }).error
+      let bytes: Uint8Array | null
+      try {
+        bytes = await this.#reader.read()
+      } catch (error) {
+        // A broken connection is an end of its own only once the finish reason is known.
+        const { aborted, answer } = this.#call
+        if (aborted || !answer.finishing) {
+          throw this.#call.transportFailure(error, 'provider_stream_truncated')
+        }
+        return this.#end(true)
+      }
+      if (bytes === null || this.#decode(bytes)) return this.#end(false)
     }
   }
 
@@ -48,55 +57,56 @@ export class AnswerReader {
     }
   }
 
-  /** A broken connection is an end of its own only once the finish reason is known. */
-  async #read(): Promise<Uint8Array | 'end' | 'cut'> {
-    try {
-      const read = this.#reader.read()
-      return (await this.#call.transport(read, 'provider_stream_truncated')) ?? 'end'
-    } catch (error) {
-      if (this.#call.aborted || !this.#call.answer.finishing) throw error
-      return 'cut'
-    }
-  }
-
-  #end(cut: boolean): ModelEvent[] {
+  #end(cut: boolean): void {
     const { answer } = this.#call
-    this.#over = true
+    let last
     try {
-      return answer.end(cut)
+      last = answer.end(cut)
     } catch (error) {
-      // What the last read brought is handed out before the failure is told.
-      const batch = answer.takeBatch()
-      if (batch.length === 0) throw error
-      this.#failed = { error }
-      return batch
+      this.#handOut()
+      throw error
     }
+    this.#take(last)
   }
 
-  /** Decodes what one read completes; true at the provider's end mark. */
+  #handOut(): void {
+    const batch = this.#call.answer.takeBatch()
+    if (batch.length > 0) this.#take(batch)
+  }
+
+  /** Decodes and hands out what one read completes; true at the provider's end mark. */
   #decode(bytes: Uint8Array): boolean {
     const { answer, timeouts } = this.#call
-    const progress = answer.progress
-    const finishing = answer.finishing
-    const frames = this.#frames
-    frames.length = 0
+    const { progress, finishing } = answer
     try {
-      this.#parser.push(bytes, frames)
-    } catch (error) {
-      const detail = String(error)
-      this.#failed = { error: new ModelError('provider_malformed_response', { detail }) }
-    }
-    try {
-      for (const frame of frames) if (this.#decoder.decode(frame.data, answer)) return true
+      if (this.#decodeFrames(bytes)) return true
     } catch (error) {
       // What came before the broken frame is handed out first.
-      this.#failed = { error }
+      this.#handOut()
+      throw error
     }
     if (answer.finishing && !finishing) this.#call.expect('provider_stalled', timeouts.trailerMs)
     else if (answer.progress > progress) {
       const left = answer.finishing ? timeouts.trailerMs : timeouts.betweenTokensMs
       this.#call.expect('provider_stalled', left)
     }
+    this.#handOut()
+    return false
+  }
+
+  #decodeFrames(bytes: Uint8Array): boolean {
+    const frames = this.#frames
+    frames.length = 0
+    let failure: ModelError | undefined
+    try {
+      this.#parser.push(bytes, frames)
+    } catch (error) {
+      failure = new ModelError('provider_malformed_response', { detail: String(error) })
+    }
+    for (const frame of frames) {
+      if (this.#decoder.decode(frame.data, this.#call.answer)) return true
+    }
+    if (failure) throw failure
     return false
   }
 }

@@ -21,7 +21,6 @@ export class Watchdog {
   readonly #expired: (reason: string) => void
   #deadline = Infinity
   #reason = ''
-  #left = Infinity
   #timer: { handle: unknown; at: number } | null = null
 
   /** @param expired called once with the reason of the deadline that passed */
@@ -36,16 +35,6 @@ export class Watchdog {
     this.#deadline = this.#clock.now() + milliseconds
     if (this.#deadline === Infinity) return
     if (this.#timer === null || this.#timer.at > this.#deadline) this.#arm()
-  }
-
-  /** Holds the deadline while someone else keeps us waiting; `resume` goes on with what was left. */
-  pause(): void {
-    this.#left = this.#deadline - this.#clock.now()
-    this.#deadline = Infinity
-  }
-
-  resume(): void {
-    this.expect(this.#reason, this.#left)
   }
 
   stop(): void {

@@ -48,7 +48,7 @@ export class ModelCall {
   readonly #options: ModelCallOptions
   readonly #clock: Clock
   readonly #controller = new AbortController()
-  readonly watchdog: Watchdog
+  readonly #watchdog: Watchdog
   readonly #onAbort: () => void
   #expired: ModelErrorCode | null = null
   answer: AnswerBuilder
@@ -64,7 +64,7 @@ export class ModelCall {
     this.#clock = options.clock ?? systemClock
     this.timeouts = { ...defaultTimeouts, ...options.timeouts }
     this.answer = this.#newAnswer(null)
-    this.watchdog = new Watchdog(this.#clock, (reason) => {
+    this.#watchdog = new Watchdog(this.#clock, (reason) => {
       this.#expired = reason as ModelErrorCode
       this.#controller.abort(new DOMException(reason, 'TimeoutError'))
     })
@@ -75,7 +75,7 @@ export class ModelCall {
 
   /** Replaces the deadline; when it passes the call fails with `code`. */
   expect(code: ModelErrorCode, milliseconds: number): void {
-    this.watchdog.expect(code, milliseconds)
+    this.#watchdog.expect(code, milliseconds)
   }
 
   /** Whether the caller gave up. */
@@ -106,9 +106,14 @@ export class ModelCall {
     try {
       return await work
     } catch (error) {
-      if (this.#expired !== null) throw new ModelError(this.#expired)
-      throw new ModelError(code, { detail: describeError(error, this.#adapter.secrets()) })
+      throw this.transportFailure(error, code)
     }
+  }
+
+  /** What a failure of the network means: `code`, or the time-out that caused it. */
+  transportFailure(error: unknown, code: ModelErrorCode): ModelError {
+    if (this.#expired !== null) return new ModelError(this.#expired)
+    return new ModelError(code, { detail: describeError(error, this.#adapter.secrets()) })
   }
 
   /**
@@ -126,7 +131,7 @@ export class ModelCall {
 
   /** Ends everything this call holds; `abort` also ends the request at the provider. */
   close(abort: boolean): void {
-    this.watchdog.stop()
+    this.#watchdog.stop()
     this.#options.signal?.removeEventListener('abort', this.#onAbort)
     if (abort) this.#controller.abort(new DOMException('the call is over', 'AbortError'))
     this.response = null

@@ -4,42 +4,38 @@ import { ModelCall, type ModelCallOptions } from './model-call.ts'
 import { ModelError } from './model-error.ts'
 import { findErrorObject } from './provider-failure.ts'
 import { readText } from './read-text.ts'
-import type { ModelEvent, ModelRequest } from './types.ts'
+import type { ModelRequest, TakeEvents } from './types.ts'
 
 const MAX_JSON_BYTES = 64 * 1024
 
 /**
- * Streams one answer: one non-empty array of events per upstream read that brought any.
+ * Streams one answer: hands out one non-empty array of events for each upstream read that brought
+ * any. A callback and no generator: measured, the generators on the way from here to the client cost
+ * a stream of 200 chunks a tenth of its CPU.
  *
  * The first event is `start`, the last is `finish`; without a finish reason from the provider
- * there is no `finish` and the iteration rejects instead, after handing out all that had arrived.
- * Once the reason is known the answer is complete even if the connection then breaks; what can be
- * missing is its usage. Leaving the loop early ends the request at the provider, but only between
- * two reads: abort `options.signal` to end it at once.
+ * there is no `finish` and the call rejects instead, after handing out all that had arrived. Once
+ * the reason is known the answer is complete even if the connection then breaks; what can be
+ * missing is its usage. What `take` throws ends the request at the provider, as an abort of
+ * `options.signal` does.
  *
  * @throws ModelError for everything the provider does wrong
- * @throws the reason of `options.signal` when the caller aborts
+ * @throws the reason of `options.signal` when the caller aborts, and what `take` throws
  */
-export async function* streamModel(
+export async function streamModel(
   adapter: ModelAdapter,
   request: ModelRequest,
+  take: TakeEvents,
   options: ModelCallOptions = {},
-): AsyncGenerator<ModelEvent[], void, undefined> {
+): Promise<void> {
   const call = new ModelCall(adapter, options)
   let drained = false
   try {
     call.expect('provider_timeout', call.timeouts.connectMs)
     const body = await openStream(call, request)
     call.expect('provider_timeout', call.timeouts.firstTokenMs)
-    const reader = new AnswerReader(call, body, adapter.createDecoder(request))
-    for (;;) {
-      const batch = await reader.next()
-      if (batch === null) break
-      // The consumer's time is not the provider's.
-      call.watchdog.pause()
-      yield batch
-      call.watchdog.resume()
-    }
+    const reader = new AnswerReader(call, body, adapter.createDecoder(request), take)
+    await reader.read()
     drained = await reader.drain()
   } catch (error) {
     throw call.failure(error)

@@ -174,3 +174,6 @@ export interface FinishEvent {
 
 export type ModelEvent =
   StartEvent | TextEvent | ReasoningEvent | ToolCallEvent | UsageEvent | FinishEvent
+
+/** Takes what one read of an answer brought; waits for nothing. */
+export type TakeEvents = (events: readonly ModelEvent[]) => void

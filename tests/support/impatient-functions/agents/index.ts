@@ -26,10 +26,10 @@ const env = readEnv()
 
 const models: Models = {
   providers: configuredProviders(env.models),
-  async *call({ provider }, request, { stream, signal }) {
+  async call({ provider }, request, take, { stream, signal }) {
     const adapter = resolveAdapter(provider, env.models)
-    if (stream) yield* streamModel(adapter, request, { signal, timeouts })
-    else yield toEvents(await completeModel(adapter, request, { signal, timeouts }))
+    if (stream) await streamModel(adapter, request, take, { signal, timeouts })
+    else take(toEvents(await completeModel(adapter, request, { signal, timeouts })))
   },
 }
 
