@@ -90,6 +90,8 @@ export interface Actor {
   organizationId: number | null
   permissions: ReadonlySet<string>
   rank: number
+  /** The account that the token names is active, and its session not over. */
+  hasAccount: boolean
   isPlatformAdministrator: boolean
   alsoInB: boolean
   claims: Readonly<Record<string, unknown>>
@@ -108,6 +110,7 @@ const nobody = {
   organizationId: null,
   permissions: new Set<string>(),
   rank: 0,
+  hasAccount: false,
   isPlatformAdministrator: false,
   alsoInB: false,
 } as const
@@ -128,6 +131,7 @@ export function actorsOf(
       role: 'authenticated',
       tenant: person.tenant,
       userId: person.id,
+      hasAccount: true,
       claims,
     }
   }
@@ -154,6 +158,7 @@ function actorOf(person: PlantedPerson, organizations: { a: number; b: number })
     organizationId: active ? claimed : null,
     permissions: new Set(platform === 'content' ? ['content.read_all'] : active ? held : []),
     rank: active ? rankOf(rank) : 0,
+    hasAccount: true,
     isPlatformAdministrator: platform !== undefined,
     alsoInB: person.alsoInB === true,
     claims: claimsOf(person, claimed),

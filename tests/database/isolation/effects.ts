@@ -3,6 +3,7 @@ import type { TransactionSql } from 'postgres'
 import { type Actor, permissionsOfRank } from './actors.ts'
 import { type Finding } from './cases/types.ts'
 import { relationExpectations } from './expectations/index.ts'
+import { routineExpectations } from './expectations/routines.ts'
 import type { Session } from './session.ts'
 import { runCasesOf } from './suite.ts'
 
@@ -13,13 +14,13 @@ export interface Event {
   by?: string
   sql: (ids: { user: string; session: string; organization: number }) => string
   /** What the token is still good for. */
-  leaves: Pick<Actor, 'organizationId' | 'permissions' | 'rank' | 'userId'>
+  leaves: Pick<Actor, 'organizationId' | 'permissions' | 'rank' | 'userId' | 'hasAccount'>
 }
 
 const nothing = { organizationId: null, permissions: new Set<string>(), rank: 0 }
 
-const as = (user: string) => ({ ...nothing, userId: user })
-const nobody = { ...nothing, userId: null }
+const as = (user: string) => ({ ...nothing, userId: user, hasAccount: true })
+const nobody = { ...nothing, userId: null, hasAccount: false }
 
 /** @param user the administrator's account, to whom it stays visible unless it is suspended */
 export function eventsFor(user: string, organization: number): Event[] {
@@ -28,6 +29,7 @@ export function eventsFor(user: string, organization: number): Event[] {
     permissions: new Set(permissionsOfRank.member),
     rank: 1,
     userId: user,
+    hasAccount: true,
   }
   const reason = `'Proving that it counts at once'`
   return [
@@ -95,8 +97,8 @@ export function eventsFor(user: string, organization: number): Event[] {
 }
 
 /**
- * After each event, every statement that the administrator can try on any table, with the token as
- * it was: what comes of them must be what the rules say of someone with what is left.
+ * After each event, every statement that the administrator can try on any table, and every call of a
+ * function for people, with the token as it was: what comes of them must be what the rules say of someone with what is left.
  */
 export async function runEffects(
   session: Session,
@@ -121,7 +123,7 @@ export async function runEffects(
       const part = await runCasesOf(
         { ...session, full: tx },
         actor,
-        (id) => id in relationExpectations,
+        (id) => id in relationExpectations || isForPeople(id),
       )
       report.cases += part.cases
       for (const finding of part.findings) {
@@ -135,6 +137,9 @@ export async function runEffects(
   }
   return report
 }
+
+const isForPeople = (id: string): boolean =>
+  id.startsWith('public.') && routineExpectations[id]?.executors.includes('authenticated') === true
 
 function actorNamed({ world }: Session, name: string): Actor {
   const actor = world.actors.find((one) => one.name === name)

@@ -7,7 +7,7 @@ import type { RoutineExpectation } from './types.ts'
 
 type Allowed = (actor: Actor) => boolean
 
-const account: Allowed = ({ role }) => role === 'authenticated'
+const account: Allowed = ({ hasAccount }) => hasAccount
 const inOrganization: Allowed = ({ organizationId }) => organizationId !== null
 const holds =
   (permission: string): Allowed =>
@@ -115,7 +115,6 @@ export const routineExpectations: Readonly<Record<string, RoutineExpectation>> =
   'public.has_permission(text)': {
     executors: ['authenticated'],
     definer: false,
-    allowed: account,
     example: () => ({ permission: 'agents.invoke' }),
   },
   ...rpc('leave_organization()', { allowed: inOrganization, example: () => ({}) }),
