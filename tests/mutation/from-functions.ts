@@ -14,7 +14,11 @@ export function functionMutants(catalog: Catalog, definitions: Definitions): Mut
     if (definition === undefined) return []
     const objects = [routine.id, ...callersOf(catalog, routine)]
     return [
-      ...bodyMutants(routine, definition).map((mutant) => ({ ...mutant, objects })),
+      ...bodyMutants(routine, definition).map((mutant) => ({
+        ...mutant,
+        objects,
+        undo: definition,
+      })),
       ...settings(routine).map((mutant) => ({ ...mutant, objects: [routine.id] })),
     ]
   })
@@ -86,16 +90,18 @@ function bodyMutants({ id, name, isTrigger }: Routine, definition: string): Draf
   const mutants = operators
     .filter(({ only }) => only?.test(name) ?? true)
     .flatMap(({ kind, pattern, replacement }) =>
-      [...body.matchAll(pattern)].map((match): Draft => {
-        const changed =
-          body.slice(0, match.index) + replacement + body.slice(match.index + match[0].length)
-        const line = body.slice(0, match.index).split('\n').length
-        return {
-          kind,
-          sql: definition.slice(0, start) + changed,
-          name: `${id} line ${line}: ${match[0].trim().replace(/\s+/g, ' ').slice(0, 90)} → ${replacement || 'nothing'}`,
-        }
-      }),
+      [...body.matchAll(pattern)]
+        .filter(([text]) => !isJoin(text, body))
+        .map((match): Draft => {
+          const changed =
+            body.slice(0, match.index) + replacement + body.slice(match.index + match[0].length)
+          const line = body.slice(0, match.index).split('\n').length
+          return {
+            kind,
+            sql: definition.slice(0, start) + changed,
+            name: `${id} line ${line}: ${match[0].trim().replace(/\s+/g, ' ').slice(0, 90)} → ${replacement || 'nothing'}`,
+          }
+        }),
     )
   if (isTrigger) {
     const empty = `AS $mutant$ begin if tg_op = 'DELETE' then return old; end if; return new; end $mutant$`
@@ -107,6 +113,15 @@ function bodyMutants({ id, name, isTrigger }: Routine, definition: string): Draf
   }
   // The same text twice is the same mutant.
   return [...new Map(mutants.map((mutant) => [mutant.sql, mutant])).values()]
+}
+
+/**
+ * Whether a condition joins two tables of the statement. Such a join goes along a composite key, which
+ * holds the tenant by itself and is weakened by itself.
+ */
+function isJoin(condition: string, body: string): boolean {
+  const alias = /= (\w+)\.organization_id$/.exec(condition)?.[1]
+  return alias !== undefined && new RegExp(`\\b(?:from|join) [\\w.]+ ${alias}\\b`).test(body)
 }
 
 function settings({ id, executors, isTrigger, schema }: Routine): Draft[] {

@@ -11,7 +11,10 @@ import { runInvariants } from '../database/isolation/invariants/run.ts'
 import type { Worlds } from '../database/isolation/scratch.ts'
 import { type Session, withSession } from '../database/isolation/session.ts'
 import { runMatrix } from '../database/isolation/suite.ts'
-import type { Mutant, MutantKind } from './mutant.ts'
+import type { DatabaseTests } from './database-tests.ts'
+import type { Mutant } from './mutant.ts'
+
+export type AskDatabaseTests = DatabaseTests['ask']
 
 export interface Verdict {
   mutant: Mutant
@@ -19,18 +22,22 @@ export interface Verdict {
   impossible?: string
   /** Rules about the catalog that it broke. */
   catalog: string[]
-  /** Rules about behaviour that it broke. */
+  /** Rules about behaviour that it broke, and tests that failed. */
   behaviour: string[]
 }
 
 /** Breaks both databases, asks the tests, and undoes it. */
-export async function judge(worlds: Worlds, mutant: Mutant): Promise<Verdict> {
+export async function judge(
+  worlds: Worlds,
+  mutant: Mutant,
+  askDatabaseTests: AskDatabaseTests,
+): Promise<Verdict> {
   return withSession(worlds.world, worlds, async (session) => {
     const impossible = await breakBoth(session, mutant)
     if (impossible !== undefined) return { mutant, impossible, catalog: [], behaviour: [] }
     const catalog = compareCatalog(await readCatalog(session.full), { relations, routines })
-    const behaviour = await firstNotice(session, mutant, catalog.length > 0)
-    return { mutant, catalog: rulesOf(catalog), behaviour: rulesOf(behaviour) }
+    const behaviour = await firstNotice(session, mutant, catalog.length > 0, askDatabaseTests)
+    return { mutant, catalog: rulesOf(catalog), behaviour }
   })
 }
 
@@ -52,35 +59,40 @@ async function breakBoth({ full, empty }: Session, { sql }: Mutant): Promise<str
  * From the likeliest tests to all of them, until one notices. What the catalog has shown already is
  * tried by the likeliest only: the rest would take hours to say it again.
  */
-async function firstNotice(session: Session, mutant: Mutant, isKnown: boolean): Promise<Finding[]> {
+async function firstNotice(
+  session: Session,
+  mutant: Mutant,
+  isKnown: boolean,
+  askDatabaseTests: AskDatabaseTests,
+): Promise<string[]> {
+  const { undo } = mutant
   const wanted = (object: string): boolean => mutant.objects.includes(object)
   const quick = { wanted, compare: false, stopEarly: true }
-  const likeliest = [() => runMatrix(session, quick)]
-  const others = [
-    () => inSavepoint(session, (inner) => runMatrix(inner, { ...quick, guards: false })),
-    () => inSavepoint(session, (inner) => runMatrix(inner, { ...quick, bare: true })),
-    () => runInvariants(session),
-    () => runMatrix(session, { wanted, stopEarly: true }),
-    () => runClaims(session),
-    () => runEffects(session),
-    ...(ofFunctions.includes(mutant.kind) ? [() => runMatrix(session, { stopEarly: true })] : []),
+  const rules = async (run: Promise<{ findings: Finding[] }>) => rulesOf((await run).findings)
+  const likeliest = () => rules(runMatrix(session, quick))
+  const ofTables = [
+    () => rules(inSavepoint(session, (inner) => runMatrix(inner, { ...quick, guards: false }))),
+    () => rules(inSavepoint(session, (inner) => runMatrix(inner, { ...quick, bare: true }))),
+    () => rules(runMatrix(session, { wanted, stopEarly: true })),
   ]
-  const runs: (() => Promise<{ findings: Finding[] }>)[] = isKnown
-    ? likeliest
-    : [...likeliest, ...others]
-  for (const run of runs) {
-    const { findings } = await run()
-    if (findings.length > 0) return findings
+  const others = [
+    ...(undo === undefined
+      ? [likeliest, ...ofTables]
+      : [() => askDatabaseTests({ ...mutant, undo }), likeliest]),
+    () => rules(runInvariants(session)),
+    ...(ofAccess(mutant)
+      ? [() => rules(runClaims(session)), () => rules(runEffects(session))]
+      : []),
+  ]
+  for (const run of isKnown ? [likeliest] : others) {
+    const notices = await run()
+    if (notices.length > 0) return notices
   }
   return []
 }
 
-const ofFunctions: readonly MutantKind[] = [
-  'check of the caller removed',
-  'tenant condition of a function removed',
-  'condition of a function removed',
-  'trigger function emptied',
-]
+/** A join or a filter by tenant reads no claim and no session. */
+const ofAccess = ({ kind }: Mutant): boolean => kind !== 'tenant condition of a function removed'
 
 class Undo extends Error {}
 

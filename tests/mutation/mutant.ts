@@ -4,6 +4,8 @@ export interface Mutant {
   name: string
   kind: MutantKind
   sql: string
+  /** Puts it right again where it cannot be rolled back. */
+  undo?: string
   /** Relations and functions, by id, whose cases are the likeliest to notice. */
   objects: readonly string[]
 }

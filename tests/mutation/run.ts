@@ -5,10 +5,11 @@ import process from 'node:process'
 import { createWorlds, type Worlds } from '../database/isolation/scratch.ts'
 import { root } from '../../dev/check/command.ts'
 import { startScratchDatabase } from '../../dev/check/scratch-database.ts'
+import { type DatabaseTests, startDatabaseTests } from './database-tests.ts'
 import { functionMutants } from './from-functions.ts'
 import { policyMutants } from './from-policies.ts'
 import { tableMutants } from './from-tables.ts'
-import { judge, readDefinitions, type Verdict } from './judge.ts'
+import { type AskDatabaseTests, judge, readDefinitions, type Verdict } from './judge.ts'
 import type { Mutant } from './mutant.ts'
 import { isNoticed, scoreOf, writeReport } from './report.ts'
 import { seededDefects } from './seeded.ts'
@@ -31,6 +32,7 @@ async function main(part: string | undefined): Promise<number> {
   const start = performance.now()
   const server = await startScratchDatabase()
   const pairs: Worlds[] = []
+  let tests: DatabaseTests | undefined
   try {
     for (let worker = 0; worker < workers; worker++) pairs.push(await createWorlds(server.ownerUrl))
     const [first] = pairs
@@ -38,12 +40,16 @@ async function main(part: string | undefined): Promise<number> {
     const mutants = (await allMutants(first)).filter(
       ({ name }) => part === undefined || name.includes(part),
     )
-    const untouched = await judge(first, {
+    tests = await startDatabaseTests()
+    const ask = inTurns(tests.ask)
+    const nothing: Mutant = {
       kind: 'check of the caller removed',
       name: 'nothing',
       sql: 'select 1',
+      undo: 'select 1',
       objects: [],
-    })
+    }
+    const untouched = await judge(first, nothing, ask)
     if (isNoticed(untouched)) {
       console.log(
         `The tests fail before anything is weakened: ${untouched.catalog.concat(untouched.behaviour).join('; ')}`,
@@ -51,7 +57,7 @@ async function main(part: string | undefined): Promise<number> {
       return 1
     }
     console.log(`${mutants.length} mutants`)
-    const verdicts = await judgeAll(pairs, mutants, part !== undefined)
+    const verdicts = await judgeAll(pairs, mutants, ask, part !== undefined)
     const seconds = (performance.now() - start) / 1000
     console.log(
       `${scoreOf(verdicts).toFixed(1)} % of ${verdicts.length} mutants noticed in ${seconds.toFixed(0)} s`,
@@ -61,6 +67,7 @@ async function main(part: string | undefined): Promise<number> {
     const seeds = verdicts.filter(({ mutant }) => mutant.kind === 'seeded defect')
     return scoreOf(verdicts) >= 95 && seeds.every(isNoticed) ? 0 : 1
   } finally {
+    await tests?.close()
     for (const pair of pairs) await pair.close()
     await server.close()
   }
@@ -80,13 +87,14 @@ async function allMutants({ world, full }: Worlds): Promise<Mutant[]> {
 async function judgeAll(
   pairs: readonly Worlds[],
   mutants: readonly Mutant[],
+  ask: AskDatabaseTests,
   all: boolean,
 ): Promise<Verdict[]> {
   const verdicts: Verdict[] = []
   let next = 0
   const work = async (pair: Worlds): Promise<void> => {
     for (let mutant = mutants[next++]; mutant !== undefined; mutant = mutants[next++]) {
-      const verdict = await judge(pair, mutant)
+      const verdict = await judge(pair, mutant, ask)
       verdicts.push(verdict)
       if (all || !isNoticed(verdict)) print(verdict)
       if (verdicts.length % 50 === 0) console.log(`${verdicts.length} of ${mutants.length}`)
@@ -95,6 +103,18 @@ async function judgeAll(
   await Promise.all(pairs.map(work))
   const order = new Map(mutants.map(({ name }, index) => [name, index]))
   return verdicts.sort((a, b) => (order.get(a.mutant.name) ?? 0) - (order.get(b.mutant.name) ?? 0))
+}
+
+/** Only one mutant at a time is in the database of the stack. */
+function inTurns(ask: AskDatabaseTests): AskDatabaseTests {
+  let last: Promise<unknown> = Promise.resolve()
+  return (mutant) => {
+    const turn = last.then(() => ask(mutant))
+    last = turn.catch(() => {
+      // Whoever asked is told.
+    })
+    return turn
+  }
 }
 
 function print({ mutant, impossible, catalog, behaviour }: Verdict): void {

@@ -1,0 +1,84 @@
+import { readFileSync } from 'node:fs'
+import { basename } from 'node:path'
+import postgres from 'postgres'
+import { createVitest, type TestSpecification } from 'vitest/node'
+
+import { root } from '../../dev/check/command.ts'
+import type { Mutant } from './mutant.ts'
+
+/** A mutant of a function, which can be put into a database for a while. */
+export type FunctionMutant = Mutant & { readonly undo: string }
+
+/** The tests in tests/database, asked again and again on one stack. */
+export interface DatabaseTests {
+  /**
+   * Runs those that name what the mutant may change, on a database with it.
+   * @returns the tests that failed; of no more than the first files that had any
+   */
+  ask(mutant: FunctionMutant): Promise<string[]>
+  close(): Promise<void>
+}
+
+/** Files run at once; whatever fails in them, the next are not needed. */
+const atOnce = 6
+
+/** Starts the stack, and makes sure that the tests pass on it as it is. */
+export async function startDatabaseTests(): Promise<DatabaseTests> {
+  const vitest = await createVitest('test', {
+    root,
+    project: 'database',
+    watch: false,
+    reporters: [{}],
+  })
+  // The matrix is asked without a stack, in its own way.
+  const specifications = (await vitest.globTestSpecifications()).filter(
+    ({ moduleId }) => !moduleId.includes('/isolation/'),
+  )
+  const texts = new Map(
+    specifications.map(({ moduleId }) => [moduleId, readFileSync(moduleId, 'utf8')]),
+  )
+  const failuresIn = async (some: TestSpecification[]): Promise<string[]> => {
+    const { testModules, unhandledErrors } = await vitest.runTestSpecifications(some)
+    if (unhandledErrors.length > 0) return unhandledErrors.map(String)
+    return testModules.flatMap((file) => {
+      const failed = [...file.children.allTests('failed')].map(({ fullName }) => fullName)
+      const broken = failed.length === 0 && file.state() === 'failed' ? ['does not load'] : []
+      return [...failed, ...broken].map((name) => `${basename(file.moduleId)}: ${name}`)
+    })
+  }
+  const untouched = await failuresIn(specifications)
+  if (untouched.length > 0) {
+    await vitest.close()
+    throw new Error(`The tests fail before anything is weakened: ${untouched.join('; ')}`)
+  }
+  const [project] = vitest.projects
+  if (project === undefined) throw new Error('there is no project of database tests')
+  const sql = postgres(project.getProvidedContext().stack.databaseUrl, { max: 1 })
+  const byMention = ({ objects }: Mutant): TestSpecification[] => {
+    const names = objects.map((id) => id.replace(/^\w+\.|\(.*$/g, ''))
+    const mentions = ({ moduleId }: TestSpecification): number =>
+      names.filter((name) => new RegExp(`\\b${name}\\b`).test(texts.get(moduleId) ?? '')).length
+    return specifications
+      .filter((one) => mentions(one) > 0)
+      .sort((a, b) => mentions(b) - mentions(a))
+  }
+  return {
+    async ask(mutant) {
+      const order = byMention(mutant)
+      await sql.unsafe(mutant.sql)
+      try {
+        for (let first = 0; first < order.length; first += atOnce) {
+          const failures = await failuresIn(order.slice(first, first + atOnce))
+          if (failures.length > 0) return failures
+        }
+        return []
+      } finally {
+        await sql.unsafe(mutant.undo)
+      }
+    },
+    async close() {
+      await sql.end()
+      await vitest.close()
+    },
+  }
+}
