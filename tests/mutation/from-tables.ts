@@ -45,7 +45,7 @@ function triggerMutants({ id, triggers }: Relation): Mutant[] {
   }))
 }
 
-function keyMutants({ id, foreignKeys, unique, primaryKey }: Relation): Mutant[] {
+function keyMutants({ id, foreignKeys, unique, nullsNotDistinct, primaryKey }: Relation): Mutant[] {
   const dropped = foreignKeys.map(({ name, columns, parent }): Mutant => ({
     kind: 'foreign key dropped',
     objects: [id],
@@ -60,11 +60,13 @@ function keyMutants({ id, foreignKeys, unique, primaryKey }: Relation): Mutant[]
     )
     .map((key): Mutant => {
       const columns = key.filter((name) => name !== 'organization_id').map(quoted)
+      const strict = nullsNotDistinct.some((one) => one.join() === key.join())
+      const nulls = strict ? ' nulls not distinct' : ''
       return {
         kind: 'unique key across tenants',
         objects: [id],
         name: `${id} unique on ${columns.join(', ')} alone`,
-        sql: `create unique index mutant_key on ${id} (${columns.join(', ')})`,
+        sql: `create unique index mutant_key on ${id} (${columns.join(', ')})${nulls}`,
       }
     })
   return [...dropped, ...widened]

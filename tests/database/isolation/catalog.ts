@@ -63,6 +63,8 @@ export interface Relation {
   columns: Column[]
   primaryKey: string[]
   unique: string[][]
+  /** Those of them for which two nulls are the same value. */
+  nullsNotDistinct: string[][]
   checks: { name: string; definition: string; columns: string[] }[]
   foreignKeys: ForeignKey[]
   policies: Policy[]
