@@ -273,11 +273,15 @@ language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: nobody holds a grant on counters. Budgets are taken in the order of their ids, so two
 -- executions never wait for each other. A budget that is being deleted is waited for and passed over:
--- its counter would refuse what nothing limits any more.
+-- its counter would refuse what nothing limits any more. Who waited for a session holds a reservation already:
+-- the answers that came before it, and the prices by then, may ask for more.
 #variable_conflict use_column
 declare
   budget client_mgmt.budgets;
+  held client_mgmt.budget_reservations;
   starts date;
+  more_usd numeric;
+  more_tokens bigint;
 begin
   for budget in
     select * from client_mgmt.budgets b
@@ -291,27 +295,34 @@ begin
       raise exception using errcode = 'PT409', message = 'price_unknown',
         detail = 'A money budget applies, and the price of a model of this route is unknown.';
     end if;
-    starts := date_trunc(budget.period, statement_timestamp() at time zone 'utc')::date;
+    select r.* into held from client_mgmt.budget_reservations r
+    where r.organization_id = budget.organization_id and r.execution_id = reserve_budgets.execution_id and r.budget_id = budget.id;
+    starts := coalesce(held.period_start, date_trunc(budget.period, statement_timestamp() at time zone 'utc')::date);
+    more_usd := greatest(coalesce(usd, 0) - coalesce(held.reserved_usd, 0), 0);
+    more_tokens := greatest(tokens - coalesce(held.reserved_tokens, 0), 0);
     insert into client_mgmt.budget_counters (organization_id, budget_id, period_start)
     values (budget.organization_id, budget.id, starts)
     on conflict on constraint budget_counters_pkey do nothing;
 
     update client_mgmt.budget_counters c
-    set reserved_usd = c.reserved_usd + coalesce(usd, 0), reserved_tokens = c.reserved_tokens + tokens
+    set reserved_usd = c.reserved_usd + more_usd, reserved_tokens = c.reserved_tokens + more_tokens
     where c.organization_id = budget.organization_id and c.budget_id = budget.id and c.period_start = starts
-      and (budget.limit_usd is null or c.settled_usd + c.reserved_usd + usd <= budget.limit_usd)
-      and (budget.limit_tokens is null or c.settled_tokens + c.reserved_tokens + tokens <= budget.limit_tokens);
+      and (budget.limit_usd is null or c.settled_usd + c.reserved_usd + more_usd <= budget.limit_usd)
+      and (budget.limit_tokens is null or c.settled_tokens + c.reserved_tokens + more_tokens <= budget.limit_tokens);
     if not found then
       perform private.refuse_over_budget(budget, starts);
     end if;
-    insert into client_mgmt.budget_reservations (
+    insert into client_mgmt.budget_reservations as r (
       organization_id, execution_id, budget_id, period_start, reserved_usd, reserved_tokens
-    ) values (budget.organization_id, reserve_budgets.execution_id, budget.id, starts, coalesce(usd, 0), tokens);
+    ) values (budget.organization_id, reserve_budgets.execution_id, budget.id, starts, more_usd, more_tokens)
+    on conflict on constraint budget_reservations_pkey do update set
+      reserved_usd = r.reserved_usd + excluded.reserved_usd, reserved_tokens = r.reserved_tokens + excluded.reserved_tokens;
   end loop;
 end
 $$;
 comment on function private.reserve_budgets(bigint, uuid, uuid, bigint, numeric, bigint) is
-  'Reserves in every budget that applies, or raises PT402 budget_exceeded; PT409 price_unknown under a money budget.';
+  'Reserves so much in every budget that applies, what is reserved there included, or raises PT402 budget_exceeded; '
+  'PT409 price_unknown under a money budget.';
 
 create function private.settle_budgets(organization_id bigint, execution_id uuid, usd numeric, tokens bigint) returns void
 language plpgsql volatile security definer set search_path = ''

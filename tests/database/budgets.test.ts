@@ -12,7 +12,7 @@ import {
   spentOf,
 } from '../support/budgets.ts'
 import { connectOwner, rolledBack } from '../support/database.ts'
-import { addAgent, begin, finish, invoke, outcomes } from '../support/executions.ts'
+import { addAgent, begin, type Begun, finish, invoke, outcomes } from '../support/executions.ts'
 import { addMember, addOwner, as, refusal, type Member } from '../support/tenants.ts'
 
 const sql = connectOwner()
@@ -156,6 +156,61 @@ describe('reserving', () => {
       expect(await refusal(tx, ben, begin({ agent }))).toBe('PT402 budget_exceeded')
       expect(await refusal(tx, owner, begin({ agent, project_id }))).toBe('PT402 budget_exceeded')
       expect(await refusal(tx, owner, begin({ agent }))).toBe('allowed')
+    })
+  })
+
+  test('an image or a file is reserved for as what is there, not as its address', async () => {
+    await rolledBack(sql, async (tx) => {
+      const { owner, agent } = await arrange(tx)
+      await addBudget(tx, owner, { period: 'day', limit_tokens: 1e9 })
+      const url = 'https://files.example/a'
+      const text = { type: 'text', text: 'Look' }
+      const image = { type: 'image', url, media_type: 'image/png' }
+      const file = { type: 'file', url, media_type: 'application/pdf' }
+      const reserved = async (...content: object[]) => {
+        const begun = await as(tx, owner, begin({ agent, content }))
+        return { ...begun, tokens: (await reservedBy(tx, begun)).tokens }
+      }
+      const alone = await reserved(text)
+      expect((await reserved(text, image)).tokens).toBeGreaterThan(alone.tokens + 2_048)
+      const both = await reserved(text, image, file)
+      expect(both.tokens).toBeGreaterThan(alone.tokens + 4_096)
+      // They are sent again with every later turn.
+      await as(tx, 'service_role', finish(both))
+      const { session_id } = both
+      const later = await as(tx, owner, begin({ agent, session_id }))
+      expect((await reservedBy(tx, later)).tokens).toBeGreaterThan(both.tokens)
+    })
+  })
+
+  test('what waits for its session is reserved for with the answers that came before it', async () => {
+    await rolledBack(sql, async (tx) => {
+      const { owner, agent } = await arrange(tx)
+      const day = await addBudget(tx, owner, { period: 'day', limit_usd: '1', limit_tokens: 1e6 })
+      const first = await as(tx, owner, begin({ agent }))
+      const { session_id } = first
+      const wait = () => as(tx, owner, begin({ agent, session_id, on_busy: 'queue' }))
+      const start = ({ execution_id }: Begun) => {
+        return (t: TransactionSql) => t`select public.start_execution(${execution_id})`
+      }
+      const next = await wait()
+      expect(next.status).toBe('pending')
+      const { tokens } = await reservedBy(tx, next)
+      const answer = { ...outcomes.success, content: 'x'.repeat(400_000) }
+      await as(tx, 'service_role', finish(first, answer))
+      await as(tx, owner, start(next))
+      const { tokens: then, usd } = await reservedBy(tx, next)
+      expect(then).toBeGreaterThan(tokens + 200_000)
+      expect(Number(usd)).toBeCloseTo(then / 1e6, 9)
+      expect(await discrepancies(tx, owner.organizationId)).toEqual([])
+
+      // What the budget does not cover any more is refused by then, and gives back what it held.
+      const last = await wait()
+      await as(tx, 'service_role', finish(next, used(900_000, 10)))
+      expect(await refusal(tx, owner, start(last))).toBe('PT402 budget_exceeded')
+      await as(tx, 'service_role', finish(last, { ...outcomes.fault, fault: 'platform' }))
+      expect(await spentOf(tx, day)).toMatchObject({ reserved: '0.000000000', reserved_tokens: 0 })
+      expect(await discrepancies(tx, owner.organizationId)).toEqual([])
     })
   })
 

@@ -52,13 +52,14 @@ export async function addAgent(
 
 /** Arguments of begin_execution() by name; `message` defaults to a short one. */
 export interface BeginArguments {
-  content?: string
+  content?: string | object[]
   id?: string
   agent?: string
   model?: string
   session_id?: string
   project_id?: string
   idempotency_key?: string
+  on_busy?: 'refuse' | 'queue'
   params?: Record<string, unknown>
 }
 
@@ -69,11 +70,11 @@ export const begin =
     const message = id === undefined ? { content } : { content, id }
     const [row] = await tx<{ result: Begun }[]>`
       select public.begin_execution(
-        message => ${tx.json(message)}, agent => ${args.agent ?? null},
+        message => ${tx.json(message as never)}, agent => ${args.agent ?? null},
         model => ${args.model ?? null}, session_id => ${args.session_id ?? null},
         project_id => ${args.project_id ?? null},
         params => ${tx.json((args.params ?? {}) as never)},
-        idempotency_key => ${args.idempotency_key ?? null}
+        idempotency_key => ${args.idempotency_key ?? null}, on_busy => ${args.on_busy ?? 'refuse'}
       ) as result`
     if (row === undefined) throw new Error('begin_execution answered nothing')
     return row.result

@@ -7,7 +7,7 @@ import type { MessagePart, ModelMessage } from '../models/types.ts'
 import type { ChatRequest } from './chat-request.ts'
 import { resolveModel, type Target } from './model-list.ts'
 
-/** What an image may cost beside its address, in the bytes that a reservation is counted in. */
+/** What an image counts beside its address, in bytes, as in `private.prepare_execution()`. */
 const imageBytes = 4_096
 
 const encoder = new TextEncoder()
