@@ -1,8 +1,9 @@
 -- Invocation: from begin_execution() to finish_execution(), and what may happen between them.
 -- Special: beginning is one transaction as the caller, so a refused request writes nothing and needs no
 -- privilege; finishing is the platform's, because a caller must not write usage, cost or an assistant's
--- words. An execution has exactly one end. Locks are taken in one order: execution, session, limits, budgets,
--- breakers, health, metrics; whoever holds a session never waits for an execution.
+-- words. An execution has exactly one end. Locks are taken in one order: the session's key, execution, session,
+-- limits, budgets, breakers, health, metrics; whoever holds more of a session than its key never waits for an
+-- execution, but who deletes it.
 
 -- ── begin_execution ───────────────────────────────────────────────────────────────────────────
 
@@ -168,6 +169,23 @@ begin
 end
 $$;
 comment on function private.describe_execution(public.agent_executions) is 'Ids, status and agent of an execution.';
+
+create function private.keep_session(organization_id bigint, execution_id uuid) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: called by definer functions that are about to take an execution. Whoever deletes a session takes it
+-- before its executions, and waits here for nobody else: only a deletion wants what this holds.
+#variable_conflict use_column
+begin
+  perform 1
+  from public.agent_executions x
+  join public.chat_sessions s on s.organization_id = x.organization_id and s.id = x.session_id
+  where x.organization_id = keep_session.organization_id and x.id = keep_session.execution_id
+  for key share of s;
+end
+$$;
+comment on function private.keep_session(bigint, uuid) is
+  'Keeps an execution''s session from being deleted until the transaction ends, or waits until it is.';
 
 create function private.end_expired_executions(chat public.chat_sessions, but_not uuid default null) returns void
 language plpgsql volatile security definer set search_path = ''
@@ -361,6 +379,7 @@ declare
   chat public.chat_sessions;
   execution public.agent_executions;
 begin
+  perform private.keep_session(organization, start_execution.execution_id);
   select x.* into execution from public.agent_executions x
   where x.organization_id = organization and x.id = start_execution.execution_id and x.user_id = private.current_user_id()
   for no key update;
@@ -416,6 +435,7 @@ declare
   organization constant bigint := private.require_organization('agents.invoke');
   execution public.agent_executions;
 begin
+  perform private.keep_session(organization, cancel_execution.execution_id);
   update public.agent_executions x set cancel_requested_at = coalesce(x.cancel_requested_at, clock_timestamp())
   where x.organization_id = organization and x.id = cancel_execution.execution_id
     and x.user_id = private.current_user_id() and x.status in ('pending', 'running')
@@ -447,12 +467,15 @@ declare
   dead public.agent_executions;
 begin
   select x.* into dead from public.agent_executions x
+  join public.chat_sessions s on s.organization_id = x.organization_id and s.id = x.session_id
   where x.organization_id = end_expired_execution.organization_id and x.id = end_expired_execution.execution_id
     and x.status in ('pending', 'running') and x.lease_expires_at <= clock_timestamp()
     -- A caller states it of the active organization's only.
     and (private.jwt_claims() ->> 'role' is distinct from 'authenticated'
       or x.organization_id = private.current_organization_id())
-  for update skip locked;
+  for update of x skip locked
+  -- With a session that is being deleted it goes anyway.
+  for key share of s skip locked;
   if found then
     perform public.finish_execution(dead.organization_id, dead.id, jsonb_build_object(
       'status', case when dead.cancel_requested_at is null then 'failed' else 'cancelled' end,
@@ -561,6 +584,8 @@ begin
       coalesce((r -> 'probe')::boolean, false) as is_probe,
       (select count(*) from jsonb_array_elements(faulty) f(failed_model) where failed_model = r -> 'model_id') as faults
     from jsonb_array_elements(execution.route) r
+    -- One that was deleted meanwhile took its breaker along.
+    join public.models m on m.id = (r ->> 'model_id')::bigint
     order by 2
   loop
     for n in 1..step.faults loop
@@ -739,6 +764,8 @@ declare
   execution public.agent_executions;
   content constant text := coalesce(outcome ->> 'content', '');
   parts constant jsonb := nullif(case when jsonb_typeof(outcome -> 'parts') = 'array' then outcome -> 'parts' end, '[]');
+  -- Null when it was deleted while it answered, which makes the answer none the worse.
+  answering constant bigint := (select m.id from public.models m where m.id = (outcome ->> 'model_id')::bigint);
 begin
   if outcome ->> 'status' not in ('success', 'failed', 'cancelled') or outcome ->> 'status' is null
     or (outcome ->> 'status' = 'success' and outcome ->> 'finish_reason' is null)
@@ -748,9 +775,10 @@ begin
       detail = 'outcome.status is success (with finish_reason), failed (with error_code) or cancelled.';
   end if;
 
+  perform private.keep_session(finish_execution.organization_id, finish_execution.execution_id);
   update public.agent_executions x set
     status = outcome ->> 'status',
-    model_id = coalesce((outcome ->> 'model_id')::bigint, x.model_id),
+    model_id = case when outcome ->> 'model_id' is null then x.model_id else answering end,
     finish_reason = outcome ->> 'finish_reason',
     error_code = outcome ->> 'error_code',
     error_message = left(outcome ->> 'error_message', 2000),
@@ -946,7 +974,8 @@ revoke all on function
   private.validate_invocation(jsonb, jsonb, text, uuid, text, uuid), private.message_text(jsonb),
   private.events_text(bigint, uuid),
   private.prepare_execution(public.agent_executions, jsonb, jsonb, bigint),
-  private.describe_execution(public.agent_executions), private.end_expired_executions(public.chat_sessions, uuid),
+  private.describe_execution(public.agent_executions), private.keep_session(bigint, uuid),
+  private.end_expired_executions(public.chat_sessions, uuid),
   private.begin_execution(jsonb, text, text, uuid, bigint, uuid, jsonb, text, text[], text, uuid, boolean, boolean, bigint),
   private.start_execution(uuid, text[]), private.cancel_execution(uuid), private.end_expired_execution(bigint, uuid),
   private.read_execution_result(uuid),

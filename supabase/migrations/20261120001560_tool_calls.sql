@@ -467,6 +467,7 @@ begin
   if decide_tool_call.decision is null or decide_tool_call.decision not in ('approve', 'deny') then
     raise exception using errcode = '22023', message = 'invalid_request', detail = 'decision is approve or deny.';
   end if;
+  perform private.keep_session(organization, decide_tool_call.execution_id);
   select x.* into execution from public.agent_executions x
   where x.organization_id = organization and x.id = decide_tool_call.execution_id and x.user_id = private.current_user_id()
   for no key update;

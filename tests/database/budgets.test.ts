@@ -370,20 +370,50 @@ describe('settling', () => {
     })
   })
 
-  test('usage of a model that was deleted meanwhile is in the ledger all the same', async () => {
+  test('a model that is deleted while it answers costs neither its answer nor its usage', async () => {
     await rolledBack(sql, async (tx) => {
-      const { owner, agent } = await arrange(tx)
+      const owner = await addOwner(tx)
+      const { name: agent, modelIds } = await addAgent(tx, owner)
+      await setPrice(tx, agent, { input: 1, output: 1 })
       const id = await addBudget(tx, owner, { period: 'day', limit_usd: '100' })
       const begun = await as(tx, owner, begin({ agent }))
       const { usd } = await reservedBy(tx, begun)
-      await tx`delete from public.models where organization_id = ${owner.organizationId}`
-      await as(tx, 'service_role', finish(begun, used(10, 10)))
+      await as(tx, owner, (t) => t`delete from public.models where id = ${modelIds[0] ?? 0}`)
+      const ended = await as(
+        tx,
+        'service_role',
+        finish(begun, used(10, 10, { model_id: modelIds[0], failed_models: modelIds })),
+      )
+      expect(ended).toMatchObject({ status: 'success', message: { content: 'Hi' } })
       expect(await ledgerOf(tx, begun.execution_id)).toMatchObject({
         input_tokens: 10,
         cost_usd: null,
         provider: 'unknown',
       })
       expect(await spentOf(tx, id)).toMatchObject({ settled: usd })
+    })
+  })
+
+  test('the price of a deleted model is not that of another one of the route', async () => {
+    await rolledBack(sql, async (tx) => {
+      const owner = await addOwner(tx)
+      const { name: agent, modelIds } = await addAgent(tx, owner, ['first', 'second'])
+      await setPrice(tx, agent, { input: 1, output: 1 }, 'first')
+      const begun = await as(tx, owner, begin({ agent }))
+      await as(tx, owner, (t) => t`delete from public.models where id = ${modelIds[1] ?? 0}`)
+      await as(
+        tx,
+        'service_role',
+        finish(begun, used(10, 10, { model_id: modelIds[1], failed_models: [modelIds[0]] })),
+      )
+      expect(await ledgerOf(tx, begun.execution_id)).toMatchObject({
+        cost_usd: null,
+        provider: 'unknown',
+      })
+      const [breaker] = await tx`
+        select failure_count as faults from public.circuit_breaker_state
+        where model_id = ${modelIds[0] ?? 0}`
+      expect(breaker).toEqual({ faults: 1 })
     })
   })
 })

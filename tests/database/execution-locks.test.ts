@@ -81,6 +81,7 @@ class Load {
       () => this.start(),
       () => this.probe(),
       () => this.changeBudgets(),
+      () => this.forget(),
     ]
     const action = this.#one(actions)
     const answer = await outcome(action())
@@ -190,6 +191,21 @@ class Load {
     })
   }
 
+  /** A person deletes a conversation, in the middle of whatever happens there. */
+  async forget(): Promise<void> {
+    const found = this.#any()
+    if (found === undefined) return
+    const { session_id } = found.begun
+    const others = this.#sessions.get(found.person.id) ?? []
+    this.#sessions.set(
+      found.person.id,
+      others.filter((id) => id !== session_id),
+    )
+    await committedAs(this.sql, found.person, async (tx) => {
+      await tx`delete from public.chat_sessions where id = ${session_id}`
+    })
+  }
+
   #one<Item>(items: readonly Item[]): Item {
     return items[Math.floor(this.random() * items.length)] as Item
   }
@@ -204,7 +220,7 @@ class Load {
   }
 }
 
-test('requests, ends, cancels, crashes and managers at once never wait in a circle, and the books add up', async () => {
+test('requests, ends, cancels, crashes, deletions and managers at once never wait in a circle, and the books add up', async () => {
   const sql = database()
   const arranged = await sql.begin((tx) => arrange(tx))
   const load = new Load(sql, arranged, randomFrom(20261120))
@@ -216,7 +232,8 @@ test('requests, ends, cancels, crashes and managers at once never wait in a circ
   await Promise.all(Array.from({ length: connections }, worker))
 
   const answers = Object.fromEntries(load.answers)
-  const expected = /^(allowed|PT409 session_busy|PT402 budget_exceeded|PT503 circuit_open)$/
+  const expected =
+    /^(allowed|PT409 session_busy|PT402 budget_exceeded|PT503 circuit_open|PT404 (session|execution)_not_found)$/
   expect(Object.keys(answers).filter((answer) => !expected.test(answer))).toEqual([])
   expect(answers['allowed']).toBeGreaterThan(steps / 2)
   expect(await deadlocks(sql)).toBe(0)

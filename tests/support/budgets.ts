@@ -125,7 +125,8 @@ export async function discrepancies(
         coalesce(s.reserved, 0), coalesce(s.reserved_tokens, 0))
     union all
     select format('execution %s is %s, its reservation %s', execution_id, status, settled_at)
-    from books where (status in ('pending', 'running')) is distinct from (settled_at is null)
+    -- Of a deleted conversation no execution is left, and nothing may be held.
+    from books where coalesce(status in ('pending', 'running'), false) <> (settled_at is null)
     union all
     select format('execution %s: charged %s and %s tokens, in the ledger %s and %s', execution_id,
       settled_usd, settled_tokens, cost_usd, (input_tokens, output_tokens))

@@ -57,6 +57,7 @@ export const internalDefiners: readonly string[] = [
   'execution_result',
   'find_agent',
   'has_budget',
+  'keep_session',
   'mcp_allowed_hosts',
   'plan_route',
   'preferred_agent',
