@@ -215,6 +215,15 @@ const lies: Record<string, FaultRow> = {
     script: eventStream([says(''), finishes(), done]),
     end: refused('provider_empty_response'),
   },
+  'counts more than there can be': {
+    script: eventStream([
+      ...half,
+      finishes(),
+      counts.replace('40', String(Number.MAX_SAFE_INTEGER)).replace('}}', ',"cost":1e12}}'),
+      done,
+    ]),
+    end: uncounted,
+  },
   'ends in an error by its finish reason': {
     script: eventStream([...half, finishes('error'), done]),
     end: broke('provider_error'),

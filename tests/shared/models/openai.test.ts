@@ -158,8 +158,10 @@ describe('a chat completion stream', () => {
     expect(events[1]).toEqual({ type: 'text', text: 'a' })
   })
 
-  it('reads no nonsense as usage', async () => {
-    const usage = { prompt_tokens: -1, completion_tokens: 1.5, total_tokens: '9', cost: -2 }
+  it.each([
+    { prompt_tokens: -1, completion_tokens: 1.5, total_tokens: '9', cost: -2 },
+    { prompt_tokens: 2e9, completion_tokens: 1e300, total_tokens: 9007199254740991, cost: 1e10 },
+  ])('reads no nonsense as usage: %j', async (usage) => {
     const events = await eventsOf(
       choice({ content: 'a' }),
       choice({}, 'stop'),

@@ -8,7 +8,20 @@ export function stringOf(value: unknown): string | null {
   return typeof value === 'string' && value !== '' ? value : null
 }
 
+/** A thousand times the longest context. What goes beyond would not fit into a ledger either. */
+const maxCount = 1_000_000_000
+const maxDollars = 1_000_000
+
 /** The value when it is a usable count, else null: a ledger must never see NaN or -1. */
 export function countOf(value: unknown): number | null {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : null
+  return Number.isInteger(value) ? amountOf(value, maxCount) : null
+}
+
+/** The value when it is a usable amount of US dollars, else null. */
+export function dollarsOf(value: unknown): number | null {
+  return amountOf(value, maxDollars)
+}
+
+function amountOf(value: unknown, max: number): number | null {
+  return typeof value === 'number' && value >= 0 && value <= max ? value : null
 }

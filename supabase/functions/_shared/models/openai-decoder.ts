@@ -1,5 +1,5 @@
 import type { AnswerBuilder } from './answer-builder.ts'
-import { countOf, isRecord, stringOf } from './json.ts'
+import { countOf, dollarsOf, isRecord, stringOf } from './json.ts'
 import { ProviderReportedError, type StreamDecoder } from './model-adapter.ts'
 import { ModelError } from './model-error.ts'
 import { parseFrame } from './parse-frame.ts'
@@ -100,7 +100,6 @@ function toUsage(usage: Json): ModelUsage {
   const input = isRecord(usage['prompt_tokens_details']) ? usage['prompt_tokens_details'] : {}
   const details = usage['completion_tokens_details']
   const output = isRecord(details) ? details : {}
-  const cost = usage['cost']
   return {
     inputTokens: countOf(usage['prompt_tokens']),
     outputTokens: countOf(usage['completion_tokens']),
@@ -108,7 +107,7 @@ function toUsage(usage: Json): ModelUsage {
     cachedInputTokens: countOf(input['cached_tokens']),
     cacheWriteTokens: countOf(input['cache_write_tokens']),
     reasoningTokens: countOf(output['reasoning_tokens']),
-    costUsd: typeof cost === 'number' && cost >= 0 ? cost : null,
+    costUsd: dollarsOf(usage['cost']),
   }
 }
 
