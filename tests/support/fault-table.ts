@@ -215,6 +215,10 @@ const lies: Record<string, FaultRow> = {
     script: eventStream([says(''), finishes(), done]),
     end: refused('provider_empty_response'),
   },
+  'names its answer by what no database stores': {
+    script: eventStream(wholeAnswer.map((piece) => piece.replace('gen-1', 'gen-\\u0000'))),
+    end: whole,
+  },
   'counts more than there can be': {
     script: eventStream([
       ...half,

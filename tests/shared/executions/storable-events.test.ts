@@ -44,10 +44,18 @@ describe('what a model says', () => {
     expect(new StorableEvents().take([text('\uDF88x\0')])).toEqual([text('\uFFFDx\uFFFD')])
   })
 
+  it('has no such character in the name of the answer', () => {
+    const start: ModelEvent = { type: 'start', requestId: 'gen-\0', model: '\uD83C' }
+    expect(new StorableEvents().take([start, text('a')])).toEqual([
+      { type: 'start', requestId: 'gen-\uFFFD', model: '\uFFFD' },
+      text('a'),
+    ])
+  })
+
   it('has no such character in tool calls and metadata either', () => {
-    const metadata = { provider: 'p', model: 'm', deep: ['\0', { odd: '\uD83C' }] }
+    const metadata = { provider: 'p', model: 'm', deep: ['\0', { 'odd\0': '\uD83C' }] }
     const call: ModelEvent = { type: 'tool_call', id: '1', name: 'n', arguments: '\0', metadata }
-    const clean = { provider: 'p', model: 'm', deep: ['\uFFFD', { odd: '\uFFFD' }] }
+    const clean = { provider: 'p', model: 'm', deep: ['\uFFFD', { 'odd\uFFFD': '\uFFFD' }] }
     expect(new StorableEvents().take([call, { type: 'text', text: '', metadata }])).toEqual([
       { ...call, arguments: '\uFFFD', metadata: clean },
       { type: 'text', text: '', metadata: clean },

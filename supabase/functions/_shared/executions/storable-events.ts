@@ -1,4 +1,5 @@
 import type { ModelEvent } from '../models/types.ts'
+import { storableJson, storableText } from '../tools/storable.ts'
 
 // PostgreSQL stores neither U+0000 nor half of a surrogate pair. One would cost the whole answer.
 const suspicious = /[\0\uD800-\uDFFF]/
@@ -19,11 +20,15 @@ export class StorableEvents {
       if (event.type === 'text' || event.type === 'reasoning') {
         const { metadata } = event
         const text = this.#join(event.type, event.text, result)
-        result.push({ type: event.type, text, ...(metadata && { metadata: clean(metadata) }) })
+        result.push({
+          type: event.type,
+          text,
+          ...(metadata && { metadata: storableJson(metadata) }),
+        })
         continue
       }
       this.#giveUp(result)
-      result.push(event.type === 'tool_call' ? clean(event) : event)
+      result.push(isWhole(event) ? storableJson(event) : event)
     }
     return result
   }
@@ -33,7 +38,7 @@ export class StorableEvents {
     const text = (this.#half?.text ?? '') + piece
     const half = halfAtEnd.exec(text)?.[0] ?? ''
     this.#half = half === '' ? null : { type, text: half }
-    return cleanText(text.slice(0, text.length - half.length))
+    return storableText(text.slice(0, text.length - half.length))
   }
 
   #giveUp(result: ModelEvent[]): void {
@@ -42,20 +47,13 @@ export class StorableEvents {
   }
 }
 
+/** What never comes in pieces: a call, and how the provider names its answer. */
+function isWhole({ type }: ModelEvent): boolean {
+  return type === 'tool_call' || type === 'start'
+}
+
 function isSuspicious(event: ModelEvent): boolean {
   if ('text' in event && suspicious.test(event.text)) return true
-  if (event.type === 'tool_call') return escaped.test(JSON.stringify(event))
+  if (isWhole(event)) return escaped.test(JSON.stringify(event))
   return 'metadata' in event && escaped.test(JSON.stringify(event.metadata))
-}
-
-function clean<Value extends object>(value: Value): Value {
-  const text = JSON.stringify(value)
-  if (!escaped.test(text)) return value
-  return JSON.parse(text, (_key, item: unknown) =>
-    typeof item === 'string' ? cleanText(item) : item,
-  ) as Value
-}
-
-function cleanText(text: string): string {
-  return text.toWellFormed().replaceAll('\0', '\uFFFD')
 }
