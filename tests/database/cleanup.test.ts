@@ -2,6 +2,8 @@ import type { TransactionSql } from 'postgres'
 import { expect, test } from 'vitest'
 
 import { actAs, connectOwner, rolledBack } from '../support/database.ts'
+import { addPricedAgent } from '../support/budgets.ts'
+import { begin, finish } from '../support/executions.ts'
 import { addConnection, addState } from '../support/mcp-rows.ts'
 import {
   addDevice,
@@ -22,6 +24,7 @@ const functions = [
   'cleanup_expired_oauth_states',
   'cleanup_expired_oauth_tokens',
   'expire_execution_leases',
+  'expire_idempotency_keys',
 ] as const
 type CleanUp = (typeof functions)[number]
 
@@ -33,7 +36,7 @@ const run = (name: CleanUp, batch: number | null) => async (tx: TransactionSql) 
 }
 
 /** Makes one row the function must handle. */
-const expired: Record<Exclude<CleanUp, 'expire_execution_leases'>, Arrange> = {
+const expired: Record<Exclude<CleanUp, `expire_${string}`>, Arrange> = {
   cleanup_expired_sessions: async (tx, owner) => {
     const device = await addDevice(tx, owner)
     await tx`update public.user_sessions set expires_at = ${past} where id = ${device.sessionId}`
@@ -144,6 +147,44 @@ test('used states go before their time', async () => {
     const state = await addState(tx, owner, { used: true, expires_at: future })
     await as(tx, 'service_role', run('cleanup_expired_oauth_states', 100_000))
     expect(await tx`select 1 from public.oauth_states where id = ${state}`).toHaveLength(0)
+  })
+})
+
+test('a key is kept for 24 hours, and longer while its execution lives', async () => {
+  await rolledBack(sql, async (tx) => {
+    const owner = await addOwner(tx)
+    const agent = await addPricedAgent(tx, owner)
+    const age = (execution_id: string, hours: number) => tx`
+      update public.agent_executions set created_at = now() - make_interval(hours => ${hours})
+      where id = ${execution_id}`
+    const again = { agent, idempotency_key: 'again' }
+    const first = await as(tx, owner, begin(again))
+    await age(first.execution_id, 25)
+    const forget = () => as(tx, 'service_role', run('expire_idempotency_keys', 100_000))
+    await forget()
+    expect(await as(tx, owner, begin(again))).toMatchObject({ replayed: true })
+    await as(tx, 'service_role', finish(first))
+    await age(first.execution_id, 23)
+    await forget()
+    expect(await as(tx, owner, begin(again))).toMatchObject({ replayed: true })
+    await age(first.execution_id, 25)
+    expect(await forget()).toBeGreaterThanOrEqual(1)
+    expect(await as(tx, owner, begin(again))).toMatchObject({ replayed: false })
+  })
+})
+
+test('the id of a message is never used twice, also when its key is forgotten', async () => {
+  await rolledBack(sql, async (tx) => {
+    const owner = await addOwner(tx)
+    const agent = await addPricedAgent(tx, owner)
+    const again = { agent, id: '01990000-0000-7000-8000-000000000001' }
+    const first = await as(tx, owner, begin(again))
+    await as(tx, 'service_role', finish(first))
+    await tx`
+      update public.agent_executions set created_at = now() - interval '25 hours'
+      where id = ${first.execution_id}`
+    await as(tx, 'service_role', run('expire_idempotency_keys', 100_000))
+    expect(await refusal(tx, owner, begin(again))).toBe('23505 idempotency_conflict')
   })
 })
 

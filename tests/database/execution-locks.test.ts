@@ -1,7 +1,7 @@
 import type { Sql, TransactionSql } from 'postgres'
 import { expect, test } from 'vitest'
 
-import { addBudget, discrepancies, setPrice } from '../support/budgets.ts'
+import { addBudget, addPricedAgent, discrepancies, setPrice } from '../support/budgets.ts'
 import { addAgent, begin, type Begun, finish, outcomes } from '../support/executions.ts'
 import { ownDatabase } from '../support/own-database.ts'
 import { addMember, addOwner, committedAs, type Member, outcome } from '../support/tenants.ts'
@@ -248,6 +248,44 @@ test('requests, ends, cancels, crashes, deletions and managers at once never wai
     select * from client_mgmt.budget_counters where reserved_usd <> 0 or reserved_tokens <> 0`
   expect(held).toEqual([])
 }, 120_000)
+
+test('an execution whose end somebody holds up delays the end of no other', async () => {
+  const sql = database()
+  const die = async () => {
+    const owner = await addOwner(sql)
+    const agent = await addPricedAgent(sql, owner)
+    await sql.begin((tx) => addBudget(tx, owner, { period: 'day', limit_usd: '1' }))
+    const { execution_id } = await committedAs(sql, owner, begin({ agent }))
+    const [row] = await sql<{ n: number }[]>`
+      update public.agent_executions set lease_expires_at = now() - interval '1 second'
+      where id = ${execution_id} returning 1 as n`
+    expect(row?.n).toBe(1)
+    return { owner, execution_id }
+  }
+  const dead = [await die(), await die(), await die()]
+  const ended = async () => {
+    const rows = await sql<{ id: string }[]>`
+      select id from public.agent_executions
+      where id in ${sql(dead.map(({ execution_id }) => execution_id))} and status = 'failed'`
+    return new Set(rows.map(({ id }) => dead.findIndex(({ execution_id }) => execution_id === id)))
+  }
+  const expire = () =>
+    committedAs(sql, 'service_role', async (tx) => {
+      const [row] = await tx<{ handled: number }[]>`
+      select public.expire_execution_leases() as handled`
+      return row?.handled
+    })
+  await sql.begin(async (tx) => {
+    await tx`
+      select 1 from client_mgmt.budget_counters
+      where organization_id = ${dead[1]?.owner.organizationId ?? 0} for update`
+    // The second is in the way of a transaction that has ended the first: it keeps that, and gives way.
+    expect([await expire(), await ended()]).toEqual([1, new Set([0])])
+    expect([await expire(), await ended()]).toEqual([1, new Set([0, 2])])
+    expect(await expire()).toBe(0)
+  })
+  expect([await expire(), await ended()]).toEqual([1, new Set([0, 1, 2])])
+})
 
 test('two ends whose routes have opposite orders share breakers without a deadlock', async () => {
   const sql = database()

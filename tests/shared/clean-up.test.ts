@@ -33,7 +33,7 @@ describe('cleaning up', () => {
     expect(Object.values(tasks)).toEqual(called)
   })
 
-  it('calls each function until a batch comes back short, in turns', async () => {
+  it('calls each function until a batch comes back empty, in turns', async () => {
     const { admin, calls, now } = databaseWith({
       cleanup_expired_sessions: 25,
       cleanup_expired_oauth_tokens: 10,
@@ -59,6 +59,7 @@ describe('cleaning up', () => {
       'cleanup_expired_sessions',
       'cleanup_expired_oauth_tokens',
       'cleanup_expired_sessions',
+      'cleanup_expired_sessions',
     ])
   })
 
@@ -78,7 +79,7 @@ describe('cleaning up', () => {
     await expect(cleanUp(admin, { batch: 10, budget: 1_000 }, now)).rejects.toMatchObject({
       code: 'database_unavailable',
     })
-    expect(calls.filter((name) => name === 'expire_execution_leases')).toHaveLength(2)
+    expect(calls.filter((name) => name === 'expire_execution_leases')).toHaveLength(3)
     expect(calls.filter((name) => name === 'cleanup_expired_sessions')).toHaveLength(1)
   })
 })

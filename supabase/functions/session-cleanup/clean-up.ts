@@ -30,9 +30,9 @@ export interface CleanupReport {
 }
 
 /**
- * Runs every cleanup in bounded batches until one comes back short or the time is spent. The
- * tasks take turns, so that neither a long nor a failing one starves the others; two runs at once
- * do no harm.
+ * Runs every cleanup in bounded batches until one comes back empty or the time is spent: a short
+ * one may have given way to somebody. The tasks take turns, so that neither a long nor a failing
+ * one starves the others; two runs at once do no harm.
  * @throws the first failure, once the other tasks are done
  */
 export async function cleanUp(
@@ -50,7 +50,7 @@ export async function cleanUp(
     try {
       const handled = await admin.call(tasks[name], { batch })
       counts[name] += handled
-      if (handled >= batch) queue.push(name)
+      if (handled > 0) queue.push(name)
     } catch (error) {
       failures.push(error)
     }
