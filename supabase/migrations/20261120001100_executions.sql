@@ -24,6 +24,7 @@ create table public.agent_executions (
   total_tokens bigint,
   cached_input_tokens bigint,
   reasoning_tokens bigint,
+  tool_input_tokens bigint,
   cost_usd numeric(18, 9),
   latency_ms integer,
   first_chunk_ms integer,
@@ -56,6 +57,8 @@ comment on column public.agent_executions.response_message_id is 'Id of the assi
 comment on column public.agent_executions.model_id is 'The model that answered, or was tried last.';
 comment on column public.agent_executions.request_hash is 'SHA-256 of the request, to tell a repeat from another request under the same key.';
 comment on column public.agent_executions.route is 'Models in the order they may be tried, each with the generation of its breaker.';
+comment on column public.agent_executions.tool_input_tokens is
+  'Part of input_tokens: what tools that the provider runs itself gave the model. Null where it is not told apart.';
 comment on column public.agent_executions.cost_usd is 'US dollars; null when a price or a token count is unknown.';
 comment on column public.agent_executions.status is
   'pending: waits for an earlier execution of its session; running: a worker holds the lease; the others are ends.';
@@ -150,6 +153,7 @@ create table client_mgmt.usage_ledger (
   output_tokens bigint,
   cached_input_tokens bigint,
   reasoning_tokens bigint,
+  tool_input_tokens bigint,
   cost_usd numeric(18, 9),
   is_estimated boolean not null default false,
   created_at timestamptz not null default now(),
@@ -190,7 +194,8 @@ begin
         jsonb_build_object('id', m.id, 'role', m.role, 'content', m.content, 'parts', m.parts) end,
       'usage', jsonb_build_object(
         'input_tokens', x.input_tokens, 'output_tokens', x.output_tokens, 'total_tokens', x.total_tokens,
-        'cached_input_tokens', x.cached_input_tokens, 'reasoning_tokens', x.reasoning_tokens),
+        'cached_input_tokens', x.cached_input_tokens, 'reasoning_tokens', x.reasoning_tokens,
+        'tool_input_tokens', x.tool_input_tokens),
       'cost_usd', x.cost_usd, 'model', model.name, 'latency_ms', x.latency_ms
     )
     from public.agent_executions x

@@ -705,12 +705,12 @@ begin
   end if;
   insert into client_mgmt.usage_ledger (
     organization_id, execution_id, user_id, project_id, agent_name, provider, model_id,
-    input_tokens, output_tokens, cached_input_tokens, reasoning_tokens, cost_usd, is_estimated
+    input_tokens, output_tokens, cached_input_tokens, reasoning_tokens, tool_input_tokens, cost_usd, is_estimated
   )
   select execution.organization_id, execution.id, execution.user_id, execution.project_id, a.name,
     -- Usage outlives the model too.
     coalesce(model.provider, 'unknown'), coalesce(model.model_id, 'unknown'), tokens_in, tokens_out,
-    execution.cached_input_tokens, execution.reasoning_tokens, cost, estimated
+    execution.cached_input_tokens, execution.reasoning_tokens, execution.tool_input_tokens, cost, estimated
   from (select 1) one left join public.agents a on a.id = execution.agent_id;
   perform private.settle_budgets(
     execution.organization_id, execution.id,
@@ -789,6 +789,7 @@ begin
     ),
     cached_input_tokens = (outcome ->> 'cached_input_tokens')::bigint,
     reasoning_tokens = (outcome ->> 'reasoning_tokens')::bigint,
+    tool_input_tokens = (outcome ->> 'tool_input_tokens')::bigint,
     -- Of several calls of the model some may have been counted.
     estimated_input_tokens = coalesce((outcome ->> 'estimated_input_tokens')::bigint, x.estimated_input_tokens),
     -- What the provider says it charged is truer than a price list.

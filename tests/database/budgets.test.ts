@@ -289,6 +289,23 @@ describe('settling', () => {
     expect(Number(spent)).toBeCloseTo((Number(ledger?.input_tokens) + 1) / 1e6, 9)
   })
 
+  test('tells cached, reasoning and tool tokens apart, for those who may see the use', async () => {
+    await rolledBack(sql, async (tx) => {
+      const { owner, agent } = await arrange(tx)
+      const parts = { cached_input_tokens: 6, reasoning_tokens: 3, tool_input_tokens: 2 }
+      const { finished } = await invoke(tx, owner, { agent }, used(10, 5, parts))
+      expect(finished.usage).toMatchObject({ input_tokens: 10, output_tokens: 5, ...parts })
+      const [row] = await as(
+        tx,
+        owner,
+        (t) => t`
+          select cached_input_tokens::integer, reasoning_tokens::integer, tool_input_tokens::integer
+          from client_mgmt.usage_ledger`,
+      )
+      expect(row).toEqual(parts)
+    })
+  })
+
   test('estimates only what is missing', async () => {
     const { tokens, ledger } = await settled({ ...outcomes.success, input_tokens: 5_000 })
     expect(ledger).toMatchObject({ input_tokens: 5_000, output_tokens: 1, is_estimated: true })

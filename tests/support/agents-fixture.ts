@@ -154,6 +154,7 @@ export const helloAnswer: readonly ModelEvent[][] = [
         cachedInputTokens: null,
         cacheWriteTokens: null,
         reasoningTokens: null,
+        toolInputTokens: null,
         costUsd: null,
       },
     },

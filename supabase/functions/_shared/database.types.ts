@@ -993,6 +993,7 @@ export type Database = {
           project_id: number | null
           provider: string
           reasoning_tokens: number | null
+          tool_input_tokens: number | null
           user_id: string
         }
         ComputedFields: never
@@ -1011,6 +1012,7 @@ export type Database = {
           project_id?: number | null
           provider: string
           reasoning_tokens?: number | null
+          tool_input_tokens?: number | null
           user_id: string
         }
         Update: {
@@ -1028,6 +1030,7 @@ export type Database = {
           project_id?: number | null
           provider?: string
           reasoning_tokens?: number | null
+          tool_input_tokens?: number | null
           user_id?: string
         }
         Relationships: []
@@ -1573,6 +1576,7 @@ export type Database = {
           route: NonNullable<Json>
           session_id: string
           status: string
+          tool_input_tokens: number | null
           total_tokens: number | null
           updated_at: string
           user_id: string
@@ -1607,6 +1611,7 @@ export type Database = {
           route?: NonNullable<Json>
           session_id: string
           status?: string
+          tool_input_tokens?: number | null
           total_tokens?: number | null
           updated_at?: string
           user_id: string
@@ -1640,6 +1645,7 @@ export type Database = {
           route?: NonNullable<Json>
           session_id?: string
           status?: string
+          tool_input_tokens?: number | null
           total_tokens?: number | null
           updated_at?: string
           user_id?: string

@@ -41,6 +41,7 @@ describe('a chat completion stream', () => {
             cachedInputTokens: 4,
             cacheWriteTokens: 2,
             reasoningTokens: 3,
+            toolInputTokens: null,
             costUsd: 0.00042,
           },
         },

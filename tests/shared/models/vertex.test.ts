@@ -27,7 +27,12 @@ describe('a Gemini stream', () => {
   it('becomes start, reasoning, text, usage and finish', async () => {
     const options = { fetch: fetchOf(vertexFrames.map(encode)) }
     const { batches } = await collect(vertexAdapter('http://x'), options, asked)
-    const none = { cachedInputTokens: null, cacheWriteTokens: null, costUsd: null }
+    const none = {
+      cachedInputTokens: null,
+      cacheWriteTokens: null,
+      toolInputTokens: null,
+      costUsd: null,
+    }
     expect(batches).toEqual([
       [
         { type: 'start', requestId: 'resp-1', model: 'gemini-1.5-pro-002' },
@@ -145,7 +150,7 @@ describe('a whole Gemini answer', () => {
     const answer = await completeModel(vertexAdapter('http://x'), asked, { fetch: send })
     expect(answer).toMatchObject({
       content: 'Hi',
-      usage: { inputTokens: 3, outputTokens: 3, reasoningTokens: null },
+      usage: { inputTokens: 3, outputTokens: 3, reasoningTokens: null, toolInputTokens: 2 },
       finish: { reason: 'stop' },
     })
   })

@@ -8,6 +8,7 @@ const usage = (inputTokens: number | null, outputTokens = 5, costUsd: number | n
   cachedInputTokens: 1,
   cacheWriteTokens: null,
   reasoningTokens: null,
+  toolInputTokens: null,
   costUsd,
 })
 const step = (used: ReturnType<typeof usage> | null, length = 400) => ({ usage: used, length })

@@ -31,6 +31,7 @@ export function usageOutcome(usage: ModelAnswer['usage']) {
     total_tokens: usage.totalTokens,
     cached_input_tokens: usage.cachedInputTokens,
     reasoning_tokens: usage.reasoningTokens,
+    tool_input_tokens: usage.toolInputTokens,
     provider_cost_usd: usage.costUsd,
   })
 }

@@ -65,6 +65,8 @@ export interface Usage {
   readonly cached_input_tokens?: number | null
   /** Part of output_tokens. */
   readonly reasoning_tokens?: number | null
+  /** Part of input_tokens. */
+  readonly tool_input_tokens?: number | null
 }
 
 /** What `finish_execution` returns: the one end of an execution, as stored. */
@@ -104,6 +106,7 @@ export interface Outcome {
   readonly estimated_input_tokens?: number
   readonly cached_input_tokens?: number
   readonly reasoning_tokens?: number
+  readonly tool_input_tokens?: number
   /** US dollars that the provider says it charged. */
   readonly provider_cost_usd?: number
   /** Absent: counted by the database from the beginning of the execution. */

@@ -107,6 +107,7 @@ function toUsage(usage: Json): ModelUsage {
     cachedInputTokens: countOf(input['cached_tokens']),
     cacheWriteTokens: countOf(input['cache_write_tokens']),
     reasoningTokens: countOf(output['reasoning_tokens']),
+    toolInputTokens: null,
     costUsd: dollarsOf(usage['cost']),
   }
 }

@@ -122,6 +122,8 @@ export interface ModelUsage {
   cacheWriteTokens: number | null
   /** Part of outputTokens. */
   reasoningTokens: number | null
+  /** Part of inputTokens: what tools that the provider runs itself gave the model (Gemini only). */
+  toolInputTokens: number | null
   /** What the provider says it charged, in US dollars (OpenRouter only). */
   costUsd: number | null
 }

@@ -99,13 +99,15 @@ export class VertexDecoder implements StreamDecoder {
  */
 function toUsage(usage: Json): ModelUsage {
   const reasoningTokens = countOf(usage['thoughtsTokenCount'])
+  const toolInputTokens = countOf(usage['toolUsePromptTokenCount'])
   return {
-    inputTokens: sum(countOf(usage['promptTokenCount']), countOf(usage['toolUsePromptTokenCount'])),
+    inputTokens: sum(countOf(usage['promptTokenCount']), toolInputTokens),
     outputTokens: sum(countOf(usage['candidatesTokenCount']), reasoningTokens),
     totalTokens: countOf(usage['totalTokenCount']),
     cachedInputTokens: countOf(usage['cachedContentTokenCount']),
     cacheWriteTokens: null,
     reasoningTokens,
+    toolInputTokens,
     costUsd: null,
   }
 }
