@@ -716,7 +716,7 @@ begin
     execution.organization_id, execution.id,
     -- Neither words nor usage: nothing is charged. Words at an unknown price: the reservation.
     case when answered then cost else coalesce(cost, 0) end,
-    coalesce(execution.total_tokens, tokens_in + tokens_out, 0)
+    greatest(execution.total_tokens, tokens_in + tokens_out, 0)
   );
 end
 $$;

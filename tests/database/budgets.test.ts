@@ -306,6 +306,15 @@ describe('settling', () => {
     })
   })
 
+  test('believes no total that is less than its parts', async () => {
+    await rolledBack(sql, async (tx) => {
+      const { owner, agent } = await arrange(tx)
+      const id = await addBudget(tx, owner, { period: 'day', limit_tokens: 1e6 })
+      await invoke(tx, owner, { agent }, used(100, 20, { total_tokens: 0 }))
+      expect(await spentOf(tx, id)).toMatchObject({ tokens: 120, reserved_tokens: 0 })
+    })
+  })
+
   test('estimates only what is missing', async () => {
     const { tokens, ledger } = await settled({ ...outcomes.success, input_tokens: 5_000 })
     expect(ledger).toMatchObject({ input_tokens: 5_000, output_tokens: 1, is_estimated: true })
