@@ -97,6 +97,11 @@ declare
   effective jsonb := (route -> 0 -> 'settings') || params;
 begin
   select coalesce(jsonb_agg(p.content), '[]') into prompts from private.effective_system_prompts() p;
+  -- Layers are bounded one by one; a worker has to hold them all, beside those of other executions.
+  if octet_length(prompts::text) > 4194304 then
+    raise exception using errcode = '22023', message = 'invalid_request',
+      detail = 'The system prompts are longer than 4 MiB together.';
+  end if;
   history := private.with_tool_results(
     execution.organization_id, execution.session_id,
     private.conversation_history(execution.organization_id, execution.session_id, execution.message_id));

@@ -3,6 +3,7 @@ import type { TransactionSql } from 'postgres'
 import { expect, test } from 'vitest'
 
 import { connectOwner, rolledBack } from '../support/database.ts'
+import { addAgent, begin } from '../support/executions.ts'
 import { addMember, addOwner, as, refusal, type Account } from '../support/tenants.ts'
 
 const sql = connectOwner()
@@ -218,6 +219,22 @@ test('nobody can have more than a hundred layers sent along with every request',
     const member = await addMember(tx, owner.organizationId)
     await as(tx, member, many(member, 1))
     expect(await layersOf(tx, owner)).toHaveLength(101)
+  })
+})
+
+test('layers that no worker could hold together refuse the request of who has them', async () => {
+  await alone(async (tx) => {
+    const owner = await addOwner(tx)
+    const member = await addMember(tx, owner.organizationId)
+    const { name: agent } = await addAgent(tx, owner)
+    const fill = (count: number) => (t: TransactionSql) => t`
+      insert into public.system_prompts (scope, user_id, content)
+      select 'user', ${member.id}, repeat('€', 65536) from generate_series(1, ${count})`
+    await as(tx, member, fill(21))
+    expect(await refusal(tx, member, begin({ agent }))).toBe('allowed')
+    await as(tx, member, fill(1))
+    expect(await refusal(tx, member, begin({ agent }))).toBe('22023 invalid_request')
+    expect(await refusal(tx, owner, begin({ agent }))).toBe('allowed')
   })
 })
 
