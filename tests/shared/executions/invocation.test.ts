@@ -1,5 +1,9 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { maxContentBytes } from '../../../supabase/functions/_shared/executions/invocation.ts'
+import {
+  invocationSchema,
+  maxContentBytes,
+} from '../../../supabase/functions/_shared/executions/invocation.ts'
 import { agentsApp } from '../../support/agents-fixture.ts'
 
 const id = '5b1b7a64-6e8d-4c8b-9a6e-3f1f1d6a0001'
@@ -117,4 +121,11 @@ describe('an invocation', () => {
       expect((await invoke(content(text))).status).toBe(200)
     }
   })
+})
+
+it('has every field in the document for clients, and no other', () => {
+  const page = readFileSync(new URL('../../../docs/executions.md', import.meta.url), 'utf8')
+  const [section = ''] = page.split('## Which model answers')
+  const named = [...section.matchAll(/^\| `(\w+)`/gm)].map(([, name]) => name)
+  expect(named.toSorted()).toEqual(Object.keys(invocationSchema.shape).toSorted())
 })
