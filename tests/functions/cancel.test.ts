@@ -114,6 +114,34 @@ describe('cancelling from another device, through another worker', () => {
   })
 })
 
+describe('deleting the conversation in the middle of an answer', () => {
+  it('stops the provider within two seconds, and cuts the stream: there is no end to tell', async () => {
+    endless()
+    const calls = provider.journal.length
+    const response = await ask()
+    const stream = new StreamReader(response)
+    await stream.until('Half of it')
+    const follower = new StreamReader(
+      await elsewhere.request(ann, `executions/${idOf(response)}/stream`),
+    )
+    await follower.until('Half of it')
+    const asked = Date.now()
+    const { data } = await ann.client.from('chat_sessions').delete().neq('status', 'x').select('id')
+    expect(data).toHaveLength(1)
+    await provider.journal[calls]?.closed
+    expect(Date.now() - asked).toBeLessThan(2_000)
+    await expect(stream.toEnd()).rejects.toThrow()
+    await expect(follower.toEnd()).rejects.toThrow()
+    expect(stream.text).not.toContain('[DONE]')
+    const again = await here.request(ann, `executions/${idOf(response)}/stream`)
+    expect(again.status).toBe(404)
+    const usage = await sql`
+      select output_tokens::int as output, is_estimated
+      from client_mgmt.usage_ledger where execution_id = ${idOf(response)}`
+    expect(usage).toEqual([{ output: 3, is_estimated: true }])
+  })
+})
+
 describe('what cannot be cancelled', () => {
   it('is an execution that has ended: it stays as it is', async () => {
     provider.respond(eventStream([text('Hello'), stop]))
