@@ -111,6 +111,16 @@ describe('a chat completion stream', () => {
     expect(events.map(({ type }) => type)).toEqual(['start', 'finish'])
   })
 
+  it.each([
+    ['of calls', (n: number) => ({ index: n, function: { name: 'f', arguments: '{}' } })],
+    ['of arguments', () => ({ index: 0, function: { name: 'f', arguments: 'x'.repeat(8_192) } })],
+  ])('stops at a stream %s that has no end', async (_, call) => {
+    const frames = Array.from({ length: 1_500 }, (_, n) => choice({ tool_calls: [call(n)] }))
+    const { answer, error } = await collect(openRouter('http://x'), { fetch: fetchOf(frames) })
+    expect(error).toMatchObject({ code: 'provider_malformed_response', fault: 'provider' })
+    expect(answer.parts).toEqual([])
+  })
+
   it('says tool_calls whatever reason comes with calls, and makes ids where none are given', async () => {
     const call = { function: { name: 'one', arguments: '{}' } }
     const events = await eventsOf(choice({ tool_calls: [call] }), choice({}, 'stop'))

@@ -1,6 +1,10 @@
 import { ModelError } from './model-error.ts'
 import type { FinishReason, ModelEvent, ModelUsage, ProviderMetadata } from './types.ts'
 
+/** Calls of one answer, and characters of their arguments together: far more than models can say. */
+const maxToolCalls = 1_000
+const maxToolCallLength = 4 * 1024 * 1024
+
 interface ToolCallDraft {
   id: string | null
   name: string
@@ -32,6 +36,7 @@ export class AnswerBuilder {
   #reasonRevoked = false
   #hasText = false
   readonly #toolCalls = new Map<number, ToolCallDraft>()
+  #toolCallLength = 0
   readonly #newId: () => string
 
   /**
@@ -63,13 +68,21 @@ export class AnswerBuilder {
     this.#piece('reasoning', text, metadata)
   }
 
-  /** Adds to the call at `index`; it is emitted at the end, whole or not at all. */
+  /**
+   * Adds to the call at `index`; it is emitted at the end, whole or not at all.
+   * @throws ModelError `provider_malformed_response` for calls without an end
+   */
   toolCall(index: number, delta: ToolCallDelta): void {
     this.#output()
     let draft = this.#toolCalls.get(index)
     if (draft === undefined) {
       draft = { id: null, name: '', arguments: '', metadata: undefined }
       this.#toolCalls.set(index, draft)
+    }
+    this.#toolCallLength += delta.arguments?.length ?? 0
+    // Nobody is shown a call before its end, so nobody else would notice that it never comes.
+    if (this.#toolCalls.size > maxToolCalls || this.#toolCallLength > maxToolCallLength) {
+      throw new ModelError('provider_malformed_response', { detail: 'tool calls without an end' })
     }
     draft.id ??= delta.id ?? null
     draft.name ||= delta.name ?? ''
