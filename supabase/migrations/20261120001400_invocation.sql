@@ -192,36 +192,42 @@ $$;
 comment on function private.keep_session(bigint, uuid) is
   'Keeps an execution''s session from being deleted until the transaction ends, or waits until it is.';
 
-create function private.end_expired_executions(chat public.chat_sessions, but_not uuid default null) returns void
+create function private.end_expired_executions(organization_id bigint, but_not uuid default null) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: called by begin_execution() and start_execution(), which hold the session and go on to
--- reserve. Ending takes budgets and then metrics, so all budgets are taken first: the one order of locks.
+-- Definer: called by functions that go on to reserve and may hold a session: what dead workers left would keep it
+-- busy, and budgets spent. Ending takes budgets and then metrics, so all budgets are taken first: the one order of
+-- locks. A session that somebody else holds is left to them.
+#variable_conflict use_column
 begin
   if not exists (
     select 1 from public.agent_executions x
-    where x.organization_id = chat.organization_id and x.user_id = chat.user_id and x.session_id = chat.id
-      and x.id is distinct from but_not
+    where x.organization_id = end_expired_executions.organization_id and x.id is distinct from but_not
       and x.status in ('pending', 'running') and x.lease_expires_at <= clock_timestamp()
   ) then
     return;
   end if;
-  perform 1 from client_mgmt.organization_limits l where l.organization_id = chat.organization_id for update;
-  perform 1 from client_mgmt.budgets b where b.organization_id = chat.organization_id order by b.id for key share;
+  perform 1 from client_mgmt.organization_limits l where l.organization_id = end_expired_executions.organization_id for update;
+  perform 1 from client_mgmt.budgets b where b.organization_id = end_expired_executions.organization_id order by b.id for key share;
   perform 1 from client_mgmt.budget_counters c
-  where c.organization_id = chat.organization_id
+  where c.organization_id = end_expired_executions.organization_id
     and (c.reserved_tokens > 0 or c.period_start >= date_trunc('month', statement_timestamp() at time zone 'utc')::date)
   order by c.budget_id, c.period_start
   for no key update;
-  perform private.end_expired_execution(x.organization_id, x.id)
-  from public.agent_executions x
-  where x.organization_id = chat.organization_id and x.user_id = chat.user_id and x.session_id = chat.id
-    and x.id is distinct from but_not
-    and x.status in ('pending', 'running') and x.lease_expires_at <= clock_timestamp();
+  perform private.end_expired_execution(end_expired_executions.organization_id, dead)
+  from unnest(array(
+    select x.id from public.agent_executions x
+    join public.chat_sessions s on s.organization_id = x.organization_id and s.id = x.session_id
+    where x.organization_id = end_expired_executions.organization_id and x.id is distinct from but_not
+      and x.status in ('pending', 'running') and x.lease_expires_at <= clock_timestamp()
+    order by x.created_at, x.id
+    limit 100
+    for no key update of s skip locked
+  )) dead;
 end
 $$;
-comment on function private.end_expired_executions(public.chat_sessions, uuid) is
-  'Ends what dead workers left in a session, but for one execution.';
+comment on function private.end_expired_executions(bigint, uuid) is
+  'Ends what dead workers left in an organization, but for one execution.';
 
 create function private.begin_execution(
   message jsonb, agent text, model text, session_id uuid, project_id bigint, parent_id uuid, params jsonb,
@@ -274,7 +280,9 @@ begin
     if chat.status = 'closed' then
       raise exception using errcode = 'PT409', message = 'session_closed', detail = 'The session is closed.';
     end if;
-    perform private.end_expired_executions(chat);
+  end if;
+  perform private.end_expired_executions(organization);
+  if chat.id is not null then
     waits := exists (
       select 1 from public.agent_executions x
       where x.organization_id = organization and x.user_id = account and x.session_id = chat.id
@@ -392,7 +400,7 @@ begin
     raise exception using errcode = 'PT404', message = 'execution_not_found', detail = 'No execution of yours has this id.';
   end if;
   chat := private.require_own_session(organization, execution.session_id);
-  perform private.end_expired_executions(chat, execution.id);
+  perform private.end_expired_executions(organization, execution.id);
 
   update public.agent_executions x
   set lease_expires_at = clock_timestamp() + interval '30 seconds',
@@ -981,7 +989,7 @@ revoke all on function
   private.events_text(bigint, uuid),
   private.prepare_execution(public.agent_executions, jsonb, jsonb, bigint),
   private.describe_execution(public.agent_executions), private.keep_session(bigint, uuid),
-  private.end_expired_executions(public.chat_sessions, uuid),
+  private.end_expired_executions(bigint, uuid),
   private.begin_execution(jsonb, text, text, uuid, bigint, uuid, jsonb, text, text[], text, uuid, boolean, boolean, bigint),
   private.start_execution(uuid, text[]), private.cancel_execution(uuid), private.end_expired_execution(bigint, uuid),
   private.read_execution_result(uuid),

@@ -421,7 +421,7 @@ begin
   if chat.status = 'closed' then
     raise exception using errcode = 'PT409', message = 'session_closed', detail = 'The session is closed.';
   end if;
-  perform private.end_expired_executions(chat, source.id);
+  perform private.end_expired_executions(source.organization_id, source.id);
   if exists (
     select 1 from public.agent_executions x
     where x.organization_id = source.organization_id and x.user_id = source.user_id and x.session_id = chat.id

@@ -214,6 +214,40 @@ describe('reserving', () => {
     })
   })
 
+  test('a reservation whose worker died blocks nobody, whoever asks next and in whatever session', async () => {
+    await rolledBack(sql, async (tx) => {
+      const { owner, agent } = await arrange(tx)
+      const { tokens } = await reservationOf(tx, owner, agent)
+      const day = await addBudget(tx, owner, { period: 'day', limit_tokens: tokens })
+      await as(tx, owner, begin({ agent }))
+      const member = await addMember(tx, owner.organizationId)
+      expect(await refusal(tx, member, begin({ agent }))).toBe('PT402 budget_exceeded')
+      await tx`
+        update public.agent_executions set lease_expires_at = now() - interval '1 second'
+        where organization_id = ${owner.organizationId}`
+      expect(await refusal(tx, member, begin({ agent }))).toBe('allowed')
+      expect(await spentOf(tx, day)).toMatchObject({ tokens: 0, reserved_tokens: tokens })
+      expect(await discrepancies(tx, owner.organizationId)).toEqual([])
+    })
+  })
+
+  test('twenty that died in one session are all ended before its next one begins', async () => {
+    await rolledBack(sql, async (tx) => {
+      const { owner, agent } = await arrange(tx)
+      const { session_id } = await as(tx, owner, begin({ agent }))
+      const queued = begin({ agent, session_id, on_busy: 'queue' })
+      for (let n = 0; n < 20; n++) await as(tx, owner, queued)
+      await tx`
+        update public.agent_executions set lease_expires_at = now() - interval '1 second'
+        where organization_id = ${owner.organizationId}`
+      expect(await as(tx, owner, begin({ agent, session_id }))).toMatchObject({ status: 'running' })
+      const ended = await tx`
+        select 1 from public.agent_executions
+        where session_id = ${session_id} and error_code = 'interrupted'`
+      expect(ended).toHaveLength(21)
+    })
+  })
+
   test('under a money budget an unknown price is refused, and nothing else is', async () => {
     await rolledBack(sql, async (tx) => {
       const { owner } = await arrange(tx)

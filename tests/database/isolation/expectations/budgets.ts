@@ -60,6 +60,8 @@ export const budgets: Readonly<Record<string, RelationExpectation>> = {
   },
   'client_mgmt.usage_ledger': {
     grants: readOnly,
+    // Whoever begins ends what dead workers left in the organization.
+    aboutOthers: true,
     select: all(member, any(self, holding('billing.manage'))),
     policies: ['select_self_or_billing'],
   },
