@@ -110,7 +110,7 @@ begin
     select 1 from public.chat_sessions s
     where s.organization_id = execution.organization_id and s.id = execution.session_id and s.metadata @> '{"transient": true}'
   ) then '[]' else private.execution_tools(execution.organization_id, execution.user_id) end;
-  -- A file is sent as its address and read as what is there: each counts as a large image does.
+  -- A file is sent as its address and read as what is there: each counts as more than most large images.
   bytes := octet_length(history::text) + 4096 * jsonb_array_length(
     jsonb_path_query_array(history, '$[*].parts[*] ? (@.type == "image" || @.type == "file")'));
   -- What a client sends instead of the history (input_bytes) goes along with the prompts, too. It is the
@@ -118,13 +118,13 @@ begin
   bytes := greatest(bytes, least(coalesce(input_bytes, 0), 8388608)) + octet_length(prompts::text) + octet_length(tools::text);
 
   if private.has_budget(execution.organization_id, execution.user_id, execution.project_id) then
-    -- Half a token per byte is twice what tokenizers make of English; the answer's bound is sent along.
+    -- No tokenizer makes more of a text than a token per byte; the answer's bound is sent along.
     effective := effective || jsonb_build_object('max_output_tokens', case
       when effective ->> 'max_output_tokens' ~ '^[1-9][0-9]{0,6}$' then (effective ->> 'max_output_tokens')::bigint else 4096 end);
     perform private.reserve_budgets(
       execution.organization_id, execution.id, execution.user_id, execution.project_id,
-      private.route_cost(route, ceil(bytes / 2.0)::bigint, (effective ->> 'max_output_tokens')::bigint),
-      ceil(bytes / 2.0)::bigint + (effective ->> 'max_output_tokens')::bigint
+      private.route_cost(route, bytes, (effective ->> 'max_output_tokens')::bigint),
+      bytes + (effective ->> 'max_output_tokens')::bigint
     );
   end if;
 

@@ -361,7 +361,7 @@ declare
   execution public.agent_executions;
   reservation client_mgmt.budget_reservations;
   budget client_mgmt.budgets;
-  tokens constant bigint := ceil(input_bytes / 2.0)::bigint + coalesce(output_tokens, 4096);
+  tokens constant bigint := input_bytes + coalesce(output_tokens, 4096);
   usd numeric;
 begin
   select x.* into execution from public.agent_executions x
@@ -373,7 +373,7 @@ begin
   end if;
   select private.route_cost(
     jsonb_agg(jsonb_build_object('provider', m.provider, 'model', m.model_id)),
-    ceil(input_bytes / 2.0)::bigint, coalesce(output_tokens, 4096)
+    input_bytes, coalesce(output_tokens, 4096)
   ) into usd
   from jsonb_array_elements(execution.route) r join public.models m on m.id = (r ->> 'model_id')::bigint;
 

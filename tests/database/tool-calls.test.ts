@@ -477,12 +477,12 @@ test('each step reserves its own part of the budget, and all of it is settled', 
     await as(tx, 'service_role', reserve(200))
     expect(await counter()).toEqual({
       ...before,
-      reserved_tokens: Number(before.reserved_tokens) + 200,
+      reserved_tokens: Number(before.reserved_tokens) + 300,
     })
     expect(await refusal(tx, 'service_role', reserve(1_000_000))).toBe('PT402 budget_exceeded')
     expect(await counter()).toEqual({
       ...before,
-      reserved_tokens: Number(before.reserved_tokens) + 200,
+      reserved_tokens: Number(before.reserved_tokens) + 300,
     })
     await as(
       tx,

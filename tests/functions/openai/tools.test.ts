@@ -259,9 +259,9 @@ describe('messages of the client', () => {
           { role: 'user', content: 'Hi' },
         ],
       })
-    await expect(ask('x'.repeat(60_000))).rejects.toMatchObject({ code: 'insufficient_quota' })
+    await expect(ask('x'.repeat(30_000))).rejects.toMatchObject({ code: 'insufficient_quota' })
     expect(scripted.asked()).toEqual([])
-    await ask('x'.repeat(20_000))
+    await ask('x'.repeat(10_000))
     const [counter] = await sql`
       select reserved_tokens::int, settled_tokens::int from client_mgmt.budget_counters
       where organization_id = ${ann.organization.id}`
