@@ -134,16 +134,27 @@ describe('the clients', () => {
     })
   })
 
-  it('give a call up after its time, as database_unavailable', async () => {
+  it.each<[string, (signal: AbortSignal | null | undefined) => Promise<Response>]>([
+    ['no answer begins', (signal) => aborted(signal)],
+    [
+      'the answer does not end',
+      async (signal) =>
+        new Response(
+          new ReadableStream({
+            async start(controller) {
+              controller.enqueue(new TextEncoder().encode('{"half":'))
+              await aborted(signal).catch((reason: unknown) => controller.error(reason))
+            },
+          }),
+        ),
+    ],
+  ])('give a call up after its time when %s, as database_unavailable', async (_, answer) => {
     const { admin } = createDatabase({
       supabaseUrl: 'http://project.test',
       publishableKey: 'p',
       secretKey: 's',
       timeout: 20,
-      fetch: (_input, init) =>
-        new Promise((_, reject) => {
-          init?.signal?.addEventListener('abort', () => reject(init.signal?.reason as Error))
-        }),
+      fetch: (_input, init) => answer(init?.signal),
     })
     await expect(admin.call('expire_execution_leases', {})).rejects.toMatchObject({
       code: 'database_unavailable',
@@ -159,3 +170,10 @@ describe('the clients', () => {
     })
   })
 })
+
+/** Rejects with the signal's reason, as `fetch` does. */
+function aborted(signal: AbortSignal | null | undefined): Promise<never> {
+  return new Promise((_, reject) => {
+    signal?.addEventListener('abort', () => reject(signal.reason as Error))
+  })
+}

@@ -50,8 +50,7 @@ export function createDatabase(options: DatabaseOptions): Database {
   const client = <Role extends string>(role: Role, apikey: string, token: string): Client<Role> => {
     const postgrest = new PostgrestClient(`${options.supabaseUrl}/rest/v1`, {
       headers: { apikey, authorization: `Bearer ${token}` },
-      timeout: options.timeout ?? 10_000,
-      ...(options.fetch && { fetch: options.fetch }),
+      fetch: fetchWhole(options),
     })
     return {
       role,
@@ -65,6 +64,17 @@ export function createDatabase(options: DatabaseOptions): Database {
   return {
     forCaller: (accessToken) => client('authenticated', options.publishableKey, accessToken),
     admin: client('service_role', options.secretKey, options.secretKey),
+  }
+}
+
+/** Not the client's own time-out: that one ends with the head of an answer, and its body may stall. */
+function fetchWhole({ timeout = 10_000, fetch: send = fetch }: DatabaseOptions): typeof fetch {
+  return async (input, init) => {
+    const response = await send(input, { ...init, signal: AbortSignal.timeout(timeout) })
+    const body = await response.arrayBuffer()
+    // Used after its body, so that it is held until then: once Deno (2.9.6) has collected a Response,
+    // aborting no longer reaches the body.
+    return new Response(body.byteLength === 0 ? null : body, response)
   }
 }
 
