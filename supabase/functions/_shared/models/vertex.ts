@@ -1,4 +1,4 @@
-import { abortable } from './abortable.ts'
+import { abortable } from '../http/abortable.ts'
 import { stringOf } from './json.ts'
 import type { ModelAdapter, WireRequest } from './model-adapter.ts'
 import { ModelError } from './model-error.ts'

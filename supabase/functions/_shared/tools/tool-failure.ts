@@ -7,10 +7,6 @@ import { textResult } from './tool-result.ts'
 import { notMadeText, unknownText } from './tool-texts.ts'
 import type { ToolErrorCode, ToolOutcome } from './types.ts'
 
-/** Connections that were never made; the request has not left. */
-const notSent =
-  /\b(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|CERT_\w+|ERR_TLS_\w+)\b/
-
 /** Outcome of a call that failed before it was sent. */
 export function notMade(error: unknown): ToolOutcome {
   const code = connectFailure(error).code
@@ -76,7 +72,7 @@ function outboundOutcome(error: OutboundError): ToolOutcome {
       'The tool was called, but its answer is too large to be read.',
     )
   }
-  if (error.reason === 'unreachable' && notSent.test(error.message)) {
+  if (error.reason === 'unreachable') {
     return failed('server_unreachable', notMadeText('server_unreachable'))
   }
   return unknown(error.reason === 'timeout' ? 'tool_timeout' : 'tool_answer_lost')

@@ -1,9 +1,11 @@
-import { type IncomingMessage, request as requestHttp } from 'node:http'
-import { request as requestHttps } from 'node:https'
+import type { Socket } from 'node:net'
+import { abortable } from '../abortable.ts'
+import { AnswerReader } from './answer-reader.ts'
 import { limitBody } from './body.ts'
+import { connect } from './connect.ts'
 import { OutboundError } from './error.ts'
 import type { OutboundLimits } from './limits.ts'
-import { guardedLookup, type Resolve } from './resolve.ts'
+import { type Resolve, resolveTarget } from './resolve.ts'
 import type { OutboundPolicy } from './target.ts'
 
 /** One request to one checked URL: no redirect is followed here. */
@@ -23,108 +25,98 @@ export interface DialOptions {
 }
 
 /**
- * Sends a request over a connection of its own, to the address that was checked. `fetch` cannot do
- * this: it resolves the name again.
+ * Sends a request over a connection of its own, to an address that was checked. `fetch` cannot do
+ * this: it resolves the name again. Nor can `node:http` on every runtime: the hosted platform's
+ * (Deno 2.1) has no way to give it an address or a connection.
  * @throws OutboundError
  */
 export async function dial(request: DialRequest, options: DialOptions): Promise<Response> {
-  const { signal, limits } = options
-  const incoming = await send(request, options)
-  const headers = new Headers()
-  for (let index = 0; index + 1 < incoming.rawHeaders.length; index += 2) {
-    appendHeader(headers, incoming.rawHeaders[index] ?? '', incoming.rawHeaders[index + 1] ?? '')
+  const { policy, limits, resolve, signal } = options
+  const stop = new AbortController()
+  const abort = () => stop.abort(signal.reason)
+  const unlink = () => signal.removeEventListener('abort', abort)
+  signal.addEventListener('abort', abort)
+  const timer = setTimeout(() => {
+    stop.abort(new OutboundError('timeout', `no answer within ${limits.head} ms`))
+  }, limits.head)
+  try {
+    signal.throwIfAborted()
+    const addresses = await abortable(resolveTarget(request.target, policy, resolve), stop.signal)
+    const socket = await connect(request.target, addresses, stop.signal)
+    socket.once('close', unlink)
+    try {
+      send(socket, request)
+      return await receive(socket, request, { limits, signal })
+    } catch (error) {
+      socket.destroy()
+      throw error
+    }
+  } catch (error) {
+    unlink()
+    throw asOutboundError(error, signal)
+  } finally {
+    clearTimeout(timer)
   }
-  const status = incoming.statusCode ?? 0
-  if (status < 200 || status > 599) {
-    incoming.destroy()
-    throw new OutboundError('unreachable', `status ${status}`)
-  }
-  if (request.method === 'HEAD' || [204, 205, 304].includes(status)) {
-    incoming.resume()
+}
+
+/** What a URL and Headers hold has neither blanks nor line breaks where they would end something. */
+function send(socket: Socket, { target, method, headers, body }: DialRequest): void {
+  const lines = [`${method} ${target.pathname}${target.search} HTTP/1.1`, `host: ${target.host}`]
+  for (const [name, value] of headers) lines.push(`${name}: ${value}`)
+  if (body === undefined && method === 'POST') lines.push('content-length: 0')
+  lines.push('accept-encoding: identity', 'connection: close', '', '')
+  socket.write(lines.join('\r\n'), 'latin1')
+  if (body !== undefined) socket.write(body)
+}
+
+async function receive(
+  socket: Socket,
+  { method }: DialRequest,
+  { limits, signal }: Pick<DialOptions, 'limits' | 'signal'>,
+): Promise<Response> {
+  const reader = new AnswerReader(socket)
+  const head = await reader.head()
+  const { status, headers } = head
+  if (method === 'HEAD' || [204, 205, 304].includes(status)) {
+    socket.destroy()
     return new Response(null, { status, headers })
   }
+  const content = streamOf(reader.body(head), socket, limits.idle, signal)
   const encoding = headers.get('content-encoding')
   headers.delete('content-encoding')
   if (encoding !== null) headers.delete('content-length')
-  try {
-    const body = limitBody(streamOf(incoming, limits.idle, signal), encoding, limits.bytes)
-    return new Response(body, { status, headers })
-  } catch (error) {
-    incoming.destroy()
-    throw error
-  }
-}
-
-function send(
-  { target, method, headers, body }: DialRequest,
-  { policy, limits, resolve, signal }: DialOptions,
-): Promise<IncomingMessage> {
-  return new Promise((done, fail) => {
-    const refuse = (error: unknown) => {
-      clearTimeout(timer)
-      fail(asOutboundError(error, signal))
-    }
-    const secure = target.protocol === 'https:'
-    const outgoing = (secure ? requestHttps : requestHttp)({
-      protocol: target.protocol,
-      hostname: target.hostname.replace(/^\[(.*)\]$/, '$1'),
-      port: target.port || (secure ? 443 : 80),
-      path: `${target.pathname}${target.search}`,
-      method,
-      headers: { ...Object.fromEntries(headers), host: target.host, 'accept-encoding': 'identity' },
-      // A pooled connection was checked for another request, perhaps another organization's.
-      agent: false,
-      lookup: guardedLookup(target, policy, resolve),
-      signal,
-    })
-    const timer = setTimeout(() => {
-      outgoing.destroy(new OutboundError('timeout', `no answer within ${limits.head} ms`))
-    }, limits.head)
-    outgoing.once('error', refuse)
-    outgoing.once('response', (incoming) => {
-      clearTimeout(timer)
-      done(incoming)
-    })
-    outgoing.end(body)
-  })
+  return new Response(limitBody(content, encoding, limits.bytes), { status, headers })
 }
 
 function streamOf(
-  incoming: IncomingMessage,
+  content: AsyncGenerator<Uint8Array, undefined>,
+  socket: Socket,
   idle: number,
   signal: AbortSignal,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const chunks = incoming[Symbol.asyncIterator]() as AsyncIterator<Uint8Array, undefined>
   return new ReadableStream({
     async pull(controller) {
-      timer = setTimeout(() => {
-        incoming.destroy(new OutboundError('timeout', `the answer paused for ${idle} ms`))
+      const timer = setTimeout(() => {
+        socket.destroy(new OutboundError('timeout', `the answer paused for ${idle} ms`))
       }, idle)
       try {
-        const chunk = await chunks.next()
-        if (chunk.done) controller.close()
-        else controller.enqueue(new Uint8Array(chunk.value))
+        const piece = await content.next()
+        if (!piece.done) controller.enqueue(new Uint8Array(piece.value))
+        else {
+          socket.destroy()
+          controller.close()
+        }
       } catch (error) {
+        socket.destroy()
         controller.error(asOutboundError(error, signal))
       } finally {
         clearTimeout(timer)
       }
     },
     cancel() {
-      clearTimeout(timer)
-      incoming.destroy()
+      socket.destroy()
     },
   })
-}
-
-/** A header that the platform's parser took and Headers does not is left out. */
-function appendHeader(headers: Headers, name: string, value: string): void {
-  try {
-    headers.append(name, value)
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error
-  }
 }
 
 function asOutboundError(error: unknown, signal: AbortSignal): Error {
@@ -136,5 +128,5 @@ function asOutboundError(error: unknown, signal: AbortSignal): Error {
     if (reason instanceof Error) return reason
   }
   const code = error instanceof Error && 'code' in error ? String(error.code) : 'failed'
-  return new OutboundError('unreachable', code, { cause: error })
+  return new OutboundError('broken_answer', code, { cause: error })
 }

@@ -5,7 +5,10 @@ export type OutboundReason =
   | 'host_not_allowed'
   | 'forbidden_redirect'
   | 'too_many_redirects'
+  /** There was no connection: nothing was sent. */
   | 'unreachable'
+  /** The request may have arrived; what came back is no whole answer. */
+  | 'broken_answer'
   | 'timeout'
   | 'too_large'
   | 'unsupported_encoding'
