@@ -4,10 +4,11 @@ import type { TestProject } from 'vitest/node'
 
 import { startStack } from '../../dev/stack.ts'
 import type { Stack } from '../../dev/stack-options.ts'
+import { logFile } from '../../dev/postgres.ts'
 import { makeDirectory } from './directory.ts'
 
 /** What tests know of the running stack. */
-export type TestStack = Omit<Stack, 'close'>
+export type TestStack = Omit<Stack, 'close'> & { postgresLog: string }
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -35,7 +36,7 @@ declare global {
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const shared = (globalThis.colloquyTestStack ??= start())
   shared.users++
-  project.provide('stack', withoutClose(await shared.stack))
+  project.provide('stack', forWorkers(await shared.stack, shared.directory))
   return async () => {
     if (--shared.users > 0) return
     globalThis.colloquyTestStack = undefined
@@ -44,11 +45,10 @@ export default async function setup(project: TestProject): Promise<() => Promise
   }
 }
 
-function withoutClose(stack: Stack): TestStack {
+function forWorkers(stack: Stack, directory: string): TestStack {
   // Provided values are copied to the workers, which a function cannot be.
-  const values: Partial<Stack> = { ...stack }
-  delete values.close
-  return values as TestStack
+  const { close: _, ...values } = stack
+  return { ...values, postgresLog: logFile(directory) }
 }
 
 function start(): Shared {

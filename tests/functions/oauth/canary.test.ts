@@ -1,5 +1,6 @@
+import { readFile } from 'node:fs/promises'
 import postgres from 'postgres'
-import { beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { connectOwner } from '../../support/database.ts'
 import {
   accessToken,
@@ -14,6 +15,7 @@ import { browse } from './support/browser.ts'
 import { type Fixture, startServers } from './support/fixture.ts'
 
 const sql = connectOwner()
+const superuser = postgres(useStack().superuserUrl ?? '', { max: 1, onnotice: () => undefined })
 let worker: OAuthWorker
 let servers: Fixture
 let ann: Person & { organization: Organization }
@@ -24,7 +26,19 @@ beforeAll(async () => {
     startServers(),
     signUpWithOrganization('ann'),
   ])
+  await superuser`create extension if not exists pg_stat_statements schema extensions`
+  // Every statement with its parameters, so also what the database is told and does not keep.
+  await logStatements('all')
 })
+afterAll(async () => {
+  await logStatements('none')
+  await superuser.end()
+})
+
+async function logStatements(which: 'all' | 'none'): Promise<void> {
+  await superuser.unsafe(`alter system set log_statement = '${which}'`)
+  await superuser`select pg_reload_conf()`
+}
 
 /** Every row of every table of ours, as text, as a dump has it. */
 async function dump(): Promise<string> {
@@ -39,48 +53,48 @@ async function dump(): Promise<string> {
   return parts.join('\n')
 }
 
-/** Every answer that PostgREST gives a person on the tables and functions of this part. */
-async function answers(person: Person): Promise<string> {
-  const { url, publishableKey } = useStack()
-  const token = await accessToken(person)
-  const ask = async (path: string, schema: string) => {
-    const response = await fetch(`${url}/rest/v1/${path}`, {
-      headers: {
-        apikey: publishableKey,
-        authorization: `Bearer ${token}`,
-        'accept-profile': schema,
-      },
-    })
-    return response.text()
-  }
+/** Every answer that PostgREST gives a person, and the service role, on tables and on what shows a connection. */
+async function answers(person: Person, connection: Record<string, unknown>): Promise<string> {
+  const { url, publishableKey, secretKey } = useStack()
+  const asPerson = { apikey: publishableKey, authorization: `Bearer ${await accessToken(person)}` }
+  const asService = { apikey: secretKey, authorization: `Bearer ${secretKey}` }
   const relations = await sql<{ schema: string; name: string }[]>`
     select table_schema as schema, table_name as name from information_schema.tables
     where table_schema in ('public', 'client_mgmt', 'conversation')`
-  const texts = await Promise.all(
-    relations.map(({ schema, name }) => ask(`${name}?select=*`, schema)),
-  )
-  const { data } = await person.client.rpc('mcp_connections')
-  return [...texts, JSON.stringify(data)].join('\n')
+  const texts: string[] = []
+  for (const headers of [asPerson, asService]) {
+    for (const { schema, name } of relations) {
+      const init = { headers: { ...headers, 'accept-profile': schema } }
+      texts.push(await (await fetch(`${url}/rest/v1/${name}?select=*`, init)).text())
+    }
+  }
+  const call = async (headers: Record<string, string>, name: string, args: unknown) => {
+    const init = { method: 'POST', headers: { ...headers, 'content-type': 'application/json' } }
+    const body = JSON.stringify(args)
+    texts.push(await (await fetch(`${url}/rest/v1/rpc/${name}`, { ...init, body })).text())
+  }
+  const { id, ...whose } = connection
+  await call(asPerson, 'mcp_connections', {})
+  await call(asPerson, 'open_mcp_connection', { id })
+  await call(asPerson, 'open_mcp_configuration', { id: whose['mcp_configuration_id'] })
+  await call(asService, 'use_mcp_connection', whose)
+  await call(asService, 'list_sealed_values', { primary_key_id: 'none', batch: 1000 })
+  return texts.join('\n')
 }
 
 /** Which of the texts are in the write-ahead log, which holds all that was written, deleted rows too. */
 async function findInWal(texts: Iterable<string>): Promise<string[]> {
-  const superuser = postgres(useStack().superuserUrl ?? '', { max: 1 })
-  try {
-    const found: string[] = []
-    for (const text of texts) {
-      const rows = await superuser`
-        select w.name from pg_ls_waldir() w
-        where position(convert_to(${text}, 'UTF8') in pg_read_binary_file('pg_wal/' || w.name)) > 0`
-      if (rows.length > 0) found.push(text)
-    }
-    return found
-  } finally {
-    await superuser.end()
+  const found: string[] = []
+  for (const text of texts) {
+    const rows = await superuser`
+      select w.name from pg_ls_waldir() w
+      where position(convert_to(${text}, 'UTF8') in pg_read_binary_file('pg_wal/' || w.name)) > 0`
+    if (rows.length > 0) found.push(text)
   }
+  return found
 }
 
-it('secrets are found nowhere: not in a dump, the WAL, the log, errors or answers', async () => {
+it('secrets are found nowhere: not in a dump, the WAL, statistics, logs, errors or answers', async () => {
   const bodies: string[] = []
   const call: OAuthWorker['call'] = async (...args) => {
     const response = await worker.call(...args)
@@ -158,16 +172,23 @@ it('secrets are found nowhere: not in a dump, the WAL, the log, errors or answer
     ]),
   )
   expect([...canaries.values()].filter((value) => value.length < 9)).toEqual([])
+  const { organizationId: organization_id, userId: user_id } = key
+  const connection = { id, organization_id, user_id, mcp_configuration_id: configurationId }
   const places = {
     dump: await dump(),
     log: worker.lines.map((line) => JSON.stringify(line)).join('\n'),
     answers: bodies.join('\n'),
-    rest: await answers(ann),
-    activity: JSON.stringify(await sql`select query from pg_stat_activity where query <> ''`),
+    rest: await answers(ann, connection),
+    statistics: JSON.stringify(await superuser`select query from extensions.pg_stat_statements`),
+    postgres: await readFile(useStack().postgresLog, 'utf8'),
   }
+  // What is searched is there: rows, answers with sealed values, statements with their parameters.
   expect(places.log.length).toBeGreaterThan(100)
   expect(places.dump).toContain('mcp_oauth_tokens')
   expect(places.rest).toContain(`"mcp_configuration_id":${configurationId}`)
+  expect(places.rest).toMatch(/"value": ?"v1\./)
+  expect(places.statistics).toContain('use_mcp_connection')
+  expect(places.postgres).toContain(issuer.url)
   for (const [place, text] of Object.entries(places)) {
     for (const [name, canary] of canaries) {
       // The issuer's redirect and ours carry these, to the browser they are meant for.
