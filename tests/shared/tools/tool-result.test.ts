@@ -75,6 +75,9 @@ describe('a definition of a tool', () => {
 
   it('is refused beyond limits of size and depth', () => {
     expect(tool({ description: 'x'.repeat(40_000) })).toBeNull()
+    // The database counts bytes, and would refuse the server's whole listing for one tool.
+    expect(tool({ description: '語'.repeat(12_000) })).toBeNull()
+    expect(tool({ description: '語'.repeat(10_000) })).not.toBeNull()
     expect(tool({ inputSchema: nested(20) })).not.toBeNull()
     expect(tool({ inputSchema: nested(40) })).toBeNull()
     expect(tool({ name: '' })).toBeNull()

@@ -1,5 +1,5 @@
 import { isRecord } from '../models/json.ts'
-import { maxDefinitionDepth, maxDefinitionLength } from './limits.ts'
+import { maxDefinitionBytes, maxDefinitionDepth } from './limits.ts'
 import { storableJson } from './storable.ts'
 import type { ToolDefinition } from './types.ts'
 
@@ -20,7 +20,7 @@ export function readDefinition(tool: Readonly<Record<string, unknown>>): ToolDef
   })
   const fits =
     !isDeeper(definition, maxDefinitionDepth) &&
-    JSON.stringify(definition).length <= maxDefinitionLength
+    new TextEncoder().encode(JSON.stringify(definition)).length <= maxDefinitionBytes
   return fits ? definition : null
 }
 

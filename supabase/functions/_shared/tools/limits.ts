@@ -8,8 +8,8 @@ export const maxSteps = 32
 export const maxTools = 128
 /** Characters of JSON that all definitions together may have: the model reads them in every step. */
 export const maxDefinitionsLength = 256 * 1024
-/** Characters of JSON and levels of nesting of one definition. */
-export const maxDefinitionLength = 32 * 1024
+/** Bytes of JSON, of which the database stores twice as many, and levels of nesting of one definition. */
+export const maxDefinitionBytes = 32 * 1024
 export const maxDefinitionDepth = 32
 /** Pages that a listing may have. */
 export const maxListingPages = 8
