@@ -1,7 +1,7 @@
 import { PostgrestClient } from '@supabase/postgrest-js'
 import * as z from 'zod'
 import type { Database as Schema, Json } from './database.types.ts'
-import { AppError, errorCodes, isErrorCode, type ErrorCode } from './errors.ts'
+import { AppError, errorCodes, isErrorCode, toAppError, type ErrorCode } from './errors.ts'
 
 type Functions = Schema['public']['Functions']
 // What SQL calls jsonb has a shape that only its caller knows.
@@ -65,6 +65,30 @@ export function createDatabase(options: DatabaseOptions): Database {
     forCaller: (accessToken) => client('authenticated', options.publishableKey, accessToken),
     admin: client('service_role', options.secretKey, options.secretKey),
   }
+}
+
+/** Pauses in milliseconds before the second and each later try. */
+const pauses = [100, 400, 1_500]
+
+/**
+ * Stores what cannot be had again, trying again while the database is out of reach: for functions
+ * that change nothing more when they are called twice.
+ * @throws AppError of the last try
+ */
+export async function untilStored<Result>(
+  store: () => Promise<Result>,
+  sleep: (milliseconds: number) => Promise<void>,
+): Promise<Result> {
+  for (const pause of pauses) {
+    try {
+      return await store()
+    } catch (error) {
+      // Only what another moment may change; a refusal would be refused again.
+      if (toAppError(error).code !== 'database_unavailable') throw error
+      await sleep(pause)
+    }
+  }
+  return store()
 }
 
 /** Not the client's own time-out: that one ends with the head of an answer, and its body may stall. */

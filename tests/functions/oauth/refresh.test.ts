@@ -1,5 +1,7 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { createAuthorizedFetch } from '../../../supabase/functions/_shared/oauth/authorized-fetch.ts'
+import type { Admin } from '../../../supabase/functions/_shared/database.ts'
+import { AppError } from '../../../supabase/functions/_shared/errors.ts'
 import type { ConnectionKey } from '../../../supabase/functions/_shared/oauth/places.ts'
 import { connectOwner } from '../../support/database.ts'
 import { type Organization, type Person, signUpWithOrganization } from '../../support/people.ts'
@@ -133,6 +135,25 @@ describe('a token', () => {
     const [first, second] = servers.issuer.tokenRequests
     expect(second?.refresh_token).toBe(first?.refresh_token)
   })
+})
+
+it('tokens that the database cannot take at first are stored when it can: the issuer has rotated them', async () => {
+  await expire()
+  const { database } = worker.deps
+  let refused = 0
+  const call: Admin['call'] = (name, args) => {
+    if (name !== 'store_mcp_refresh' || refused === 2) return database.admin.call(name, args)
+    refused += 1
+    return Promise.reject(new AppError('database_unavailable'))
+  }
+  const shaken = await startWorker(
+    {},
+    { database: { ...database, admin: { ...database.admin, call } }, sleep: async () => undefined },
+  )
+  expect((await shaken.credentials.get(key)).generation).toBe(2)
+  expect(refused).toBe(2)
+  await expire()
+  expect((await worker.credentials.get(key)).generation).toBe(3)
 })
 
 describe('a refresh that fails in passing', () => {

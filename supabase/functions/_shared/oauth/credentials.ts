@@ -1,4 +1,5 @@
 import { open, OpenError } from '../crypto/seal.ts'
+import { untilStored } from '../database.ts'
 import { AppError, isErrorCode } from '../errors.ts'
 import { openClient } from './client.ts'
 import { kindOf } from './failure.ts'
@@ -158,11 +159,13 @@ async function refresh(
       await rejectClient(deps, organizationId, client)
       throw new AppError('client_rejected')
     })
-    // Stored or not: not means that somebody else has stored newer ones.
-    await database.admin.call('store_mcp_refresh', {
-      ...row,
-      tokens: await sealTokens(keyset, key, tokens),
-    })
+    // Where the issuer rotates, nobody else holds a refresh token that is good. Stored or not: not
+    // means that newer ones are.
+    const sealed = await sealTokens(keyset, key, tokens)
+    await untilStored(
+      () => database.admin.call('store_mcp_refresh', { ...row, tokens: sealed }),
+      deps.sleep,
+    )
   } catch (error) {
     const failed =
       error instanceof AppError

@@ -2,6 +2,7 @@ import * as z from 'zod'
 import type { Caller } from '../auth/access-token.ts'
 import { open } from '../crypto/seal.ts'
 import { sha256Hex } from '../crypto/secret.ts'
+import { untilStored } from '../database.ts'
 import { AppError } from '../errors.ts'
 import { openClient } from './client.ts'
 import { type ConnectionKey, statePlace } from './places.ts'
@@ -92,23 +93,24 @@ export async function rejectClient(
 }
 
 async function store(
-  { database, keyset }: OAuthDependencies,
+  { database, keyset, sleep }: OAuthDependencies,
   key: ConnectionKey,
   taken: z.infer<typeof takenState>,
   tokens: Tokens,
 ): Promise<number> {
-  return database.admin.call('store_mcp_connection', {
-    organization_id: key.organizationId,
-    user_id: key.userId,
-    connection: {
-      mcp_configuration_id: key.configurationId,
-      endpoint: taken.endpoint,
-      issuer: taken.issuer,
-      resource: taken.resource,
-      client_id: taken.client_id,
-      oauth_client_id: taken.oauth_client_id,
-      server_metadata: taken.server_metadata,
-      ...(await sealTokens(keyset, key, tokens)),
-    },
-  })
+  const connection = {
+    mcp_configuration_id: key.configurationId,
+    endpoint: taken.endpoint,
+    issuer: taken.issuer,
+    resource: taken.resource,
+    client_id: taken.client_id,
+    oauth_client_id: taken.oauth_client_id,
+    server_metadata: taken.server_metadata,
+    ...(await sealTokens(keyset, key, tokens)),
+  }
+  const { organizationId: organization_id, userId: user_id } = key
+  return untilStored(
+    () => database.admin.call('store_mcp_connection', { organization_id, user_id, connection }),
+    sleep,
+  )
 }

@@ -1,4 +1,4 @@
-import type { Admin } from '../database.ts'
+import { type Admin, untilStored } from '../database.ts'
 import { toAppError } from '../errors.ts'
 import type { Log } from '../http/log.ts'
 import type { ToolResultPart } from '../models/types.ts'
@@ -28,9 +28,6 @@ export interface RunningCall {
   readonly args: Readonly<Record<string, unknown>>
 }
 
-/** Milliseconds before an outcome is stored again that could not be stored. */
-const pauses = [100, 400, 1_500]
-
 /** Makes a call, stores how it ended, tells the client, and returns what the model reads. */
 export async function runToolCall(
   deps: RunToolCallDependencies,
@@ -48,24 +45,17 @@ export async function runToolCall(
   return { type: 'tool_result', tool_call_id, name, content: result.text, is_error: true }
 }
 
-/** Tried again, because it changes nothing twice. In the end unstored: the call counts as unknown. */
+/** In the end unstored: the call counts as unknown. */
 async function store(
   { admin, log, sleep }: RunToolCallDependencies,
   { organization_id, execution_id, tool_call_id }: RunningCall,
   outcome: ToolOutcome,
 ): Promise<void> {
-  for (let attempt = 0; ; attempt += 1) {
-    try {
-      await admin.call('finish_tool_call', { organization_id, execution_id, tool_call_id, outcome })
-      return
-    } catch (error) {
-      const { code } = toAppError(error)
-      const pause = pauses[attempt]
-      if (code !== 'database_unavailable' || pause === undefined) {
-        log({ level: 'error', event: 'tool_outcome_not_stored', execution_id, code })
-        return
-      }
-      await sleep(pause)
-    }
+  const ended = { organization_id, execution_id, tool_call_id, outcome }
+  try {
+    await untilStored(() => admin.call('finish_tool_call', ended), sleep)
+  } catch (error) {
+    const { code } = toAppError(error)
+    log({ level: 'error', event: 'tool_outcome_not_stored', execution_id, code })
   }
 }
