@@ -40,6 +40,12 @@ async function waiting(tx: TransactionSql, staged: Stage, calls = ['search']) {
   await endWaiting(tx, staged.begun)
 }
 
+/** The person leaves; another owner stays. */
+async function endMembership(tx: TransactionSql, { owner }: Stage) {
+  await addMember(tx, owner.organizationId, 'owner')
+  await tx`update client_mgmt.client_users set ended_at = now() where user_id = ${owner.id}`
+}
+
 test('auto runs at once, ask waits with the arguments’ hash, off is denied', async () => {
   for (const [policy, status, code] of [
     ['auto', 'running', null],
@@ -276,6 +282,8 @@ test('only the person of the execution decides, and only after it has ended', as
     expect(await refusal(tx, staged.owner, decide(staged.begun, 'maybe'))).toBe(
       '22023 invalid_request',
     )
+    await endMembership(tx, staged)
+    expect(await refusal(tx, staged.owner, approve)).toBe('42501 no_organization')
     expect(await callRow(tx, staged)).toMatchObject({ status: 'pending' })
   })
 })
@@ -333,6 +341,11 @@ test('what was approved is not made when anything the person saw has changed sin
       (tx, { server }) =>
         tx`update public.mcp_configurations set endpoint = 'https://x.example/' where id = ${server}`,
     ],
+    [
+      'tool_not_available',
+      (tx, { owner }) => tx`update public.users set is_active = false where id = ${owner.id}`,
+    ],
+    ['tool_not_available', (tx, staged) => endMembership(tx, staged)],
   ]
   for (const [error_code, change] of changes) {
     await onStage('ask', async (tx, staged) => {
