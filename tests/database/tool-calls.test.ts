@@ -527,3 +527,36 @@ test('fifty decisions at once begin one execution', async () => {
   expect(decisions.filter(({ continuation }) => continuation !== null)).toHaveLength(1)
   expect(new Set(decisions.map(({ continued_by }) => continued_by)).size).toBe(1)
 })
+
+test('of fifty yeses and noes at once one counts, and whoever said the other is told', async () => {
+  const staged = await sql.begin(async (tx) => {
+    const made = await stage(tx, await addOwner(tx), 'ask')
+    await waiting(tx, made)
+    return made
+  })
+  const said = await Promise.all(
+    Array.from({ length: 50 }, async (_, index) => {
+      const decision = index % 2 === 0 ? 'approve' : 'deny'
+      const work = committedAs(sql, staged.owner, decide(staged.begun, decision))
+      return { decision, result: await outcome(work) }
+    }),
+  )
+  const [row] = await sql<[{ decision: string; status: string; continued: number }]>`
+    select a.decision, t.status, (
+      select count(*)::int from public.agent_executions x
+      where x.metadata ->> 'continues' = t.execution_id::text
+    ) as continued
+    from conversation.tool_calls t join conversation.tool_approvals a using (organization_id, execution_id, tool_call_id)
+    where t.execution_id = ${staged.begun.execution_id}`
+  expect(row).toEqual({
+    decision: row.decision,
+    status: row.decision === 'approve' ? 'approved' : 'denied',
+    continued: 1,
+  })
+  expect(said.map(({ decision, result }) => [decision, result])).toEqual(
+    said.map(({ decision }) => [
+      decision,
+      decision === row.decision ? 'allowed' : 'PT409 tool_call_decided',
+    ]),
+  )
+})
