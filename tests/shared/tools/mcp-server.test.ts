@@ -144,6 +144,19 @@ describe('a call that did not reach the tool is an error', () => {
     })
   })
 
+  it.each(['http', 'sse'] as const)(
+    'when it takes the connection and is silent (%s)',
+    async (type) => {
+      const silent = await listen(() => undefined)
+      const options = { type, timeouts: { connect: 200 } }
+      await expect(open(silent, options).list(never)).rejects.toMatchObject({
+        code: 'server_unreachable',
+      })
+      const outcome = await open(silent, options).call(definition('add'), {}, never)
+      expect(outcome).toMatchObject({ status: 'error', error_code: 'server_unreachable' })
+    },
+  )
+
   it('when something else answers there', async () => {
     const other = await listen((response) => response.writeHead(200).end('<html>'))
     await expect(open(other).list(never)).rejects.toMatchObject({ code: 'not_an_mcp_server' })

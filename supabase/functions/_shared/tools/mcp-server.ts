@@ -1,5 +1,6 @@
 import { Client, type JsonSchemaValidator } from '@modelcontextprotocol/client'
 import { findMismatch } from '../json-schema/find-mismatch.ts'
+import { abortable } from '../http/abortable.ts'
 import type { OutboundFetch } from '../http/outbound.ts'
 import { checkableSchema } from './checkable-schema.ts'
 import { readDefinition } from './definition.ts'
@@ -100,7 +101,15 @@ async function connectTo(
       listMaxPages: maxListingPages,
     },
   )
-  await client.connect(createTransport(key, fetch), options)
+  const transport = createTransport(key, fetch)
+  const inTime = AbortSignal.any([options.signal, AbortSignal.timeout(options.timeout)])
+  try {
+    // The library counts from its first message, and over SSE that one waits for a stream.
+    await abortable(client.connect(transport, options), inTime)
+  } catch (error) {
+    await transport.close()
+    throw error
+  }
   return client
 }
 

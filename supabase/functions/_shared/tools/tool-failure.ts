@@ -52,7 +52,9 @@ export function connectFailure(error: unknown): AppError {
     })
   }
   const kind = cause instanceof Error ? cause.name : typeof cause
-  const silent = cause instanceof SdkError && cause.code === SdkErrorCode.RequestTimeout
+  const silent =
+    kind === 'TimeoutError' ||
+    (cause instanceof SdkError && cause.code === SdkErrorCode.RequestTimeout)
   return new AppError(silent ? 'server_unreachable' : 'not_an_mcp_server', { cause: kind })
 }
 
