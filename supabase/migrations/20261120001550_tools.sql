@@ -328,6 +328,13 @@ begin
   select t.* into held from client_mgmt.mcp_tools t
   where t.organization_id = server.organization_id and t.mcp_configuration_id = server.id and t.name = tool ->> 'name';
   if not found then
+    -- A server that has other names each time fills neither the table nor the log.
+    if (
+      select count(*) from client_mgmt.mcp_tools t
+      where t.organization_id = server.organization_id and t.mcp_configuration_id = server.id
+    ) >= 512 then
+      return;
+    end if;
     insert into client_mgmt.mcp_tools (
       organization_id, mcp_configuration_id, name, status, definition, definition_hash, proposed_definition, proposed_hash, changed_at
     ) values (
@@ -345,7 +352,8 @@ begin
     update client_mgmt.mcp_tools t
     set status = 'quarantined', proposed_definition = tool, proposed_hash = hash, changed_at = clock_timestamp()
     where t.organization_id = held.organization_id and t.id = held.id and t.proposed_hash is distinct from hash;
-    if not found then
+    -- What a quarantined tool says after that is on record with its approval.
+    if not found or held.status = 'quarantined' then
       return;
     end if;
   end if;
@@ -360,7 +368,7 @@ begin
 end
 $$;
 comment on function private.record_mcp_tool(public.mcp_configurations, jsonb, boolean) is
-  'Pins a tool of a first listing; later compares it, and quarantines what is new or different.';
+  'Pins a tool of a first listing; later compares it, and quarantines what is new or different. Of one server 512 are kept.';
 
 create function public.record_mcp_tools(
   organization_id bigint, user_id uuid, mcp_configuration_id bigint, endpoint text, tools jsonb, ttl_seconds integer

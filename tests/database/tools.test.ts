@@ -238,6 +238,30 @@ test('the log shows of a personal server’s tools no more than that something c
   })
 })
 
+test('a server that lists something else each time fills neither the table nor the log', async () => {
+  await inOrganization(async (tx, owner) => {
+    const server = await addServer(tx, owner)
+    await record(tx, owner, server, [definition('search')])
+    for (let round = 0; round < 6; round += 1) {
+      const names = Array.from({ length: 127 }, (_, n) => `tool-${round}-${n}`)
+      const tools = [
+        definition('search', `other ${round}`),
+        ...names.map((name) => definition(name)),
+      ]
+      await record(tx, owner, server, tools)
+    }
+    const [kept] = await tx<[{ tools: number; logged: number; said: string }]>`
+      select count(*)::int as tools, (
+        select count(*)::int from public.audit_logs
+        where organization_id = ${owner.organizationId} and action = 'mcp_tool.quarantine'
+      ) as logged, min(proposed_definition ->> 'description') filter (where name = 'search') as said
+      from client_mgmt.mcp_tools where mcp_configuration_id = ${server}`
+    // Of what was there first one change is on record, and what it says now is what may be approved.
+    expect(kept).toEqual({ tools: 512, logged: 512, said: 'other 5' })
+    expect(namesOf(await record(tx, owner, server, [definition('search')]))).toEqual(['search'])
+  })
+})
+
 test('two organizations with the same server share nothing', async () => {
   await inOrganization(async (tx, owner) => {
     const other = await addOwner(tx)

@@ -124,11 +124,12 @@ describe('an MCP server', () => {
   })
 
   it('that lists too many tools, or too large ones, has the others left out', async () => {
-    const tools = Object.fromEntries(Array.from({ length: 130 }, (_, n) => [`t${n}`, {}]))
+    const tools = Object.fromEntries(Array.from({ length: 300 }, (_, n) => [`t${n}`, {}]))
     const server = await start({ huge: { description: 'x'.repeat(40_000) }, ...tools })
     const listed = await open(server.endpoint).list(never)
     expect(listed.tools).toHaveLength(128)
-    expect(listed.refused).toEqual(['huge', 't128', 't129'])
+    expect(listed.refused).toHaveLength(128)
+    expect(listed.refused.slice(0, 3)).toEqual(['huge', 't128', 't129'])
   })
 })
 

@@ -122,9 +122,9 @@ async function list(client: Client, options: RequestOptions): Promise<ServerList
   const refused: string[] = []
   for (const tool of listed.tools) {
     const definition = readDefinition(tool)
-    if (definition === null || tools.has(definition.name) || tools.size === maxTools) {
-      refused.push(tool.name.slice(0, 256))
-    } else tools.set(definition.name, definition)
+    if (definition !== null && !tools.has(definition.name) && tools.size < maxTools) {
+      tools.set(definition.name, definition)
+    } else if (refused.length < maxTools) refused.push(tool.name.slice(0, 256))
   }
   const said = (listed as { ttlMs?: unknown }).ttlMs
   const ttl = typeof said === 'number' && said >= 0 ? Math.floor(said / 1_000) : defaultListingTtl

@@ -88,7 +88,7 @@ export interface ToolServerKey {
 /** What a server lists. */
 export interface ServerListing {
   readonly tools: readonly ToolDefinition[]
-  /** Names of tools that are left out, because they are over a limit. */
+  /** Names of tools that are left out, because they are over a limit; the first of them. */
   readonly refused: readonly string[]
   /** Seconds for which the server lets the listing be kept. */
   readonly ttl: number
