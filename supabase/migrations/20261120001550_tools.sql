@@ -426,7 +426,8 @@ as $$
     select n.path || c.step, c.child
     from nodes n
     cross join lateral (
-      select '.' || k.key as step, k.value as child
+      -- Quoted where it could be read as another path: no change hides behind a name.
+      select '.' || case when k.key ~ '^[A-Za-z0-9_$-]+$' then k.key else to_json(k.key)::text end as step, k.value as child
       from jsonb_each(case when jsonb_typeof(n.value) = 'object' then n.value end) k
       union all
       select '[' || (a.n - 1) || ']', a.value
@@ -436,7 +437,7 @@ as $$
   select n.path, n.value from nodes n
   where n.value is not null and (jsonb_typeof(n.value) not in ('object', 'array') or n.value in ('{}', '[]'))
 $$;
-comment on function private.json_leaves(jsonb) is 'Every scalar and empty container of a document with its path, as $.a.b[0].';
+comment on function private.json_leaves(jsonb) is 'Every scalar and empty container of a document with its path, as $.a.b[0] or $."a b".';
 
 create function public.mcp_tool_changes(mcp_configuration_id bigint default null)
 returns table (

@@ -88,6 +88,26 @@ test('the difference of a changed definition reads line by line', async () => {
   })
 })
 
+test('no change of a definition hides behind a name that looks like a path', async () => {
+  await inOrganization(async (tx, owner) => {
+    const server = await addServer(tx, owner)
+    const tool = (input_schema: object) => [{ name: 'search', input_schema }]
+    await record(tx, owner, server, tool({ properties: { q: true }, required: ['q'] }))
+    await record(tx, owner, server, tool({ 'properties.q': true, 'required[0]': 'q' }))
+    const lines = await as(
+      tx,
+      owner,
+      (t) => t`select path, before, after from public.mcp_tool_changes(${server})`,
+    )
+    expect(lines.map(({ path, before, after }) => [path, before, after])).toEqual([
+      ['$.input_schema."properties.q"', null, true],
+      ['$.input_schema."required[0]"', null, 'q'],
+      ['$.input_schema.properties.q', true, null],
+      ['$.input_schema.required[0]', 'q', null],
+    ])
+  })
+})
+
 async function quarantine(tx: TransactionSql, owner: Member, user: Member | null) {
   const server = await addServer(tx, owner, { user_id: user?.id ?? null })
   const person = user ?? owner
