@@ -106,6 +106,17 @@ describe('an MCP server', () => {
     expect(outcome).toMatchObject({ status: 'success', result: { text: 'over sse' } })
   })
 
+  it('may be one whose stream ends between a listing and a call, as requests here do in time', async () => {
+    const streams: ServerResponse[] = []
+    const endpoint = await startSseServer(streams)
+    const opened = open(endpoint, { type: 'sse', timeouts: { call: 1_000 } })
+    await opened.list(never)
+    for (const stream of streams) stream.destroy()
+    const outcome = await opened.call(definition('add'), {}, never)
+    expect(outcome).toMatchObject({ status: 'success', result: { text: 'over sse' } })
+    await vi.waitFor(() => expect(streams.every(({ closed }) => closed)).toBe(true))
+  })
+
   it('keeps a listing for as long as the server says, and no longer than an hour', async () => {
     const server = await start()
     const listWith = async (ttlMs: number) => {
@@ -333,8 +344,7 @@ async function listen(answer: (response: ServerResponse) => void): Promise<strin
 }
 
 /** The transport of 2024-11-05: one stream for all answers, and a POST for each message. */
-async function startSseServer(): Promise<string> {
-  let stream: ServerResponse | undefined
+async function startSseServer(streams: ServerResponse[] = []): Promise<string> {
   const results: Record<string, object> = {
     initialize: {
       protocolVersion: '2024-11-05',
@@ -346,7 +356,7 @@ async function startSseServer(): Promise<string> {
   }
   const server = createServer((request, response) => {
     if (request.method === 'GET') {
-      stream = response
+      streams.push(response)
       response.writeHead(200, sse).write('event: endpoint\ndata: /messages\n\n')
       return
     }
@@ -359,7 +369,7 @@ async function startSseServer(): Promise<string> {
       const result = results[method]
       const answer = result ? { result } : { error: { code: -32601, message: 'no such method' } }
       const message = JSON.stringify({ jsonrpc: '2.0', id, ...answer })
-      stream?.write(`event: message\ndata: ${message}\n\n`)
+      streams.at(-1)?.write(`event: message\ndata: ${message}\n\n`)
     })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

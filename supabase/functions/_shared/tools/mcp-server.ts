@@ -40,15 +40,24 @@ export function openMcpServer(
   timeouts: Timeouts = toolTimeouts,
 ): ToolServer {
   let connected: Promise<Client> | null = null
-  const connect = (signal: AbortSignal) =>
-    (connected ??= connectTo(key, fetch, { signal, timeout: timeouts.connect }))
+  // Over SSE one stream brings all answers and ends when a request has to: each use has its own.
+  const isShared = key.type !== 'sse'
+  const connect = (signal: AbortSignal) => {
+    const options = { signal, timeout: timeouts.connect }
+    if (!isShared) return connectTo(key, fetch, options)
+    return (connected ??= connectTo(key, fetch, options))
+  }
+  const leave = async (client: Client) => {
+    if (!isShared) await client.close()
+  }
   return {
     async list(signal) {
       const timeout = timeouts.list
       try {
         const client = await connect(signal)
         const inTime = AbortSignal.any([signal, AbortSignal.timeout(timeout)])
-        return await list(client, { signal: inTime, timeout })
+        const listing = list(client, { signal: inTime, timeout })
+        return await listing.finally(() => leave(client))
       } catch (error) {
         throw connectFailure(error)
       }
@@ -62,8 +71,10 @@ export function openMcpServer(
         connected = null
         return signal.aborted ? cancelled : notMade(error)
       }
-      if (signal.aborted) return cancelled
-      return call(client, definition, args, { signal, timeout: timeouts.call })
+      const options = { signal, timeout: timeouts.call }
+      const outcome = signal.aborted ? cancelled : await call(client, definition, args, options)
+      await leave(client)
+      return outcome
     },
     async close() {
       const client = await connected?.catch(() => {
