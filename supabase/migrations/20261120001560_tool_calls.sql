@@ -87,7 +87,6 @@ comment on table conversation.tool_approvals is
 comment on column conversation.tool_approvals.arguments_hash is 'SHA-256 of the arguments that were shown, in hexadecimal; no others are ever sent.';
 comment on column conversation.tool_approvals.expires_at is 'End of both: of deciding, and of what an approval allows.';
 comment on column conversation.tool_approvals.decided_by is 'No foreign key: outlives the membership.';
-create index tool_approvals_expires_at_idx on conversation.tool_approvals (expires_at) where decision is null;
 alter table conversation.tool_approvals enable row level security;
 alter table conversation.tool_approvals force row level security;
 create policy select_reader on conversation.tool_approvals for select to authenticated
@@ -624,10 +623,10 @@ declare
 begin
   with over as (
     select t.organization_id, t.execution_id, t.tool_call_id
-    from conversation.tool_approvals a
-    join conversation.tool_calls t
-      on t.organization_id = a.organization_id and t.execution_id = a.execution_id and t.tool_call_id = a.tool_call_id
-    where a.decision is null and a.expires_at <= clock_timestamp() and t.status = 'pending'
+    from conversation.tool_calls t
+    join conversation.tool_approvals a
+      on a.organization_id = t.organization_id and a.execution_id = t.execution_id and a.tool_call_id = t.tool_call_id
+    where t.status in ('pending', 'approved') and a.expires_at <= clock_timestamp()
     limit greatest(batch, 0)
     for update of t skip locked
   )
@@ -639,7 +638,7 @@ begin
   return handled;
 end
 $$;
-comment on function public.expire_tool_approvals(integer) is 'Ends up to batch calls that nobody decided in time. Returns how many.';
+comment on function public.expire_tool_approvals(integer) is 'Ends up to batch calls that nobody decided, or made, in time. Returns how many.';
 
 revoke all on function
   private.end_tool_calls(), private.supersede_tool_calls(), private.interrupted_parts(bigint, uuid, text),

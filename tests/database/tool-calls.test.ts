@@ -310,18 +310,22 @@ test('an approval that comes too late is a denial, and so is one that nobody use
       where execution_id = ${staged.begun.execution_id}`
     expect(await claim(tx, continuation)).toMatchObject([{ status: 'expired' }])
   })
-  await onStage('ask', async (tx, staged) => {
-    await waiting(tx, staged)
-    await tx`update conversation.tool_approvals set expires_at = now() - interval '1 second'
-      where execution_id = ${staged.begun.execution_id}`
-    const [row] = await as(
-      tx,
-      'service_role',
-      (t) => t`select public.expire_tool_approvals() as count`,
-    )
-    expect(row?.count).toBeGreaterThan(0)
-    expect(await callRow(tx, staged)).toMatchObject({ status: 'expired' })
-  })
+  for (const calls of [['a'], ['a', 'b']]) {
+    await onStage('ask', async (tx, staged) => {
+      await waiting(tx, staged, calls)
+      // Of two, one is approved, which alone lets nothing go on.
+      if (calls.length > 1) await as(tx, staged.owner, decide(staged.begun, 'approve', 'call-a'))
+      await tx`update conversation.tool_approvals set expires_at = now() - interval '1 second'
+        where execution_id = ${staged.begun.execution_id}`
+      await as(tx, 'service_role', (t) => t`select public.expire_tool_approvals()`)
+      const left = await tx`
+        select status, error_code from conversation.tool_calls
+        where execution_id = ${staged.begun.execution_id} order by position`
+      expect([...left]).toEqual(
+        calls.map(() => ({ status: 'expired', error_code: 'tool_approval_expired' })),
+      )
+    })
+  }
 })
 
 test('what was approved is not made when anything the person saw has changed since', async () => {
