@@ -99,11 +99,11 @@ test('no change of a definition hides behind a name that looks like a path', asy
       owner,
       (t) => t`select path, before, after from public.mcp_tool_changes(${server})`,
     )
-    expect(lines.map(({ path, before, after }) => [path, before, after])).toEqual([
-      ['$.input_schema."properties.q"', null, true],
-      ['$.input_schema."required[0]"', null, 'q'],
-      ['$.input_schema.properties.q', true, null],
-      ['$.input_schema.required[0]', 'q', null],
+    expect(lines.map((line) => ({ ...line }))).toEqual([
+      { path: '$.input_schema."properties.q"', before: null, after: true },
+      { path: '$.input_schema."required[0]"', before: null, after: 'q' },
+      { path: '$.input_schema.properties.q', before: true, after: null },
+      { path: '$.input_schema.required[0]', before: 'q', after: null },
     ])
   })
 })
