@@ -153,6 +153,18 @@ describe('a request', () => {
     ])
   })
 
+  it('says itself which host, which encoding and how long', async () => {
+    const server = await serve((_, response) => response.end('ok'))
+    const headers = { host: 'internal', connection: 'keep-alive', 'accept-encoding': 'br' }
+    await development(server.origin, { method: 'POST', headers })
+    expect(server.requests[0]?.headers).toEqual({
+      host: `127.0.0.1:${server.port}`,
+      connection: 'close',
+      'accept-encoding': 'identity',
+      'content-length': '0',
+    })
+  })
+
   it('gives back 204, HEAD and errors of the server', async () => {
     const server = await serve((request, response) => {
       response.writeHead(request.url === '/empty' ? 204 : 500).end()

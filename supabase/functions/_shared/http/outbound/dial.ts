@@ -61,10 +61,14 @@ export async function dial(request: DialRequest, options: DialOptions): Promise<
 
 /** What a URL and Headers hold has neither blanks nor line breaks where they would end something. */
 function send(socket: Socket, { target, method, headers, body }: DialRequest): void {
+  const all = new Headers(headers)
+  if (body === undefined && method === 'POST') all.set('content-length', '0')
+  all.set('accept-encoding', 'identity')
+  all.set('connection', 'close')
+  all.delete('host')
   const lines = [`${method} ${target.pathname}${target.search} HTTP/1.1`, `host: ${target.host}`]
-  for (const [name, value] of headers) lines.push(`${name}: ${value}`)
-  if (body === undefined && method === 'POST') lines.push('content-length: 0')
-  lines.push('accept-encoding: identity', 'connection: close', '', '')
+  for (const [name, value] of all) lines.push(`${name}: ${value}`)
+  lines.push('', '')
   socket.write(lines.join('\r\n'), 'latin1')
   if (body !== undefined) socket.write(body)
 }
