@@ -324,6 +324,24 @@ comment on function private.reserve_budgets(bigint, uuid, uuid, bigint, numeric,
   'Reserves so much in every budget that applies, what is reserved there included, or raises PT402 budget_exceeded; '
   'PT409 price_unknown under a money budget.';
 
+create function private.lock_budgets(organization_id bigint) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: nobody holds a grant on counters. Called before several executions are ended in one
+-- transaction: ending one takes its budgets and then metrics, so that all budgets come first, in one order.
+#variable_conflict use_column
+begin
+  perform 1 from client_mgmt.budgets b where b.organization_id = lock_budgets.organization_id order by b.id for key share;
+  perform 1 from client_mgmt.budget_counters c
+  where c.organization_id = lock_budgets.organization_id
+    and (c.reserved_tokens > 0 or c.period_start >= date_trunc('month', statement_timestamp() at time zone 'utc')::date)
+  order by c.budget_id, c.period_start
+  for no key update;
+end
+$$;
+comment on function private.lock_budgets(bigint) is
+  'Takes the budgets of an organization and their counters that anything can still change.';
+
 create function private.settle_budgets(organization_id bigint, execution_id uuid, usd numeric, tokens bigint) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -402,6 +420,7 @@ $$;
 comment on function private.route_cost(jsonb, bigint, bigint) is 'Upper estimate of a call along a route, in US dollars.';
 
 revoke all on function
-  private.reserve_budgets(bigint, uuid, uuid, bigint, numeric, bigint), private.settle_budgets(bigint, uuid, numeric, bigint),
+  private.reserve_budgets(bigint, uuid, uuid, bigint, numeric, bigint), private.lock_budgets(bigint),
+  private.settle_budgets(bigint, uuid, numeric, bigint),
   private.has_budget(bigint, uuid, bigint), private.route_cost(jsonb, bigint, bigint)
   from public, anon, authenticated, service_role;

@@ -196,8 +196,7 @@ create function private.end_expired_executions(organization_id bigint, but_not u
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: called by functions that go on to reserve and may hold a session: what dead workers left would keep it
--- busy, and budgets spent. Ending takes budgets and then metrics, so all budgets are taken first: the one order of
--- locks. A session that somebody else holds is left to them.
+-- busy, and budgets spent. A session that somebody else holds is left to them.
 #variable_conflict use_column
 begin
   if not exists (
@@ -208,12 +207,7 @@ begin
     return;
   end if;
   perform 1 from client_mgmt.organization_limits l where l.organization_id = end_expired_executions.organization_id for update;
-  perform 1 from client_mgmt.budgets b where b.organization_id = end_expired_executions.organization_id order by b.id for key share;
-  perform 1 from client_mgmt.budget_counters c
-  where c.organization_id = end_expired_executions.organization_id
-    and (c.reserved_tokens > 0 or c.period_start >= date_trunc('month', statement_timestamp() at time zone 'utc')::date)
-  order by c.budget_id, c.period_start
-  for no key update;
+  perform private.lock_budgets(end_expired_executions.organization_id);
   perform private.end_expired_execution(end_expired_executions.organization_id, dead)
   from unnest(array(
     select x.id from public.agent_executions x
@@ -740,8 +734,10 @@ language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: nobody holds a grant on usage or budgets. Whoever deletes a conversation in the middle of an
 -- answer has asked the provider all the same: what was sent and what was said so far are charged, as
--- estimates, and nothing stays reserved. Its worker finds nothing to write to, and stops.
+-- estimates, and nothing stays reserved. Its worker finds nothing to write to, and stops. A statement may
+-- delete several, after it has taken all their sessions.
 begin
+  perform private.lock_budgets(old.organization_id);
   if old.status = 'running' then
     old.input_tokens := old.estimated_input_tokens;
   end if;

@@ -84,7 +84,16 @@ test('the token is shown once; the table holds its SHA-256, which no client can 
 test('who accepts joins in the invited role, at home there when they had no home', async () => {
   await rolledBack(sql, async (tx) => {
     const { owner, guest, invitation } = await invited(tx, 'admin')
+    const bystander = await addAccount(tx)
     const [row] = await as(tx, guest, accept(invitation.token))
+    const homes = await tx`
+      select id, organization_id::int from public.users where id in (${guest.id}, ${bystander.id})`
+    expect(new Map(homes.map(({ id, organization_id }) => [id, organization_id]))).toEqual(
+      new Map([
+        [guest.id, owner.organizationId],
+        [bystander.id, null],
+      ]),
+    )
     expect(row?.result).toEqual({ organization_id: owner.organizationId, role: 'admin' })
     const { claims } = await signIn(tx, guest, 'token_refresh')
     expect(claims).toMatchObject({
@@ -151,11 +160,20 @@ test('an invitation is worth no more than its sender is when it is accepted', as
           inner`update public.users set is_active = false where id = ${inviter.id}`,
       ]
     for (const change of changes) {
-      const { owner, inviter, guest, invitation } = await invited(tx, 'admin', 'admin')
-      await change(tx, owner, inviter)
-      expect(await refusal(tx, guest, accept(invitation.token))).toBe('PT404 invalid_invitation')
-      expect(await rolesOf(tx, guest)).toEqual([])
+      for (const role of ['admin', 'member']) {
+        const { owner, inviter, guest, invitation } = await invited(tx, role, 'admin')
+        await change(tx, owner, inviter)
+        expect(await refusal(tx, guest, accept(invitation.token))).toBe('PT404 invalid_invitation')
+        expect(await rolesOf(tx, guest)).toEqual([])
+      }
     }
+    // A member has no administrator's rank, whatever the permissions.
+    const { owner, inviter, guest, invitation } = await invited(tx, 'admin', 'admin')
+    const [all] = await tx`select private.role_permissions('admin') as permissions`
+    const demote = (t: TransactionSql) =>
+      t`select public.set_member_role(${inviter.id}, 'member', ${all?.permissions as string[]})`
+    await as(tx, owner, demote)
+    expect(await refusal(tx, guest, accept(invitation.token))).toBe('PT404 invalid_invitation')
   })
 })
 

@@ -67,6 +67,7 @@ function keyMutants({ id, foreignKeys, unique, nullsNotDistinct, primaryKey }: R
         objects: [id],
         name: `${id} unique on ${columns.join(', ')} alone`,
         sql: `create unique index mutant_key on ${id} (${columns.join(', ')})${nulls}`,
+        undo: `drop index if exists ${id.split('.')[0]}.mutant_key`,
       }
     })
   return [...dropped, ...widened]

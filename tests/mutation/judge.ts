@@ -76,9 +76,9 @@ async function firstNotice(
     () => rules(runMatrix(session, { wanted, stopEarly: true })),
   ]
   const others = [
-    ...(undo === undefined
-      ? [likeliest, ...ofTables]
-      : [() => askDatabaseTests({ ...mutant, undo }), likeliest]),
+    ...(undo === undefined ? [] : [() => askDatabaseTests({ ...mutant, undo })]),
+    likeliest,
+    ...(ofFunction(mutant) ? [] : ofTables),
     () => rules(runInvariants(session)),
     ...(ofAccess(mutant)
       ? [() => rules(runClaims(session)), () => rules(runEffects(session))]
@@ -90,6 +90,8 @@ async function firstNotice(
   }
   return []
 }
+
+const ofFunction = ({ objects }: Mutant): boolean => objects[0]?.endsWith(')') === true
 
 /** A join or a filter by tenant reads no claim and no session. */
 const ofAccess = ({ kind }: Mutant): boolean => kind !== 'tenant condition of a function removed'

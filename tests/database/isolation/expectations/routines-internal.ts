@@ -58,6 +58,7 @@ export const internalDefiners: readonly string[] = [
   'find_agent',
   'has_budget',
   'keep_session',
+  'lock_budgets',
   'mcp_allowed_hosts',
   'plan_route',
   'preferred_agent',
