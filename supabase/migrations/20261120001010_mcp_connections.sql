@@ -14,6 +14,7 @@ create table client_mgmt.oauth_clients (
   client_id text constraint oauth_clients_client_id_length check (char_length(client_id) between 1 and 2048),
   client_secret text
     constraint oauth_clients_client_secret_sealed check (client_secret ~ '^v1\.[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$'),
+  redirect_uri text,
   token_endpoint_auth_method text constraint oauth_clients_auth_method check (
     token_endpoint_auth_method in ('none', 'client_secret_basic', 'client_secret_post')
   ),
@@ -30,6 +31,9 @@ comment on table client_mgmt.oauth_clients is
   'What an organization is to an authorization server. preregistered: entered by a manager, and used first. dynamic: '
   'registered by the function, once per issuer; a row without client_id is a registration under way.';
 comment on column client_mgmt.oauth_clients.client_secret is 'Secret: sealed in the function (docs/storage.md); null for a public client.';
+comment on column client_mgmt.oauth_clients.redirect_uri is
+  'What a dynamic client was registered with; with another one it has to be registered anew. null for a preregistered one: '
+  'what its issuer knows is not known here.';
 comment on column client_mgmt.oauth_clients.secret_expires_at is 'When a dynamic client has to be registered anew; null for never.';
 comment on column client_mgmt.oauth_clients.rejected_at is 'The issuer said invalid_client: the next authorization registers anew.';
 alter table client_mgmt.oauth_clients enable row level security;
@@ -42,8 +46,8 @@ create policy delete_manager on client_mgmt.oauth_clients for delete to authenti
 comment on policy delete_manager on client_mgmt.oauth_clients is 'With mcp.manage. Ends the connections made with the client.';
 revoke all on client_mgmt.oauth_clients from anon, authenticated, service_role;
 grant select (
-    organization_id, id, issuer, source, client_id, token_endpoint_auth_method, secret_expires_at, rejected_at,
-    created_at, updated_at
+    organization_id, id, issuer, source, client_id, redirect_uri, token_endpoint_auth_method, secret_expires_at,
+    rejected_at, created_at, updated_at
   ) on client_mgmt.oauth_clients to authenticated, service_role;
 grant delete on client_mgmt.oauth_clients to authenticated;
 -- No insert or update, and no grant on client_secret: set_oauth_client() and the function oauth.
@@ -99,7 +103,8 @@ comment on column public.oauth_states.handle is 'Secret: SHA-256 of the one-time
 comment on column public.oauth_states.provider is 'Name of the provider for people: the configuration''s, else the issuer.';
 comment on column public.oauth_states.endpoint is 'The MCP server for which the authorization is; the tokens go nowhere else.';
 comment on column public.oauth_states.server_metadata is 'Endpoints of the issuer as its checked metadata said when the authorization began.';
-comment on column public.oauth_states.redirect_uri is 'Where the issuer sends the browser: our callback.';
+comment on column public.oauth_states.redirect_uri is
+  'Where the issuer sends the browser: our callback, below it the issuer''s own address. An answer elsewhere is refused.';
 comment on column public.oauth_states.redirect_to is 'Where the callback sends the browser: the client, on the allow-list.';
 comment on column public.oauth_states.used is 'The authorization is over without a code to exchange.';
 create index oauth_states_user_id_idx on public.oauth_states (organization_id, user_id);

@@ -130,7 +130,9 @@ $$;
 comment on function private.oauth_client_json(client_mgmt.oauth_clients) is 'A client as the function oauth reads it, its secret sealed.';
 revoke all on function private.oauth_client_json(client_mgmt.oauth_clients) from public, anon, authenticated, service_role;
 
-create function public.lease_oauth_client(organization_id bigint, issuer text, may_register boolean) returns jsonb
+create function public.lease_oauth_client(
+  organization_id bigint, issuer text, may_register boolean, redirect_uri text
+) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: clients cannot be written. Executable by service_role only.
@@ -155,7 +157,8 @@ begin
   )
   on conflict on constraint oauth_clients_key do update
     set lease_id = excluded.lease_id, lease_expires_at = excluded.lease_expires_at
-    where (c.client_id is null or c.rejected_at is not null or c.secret_expires_at <= clock_timestamp())
+    where (c.client_id is null or c.rejected_at is not null or c.secret_expires_at <= clock_timestamp()
+        or c.redirect_uri is distinct from lease_oauth_client.redirect_uri)
       and (c.lease_expires_at is null or c.lease_expires_at <= clock_timestamp())
   returning c.* into found_client;
   if found then
@@ -165,6 +168,7 @@ begin
   select c.* into found_client from client_mgmt.oauth_clients c
   where c.organization_id = lease_oauth_client.organization_id and c.issuer = lease_oauth_client.issuer
     and c.source = 'dynamic' and c.client_id is not null and c.rejected_at is null
+    and c.redirect_uri = lease_oauth_client.redirect_uri
     and (c.secret_expires_at is null or c.secret_expires_at > clock_timestamp());
   if found then
     return jsonb_build_object('status', 'ready', 'client', private.oauth_client_json(found_client));
@@ -172,9 +176,10 @@ begin
   return jsonb_build_object('status', 'wait');
 end
 $$;
-comment on function public.lease_oauth_client(bigint, text, boolean) is
+comment on function public.lease_oauth_client(bigint, text, boolean, text) is
   'The organization''s client at an issuer: { status: ready, client }, or, to one caller at a time, { status: register, id, '
-  'lease_id }; else { status: wait } or, without may_register, { status: absent }. Service role only.';
+  'lease_id }; else { status: wait } or, without may_register, { status: absent }. A dynamic client is one that was '
+  'registered with this redirect_uri. Service role only.';
 
 create function public.set_oauth_client(
   organization_id bigint, user_id uuid, issuer text, client_id text, sealed_secret text default null,
@@ -220,6 +225,7 @@ declare
 begin
   update client_mgmt.oauth_clients c
   set client_id = client ->> 'client_id', client_secret = client ->> 'client_secret',
+    redirect_uri = client ->> 'redirect_uri',
     token_endpoint_auth_method = client ->> 'token_endpoint_auth_method',
     secret_expires_at = to_timestamp((client ->> 'secret_expires_at')::double precision),
     rejected_at = null, lease_id = null, lease_expires_at = null
@@ -321,7 +327,8 @@ begin
   if found then
     return jsonb_build_object(
       'valid', true, 'organization_id', found_state.organization_id, 'id', found_state.id, 'issuer', found_state.issuer,
-      'server_metadata', found_state.server_metadata, 'redirect_to', found_state.redirect_to
+      'server_metadata', found_state.server_metadata, 'redirect_uri', found_state.redirect_uri,
+      'redirect_to', found_state.redirect_to
     );
   end if;
   select s.* into found_state from public.oauth_states s where s.state = decode(consume_oauth_state.state, 'hex');
@@ -330,7 +337,7 @@ end
 $$;
 comment on function public.consume_oauth_state(text) is
   'Takes the state of a callback by its SHA-256 (hexadecimal), once: { valid, organization_id, id, issuer, server_metadata, '
-  'redirect_to }; { valid: false, redirect_to } for a replayed or expired one; null for an unknown one. '
+  'redirect_uri, redirect_to }; { valid: false, redirect_to } for a replayed or expired one; null for an unknown one. '
   'Service role only.';
 
 create function public.end_oauth_state(organization_id bigint, id bigint) returns void
@@ -389,14 +396,14 @@ comment on function public.take_oauth_code(bigint, bigint, uuid) is
 
 revoke all on function
   public.set_oauth_client(bigint, uuid, text, text, text, text),
-  public.lease_oauth_client(bigint, text, boolean), public.store_oauth_client(bigint, bigint, uuid, jsonb),
+  public.lease_oauth_client(bigint, text, boolean, text), public.store_oauth_client(bigint, bigint, uuid, jsonb),
   public.release_oauth_client(bigint, bigint, uuid), public.reject_oauth_client(bigint, bigint, text),
   public.create_oauth_state(bigint, jsonb), public.consume_oauth_state(text), public.end_oauth_state(bigint, bigint),
   public.store_oauth_code(bigint, bigint, text, text), public.take_oauth_code(bigint, bigint, uuid)
   from public, anon, authenticated, service_role;
 grant execute on function
   public.set_oauth_client(bigint, uuid, text, text, text, text),
-  public.lease_oauth_client(bigint, text, boolean), public.store_oauth_client(bigint, bigint, uuid, jsonb),
+  public.lease_oauth_client(bigint, text, boolean, text), public.store_oauth_client(bigint, bigint, uuid, jsonb),
   public.release_oauth_client(bigint, bigint, uuid), public.reject_oauth_client(bigint, bigint, text),
   public.create_oauth_state(bigint, jsonb), public.consume_oauth_state(text), public.end_oauth_state(bigint, bigint),
   public.store_oauth_code(bigint, bigint, text, text), public.take_oauth_code(bigint, bigint, uuid)

@@ -68,7 +68,7 @@ export async function createDriver(stack: Stack): Promise<(scenario: Scenario) =
     })
     const answer = await fetch(String(begun.authorization_url), { redirect: 'manual' })
     const callback = new URL(answer.headers.get('location') ?? '')
-    const page = await app.request(`/oauth/callback${callback.search}`)
+    const page = await app.request(`/oauth${callback.pathname}${callback.search}`)
     const location = new URL(page.headers.get('location') ?? '')
     const error = location.searchParams.get('error')
     if (error !== null) throw new Error(`callback: ${error}`)

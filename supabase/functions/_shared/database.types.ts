@@ -637,6 +637,7 @@ export type Database = {
           lease_expires_at: string | null
           lease_id: string | null
           organization_id: number
+          redirect_uri: string | null
           rejected_at: string | null
           secret_expires_at: string | null
           source: string
@@ -653,6 +654,7 @@ export type Database = {
           lease_expires_at?: string | null
           lease_id?: string | null
           organization_id?: number
+          redirect_uri?: string | null
           rejected_at?: string | null
           secret_expires_at?: string | null
           source: string
@@ -668,6 +670,7 @@ export type Database = {
           lease_expires_at?: string | null
           lease_id?: string | null
           organization_id?: number
+          redirect_uri?: string | null
           rejected_at?: string | null
           secret_expires_at?: string | null
           source?: string
@@ -3213,7 +3216,12 @@ export type Database = {
         }
       }
       lease_oauth_client: {
-        Args: { issuer: string; may_register: boolean; organization_id: number }
+        Args: {
+          issuer: string
+          may_register: boolean
+          organization_id: number
+          redirect_uri: string
+        }
         Returns: Json
       }
       leave_organization: { Args: Record<PropertyKey, never>; Returns: undefined }

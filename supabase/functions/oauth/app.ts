@@ -42,8 +42,9 @@ export function createApp(deps: OAuthAppDependencies): Hono {
   })
   app.all('/connections', allowOnly('POST'))
 
-  app.get('/callback', async (c) => {
-    const location = await receiveCallback(deps, new URL(c.req.url).searchParams)
+  app.get('/callback/:issuer?', async (c) => {
+    const { searchParams } = new URL(c.req.url)
+    const location = await receiveCallback(deps, c.req.param('issuer'), searchParams)
     // 303: whatever the issuer's method was, the client is asked for by GET. The other headers keep
     // the code and the handle out of caches and out of the next page's referrer.
     return c.body(null, 303, {
@@ -52,7 +53,7 @@ export function createApp(deps: OAuthAppDependencies): Hono {
       'referrer-policy': 'no-referrer',
     })
   })
-  app.all('/callback', allowOnly('GET'))
+  app.all('/callback/:issuer?', allowOnly('GET'))
 
   app.post('/connections/finish', async (c) => {
     const caller = await callerOf(c)

@@ -3,7 +3,13 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { createAuthorizedFetch } from '../../../supabase/functions/_shared/oauth/authorized-fetch.ts'
 import { type Organization, type Person, signUpWithOrganization } from '../../support/people.ts'
 import { type OAuthWorker, startWorker } from './support/app.ts'
-import { addConfiguration, authorize, beginConnection, connect } from './support/connect.ts'
+import {
+  addConfiguration,
+  authorize,
+  beginConnection,
+  connect,
+  redirectUriFor,
+} from './support/connect.ts'
 import { type Fixture, startServers } from './support/fixture.ts'
 
 let worker: OAuthWorker
@@ -48,7 +54,7 @@ describe('connecting an MCP server', () => {
       response_type: 'code',
       code_challenge_method: 'S256',
       resource: server.endpoint,
-      redirect_uri: worker.deps.settings.callbackUrl,
+      redirect_uri: redirectUriFor(worker, issuer.url),
       scope: 'mcp:tools offline_access',
     })
     const lifetime = Date.parse(expiresAt) - Date.now()

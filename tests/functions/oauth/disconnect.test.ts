@@ -209,6 +209,9 @@ describe('a bearer token', () => {
 
 it('unknown routes and methods are refused as everywhere', async () => {
   expect(await codeOf(await worker.call(ann, 'GET', '/connections'))).toBe('method_not_allowed')
-  expect(await codeOf(await worker.call(ann, 'POST', '/callback'))).toBe('method_not_allowed')
+  for (const path of ['/callback', '/callback/issuer']) {
+    expect(await codeOf(await worker.call(ann, 'POST', path))).toBe('method_not_allowed')
+  }
+  expect(await codeOf(await worker.call(ann, 'GET', '/callback/issuer/more'))).toBe('not_found')
   expect(await codeOf(await worker.call(ann, 'GET', '/nothing'))).toBe('not_found')
 })

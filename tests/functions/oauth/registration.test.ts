@@ -2,7 +2,15 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { connectOwner } from '../../support/database.ts'
 import { type Organization, type Person, signUpWithOrganization } from '../../support/people.ts'
 import { type OAuthWorker, startWorker } from './support/app.ts'
-import { addConfiguration, beginConnection, codeOf, connect } from './support/connect.ts'
+import {
+  addConfiguration,
+  beginConnection,
+  codeOf,
+  connect,
+  redirectTo,
+  redirectUriFor,
+} from './support/connect.ts'
+import { browse } from './support/browser.ts'
 import { startServers } from './support/fixture.ts'
 import { joinOrganization } from './support/join.ts'
 
@@ -60,22 +68,52 @@ describe('registration', () => {
     await connect(worker, ann, id)
     expect(issuer.registrations).toHaveLength(2)
   })
+
+  it('is done anew when it was with another redirect URI', async () => {
+    const { issuer, server } = await startServers()
+    const id = await addConfiguration(ann, server.endpoint)
+    await connect(worker, ann, id)
+    const moved = await startWorker({ OAUTH_PUBLIC_URL: 'http://127.0.0.1:9/functions/v1/oauth' })
+    const { authorizationUrl } = await beginConnection(moved, ann, id)
+    expect(authorizationUrl.searchParams.get('redirect_uri')).toBe(
+      redirectUriFor(moved, issuer.url),
+    )
+    expect((await browse(authorizationUrl.href)).port).toBe('9')
+    // A row from before redirect URIs were kept.
+    await sql`update client_mgmt.oauth_clients set redirect_uri = null where issuer = ${issuer.url}`
+    await connect(worker, ann, id)
+    expect(issuer.registrations).toHaveLength(3)
+    await connect(worker, ann, id)
+    expect(issuer.registrations).toHaveLength(3)
+  })
+
+  it('that is not possible says which redirect URI a client that is entered needs', async () => {
+    const { issuer, server } = await startServers({ registration: false })
+    const id = await addConfiguration(ann, server.endpoint)
+    const body = { mcp_configuration_id: id, redirect_to: redirectTo }
+    const response = await worker.call(ann, 'POST', '/connections', body)
+    expect(response.status).toBe(422)
+    const { error } = (await response.json()) as { error: { code: string; message: string } }
+    expect(error.code).toBe('registration_not_supported')
+    expect(error.message).toContain(redirectUriFor(worker, issuer.url))
+  })
 })
 
 describe('a client that was entered', () => {
   const client = {
     client_id: 'entered:client',
     client_secret: 'entered secret+/%',
-    redirect_uris: [] as string[],
     grant_types: ['authorization_code', 'refresh_token'],
     response_types: ['code' as const],
     token_endpoint_auth_method: 'client_secret_basic' as const,
     application_type: 'native' as const,
   }
+  const clients = (issuer: string) => [
+    { ...client, redirect_uris: [redirectUriFor(worker, issuer)] },
+  ]
 
   it('is used before any other way, with its secret, which never comes back', async () => {
-    client.redirect_uris = [worker.deps.settings.callbackUrl]
-    const { issuer, server } = await startServers({ clients: [client] })
+    const { issuer, server } = await startServers({ clients })
     const id = await addConfiguration(ann, server.endpoint)
     const response = await worker.call(ann, 'PUT', '/clients', {
       issuer: issuer.url,
@@ -83,7 +121,13 @@ describe('a client that was entered', () => {
       client_secret: client.client_secret,
     })
     expect(response.status).toBe(200)
-    expect(await response.text()).not.toContain(client.client_secret)
+    expect(await response.json()).toEqual({
+      id: expect.any(Number) as number,
+      issuer: issuer.url,
+      client_id: client.client_id,
+      source: 'preregistered',
+      redirect_uri: redirectUriFor(worker, issuer.url),
+    })
     await connect(worker, ann, id)
     expect(issuer.registrations).toEqual([])
     const rows = ann.client.schema('client_mgmt').from('oauth_clients')
@@ -102,8 +146,7 @@ describe('a client that was entered', () => {
   })
 
   it('that the issuer refuses can be corrected: the connection stays', async () => {
-    client.redirect_uris = [worker.deps.settings.callbackUrl]
-    const { issuer, server } = await startServers({ clients: [client] })
+    const { issuer, server } = await startServers({ clients })
     const id = await addConfiguration(ann, server.endpoint)
     const put = (secret: string) =>
       worker.call(ann, 'PUT', '/clients', {
@@ -164,6 +207,33 @@ describe('the client id metadata document', () => {
     expect(issuer.registrations).toEqual([])
     const local = await beginConnection(worker, ann, id)
     expect(local.authorizationUrl.searchParams.get('client_id')).toBe(issuer.registrations[0])
+  })
+
+  it('is not used where answers have no iss: it names one callback for all issuers', async () => {
+    const hosted = await startWorker({ OAUTH_PUBLIC_URL: 'https://api.example/functions/v1/oauth' })
+    const withoutIss = (metadata: Record<string, unknown>) => ({
+      ...metadata,
+      client_id_metadata_document_supported: true,
+      authorization_response_iss_parameter_supported: false,
+    })
+    const { issuer, server } = await startServers()
+    issuer.changeMetadata = withoutIss
+    const { authorizationUrl } = await beginConnection(
+      hosted,
+      ann,
+      await addConfiguration(ann, server.endpoint),
+    )
+    expect(Object.fromEntries(authorizationUrl.searchParams)).toMatchObject({
+      client_id: issuer.registrations[0],
+      redirect_uri: redirectUriFor(hosted, issuer.url),
+    })
+    const closed = await startServers({ registration: false })
+    closed.issuer.changeMetadata = withoutIss
+    const refused = await hosted.call(ann, 'POST', '/connections', {
+      mcp_configuration_id: await addConfiguration(ann, closed.server.endpoint),
+      redirect_to: redirectTo,
+    })
+    expect(await codeOf(refused)).toBe('registration_not_supported')
   })
 
   it('names itself and the callback, and has no secret', async () => {

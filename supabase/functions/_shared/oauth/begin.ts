@@ -9,6 +9,7 @@ import { openOAuthConfiguration } from './configuration.ts'
 import { discover } from './discover.ts'
 import { authorizationServerFailure } from './failure.ts'
 import { statePlace } from './places.ts'
+import { redirectUriOf } from './redirect-uri.ts'
 import { findClient } from './registration.ts'
 import { scopeToRequest } from './scope.ts'
 import type { OAuthDependencies } from './settings.ts'
@@ -49,6 +50,8 @@ export async function begin(
   const found = await discover(fetch, configuration, settings.allowLoopback)
   const { document, kept } = found.metadata
   const client = await findClient(deps, fetch, organizationId, found.metadata)
+  const redirectUri =
+    client.row === null ? settings.callbackUrl : await redirectUriOf(settings, kept.issuer)
   const state = randomSecret()
   const scope = scopeToRequest({
     asked: found.scope,
@@ -59,7 +62,7 @@ export async function begin(
   const { authorizationUrl, codeVerifier } = await startAuthorization(kept.issuer, {
     metadata: document,
     clientInformation: clientInformation(client),
-    redirectUrl: settings.callbackUrl,
+    redirectUrl: redirectUri,
     state,
     resource: found.resource,
     ...(scope !== undefined && { scope }),
@@ -82,7 +85,7 @@ export async function begin(
       client_id: client.clientId,
       oauth_client_id: client.row?.id ?? null,
       server_metadata: kept,
-      redirect_uri: settings.callbackUrl,
+      redirect_uri: redirectUri,
       redirect_to: redirectTo,
     },
   })

@@ -27,9 +27,11 @@ const codesOf: Readonly<Record<string, ErrorCode>> = {
  */
 export async function receiveCallback(
   deps: OAuthDependencies,
+  /** What followed the callback in the path. */
+  path: string | undefined,
   parameters: URLSearchParams,
 ): Promise<string> {
-  const { redirects } = deps.settings
+  const { redirects, callbackUrl } = deps.settings
   const [state] = parameters.getAll('state')
   const stateHash = state && secretShape.test(state) ? await sha256Hex(state) : ''
   const consumed = consumedState
@@ -46,6 +48,9 @@ export async function receiveCallback(
     await deps.database.admin.call('end_oauth_state', { organization_id, id })
     return withParameter(redirectTo, 'error', code)
   }
+  // Another issuer's address: an answer of that issuer to what was begun with this one, a mix-up.
+  const receivedAt = path === undefined ? callbackUrl : `${callbackUrl}/${path}`
+  if (receivedAt !== consumed.redirect_uri) return fail('invalid_state', 'at another redirect URI')
   const repeated = [...new Set(parameters.keys())].some(
     (name) => parameters.getAll(name).length > 1,
   )

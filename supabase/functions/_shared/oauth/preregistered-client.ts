@@ -3,6 +3,7 @@ import type { Caller } from '../auth/access-token.ts'
 import { seal } from '../crypto/seal.ts'
 import { AppError } from '../errors.ts'
 import { clientSecretPlace } from './places.ts'
+import { redirectUriOf } from './redirect-uri.ts'
 import type { OAuthDependencies } from './settings.ts'
 
 const printable = (max: number) =>
@@ -29,21 +30,24 @@ const storedClient = z.object({
   source: z.literal('preregistered'),
 })
 
+/** A stored client, with the redirect URI that it has to have at its issuer. */
+export type PreregisteredClient = z.infer<typeof storedClient> & { readonly redirect_uri: string }
+
 /**
  * Stores a client for the caller's organization, its secret sealed. It is used before any other.
  * @throws AppError `permission_denied` without mcp.manage
  */
 export async function setPreregisteredClient(
-  { database, keyset }: OAuthDependencies,
+  { database, keyset, settings }: OAuthDependencies,
   caller: Caller,
   client: z.infer<typeof preregisteredClientSchema>,
-): Promise<z.infer<typeof storedClient>> {
+): Promise<PreregisteredClient> {
   const { issuer, client_id, client_secret: secret } = client
   const place = clientSecretPlace(caller.organizationId, 'preregistered', issuer)
   const db = database.forCaller(caller.accessToken)
   const may = await db.call('has_permission', { permission: 'mcp.manage' })
   if (may !== true) throw new AppError('permission_denied')
-  return storedClient.parse(
+  const stored = storedClient.parse(
     // As the service role: a caller who could store a sealed text of their own making would stop the
     // rotation of keys for everyone.
     await database.admin.call('set_oauth_client', {
@@ -55,4 +59,5 @@ export async function setPreregisteredClient(
       token_endpoint_auth_method: client.token_endpoint_auth_method,
     }),
   )
+  return { ...stored, redirect_uri: await redirectUriOf(settings, issuer) }
 }

@@ -12,6 +12,7 @@ import { documentClient, type OAuthClient, openClient } from './client.ts'
 import { failure, kindOf } from './failure.ts'
 import type { IssuerMetadata } from './issuer-metadata.ts'
 import { clientSecretPlace } from './places.ts'
+import { redirectUriOf } from './redirect-uri.ts'
 import { clientRow } from './rows.ts'
 import type { OAuthDependencies } from './settings.ts'
 
@@ -27,7 +28,8 @@ const patience = 20_000
 
 /**
  * Our client at an issuer: the one that was entered for the organization, else our client id
- * metadata document, else one registered now, once per organization and issuer, whoever races.
+ * metadata document where answers have `iss`, else one registered now, once per organization and
+ * issuer, whoever races. One that was registered with another redirect URI is registered anew.
  * @throws AppError `registration_not_supported`, `registration_failed`, `connection_busy` or what
  * the request failed with
  */
@@ -41,7 +43,9 @@ export async function findClient(
   const { clientMetadataUrl } = settings
   const takesDocument =
     document.client_id_metadata_document_supported === true &&
+    document.authorization_response_iss_parameter_supported === true &&
     clientMetadataUrl.startsWith('https:')
+  const redirectUri = await redirectUriOf(settings, issuer)
   const mayRegister = !takesDocument && document.registration_endpoint !== undefined
   const deadline = now() + patience
   for (let turn = 1; now() < deadline; turn += 1) {
@@ -50,6 +54,7 @@ export async function findClient(
         organization_id: organizationId,
         issuer,
         may_register: mayRegister,
+        redirect_uri: redirectUri,
       }),
     )
     switch (answer.status) {
@@ -57,9 +62,11 @@ export async function findClient(
         return openClient(keyset, organizationId, answer.client, answer.client.client_id)
       case 'absent':
         if (takesDocument) return documentClient(clientMetadataUrl)
-        throw new AppError('registration_not_supported')
+        throw new AppError('registration_not_supported', {
+          message: `A manager has to enter a client, registered with the redirect URI ${redirectUri}`,
+        })
       case 'register':
-        return register(deps, fetch, organizationId, document, answer)
+        return register(deps, fetch, organizationId, document, { ...answer, redirectUri })
       case 'wait':
         await deps.sleep(Math.min(50 * turn, 500) * (0.5 + deps.random()))
     }
@@ -72,7 +79,7 @@ async function register(
   fetch: OutboundFetch,
   organizationId: number,
   document: IssuerMetadata['document'],
-  { id, lease_id }: { id: number; lease_id: string },
+  { id, lease_id, redirectUri }: { id: number; lease_id: string; redirectUri: string },
 ): Promise<OAuthClient> {
   const { admin } = deps.database
   try {
@@ -81,7 +88,7 @@ async function register(
     const preferred = authMethods.find((method) => supported?.includes(method) ?? true) ?? 'none'
     const registered = await registerClient(issuer, {
       metadata: document,
-      clientMetadata: clientMetadata(deps.settings, preferred),
+      clientMetadata: clientMetadata(redirectUri, preferred),
       fetchFn: fetch,
     })
     const { client_id, client_secret, client_secret_expires_at: expiry } = registered
@@ -94,6 +101,7 @@ async function register(
         client_id,
         client_secret: client_secret ? await seal(deps.keyset, place, client_secret) : null,
         token_endpoint_auth_method: methodOf(registered),
+        redirect_uri: redirectUri,
         // 0 means never (RFC 7591, section 3.2.1).
         secret_expires_at: client_secret && expiry ? expiry : null,
       },

@@ -53,6 +53,7 @@ export const consumedState = z.discriminatedUnion('valid', [
     id: z.number(),
     issuer: z.string(),
     server_metadata: serverMetadata,
+    redirect_uri: z.string(),
     redirect_to: z.string(),
   }),
   z.object({ valid: z.literal(false), redirect_to: z.string() }),

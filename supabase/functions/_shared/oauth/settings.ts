@@ -6,7 +6,7 @@ import type { RedirectAllowList } from './redirect-allow-list.ts'
 
 /** Where this backend is and what it may reach. */
 export interface OAuthSettings {
-  /** Where issuers send the browser: `<public url of the function>/callback`. */
+  /** `<public url of the function>/callback`: issuers send the browser here, each below it. */
   readonly callbackUrl: string
   /** Address of our client id metadata document; it is our client id where it is https. */
   readonly clientMetadataUrl: string

@@ -10,7 +10,7 @@ const ownServer = all(
 const servers =
   'organization_id id user_id name type endpoint command args env auth_type oauth_provider enabled created_at updated_at'
 const clients =
-  'organization_id id issuer source client_id token_endpoint_auth_method secret_expires_at rejected_at created_at updated_at'
+  'organization_id id issuer source client_id redirect_uri token_endpoint_auth_method secret_expires_at rejected_at created_at updated_at'
 const ofOrganization = { organization_id: 'public.organizations' }
 const ofUser = { 'organization_id user_id': 'client_mgmt.client_users' }
 const ofConnection = {

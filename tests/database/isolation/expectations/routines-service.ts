@@ -13,7 +13,7 @@ const secrets = [
 /** Ciphertexts go to the functions that hold the key, and to nobody else. */
 const sealed = [
   'delete_mcp_connection(bigint, bigint, uuid)',
-  'lease_oauth_client(bigint, text, boolean)',
+  'lease_oauth_client(bigint, text, boolean, text)',
   'list_sealed_values(text, jsonb, integer)',
   'provider_credential(bigint, text)',
   'store_oauth_client(bigint, bigint, uuid, jsonb)',

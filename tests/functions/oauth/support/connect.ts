@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Client } from '../../../support/people.ts'
 import type { Person } from '../../../support/people.ts'
 import type { OAuthWorker } from './app.ts'
@@ -58,9 +59,21 @@ export async function authorize(worker: OAuthWorker, authorizationUrl: URL): Pro
 
 /** Opens our callback as the issuer's redirect says. */
 export async function follow(worker: OAuthWorker, callback: URL): Promise<URL> {
-  const response = await worker.call(null, 'GET', `/callback${callback.search}`)
+  const response = await worker.call(null, 'GET', pathOf(worker, callback))
   if (response.status !== 303) throw new Error(`${response.status} ${await response.text()}`)
   return new URL(response.headers.get('location') ?? '')
+}
+
+/** The redirect URI for an issuer, computed as docs/mcp-servers.md says. */
+export function redirectUriFor({ deps }: OAuthWorker, issuer: string): string {
+  return `${deps.settings.callbackUrl}/${createHash('sha256').update(issuer).digest('hex')}`
+}
+
+/** The route of the function that an issuer's redirect opens, and its parameters. */
+export function pathOf({ deps }: OAuthWorker, callback: URL): string {
+  const { callbackUrl } = deps.settings
+  if (!callback.href.startsWith(callbackUrl)) throw new Error(`not our callback: ${callback.href}`)
+  return `/callback${callback.href.slice(callbackUrl.length)}`
 }
 
 export interface Connected {

@@ -30,7 +30,8 @@ export interface IssuerOptions {
   /** Seconds. */
   readonly accessTokenLifetime?: number
   readonly registration?: boolean
-  readonly clients?: NonNullable<Configuration['clients']>
+  /** Clients that it knows, by its address. */
+  readonly clients?: (issuer: string) => NonNullable<Configuration['clients']>
   /** Scopes that resources have. */
   readonly scopes?: string
 }
@@ -53,7 +54,7 @@ export async function startIssuer(options: IssuerOptions = {}): Promise<Issuer> 
   })
   const { privateKey } = await generateKeyPair('RS256', { extractable: true })
   const configuration: Configuration = {
-    clients: options.clients ?? [],
+    clients: options.clients?.(origin) ?? [],
     scopes: ['openid', 'offline_access', ...scopes.split(' ')],
     jwks: { keys: [{ ...(await exportJWK(privateKey)), alg: 'RS256', use: 'sig' }] },
     cookies: { keys: ['test'] },
