@@ -30,12 +30,11 @@ export async function startDatabaseTests(): Promise<DatabaseTests> {
     watch: false,
     // Hundreds of runs: a process for each file would take most of the time.
     pool: 'threads',
-    isolate: false,
     reporters: [{}],
   })
-  // The matrix is asked without a stack, in its own way.
+  // The matrix is asked without a stack, in its own way; the load test is about the order of locks.
   const specifications = (await vitest.globTestSpecifications()).filter(
-    ({ moduleId }) => !moduleId.includes('/isolation/'),
+    ({ moduleId }) => !/\/isolation\/|\/execution-locks/.test(moduleId),
   )
   const texts = new Map(
     specifications.map(({ moduleId }) => [moduleId, readFileSync(moduleId, 'utf8')]),
