@@ -88,7 +88,10 @@ export async function createDriver(stack: Stack): Promise<(scenario: Scenario) =
     await client.connect(new StreamableHTTPClientTransport(new URL(endpoint), { fetch }))
     try {
       const { tools } = await client.listTools()
-      const calls = tools.map((tool) => ({ name: tool.name, arguments: argumentsFor(tool) }))
+      const calls = tools.map((tool) => ({
+        name: tool.name,
+        arguments: argumentsFor(tool, tools[0]?.inputSchema),
+      }))
       for (const toolCall of context.toolCalls ?? calls) await client.callTool(toolCall)
     } finally {
       await client.close()
@@ -125,9 +128,15 @@ function needsAuthorization(error: unknown): boolean {
   return error instanceof AppError && codes.includes(error.code)
 }
 
-/** A value for each property of a tool's arguments, by its type. */
-function argumentsFor({ inputSchema }: Tool): Record<string, unknown> {
-  const values: Record<string, unknown> = { number: 2, integer: 2, boolean: true, string: 'text' }
+/**
+ * A value for each property of a tool's arguments, by its type.
+ * @param object for objects; one scenario wants another tool's schema back as it was sent
+ */
+function argumentsFor({ inputSchema }: Tool, object: unknown): Record<string, unknown> {
+  const values: Record<string, unknown> = {
+    ...{ number: 2, integer: 2, boolean: true, string: 'text' },
+    object,
+  }
   const typed = z.object({ type: z.string() })
   const properties = Object.entries(inputSchema.properties ?? {})
   return Object.fromEntries(
