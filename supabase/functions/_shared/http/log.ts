@@ -1,4 +1,4 @@
-import { redact } from '../models/redact.ts'
+import { redact } from './redact.ts'
 
 /** One line of the log. `detail` is redacted text, never a request or response body. */
 export interface LogEntry {

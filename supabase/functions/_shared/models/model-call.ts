@@ -4,7 +4,7 @@ import { type ModelAdapter, ProviderReportedError } from './model-adapter.ts'
 import { ModelError, type ModelErrorCode } from './model-error.ts'
 import { failureOfErrorObject, failureOfStatus } from './provider-failure.ts'
 import { readText } from './read-text.ts'
-import { describeError } from './redact.ts'
+import { describeError } from '../http/redact.ts'
 import type { ModelRequest } from './types.ts'
 
 /** All in milliseconds. Keep-alive comments and empty deltas are not tokens. */

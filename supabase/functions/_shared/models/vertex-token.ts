@@ -4,7 +4,7 @@ import { isRecord, stringOf } from './json.ts'
 import { ModelError } from './model-error.ts'
 import { failureOfStatus } from './provider-failure.ts'
 import { readText } from './read-text.ts'
-import { describeError } from './redact.ts'
+import { describeError } from '../http/redact.ts'
 import type { ServiceAccount } from './service-account.ts'
 
 const SCOPE = 'https://www.googleapis.com/auth/cloud-platform'

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { describeError, redact } from '../../../supabase/functions/_shared/models/redact.ts'
-import { PRIVATE_KEY } from './vertex-support.ts'
+import { describeError, redact } from '../../../supabase/functions/_shared/http/redact.ts'
+import { PRIVATE_KEY } from '../models/vertex-support.ts'
 
 describe('redaction', () => {
   it.each([
