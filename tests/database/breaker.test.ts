@@ -199,6 +199,10 @@ test('one organization’s bad key opens nothing for another', async () => {
     for (let n = 0; n < 5; n++) await invoke(tx, owner, args, outcomes.fault)
     expect(await refusal(tx, owner, begin(args))).toBe('PT503 circuit_open')
     expect(await refusal(tx, other, begin(args))).toBe('allowed')
+    const status = (t: TransactionSql) =>
+      t`select circuit_state from public.v_agent_status where name = 'droid'`
+    expect(await as(tx, owner, status)).toEqual([{ circuit_state: 'open' }])
+    expect(await as(tx, other, status)).toEqual([{ circuit_state: 'closed' }])
   })
 })
 

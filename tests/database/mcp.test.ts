@@ -89,3 +89,27 @@ test('a connection ends with the membership', async () => {
     expect(await tx`select 1 from public.mcp_oauth_tokens where id = ${id}`).toHaveLength(0)
   })
 })
+
+test('two organizations have a client each at one issuer', async () => {
+  await rolledBack(sql, async (tx) => {
+    const ann = await addOwner(tx)
+    const ben = await addOwner(tx)
+    for (const [n, owner] of [ann, ben].entries()) {
+      await as(
+        tx,
+        'service_role',
+        (t) => t`
+          select public.set_oauth_client(
+            ${owner.organizationId}, ${owner.id}, 'https://auth.example.com', ${`client-${n}`})`,
+      )
+    }
+    for (const [n, owner] of [ann, ben].entries()) {
+      const seen = await as(
+        tx,
+        owner,
+        (t) => t`select client_id, issuer from client_mgmt.oauth_clients`,
+      )
+      expect(seen).toEqual([{ client_id: `client-${n}`, issuer: 'https://auth.example.com' }])
+    }
+  })
+})

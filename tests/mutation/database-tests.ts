@@ -57,15 +57,14 @@ export async function startDatabaseTests(): Promise<DatabaseTests> {
   if (project === undefined) throw new Error('there is no project of database tests')
   const sql = postgres(project.getProvidedContext().stack.databaseUrl, { max: 1 })
   const byMention = ({ objects }: Mutant): TestSpecification[] => {
-    // Of a function's mutant the functions: the tables that it reaches are in nearly every test.
-    const functions = objects.filter((id) => id.endsWith(')'))
-    const names = (functions.length > 0 ? functions : objects).map((id) =>
-      id.replace(/^\w+\.|\(.*$/g, ''),
-    )
+    // What only triggers and policies call is named by no test, and may be the matter of any.
+    const callable = objects.filter((id) => id.startsWith('public.') && id.endsWith(')'))
+    const isFunction = objects[0]?.endsWith(')') === true
+    const names = (isFunction ? callable : objects).map((id) => id.replace(/^\w+\.|\(.*$/g, ''))
     const mentions = ({ moduleId }: TestSpecification): number =>
       names.filter((name) => new RegExp(`\\b${name}\\b`).test(texts.get(moduleId) ?? '')).length
     return specifications
-      .filter((one) => mentions(one) > 0)
+      .filter((one) => names.length === 0 || mentions(one) > 0)
       .sort((a, b) => mentions(b) - mentions(a))
   }
   return {
