@@ -40,6 +40,26 @@ test('an agent of one’s own hides the platform’s of the same name, unless it
   })
 })
 
+test('two organizations add a model of one name to the platform’s agent, and neither sees the other’s', async () => {
+  await rolledBack(sql, async (tx) => {
+    const [droid] = await tx`select id from public.agents where name = 'droid'`
+    const owners = [await addOwner(tx), await addOwner(tx)]
+    for (const owner of owners) {
+      await as(
+        tx,
+        owner,
+        (t) => t`
+          insert into public.models (agent_id, name, display_name, provider, model_id)
+          values (${droid?.id as string}, 'ours', 'Ours', 'openrouter', 'a/b')`,
+      )
+    }
+    for (const owner of owners) {
+      const ids = await as(tx, owner, list(null))
+      expect(ids.filter((id) => id === 'droid/ours')).toHaveLength(1)
+    }
+  })
+})
+
 test('models that are disabled or whose provider nobody has a key for are left out', async () => {
   await rolledBack(sql, async (tx) => {
     const owner = await addOwner(tx)
