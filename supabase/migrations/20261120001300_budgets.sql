@@ -242,7 +242,7 @@ revoke all on function private.refuse_execution(text, text, integer), private.ad
 -- ── Reserving and settling ────────────────────────────────────────────────────────────────────
 
 create function private.refuse_over_budget(budget client_mgmt.budgets, starts date) returns void
-language plpgsql volatile set search_path = ''
+language plpgsql volatile security invoker set search_path = ''
 as $$
 declare
   resets_at constant timestamptz :=

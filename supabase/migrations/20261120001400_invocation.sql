@@ -39,7 +39,9 @@ begin
         end, false)
       )
     ))
-    or octet_length(params::text) > 65536
+    or octet_length((params - 'response_format')::text) > 65536
+    -- The text of a schema of 64 KiB, with its name.
+    or octet_length(params ->> 'response_format') > 66560
     or jsonb_typeof(params) is distinct from 'object'
     -- A reservation is computed from it: a negative one would give budget away.
     or coalesce(params ->> 'max_output_tokens', '1') !~ '^[1-9][0-9]{0,6}$'
@@ -74,7 +76,7 @@ comment on function private.message_text(jsonb) is 'The text of a content: itsel
 create function private.events_text(organization_id bigint, execution_id uuid) returns text
 language sql stable security definer set search_path = ''
 as $$
-  -- Definer: called by end_expired_execution() only.
+  -- Definer: called by functions that end an execution nobody else will.
   select coalesce(string_agg(chunk ->> 'delta', '' order by e.seq, n), '')
   from conversation.execution_events e
   cross join lateral json_array_elements(e.event) with ordinality c(chunk, n)
@@ -88,13 +90,14 @@ create function private.prepare_execution(execution public.agent_executions, rou
 returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: called by begin_execution() and start_execution() only.
+-- Definer: called by begin_execution(), start_execution() and continue_execution() only.
 declare
   prompts jsonb;
   history jsonb;
   tools jsonb;
   bytes bigint;
-  effective jsonb := (route -> 0 -> 'settings') || params;
+  -- The format of the answer is the request's alone.
+  effective jsonb := ((route -> 0 -> 'settings') - 'response_format') || params;
 begin
   select coalesce(jsonb_agg(p.content), '[]') into prompts from private.effective_system_prompts() p;
   -- Layers are bounded one by one; a worker has to hold them all, beside those of other executions.
@@ -115,7 +118,8 @@ begin
     jsonb_path_query_array(history, '$[*].parts[*] ? (@.type == "image" || @.type == "file")'));
   -- What a client sends instead of the history (input_bytes) goes along with the prompts, too. It is the
   -- caller's to say, so it counts only as far as a body with images can go.
-  bytes := greatest(bytes, least(coalesce(input_bytes, 0), 8388608)) + octet_length(prompts::text) + octet_length(tools::text);
+  bytes := greatest(bytes, least(coalesce(input_bytes, 0), 8388608)) + octet_length(prompts::text) + octet_length(tools::text)
+    + coalesce(octet_length(effective ->> 'response_format'), 0);
 
   if private.has_budget(execution.organization_id, execution.user_id, execution.project_id) then
     -- No tokenizer makes more of a text than a token per byte; the answer's bound is sent along.
@@ -198,6 +202,8 @@ as $$
 -- Definer: called by functions that go on to reserve and may hold a session: what dead workers left would keep it
 -- busy, and budgets spent. A session that somebody else holds is left to them.
 #variable_conflict use_column
+declare
+  dead uuid;
 begin
   if not exists (
     select 1 from public.agent_executions x
@@ -208,8 +214,7 @@ begin
   end if;
   perform 1 from client_mgmt.organization_limits l where l.organization_id = end_expired_executions.organization_id for update;
   perform private.lock_budgets(end_expired_executions.organization_id);
-  perform private.end_expired_execution(end_expired_executions.organization_id, dead)
-  from unnest(array(
+  for dead in
     select x.id from public.agent_executions x
     join public.chat_sessions s on s.organization_id = x.organization_id and s.id = x.session_id
     where x.organization_id = end_expired_executions.organization_id and x.id is distinct from but_not
@@ -217,7 +222,14 @@ begin
     order by x.created_at, x.id
     limit 100
     for no key update of s skip locked
-  )) dead;
+  loop
+    begin
+      perform private.end_expired_execution(end_expired_executions.organization_id, dead);
+    exception when others then
+      -- One that cannot be ended must not refuse everything that others of the organization begin.
+      raise warning 'execution % was not ended: % (%)', dead, sqlerrm, sqlstate;
+    end;
+  end loop;
 end
 $$;
 comment on function private.end_expired_executions(bigint, uuid) is
@@ -464,7 +476,7 @@ end
 $$;
 comment on function private.cancel_execution(uuid) is 'Body of public.cancel_execution().';
 
-create function private.end_expired_execution(organization_id bigint, execution_id uuid) returns void
+create function private.end_expired_execution(organization_id bigint, execution_id uuid) returns boolean
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: writes the end of an execution whose worker died. Granted to authenticated because a reader
@@ -483,22 +495,25 @@ begin
   for update of x skip locked
   -- With a session that is being deleted it goes anyway.
   for key share of s skip locked;
-  if found then
-    perform public.finish_execution(dead.organization_id, dead.id, jsonb_build_object(
-      'status', case when dead.cancel_requested_at is null then 'failed' else 'cancelled' end,
-      -- Readers tell by it that the worker may have sent events which it did not live to store.
-      'error_code', 'interrupted',
-      'error_message', 'The worker stopped before the answer was complete.',
-      'content', private.events_text(dead.organization_id, dead.id),
-      'parts', private.interrupted_parts(
-        dead.organization_id, dead.id, private.events_text(dead.organization_id, dead.id)),
-      'fault', 'platform'
-    ));
+  if not found then
+    return false;
   end if;
+  perform public.finish_execution(dead.organization_id, dead.id, jsonb_build_object(
+    'status', case when dead.cancel_requested_at is null then 'failed' else 'cancelled' end,
+    -- Readers tell by it that the worker may have sent events which it did not live to store.
+    'error_code', 'interrupted',
+    'error_message', 'The worker stopped before the answer was complete.',
+    'content', private.events_text(dead.organization_id, dead.id),
+    'parts', private.interrupted_parts(
+      dead.organization_id, dead.id, private.events_text(dead.organization_id, dead.id)),
+    'fault', 'platform'
+  ));
+  return true;
 end
 $$;
 comment on function private.end_expired_execution(bigint, uuid) is
-  'Ends an execution whose lease ran out: failed (interrupted), or cancelled when that was asked for; what was streamed is kept.';
+  'Ends an execution whose lease ran out: failed (interrupted), or cancelled when that was asked for; what was streamed is '
+  'kept. False when there was none, or somebody else has it.';
 
 create function public.read_execution(execution_id uuid, after_seq bigint default -1, max_batches integer default 500)
 returns json

@@ -363,6 +363,7 @@ declare
   tokens constant bigint := input_bytes + coalesce(output_tokens, 4096);
   usd numeric;
 begin
+  perform private.keep_session(reserve_execution_step.organization_id, reserve_execution_step.execution_id);
   select x.* into execution from public.agent_executions x
   where x.organization_id = reserve_execution_step.organization_id and x.id = reserve_execution_step.execution_id
     and x.status = 'running'

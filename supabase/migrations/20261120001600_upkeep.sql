@@ -96,8 +96,7 @@ begin
     for update skip locked
   loop
     begin
-      perform private.end_expired_execution(dead.organization_id, dead.id);
-      handled := handled + 1;
+      handled := handled + private.end_expired_execution(dead.organization_id, dead.id)::integer;
     exception when lock_not_available then
       exit when handled > 0;
     end;

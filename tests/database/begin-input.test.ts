@@ -53,8 +53,11 @@ test('parts that no adapter expects are refused, whoever calls, and nothing is w
         '22023 invalid_request',
       )
     }
-    const params = { stop: ['x'.repeat(70_000)] }
-    expect(await refusal(tx, member, beginWith(agent, 'hi', params))).toBe('22023 invalid_request')
+    const long = 'x'.repeat(70_000)
+    for (const params of [{ stop: [long] }, { response_format: long }]) {
+      const asked = beginWith(agent, 'hi', params)
+      expect(await refusal(tx, member, asked)).toBe('22023 invalid_request')
+    }
     const [left] = await tx`
       select count(*)::integer as n from public.chat_sessions where user_id = ${member.id}`
     expect(left?.n).toBe(0)

@@ -74,6 +74,8 @@ class Load {
       ...Array<() => Promise<unknown>>(6).fill(() => this.begin()),
       ...Array<() => Promise<unknown>>(4).fill(() => this.finish()),
       () => this.cancel(),
+      () => this.reserve(),
+      () => this.reserve(),
       () => this.kill(),
       () => this.kill(),
       () => this.expire(),
@@ -128,6 +130,19 @@ class Load {
     if (found === undefined) return
     const id = found.begun.execution_id
     await committedAs(this.sql, found.person, (tx) => tx`select public.cancel_execution(${id})`)
+  }
+
+  /** A further step of the model, after a tool. */
+  async reserve(): Promise<void> {
+    const found = this.#any()
+    if (found === undefined) return
+    const { organization_id, execution_id } = found.begun
+    await committedAs(
+      this.sql,
+      'service_role',
+      (tx) =>
+        tx`select public.reserve_execution_step(${organization_id}, ${execution_id}, 100, 100)`,
+    )
   }
 
   async read(): Promise<void> {
@@ -191,18 +206,19 @@ class Load {
     })
   }
 
-  /** A person deletes a conversation, in the middle of whatever happens there. */
+  /** A person deletes a conversation, or several, in the middle of whatever happens there. */
   async forget(): Promise<void> {
     const found = this.#any()
     if (found === undefined) return
     const { session_id } = found.begun
-    const others = this.#sessions.get(found.person.id) ?? []
+    const sessions = this.#sessions.get(found.person.id) ?? []
+    const gone = this.random() < 0.5 ? [session_id] : [session_id, ...sessions]
     this.#sessions.set(
       found.person.id,
-      others.filter((id) => id !== session_id),
+      sessions.filter((id) => !gone.includes(id)),
     )
     await committedAs(this.sql, found.person, async (tx) => {
-      await tx`delete from public.chat_sessions where id = ${session_id}`
+      await tx`delete from public.chat_sessions where id = any(${gone})`
     })
   }
 

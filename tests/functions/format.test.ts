@@ -113,6 +113,22 @@ describe('an invocation with a format', () => {
     expect(await ending()).toMatchObject({ status: 'success' })
   })
 
+  it('reserves for the schema, which goes along', async () => {
+    await sql`
+      insert into client_mgmt.budgets (organization_id, period, limit_tokens)
+      values (${ann.organization.id}, 'day', 20000)`
+    scripted.answer({ text: [JSON.stringify(bern)] })
+    const ask = (length: number) =>
+      invoke({
+        stream: false,
+        params: { max_output_tokens: 100 },
+        format: { schema: { ...schema, description: 'x'.repeat(length) } },
+      })
+    expect((await ask(30_000)).status).toBe(402)
+    expect(scripted.asked()).toEqual([])
+    expect((await ask(10_000)).status).toBe(200)
+  })
+
   it('answers a repeat with the same object, and another format with a conflict', async () => {
     scripted.answer({ text: [JSON.stringify(bern)] })
     const key = { 'idempotency-key': randomUUID() }

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { basename } from 'node:path'
+import { basename, join } from 'node:path'
 import postgres from 'postgres'
 import { createVitest, type TestSpecification } from 'vitest/node'
 
@@ -22,6 +22,16 @@ export interface DatabaseTests {
 /** Files run at once; whatever fails in them, the next are not needed. */
 const atOnce = 6
 
+/** A test with what it uses of tests/support, where many calls of functions are. */
+function textOf(file: string): string {
+  const text = readFileSync(file, 'utf8')
+  const support = [...text.matchAll(/from '(\.\.\/support\/[\w-]+\.ts)'/g)]
+  return [
+    text,
+    ...support.map(([, path = '']) => readFileSync(join(file, '..', path), 'utf8')),
+  ].join()
+}
+
 /** Starts the stack, and makes sure that the tests pass on it as it is. */
 export async function startDatabaseTests(): Promise<DatabaseTests> {
   const vitest = await createVitest('test', {
@@ -36,9 +46,7 @@ export async function startDatabaseTests(): Promise<DatabaseTests> {
   const specifications = (await vitest.globTestSpecifications()).filter(
     ({ moduleId }) => !/\/isolation\/|\/execution-locks/.test(moduleId),
   )
-  const texts = new Map(
-    specifications.map(({ moduleId }) => [moduleId, readFileSync(moduleId, 'utf8')]),
-  )
+  const texts = new Map(specifications.map(({ moduleId }) => [moduleId, textOf(moduleId)]))
   const failuresIn = async (some: TestSpecification[]): Promise<string[]> => {
     const { testModules, unhandledErrors } = await vitest.runTestSpecifications(some)
     if (unhandledErrors.length > 0) return unhandledErrors.map(String)

@@ -32,6 +32,8 @@ interface Operator {
   replacement: string
   /** Only in functions of these names. */
   only?: RegExp
+  /** What it is called when all of them go at once: a function finds its row by the first, and says it again. */
+  all?: string
 }
 
 const uncheckedTenant = `(private.jwt_claims() ->> 'organization_id')::bigint`
@@ -65,13 +67,15 @@ const operators: readonly Operator[] = [
     replacement: `'owner'`,
   },
   {
-    kind: 'tenant condition of a function removed',
+    kind: 'tenant of a function removed',
+    all: 'without its conditions on the organization',
     pattern:
       /\b\w+\.organization_id = (?:organization|private\.current_organization_id\(\)|\w+\.organization_id)\b/g,
     replacement: 'true',
   },
   {
-    kind: 'tenant condition of a function removed',
+    kind: 'tenant of a function removed',
+    all: 'without its conditions on the person',
     pattern:
       /\b\w+\.(?:user_id|id) = (?:account|private\.current_user_id\(\)|private\.current_account_id\(\))/g,
     replacement: 'true',
@@ -89,19 +93,14 @@ function bodyMutants({ id, name, isTrigger }: Routine, definition: string): Draf
   const body = definition.slice(start)
   const mutants = operators
     .filter(({ only }) => only?.test(name) ?? true)
-    .flatMap(({ kind, pattern, replacement }) =>
-      [...body.matchAll(pattern)]
-        .filter(([text]) => !isJoin(text, body))
-        .map((match): Draft => {
-          const changed =
-            body.slice(0, match.index) + replacement + body.slice(match.index + match[0].length)
-          const line = body.slice(0, match.index).split('\n').length
-          return {
-            kind,
-            sql: definition.slice(0, start) + changed,
-            name: `${id} line ${line}: ${match[0].trim().replace(/\s+/g, ' ').slice(0, 90)} → ${replacement || 'nothing'}`,
-          }
+    .flatMap((operator): Draft[] =>
+      (operator.all === undefined ? oneByOne : allAtOnce)(operator, body).map(
+        ({ what, changed }) => ({
+          kind: operator.kind,
+          sql: definition.slice(0, start) + changed,
+          name: `${id} ${what}`,
         }),
+      ),
     )
   if (isTrigger) {
     const empty = `AS $mutant$ begin if tg_op = 'DELETE' then return old; end if; return new; end $mutant$`
@@ -113,6 +112,27 @@ function bodyMutants({ id, name, isTrigger }: Routine, definition: string): Draf
   }
   // The same text twice is the same mutant.
   return [...new Map(mutants.map((mutant) => [mutant.sql, mutant])).values()]
+}
+
+interface Change {
+  what: string
+  changed: string
+}
+
+function oneByOne({ pattern, replacement }: Operator, body: string): Change[] {
+  return [...body.matchAll(pattern)].map((match) => {
+    const text = match[0].trim().replace(/\s+/g, ' ').slice(0, 90)
+    const line = body.slice(0, match.index).split('\n').length
+    return {
+      what: `line ${line}: ${text} → ${replacement || 'nothing'}`,
+      changed: body.slice(0, match.index) + replacement + body.slice(match.index + match[0].length),
+    }
+  })
+}
+
+function allAtOnce({ pattern, replacement, all = '' }: Operator, body: string): Change[] {
+  const changed = body.replaceAll(pattern, (text) => (isJoin(text, body) ? text : replacement))
+  return changed === body ? [] : [{ what: all, changed }]
 }
 
 /**

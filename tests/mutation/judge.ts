@@ -93,8 +93,8 @@ async function firstNotice(
 
 const ofFunction = ({ objects }: Mutant): boolean => objects[0]?.endsWith(')') === true
 
-/** A join or a filter by tenant reads no claim and no session. */
-const ofAccess = ({ kind }: Mutant): boolean => kind !== 'tenant condition of a function removed'
+/** A filter by tenant reads no claim and no session. */
+const ofAccess = ({ kind }: Mutant): boolean => kind !== 'tenant of a function removed'
 
 class Undo extends Error {}
 

@@ -23,7 +23,7 @@ export type MutantKind =
   | 'row-level security not forced'
   | 'view reads as its owner'
   | 'check of the caller removed'
-  | 'tenant condition of a function removed'
+  | 'tenant of a function removed'
   | 'condition of a function removed'
   | 'search_path opened'
   | 'function executable by others'

@@ -11,8 +11,11 @@ export function toResponseFormat(schema: ParsedSchema): ResponseFormat {
   return { type: 'json_schema', name: 'answer', schema: schema.root, strict: isStrict(schema) }
 }
 
-/** Parameters of an execution that another one may go on from, with the format that was asked for. */
-export function keepFormat({ params, asked }: BegunExecution): BegunExecution['params'] {
+/** Parameters as they are stored, with the format that was asked for: no model is sent this name. */
+export function keepFormat({
+  params,
+  asked,
+}: Pick<BegunExecution, 'params' | 'asked'>): BegunExecution['params'] {
   const { responseFormat } = asked ?? {}
   // As text, in which the keys of a schema keep their order.
   return responseFormat ? { ...params, response_format: JSON.stringify(responseFormat) } : params

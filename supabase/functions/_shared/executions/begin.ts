@@ -1,6 +1,5 @@
-import { sha256Hex } from '../crypto/secret.ts'
 import type { Db } from '../database.ts'
-import { toResponseFormat } from './answer-format.ts'
+import { keepFormat, toResponseFormat } from './answer-format.ts'
 import { storedMessage, type Invocation } from './invocation.ts'
 import type { BegunExecution } from './types.ts'
 
@@ -20,6 +19,7 @@ export async function beginExecution(
   providers: readonly string[],
 ): Promise<BegunExecution> {
   const { message, parent_id, agent, model, session_id, project_id, params, format } = invocation
+  const asked = format && { responseFormat: toResponseFormat(format.schema) }
   const begun = await db.call('begin_execution', {
     message: message && storedMessage(message),
     agent,
@@ -30,16 +30,14 @@ export async function beginExecution(
     as_root: parent_id === null || undefined,
     regenerate: invocation.regenerate,
     on_busy: invocation.on_busy,
-    // Part of what tells a repeat from another request; no model is sent this name.
-    params: format
-      ? { ...params, format: await sha256Hex(JSON.stringify(format.schema.root)) }
-      : params,
+    // With the format, which is reserved for and tells a repeat from another request, too.
+    params: keepFormat({ params, ...(asked && { asked }) }),
     idempotency_key: idempotencyKey,
     providers: [...providers],
   })
   return {
     ...nothingToRun,
     ...(begun as BegunExecution),
-    ...(format && { asked: { responseFormat: toResponseFormat(format.schema) } }),
+    ...(asked && { asked }),
   }
 }

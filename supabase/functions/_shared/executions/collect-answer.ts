@@ -7,7 +7,7 @@ import { nextStepChunks, noticeChunk } from '../tools/tool-chunks.ts'
 import { openToolbox, type Toolbox } from '../tools/toolbox.ts'
 import { keepFormat } from './answer-format.ts'
 import { callModel } from './call-model.ts'
-import { toModelRequest } from './models.ts'
+import { attachmentBytes, toModelRequest } from './models.ts'
 import { EndedElsewhere, type Run, type RunDependencies, type RunOptions } from './run-state.ts'
 import { sleep } from './sleep.ts'
 import type { BegunExecution } from './types.ts'
@@ -102,7 +102,8 @@ async function reserve(
   const [first] = execution.route
   if (!first) return 0
   const request = toModelRequest(execution, first, progress)
-  const sent = JSON.stringify([request.systemPrompts, request.messages, tools])
+  const { responseFormat = null, systemPrompts, messages } = request
+  const sent = JSON.stringify([responseFormat, systemPrompts, messages, tools])
   const added =
     step > 1 ? sent.length : newLength + JSON.stringify(progress?.parts ?? []).length - 2
   if (added > 0) {
@@ -111,7 +112,9 @@ async function reserve(
       organization_id,
       execution_id,
       // Characters that are no ASCII are at most three bytes; few are.
-      input_bytes: new TextEncoder().encode(sent.slice(-added)).byteLength,
+      input_bytes:
+        new TextEncoder().encode(sent.slice(-added)).byteLength +
+        (step > 1 ? attachmentBytes(messages) : 0),
       output_tokens: step > 1 ? Number(params['max_output_tokens'] ?? 4096) : 0,
     })
   }

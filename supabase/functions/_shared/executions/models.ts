@@ -68,6 +68,15 @@ export function toModelRequest(
   }
 }
 
+/** What an image or a file is reserved for, as if it were so many bytes; as prepare_execution() does. */
+const bytesOfAttachment = 4_096
+
+/** What messages are reserved for beside their text. */
+export function attachmentBytes(messages: ModelRequest['messages']): number {
+  const parts = messages.flatMap(({ parts }) => parts ?? [])
+  return bytesOfAttachment * parts.filter(({ type }) => type === 'image' || type === 'file').length
+}
+
 /** A whole answer as the events of which it is made. */
 export function toEvents(answer: ModelAnswer): ModelEvent[] {
   const events: ModelEvent[] = [

@@ -2,13 +2,11 @@ import { sha256Hex } from '../crypto/secret.ts'
 import type { Db } from '../database.ts'
 import { AppError } from '../errors.ts'
 import { maxContentBytes } from '../executions/invocation.ts'
+import { attachmentBytes } from '../executions/models.ts'
 import type { BegunExecution } from '../executions/types.ts'
 import type { MessagePart, ModelMessage } from '../models/types.ts'
 import type { ChatRequest } from './chat-request.ts'
 import { resolveModel, type Target } from './model-list.ts'
-
-/** What an image counts beside its address, in bytes, as in `private.prepare_execution()`. */
-const imageBytes = 4_096
 
 const encoder = new TextEncoder()
 
@@ -27,7 +25,6 @@ export async function beginChat(
   const content = storedContent(messages.length, asked.messages)
   const all = JSON.stringify([messages, asked.tools, asked.responseFormat, params, request.model])
   const bytes = encoder.encode(all)
-  const images = asked.messages.flatMap(({ parts }) => parts ?? []).filter(isImage).length
   // Of the messages only one is stored, so their digest is what tells a repeat from another request.
   const digest = idempotencyKey === undefined ? {} : { digest: await sha256Hex(all) }
   return inOrder(db, request.model, async (target) => {
@@ -38,7 +35,7 @@ export async function beginChat(
       idempotency_key: idempotencyKey,
       providers: [...providers],
       transient: true,
-      input_bytes: bytes.byteLength + images * imageBytes,
+      input_bytes: bytes.byteLength + attachmentBytes(asked.messages),
     })
     const nothingToRun = { route: [], system_prompts: [], history: [], params: {} }
     return { ...nothingToRun, ...(begun as BegunExecution), asked }
@@ -76,8 +73,4 @@ function storedContent(count: number, messages: readonly ModelMessage[]): string
   const path = `messages.${index}.content`
   const message = `${path}: is longer than ${maxContentBytes} bytes`
   throw new AppError('invalid_request', { path, message })
-}
-
-function isImage({ type }: MessagePart): boolean {
-  return type === 'image'
 }
