@@ -30,6 +30,11 @@ const answers: Record<string, [RawScript, string]> = {
     '200 abcd',
   ],
   extension: [[chunked, '2;a="b"\r\nab\r\n0\r\ntrailer: x\r\n\r\n'], '200 ab'],
+  // More bytes of sizes than extensions may have.
+  'small-chunks': [
+    [chunked, '00000001\r\na\r\n'.repeat(10_000), last],
+    `200 ${'a'.repeat(10_000)}`,
+  ],
   close: [[head(200), 'ab', 'cd'], '200 abcd'],
   interim: [['HTTP/1.1 103 Early\r\nlink: x\r\n\r\n', json(200, 'abcd')], '200 abcd'],
   refusal: [[json(503, 'no')], '503 no'],
@@ -51,6 +56,11 @@ const answers: Record<string, [RawScript, string]> = {
   upgrade: [['HTTP/1.1 101 Switching\r\n\r\n'], 'broken_answer'],
   'endless-head': [[`HTTP/1.1 200 OK\r\n${'a: b\r\n'.repeat(40_000)}`, STALL], 'too_large'],
   'endless-line': [['x'.repeat(200_000), STALL], 'too_large'],
+  'endless-extensions': [
+    [chunked, `1;${'x'.repeat(4_000)}\r\na\r\n`.repeat(20), STALL],
+    'too_large',
+  ],
+  'endless-trailers': [[chunked, `0\r\n${'a: b\r\n'.repeat(40_000)}`, STALL], 'too_large'],
   // However much garbage has been collected meanwhile.
   stalled: [[chunked, ...halves, STALL], 'timeout'],
   silent: [[STALL], 'timeout'],

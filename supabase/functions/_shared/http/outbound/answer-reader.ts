@@ -9,6 +9,8 @@ export interface AnswerHead {
 const maxHead = 64 * 1024
 /** The size of a chunk with its extensions; a trailer. */
 const maxLine = 4 * 1024
+/** All extensions and trailers of one answer, which no limit of its content counts. */
+const maxExtra = 64 * 1024
 
 /** Reads the one answer of a connection that is closed after it: HTTP/1.1 (RFC 9112). */
 export class AnswerReader {
@@ -37,7 +39,7 @@ export class AnswerReader {
     }
   }
 
-  /** The content, in pieces as they come. @throws OutboundError `broken_answer` */
+  /** The content, in pieces as they come. @throws OutboundError `broken_answer`, `too_large` */
   async *body({ headers }: AnswerHead): AsyncGenerator<Uint8Array, undefined> {
     const coding = headers.get('transfer-encoding')
     const length = headers.get('content-length')
@@ -53,13 +55,23 @@ export class AnswerReader {
   }
 
   async *#chunked(): AsyncGenerator<Uint8Array, undefined> {
+    let left = maxExtra
+    const spend = (extra: number) => {
+      left -= extra
+      if (left < 0) throw new OutboundError('too_large', 'what surrounds the content')
+    }
     for (;;) {
-      const size = /^([\da-f]{1,8})[ \t]*(?:;|$)/i.exec(await this.#line(maxLine))?.[1]
+      const line = await this.#line(maxLine)
+      const size = /^([\da-f]{1,8})[ \t]*(?:;|$)/i.exec(line)?.[1]
       if (size === undefined) throw broken('no size of a chunk')
+      spend(line.length - size.length)
       const bytes = parseInt(size, 16)
       yield* this.#exactly(bytes)
       // Behind the last one stand trailers, which nobody here looks at.
-      while ((await this.#line(maxLine)) !== '') if (bytes > 0) throw broken('a longer chunk')
+      for (let extra; (extra = await this.#line(maxLine)) !== '';) {
+        if (bytes > 0) throw broken('a longer chunk')
+        spend(extra.length)
+      }
       if (bytes === 0) return
     }
   }
