@@ -53,6 +53,11 @@ function open(target: URL, address: string, signal: AbortSignal, limit: number):
       clearTimeout(timer)
       fail(error)
     })
+    // It may also end without an error; after either of the above this changes nothing.
+    socket.once('close', () => {
+      clearTimeout(timer)
+      fail(new Error('closed'))
+    })
   })
 }
 
