@@ -129,7 +129,8 @@ begin
   end if;
 
   update public.mcp_oauth_tokens t
-  set lease_id = gen_random_uuid(), lease_expires_at = clock_timestamp() + interval '30 seconds'
+  -- Longer than a live worker takes: 15 s for the request, and 42 s for storing, with all its tries.
+  set lease_id = gen_random_uuid(), lease_expires_at = clock_timestamp() + interval '60 seconds'
   where t.organization_id = organization and t.id = held.id and t.generation = held.generation
     and (t.lease_expires_at is null or t.lease_expires_at <= clock_timestamp())
     -- Someone may have failed between the reading above and this statement, which waited for them.
