@@ -109,6 +109,8 @@ async function store(
     ...(await sealTokens(keyset, key, tokens)),
   }
   const { organizationId: organization_id, userId: user_id } = key
+  // Storing it twice leaves the same connection. What remains: when the first answer is lost and the
+  // person disconnects before the next try, that try brings the connection back.
   return untilStored(
     () => database.admin.call('store_mcp_connection', { organization_id, user_id, connection }),
     sleep,
