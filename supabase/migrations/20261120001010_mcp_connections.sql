@@ -25,15 +25,16 @@ create table client_mgmt.oauth_clients (
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   primary key (organization_id, id),
-  constraint oauth_clients_key unique (organization_id, issuer, source)
+  constraint oauth_clients_redirect_uri check ((source = 'dynamic') = (redirect_uri is not null)),
+  constraint oauth_clients_key unique nulls not distinct (organization_id, issuer, source, redirect_uri)
 );
 comment on table client_mgmt.oauth_clients is
   'What an organization is to an authorization server. preregistered: entered by a manager, and used first. dynamic: '
-  'registered by the function, once per issuer; a row without client_id is a registration under way.';
+  'registered by the function, once per issuer and redirect URI; a row without client_id is a registration under way.';
 comment on column client_mgmt.oauth_clients.client_secret is 'Secret: sealed in the function (docs/storage.md); null for a public client.';
 comment on column client_mgmt.oauth_clients.redirect_uri is
-  'What a dynamic client was registered with; with another one it has to be registered anew. null for a preregistered one: '
-  'what its issuer knows is not known here.';
+  'What a dynamic client is registered with. With another one there is another client, and this one stays for the connections '
+  'made with it. null for a preregistered one: what its issuer knows is not known here.';
 comment on column client_mgmt.oauth_clients.secret_expires_at is 'When a dynamic client has to be registered anew; null for never.';
 comment on column client_mgmt.oauth_clients.rejected_at is 'The issuer said invalid_client: the next authorization registers anew.';
 alter table client_mgmt.oauth_clients enable row level security;

@@ -123,8 +123,8 @@ create function private.oauth_client_json(c client_mgmt.oauth_clients) returns j
 language sql immutable security invoker set search_path = ''
 as $$
   select jsonb_build_object(
-    'id', c.id, 'issuer', c.issuer, 'source', c.source, 'client_id', c.client_id, 'client_secret', c.client_secret,
-    'token_endpoint_auth_method', c.token_endpoint_auth_method
+    'id', c.id, 'issuer', c.issuer, 'source', c.source, 'redirect_uri', c.redirect_uri, 'client_id', c.client_id,
+    'client_secret', c.client_secret, 'token_endpoint_auth_method', c.token_endpoint_auth_method
   )
 $$;
 comment on function private.oauth_client_json(client_mgmt.oauth_clients) is 'A client as the function oauth reads it, its secret sealed.';
@@ -150,15 +150,14 @@ begin
   end if;
 
   -- One statement decides who registers: only it can set a lease where none is valid.
-  insert into client_mgmt.oauth_clients as c (organization_id, issuer, source, lease_id, lease_expires_at)
+  insert into client_mgmt.oauth_clients as c (organization_id, issuer, source, redirect_uri, lease_id, lease_expires_at)
   values (
-    lease_oauth_client.organization_id, lease_oauth_client.issuer, 'dynamic', gen_random_uuid(),
-    clock_timestamp() + interval '30 seconds'
+    lease_oauth_client.organization_id, lease_oauth_client.issuer, 'dynamic', lease_oauth_client.redirect_uri,
+    gen_random_uuid(), clock_timestamp() + interval '30 seconds'
   )
   on conflict on constraint oauth_clients_key do update
     set lease_id = excluded.lease_id, lease_expires_at = excluded.lease_expires_at
-    where (c.client_id is null or c.rejected_at is not null or c.secret_expires_at <= clock_timestamp()
-        or c.redirect_uri is distinct from lease_oauth_client.redirect_uri)
+    where (c.client_id is null or c.rejected_at is not null or c.secret_expires_at <= clock_timestamp())
       and (c.lease_expires_at is null or c.lease_expires_at <= clock_timestamp())
   returning c.* into found_client;
   if found then
@@ -225,7 +224,6 @@ declare
 begin
   update client_mgmt.oauth_clients c
   set client_id = client ->> 'client_id', client_secret = client ->> 'client_secret',
-    redirect_uri = client ->> 'redirect_uri',
     token_endpoint_auth_method = client ->> 'token_endpoint_auth_method',
     secret_expires_at = to_timestamp((client ->> 'secret_expires_at')::double precision),
     rejected_at = null, lease_id = null, lease_expires_at = null

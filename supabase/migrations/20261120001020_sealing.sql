@@ -59,7 +59,7 @@ union all
 select 'public.mcp_oauth_tokens', t.organization_id, t.user_id || '/' || t.mcp_configuration_id, 'refresh_token', t.refresh_token
 from public.mcp_oauth_tokens t where t.refresh_token is not null
 union all
-select 'client_mgmt.oauth_clients', o.organization_id, o.source || ' ' || o.issuer, 'client_secret', o.client_secret
+select 'client_mgmt.oauth_clients', o.organization_id, concat_ws(' ', o.source, o.issuer, o.redirect_uri), 'client_secret', o.client_secret
 from client_mgmt.oauth_clients o where o.client_secret is not null
 union all
 select 'client_mgmt.provider_credentials', p.organization_id, p.provider, 'sealed_key', p.sealed_key
@@ -125,7 +125,8 @@ begin
         and t.refresh_token = old_value;
     when 'client_mgmt.oauth_clients.client_secret' then
       update client_mgmt.oauth_clients o set client_secret = new_value
-      where o.organization_id = organization and o.source || ' ' || o.issuer = row_key and o.client_secret = old_value;
+      where o.organization_id = organization and concat_ws(' ', o.source, o.issuer, o.redirect_uri) = row_key
+        and o.client_secret = old_value;
     when 'client_mgmt.provider_credentials.sealed_key' then
       update client_mgmt.provider_credentials p set sealed_key = new_value
       where p.organization_id = organization and p.provider = row_key and p.sealed_key = old_value;

@@ -79,12 +79,26 @@ describe('registration', () => {
       redirectUriFor(moved, issuer.url),
     )
     expect((await browse(authorizationUrl.href)).port).toBe('9')
-    // A row from before redirect URIs were kept.
-    await sql`update client_mgmt.oauth_clients set redirect_uri = null where issuer = ${issuer.url}`
+    expect(issuer.registrations).toHaveLength(2)
     await connect(worker, ann, id)
-    expect(issuer.registrations).toHaveLength(3)
-    await connect(worker, ann, id)
-    expect(issuer.registrations).toHaveLength(3)
+    expect(issuer.registrations).toHaveLength(2)
+  })
+
+  it('with another redirect URI leaves the connections of others working', async () => {
+    const { issuer, server } = await startServers()
+    const member = await joinOrganization(ann)
+    const id = await addConfiguration(member, server.endpoint)
+    await connect(worker, member, id)
+    const moved = await startWorker({ OAUTH_PUBLIC_URL: 'http://127.0.0.1:9/functions/v1/oauth' })
+    await beginConnection(moved, ann, await addConfiguration(ann, server.endpoint))
+    expect(issuer.registrations).toHaveLength(2)
+    const key = { organizationId: ann.organization.id, userId: member.id, configurationId: id }
+    expect((await moved.credentials.refresh(key)).generation).toBe(2)
+    // The rotation of keys goes from place to place: two secrets at one would be taken for one.
+    const places = await sql`
+      select distinct row_key from private.sealed_values
+      where table_name = 'client_mgmt.oauth_clients' and strpos(row_key, ${issuer.url}) > 0`
+    expect(places).toHaveLength(2)
   })
 
   it('that is not possible says which redirect URI a client that is entered needs', async () => {

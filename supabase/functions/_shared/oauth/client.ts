@@ -31,7 +31,7 @@ export async function openClient(
   clientId: string,
 ): Promise<OAuthClient> {
   if (row === null) return documentClient(clientId)
-  const place = clientSecretPlace(organizationId, row.source, row.issuer)
+  const place = clientSecretPlace(organizationId, row)
   const secret =
     row.client_secret === null ? undefined : await open(keyset, place, row.client_secret)
   return {

@@ -1,4 +1,5 @@
 import type { Place } from '../crypto/seal.ts'
+import type { ClientRow } from './rows.ts'
 
 // Each row is named by what is known before it is written. private.sealed_values names them alike.
 
@@ -36,9 +37,9 @@ export function tokenPlace(
 /** Where the secret of a client at an issuer is sealed. */
 export function clientSecretPlace(
   organizationId: number,
-  source: 'preregistered' | 'dynamic',
-  issuer: string,
+  client: Pick<ClientRow, 'source' | 'issuer' | 'redirect_uri'>,
 ): Place {
-  const row = `${source} ${issuer}`
+  const { source, issuer, redirect_uri: redirectUri } = client
+  const row = `${source} ${issuer}${redirectUri === null ? '' : ` ${redirectUri}`}`
   return { table: 'client_mgmt.oauth_clients', organizationId, row, column: 'client_secret' }
 }

@@ -43,7 +43,11 @@ export async function setPreregisteredClient(
   client: z.infer<typeof preregisteredClientSchema>,
 ): Promise<PreregisteredClient> {
   const { issuer, client_id, client_secret: secret } = client
-  const place = clientSecretPlace(caller.organizationId, 'preregistered', issuer)
+  const place = clientSecretPlace(caller.organizationId, {
+    source: 'preregistered',
+    issuer,
+    redirect_uri: null,
+  })
   const db = database.forCaller(caller.accessToken)
   const may = await db.call('has_permission', { permission: 'mcp.manage' })
   if (may !== true) throw new AppError('permission_denied')

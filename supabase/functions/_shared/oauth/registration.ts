@@ -28,8 +28,8 @@ const patience = 20_000
 
 /**
  * Our client at an issuer: the one that was entered for the organization, else our client id
- * metadata document where answers have `iss`, else one registered now, once per organization and
- * issuer, whoever races. One that was registered with another redirect URI is registered anew.
+ * metadata document where answers have `iss`, else one registered now, once per organization,
+ * issuer and redirect URI, whoever races.
  * @throws AppError `registration_not_supported`, `registration_failed`, `connection_busy` or what
  * the request failed with
  */
@@ -92,7 +92,8 @@ async function register(
       fetchFn: fetch,
     })
     const { client_id, client_secret, client_secret_expires_at: expiry } = registered
-    const place = clientSecretPlace(organizationId, 'dynamic', issuer)
+    const row = { source: 'dynamic', issuer, redirect_uri: redirectUri } as const
+    const place = clientSecretPlace(organizationId, row)
     const stored = await admin.call('store_oauth_client', {
       organization_id: organizationId,
       id,
@@ -101,7 +102,6 @@ async function register(
         client_id,
         client_secret: client_secret ? await seal(deps.keyset, place, client_secret) : null,
         token_endpoint_auth_method: methodOf(registered),
-        redirect_uri: redirectUri,
         // 0 means never (RFC 7591, section 3.2.1).
         secret_expires_at: client_secret && expiry ? expiry : null,
       },

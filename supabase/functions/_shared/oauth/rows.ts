@@ -5,6 +5,8 @@ export const clientRow = z.object({
   id: z.number(),
   issuer: z.string(),
   source: z.enum(['preregistered', 'dynamic']),
+  /** Of a dynamic one. */
+  redirect_uri: z.string().nullable(),
   client_id: z.string(),
   client_secret: z.string().nullable(),
   token_endpoint_auth_method: z

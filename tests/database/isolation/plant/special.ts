@@ -70,6 +70,10 @@ export const special: Readonly<Record<string, (planting: Planting) => readonly O
       endpoint: `https://${planting.names.text()}.example.com/`,
       bearer_token: sealed(planting),
     })),
+  'client_mgmt.oauth_clients': () => [
+    { source: 'preregistered', redirect_uri: null },
+    { source: 'dynamic' },
+  ],
   'client_mgmt.mcp_allowed_hosts': ({ names }) => [{ host: `${names.text()}.example.com` }],
   'conversation.participants': ({ member }) => [{ user_id: null }, { user_id: member }],
 }
