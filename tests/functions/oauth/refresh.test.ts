@@ -240,6 +240,22 @@ describe('a refresh that fails in passing', () => {
     expect(servers.issuer.tokenRequests).toHaveLength(1)
   })
 
+  it('has a lease for as long as the request and all tries to store may take', async () => {
+    await expire()
+    const left: number[] = []
+    servers.issuer.intercept = async (request) => {
+      if (request.url !== '/token') return false
+      const [lease] = await sql<{ seconds: number }[]>`
+        select extract(epoch from lease_expires_at - clock_timestamp())::float8 as seconds
+        from public.mcp_oauth_tokens where organization_id = ${key.organizationId} and id = ${id}`
+      left.push(lease?.seconds ?? 0)
+      return false
+    }
+    expect((await worker.credentials.get(key)).generation).toBe(2)
+    expect(left).toHaveLength(1)
+    expect(left[0]).toBeGreaterThan(15 + 4 * 10 + 2)
+  })
+
   it('of a worker that died is taken over when its lease is over', async () => {
     await expire()
     await sql`
