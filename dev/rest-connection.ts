@@ -73,12 +73,15 @@ export class RestConnection extends PostgresConnection {
   }
 }
 
-/** What lite found in the request's token. */
+/** What lite found in the request's token: whatever its signer put there. */
 interface Auth {
-  readonly role?: string
-  readonly uid?: string
+  readonly role?: unknown
+  readonly uid?: unknown
   readonly jwt?: unknown
 }
+
+const asText = (value: unknown): string =>
+  typeof value === 'string' ? value : JSON.stringify(value)
 
 /** What lite sets for a request, by name. */
 function settingsOf(
@@ -87,9 +90,9 @@ function settingsOf(
 ): Record<string, string> {
   const { uid, jwt, role = 'anon' } = (context['auth'] ?? {}) as Auth
   return {
-    role,
-    'request.jwt.claim.sub': uid ?? '',
-    'request.jwt.claim.role': role,
+    role: asText(role),
+    'request.jwt.claim.sub': asText(uid ?? ''),
+    'request.jwt.claim.role': asText(role),
     ...(jwt !== null && typeof jwt === 'object' && { 'request.jwt.claims': JSON.stringify(jwt) }),
     ...(rpc && {
       'request.method': rpc.method,
