@@ -3,7 +3,15 @@ import { expect, test } from 'vitest'
 
 import { connectOwner, rolledBack } from '../support/database.ts'
 import { addConfiguration, addConnection } from '../support/mcp-rows.ts'
-import { addMember, addOwner, as, refusal, type Account } from '../support/tenants.ts'
+import {
+  addDevice,
+  addMember,
+  addOwner,
+  as,
+  join,
+  refusal,
+  type Account,
+} from '../support/tenants.ts'
 
 const sql = connectOwner()
 
@@ -76,6 +84,27 @@ test('bearer tokens, states and connections are readable by no API role', async 
       for (const actor of [owner, 'service_role', 'anon'] as const) {
         expect(await refusal(tx, actor, (t) => t.unsafe(statement)), statement).toMatch(/^42501 /)
       }
+    }
+  })
+})
+
+test('a connection is listed and opened by its person, in its organization, and by nobody else', async () => {
+  await rolledBack(sql, async (tx) => {
+    const owner = await addOwner(tx)
+    const member = await addMember(tx, owner.organizationId)
+    const stranger = await addOwner(tx)
+    const id = await addConnection(tx, member)
+    // The same person at work elsewhere, on another device.
+    const elsewhere = await join(tx, stranger.organizationId, await addDevice(tx, member), 'member')
+    await as(tx, elsewhere, (t) => t`select public.switch_organization(${stranger.organizationId})`)
+    const open = (t: TransactionSql) => t`select public.open_mcp_connection(${id})`
+    const list = async (t: TransactionSql) =>
+      (await t`select id::int from public.mcp_connections()`).map((row) => row.id as number)
+    expect(await refusal(tx, member, open)).toBe('allowed')
+    expect(await as(tx, member, list)).toEqual([id])
+    for (const other of [owner, stranger, elsewhere]) {
+      expect(await refusal(tx, other, open)).toBe('PT404 connection_not_found')
+      expect(await as(tx, other, list)).toEqual([])
     }
   })
 })

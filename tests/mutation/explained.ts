@@ -20,4 +20,9 @@ export const explained: readonly { pattern: RegExp; reason: string }[] = [
       /^(client_mgmt\.mcp_(tools|tool_policies) unique on "mcp_configuration_id"|conversation\.(block_turns|block_lens_version) unique on "block_id"|client_mgmt\.llm_configs unique on "project_id"|public\.mcp_oauth_tokens unique on "user_id", "mcp_configuration_id"|public\.client_schema_preferences unique on "client_schema_id")/,
     reason: 'the id that the key has beside the tenant is one tenant’s already: two never share it',
   },
+  {
+    pattern:
+      /^private\.claim_mcp_authorization\(text\) without its conditions on the organization$/,
+    reason: 'the state is named by its id as well, which is one row’s on the whole platform',
+  },
 ]
