@@ -10,6 +10,7 @@ import {
   as,
   join,
   refusal,
+  signIn,
   type Account,
 } from '../support/tenants.ts'
 
@@ -95,8 +96,9 @@ test('a connection is listed and opened by its person, in its organization, and 
     const stranger = await addOwner(tx)
     const id = await addConnection(tx, member)
     // The same person at work elsewhere, on another device.
-    const elsewhere = await join(tx, stranger.organizationId, await addDevice(tx, member), 'member')
-    await as(tx, elsewhere, (t) => t`select public.switch_organization(${stranger.organizationId})`)
+    const device = await join(tx, stranger.organizationId, await addDevice(tx, member), 'member')
+    await as(tx, device, (t) => t`select public.switch_organization(${stranger.organizationId})`)
+    const elsewhere = await signIn(tx, device, 'token_refresh')
     const open = (t: TransactionSql) => t`select public.open_mcp_connection(${id})`
     const list = async (t: TransactionSql) =>
       (await t`select id::int from public.mcp_connections()`).map((row) => row.id as number)
