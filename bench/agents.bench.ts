@@ -138,7 +138,7 @@ try {
   line('CPU of REST per stream (ms)', median(shares.rest))
   for (const [name, { calls, ms }] of inside) {
     line(`${name}: calls per stream`, calls / (rounds * streams))
-    line(`${name}: ms inside, ${atOnce} at once`, ms / calls)
+    if (calls > 0) line(`${name}: ms inside, ${atOnce} at once`, ms / calls)
   }
   line('begin_execution through REST, 1 at once (ms)', trips.begin)
   line('finish_execution through REST, 1 at once (ms)', trips.finish)

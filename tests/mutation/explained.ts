@@ -25,4 +25,16 @@ export const explained: readonly { pattern: RegExp; reason: string }[] = [
       /^private\.claim_mcp_authorization\(text\) without its conditions on the organization$/,
     reason: 'the state is named by its id as well, which is one row’s on the whole platform',
   },
+  {
+    pattern:
+      /^public\.(delete_mcp_connection|end_oauth_state|fail_mcp_refresh|reject_oauth_client|release_oauth_client|store_mcp_refresh|store_oauth_client|store_oauth_code|take_oauth_code)\(.*\) without its conditions on the organization$/,
+    reason:
+      'for service_role alone, which names a row that it has read by its id as well, and that is one row’s on the whole platform',
+  },
+  {
+    pattern:
+      /^public\.(create_oauth_state|lease_oauth_client|require_mcp_scope|reseal_value|store_mcp_connection|use_mcp_connection)\(/,
+    reason:
+      'for the function oauth alone, whose own tests start workers and are not asked here: tests/functions/oauth',
+  },
 ]
