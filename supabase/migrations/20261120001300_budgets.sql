@@ -266,6 +266,33 @@ comment on function private.refuse_over_budget(client_mgmt.budgets, date) is
 revoke all on function private.refuse_over_budget(client_mgmt.budgets, date)
   from public, anon, authenticated, service_role;
 
+create function private.add_to_reservation(
+  budget client_mgmt.budgets, execution_id uuid, starts date, usd numeric, tokens bigint
+) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: nobody holds a grant on counters. One update admits or refuses. A cost that is unknown passes no
+-- limit of money.
+#variable_conflict use_column
+begin
+  update client_mgmt.budget_counters c
+  set reserved_usd = c.reserved_usd + coalesce(usd, 0), reserved_tokens = c.reserved_tokens + tokens
+  where c.organization_id = budget.organization_id and c.budget_id = budget.id and c.period_start = starts
+    and (budget.limit_usd is null or c.settled_usd + c.reserved_usd + usd <= budget.limit_usd)
+    and (budget.limit_tokens is null or c.settled_tokens + c.reserved_tokens + tokens <= budget.limit_tokens);
+  if not found then
+    perform private.refuse_over_budget(budget, starts);
+  end if;
+  insert into client_mgmt.budget_reservations as r (
+    organization_id, execution_id, budget_id, period_start, reserved_usd, reserved_tokens
+  ) values (budget.organization_id, add_to_reservation.execution_id, budget.id, starts, coalesce(usd, 0), tokens)
+  on conflict on constraint budget_reservations_pkey do update set
+    reserved_usd = r.reserved_usd + excluded.reserved_usd, reserved_tokens = r.reserved_tokens + excluded.reserved_tokens;
+end
+$$;
+comment on function private.add_to_reservation(client_mgmt.budgets, uuid, date, numeric, bigint) is
+  'Reserves so much more for an execution in a period of a budget, or raises PT402 budget_exceeded.';
+
 create function private.reserve_budgets(
   organization_id bigint, execution_id uuid, user_id uuid, project_id bigint, usd numeric, tokens bigint
 ) returns void
@@ -304,19 +331,7 @@ begin
     values (budget.organization_id, budget.id, starts)
     on conflict on constraint budget_counters_pkey do nothing;
 
-    update client_mgmt.budget_counters c
-    set reserved_usd = c.reserved_usd + more_usd, reserved_tokens = c.reserved_tokens + more_tokens
-    where c.organization_id = budget.organization_id and c.budget_id = budget.id and c.period_start = starts
-      and (budget.limit_usd is null or c.settled_usd + c.reserved_usd + more_usd <= budget.limit_usd)
-      and (budget.limit_tokens is null or c.settled_tokens + c.reserved_tokens + more_tokens <= budget.limit_tokens);
-    if not found then
-      perform private.refuse_over_budget(budget, starts);
-    end if;
-    insert into client_mgmt.budget_reservations as r (
-      organization_id, execution_id, budget_id, period_start, reserved_usd, reserved_tokens
-    ) values (budget.organization_id, reserve_budgets.execution_id, budget.id, starts, more_usd, more_tokens)
-    on conflict on constraint budget_reservations_pkey do update set
-      reserved_usd = r.reserved_usd + excluded.reserved_usd, reserved_tokens = r.reserved_tokens + excluded.reserved_tokens;
+    perform private.add_to_reservation(budget, reserve_budgets.execution_id, starts, more_usd, more_tokens);
   end loop;
 end
 $$;
@@ -420,6 +435,7 @@ $$;
 comment on function private.route_cost(jsonb, bigint, bigint) is 'Upper estimate of a call along a route, in US dollars.';
 
 revoke all on function
+  private.add_to_reservation(client_mgmt.budgets, uuid, date, numeric, bigint),
   private.reserve_budgets(bigint, uuid, uuid, bigint, numeric, bigint), private.lock_budgets(bigint),
   private.settle_budgets(bigint, uuid, numeric, bigint),
   private.has_budget(bigint, uuid, bigint), private.route_cost(jsonb, bigint, bigint)

@@ -386,18 +386,7 @@ begin
     where b.organization_id = reservation.organization_id and b.id = reservation.budget_id for key share;
     -- Deleted meanwhile: it limits nothing any more.
     continue when not found;
-    update client_mgmt.budget_counters c
-    set reserved_usd = c.reserved_usd + coalesce(usd, 0), reserved_tokens = c.reserved_tokens + tokens
-    where c.organization_id = budget.organization_id and c.budget_id = budget.id and c.period_start = reservation.period_start
-      and (budget.limit_usd is null or c.settled_usd + c.reserved_usd + usd <= budget.limit_usd)
-      and (budget.limit_tokens is null or c.settled_tokens + c.reserved_tokens + tokens <= budget.limit_tokens);
-    if not found then
-      perform private.refuse_over_budget(budget, reservation.period_start);
-    end if;
-    update client_mgmt.budget_reservations r
-    set reserved_usd = r.reserved_usd + coalesce(usd, 0), reserved_tokens = r.reserved_tokens + tokens
-    where r.organization_id = reservation.organization_id and r.execution_id = reservation.execution_id
-      and r.budget_id = reservation.budget_id;
+    perform private.add_to_reservation(budget, execution.id, reservation.period_start, usd, tokens);
   end loop;
 end
 $$;

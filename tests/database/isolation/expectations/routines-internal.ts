@@ -45,6 +45,7 @@ export const internalDefiners: readonly string[] = [
   'write_admin_event',
   'write_audit_event',
   // Executions.
+  'add_to_reservation',
   'admit_execution',
   'check_breaker',
   'conversation_history',
