@@ -64,6 +64,8 @@ async function collectWithTools(
     signal.throwIfAborted()
   }
   const limit = stepLimit(execution)
+  // What goes on after an approval has to know the format that was asked for.
+  const continuable = { ...execution, params: keepFormat(execution) }
   for (let step = 1; ; step += 1) {
     const progress = { parts: [...answer.parts], tools: toolbox.tools }
     const length = await reserve(deps, run, toolbox, step, progress)
@@ -73,7 +75,7 @@ async function collectWithTools(
     const refusal = step === limit ? 'step_limit' : undefined
     const { results, waiting, ended } = await makeToolCalls(
       calling,
-      { ...execution, params: keepFormat(execution) },
+      continuable,
       step,
       calls,
       refusal,

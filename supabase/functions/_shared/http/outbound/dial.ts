@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { abortable } from '../abortable.ts'
-import { AnswerReader } from './answer-reader.ts'
+import { ResponseReader } from './response-reader.ts'
 import { limitBody } from './body.ts'
 import { connect } from './connect.ts'
 import { OutboundError } from './error.ts'
@@ -78,7 +78,7 @@ async function receive(
   { method }: DialRequest,
   { limits, signal }: Pick<DialOptions, 'limits' | 'signal'>,
 ): Promise<Response> {
-  const reader = new AnswerReader(socket)
+  const reader = new ResponseReader(socket)
   const head = await reader.head()
   const { status, headers } = head
   if (method === 'HEAD' || [204, 205, 304].includes(status)) {

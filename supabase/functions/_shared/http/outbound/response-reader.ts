@@ -1,7 +1,7 @@
 import { OutboundError } from './error.ts'
 
 /** Status and headers of an answer. */
-export interface AnswerHead {
+export interface ResponseHead {
   readonly status: number
   readonly headers: Headers
 }
@@ -13,7 +13,7 @@ const maxLine = 4 * 1024
 const maxExtra = 64 * 1024
 
 /** Reads the one answer of a connection that is closed after it: HTTP/1.1 (RFC 9112). */
-export class AnswerReader {
+export class ResponseReader {
   readonly #chunks: AsyncIterator<Uint8Array, undefined>
   #rest: Uint8Array = new Uint8Array(0)
 
@@ -22,7 +22,7 @@ export class AnswerReader {
   }
 
   /** @throws OutboundError `broken_answer`, `too_large` */
-  async head(): Promise<AnswerHead> {
+  async head(): Promise<ResponseHead> {
     let left = maxHead
     const line = async () => {
       const text = await this.#line(left)
@@ -40,7 +40,7 @@ export class AnswerReader {
   }
 
   /** The content, in pieces as they come. @throws OutboundError `broken_answer`, `too_large` */
-  async *body({ headers }: AnswerHead): AsyncGenerator<Uint8Array, undefined> {
+  async *body({ headers }: ResponseHead): AsyncGenerator<Uint8Array, undefined> {
     const coding = headers.get('transfer-encoding')
     const length = headers.get('content-length')
     if (coding !== null) {
