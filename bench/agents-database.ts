@@ -23,7 +23,9 @@ export class DatabaseShare {
     await sql`select pg_reload_conf()`
     await sql`
       update client_mgmt.organization_limits
-      set max_concurrent_executions = 1000, max_concurrent_per_user = 1000`
+      set max_concurrent_executions = 1000, max_concurrent_per_user = 1000,
+        requests_per_minute = 1000000, requests_per_minute_per_user = 1000000,
+        tokens_per_minute = 1000000000000, tokens_per_minute_per_user = 1000000000000`
     const [row] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`
     const stat = readFileSync(`/proc/${row?.pid ?? 0}/stat`, 'utf8')
     this.#postmaster = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])

@@ -29,6 +29,7 @@ create table public.agent_executions (
   latency_ms integer,
   first_chunk_ms integer,
   estimated_input_tokens bigint,
+  reserved_tokens bigint not null default 0,
   finish_reason text,
   error_code text,
   error_message text,
@@ -64,6 +65,8 @@ comment on column public.agent_executions.status is
   'pending: waits for an earlier execution of its session; running: a worker holds the lease; the others are ends.';
 comment on column public.agent_executions.estimated_input_tokens is
   'Counted before the call; stands in where the provider reports no usage.';
+comment on column public.agent_executions.reserved_tokens is
+  'Counted against the tokens a minute when it began: estimated input and the bound of the answer.';
 comment on column public.agent_executions.cancel_requested_at is 'Set by cancel_execution(); the worker sees it within two seconds.';
 comment on column public.agent_executions.first_chunk_ms is 'Milliseconds to the provider''s first output.';
 comment on column public.agent_executions.lease_expires_at is 'While running: after this the worker counts as dead.';

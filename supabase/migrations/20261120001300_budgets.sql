@@ -1,4 +1,4 @@
--- Budgets and limits: what may be spent, and how much may run at once.
+-- Budgets and limits: what may be spent, how much may run at once, and how much may begin in a minute.
 -- Special: one update of one counter row admits or refuses, so concurrency cannot overspend; every
 -- reservation belongs to an execution and is settled by its one end, so a crash cannot block a budget.
 
@@ -146,10 +146,22 @@ create table client_mgmt.organization_limits (
     constraint organization_limits_executions check (max_concurrent_executions >= 0),
   max_concurrent_per_user integer not null default 10
     constraint organization_limits_per_user check (max_concurrent_per_user >= 0),
+  requests_per_minute integer not null default 3000
+    constraint organization_limits_requests check (requests_per_minute >= 0),
+  requests_per_minute_per_user integer not null default 300
+    constraint organization_limits_requests_per_user check (requests_per_minute_per_user >= 0),
+  tokens_per_minute bigint not null default 30000000
+    constraint organization_limits_tokens check (tokens_per_minute >= 0),
+  tokens_per_minute_per_user bigint not null default 3000000
+    constraint organization_limits_tokens_per_user check (tokens_per_minute_per_user >= 0),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );
-comment on table client_mgmt.organization_limits is 'How many executions may run at once. Set by the platform; its row also orders admissions.';
+comment on table client_mgmt.organization_limits is
+  'How many executions may run at once, and how many executions and tokens may begin in a minute. Set by the platform; '
+  'its row also orders admissions.';
+comment on column client_mgmt.organization_limits.tokens_per_minute is
+  'Counts the estimated input and the bound of the answer when an execution begins, and true usage from its end on.';
 alter table client_mgmt.organization_limits enable row level security;
 alter table client_mgmt.organization_limits force row level security;
 create policy select_member on client_mgmt.organization_limits for select to authenticated
@@ -157,7 +169,10 @@ create policy select_member on client_mgmt.organization_limits for select to aut
 comment on policy select_member on client_mgmt.organization_limits is 'Every member sees the limits.';
 revoke all on client_mgmt.organization_limits from anon, authenticated, service_role;
 grant select on client_mgmt.organization_limits to authenticated;
-grant select, update (max_concurrent_executions, max_concurrent_per_user) on client_mgmt.organization_limits to service_role;
+grant select, update (
+    max_concurrent_executions, max_concurrent_per_user, requests_per_minute, requests_per_minute_per_user,
+    tokens_per_minute, tokens_per_minute_per_user
+  ) on client_mgmt.organization_limits to service_role;
 -- No insert or delete: the row comes and goes with the organization.
 create trigger organization_limits_updated_at before update on client_mgmt.organization_limits
   for each row execute function private.update_updated_at_column();
@@ -186,6 +201,138 @@ alter table private.platform_limits enable row level security;
 alter table private.platform_limits force row level security;
 revoke all on private.platform_limits from public, anon, authenticated, service_role;
 insert into private.platform_limits default values;
+
+-- ── rate_windows ──────────────────────────────────────────────────────────────────────────────
+
+create table private.rate_windows (
+  organization_id bigint not null references public.organizations (id) on delete cascade,
+  user_id uuid,
+  started_at timestamptz not null,
+  requests integer not null,
+  tokens bigint not null,
+  constraint rate_windows_key unique nulls not distinct (organization_id, user_id),
+  constraint rate_windows_user_fkey foreign key (organization_id, user_id)
+    references client_mgmt.client_users (organization_id, user_id) on delete cascade
+) with (fillfactor = 50);
+comment on table private.rate_windows is
+  'What an organization (user_id null) and each of its people began within one minute. A window starts with the first '
+  'request after the one before it has ended.';
+alter table private.rate_windows enable row level security;
+alter table private.rate_windows force row level security;
+revoke all on private.rate_windows from public, anon, authenticated, service_role;
+
+create function private.refuse_over_rate(limits client_mgmt.organization_limits, used private.rate_windows) returns void
+language plpgsql stable security invoker set search_path = ''
+as $$
+declare
+  of_user constant boolean := used.user_id is not null;
+  max_requests constant bigint := case
+    when of_user then limits.requests_per_minute_per_user else limits.requests_per_minute end;
+  max_tokens constant bigint := case
+    when of_user then limits.tokens_per_minute_per_user else limits.tokens_per_minute end;
+  name text;
+  allowed bigint;
+begin
+  if used.requests > max_requests then
+    name := 'requests_per_minute';
+    allowed := max_requests;
+  elsif used.tokens > max_tokens then
+    name := 'tokens_per_minute';
+    allowed := max_tokens;
+  else
+    return;
+  end if;
+  raise exception using errcode = 'PT429', message = 'rate_limited',
+    detail = format('%s may begin %s %s within a minute.',
+      case when of_user then 'A person' else 'The organization' end, allowed, split_part(name, '_', 1)),
+    hint = jsonb_build_object(
+      'limit', name, 'scope', case when of_user then 'user' else 'organization' end, 'allowed', allowed,
+      'retry_after', greatest(1, ceil(extract(epoch from used.started_at + interval '1 minute' - clock_timestamp())))::integer
+    )::text;
+end
+$$;
+comment on function private.refuse_over_rate(client_mgmt.organization_limits, private.rate_windows) is
+  'Raises PT429 rate_limited for a window that holds more than the limits allow; the hint is JSON: { limit, scope, '
+  'allowed, retry_after (seconds) }.';
+
+create function private.check_rate(limits client_mgmt.organization_limits, user_id uuid) returns void
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: nobody holds a grant on the windows. Locks nothing: it spares the work of a request that
+-- count_rate() would refuse at the end.
+#variable_conflict use_column
+declare
+  used private.rate_windows;
+begin
+  for used in
+    select w.organization_id, w.user_id, w.started_at, w.requests + 1, w.tokens from private.rate_windows w
+    where w.organization_id = limits.organization_id and (w.user_id = check_rate.user_id or w.user_id is null)
+      and w.started_at > now() - interval '1 minute'
+    order by w.user_id nulls first
+  loop
+    perform private.refuse_over_rate(limits, used);
+  end loop;
+end
+$$;
+comment on function private.check_rate(client_mgmt.organization_limits, uuid) is
+  'Passes while a person and the organization may begin one more in this minute; else PT429 rate_limited. Counts nothing.';
+
+create function private.count_rate(organization_id bigint, user_id uuid, requests integer, tokens bigint) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: nobody holds a grant on the windows. A window's row stays locked until the transaction ends, and a refusal
+-- undoes what was counted, so that the counts are exact whatever happens at once. Every transaction takes the
+-- organization's row before a person's, and both after the budgets.
+#variable_conflict use_column
+declare
+  limits client_mgmt.organization_limits;
+  used private.rate_windows;
+  counted uuid;
+begin
+  select l.* into strict limits from client_mgmt.organization_limits l where l.organization_id = count_rate.organization_id;
+  foreach counted in array array[null, count_rate.user_id] loop
+    insert into private.rate_windows as w (organization_id, user_id, started_at, requests, tokens)
+    values (count_rate.organization_id, counted, now(), count_rate.requests, count_rate.tokens)
+    on conflict on constraint rate_windows_key do update set
+      started_at = case when w.started_at <= now() - interval '1 minute' then now() else w.started_at end,
+      requests = case when w.started_at <= now() - interval '1 minute' then 0 else w.requests end + excluded.requests,
+      tokens = case when w.started_at <= now() - interval '1 minute' then 0 else w.tokens end + excluded.tokens
+    returning w.* into used;
+    perform private.refuse_over_rate(limits, used);
+  end loop;
+end
+$$;
+comment on function private.count_rate(bigint, uuid, integer, bigint) is
+  'Counts requests and tokens in the minute of the organization and of a person, or raises PT429 rate_limited.';
+
+create function private.correct_rate(execution public.agent_executions, tokens bigint) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: nobody holds a grant on the windows. Refuses nothing: an answer is kept whatever it took. The rows are
+-- taken as count_rate() takes them.
+declare
+  more constant bigint := correct_rate.tokens - execution.reserved_tokens;
+  counted uuid;
+begin
+  if more = 0 then
+    return;
+  end if;
+  foreach counted in array array[null, execution.user_id] loop
+    update private.rate_windows w set tokens = greatest(w.tokens + more, 0)
+    where w.organization_id = execution.organization_id
+      and (w.user_id = counted or (counted is null and w.user_id is null))
+      and (more > 0 or w.started_at <= execution.created_at);
+  end loop;
+end
+$$;
+comment on function private.correct_rate(public.agent_executions, bigint) is
+  'Adds the tokens that an execution used beyond its reservation to the current minute; gives back what it did not use '
+  'while the minute of the reservation lasts.';
+revoke all on function
+  private.refuse_over_rate(client_mgmt.organization_limits, private.rate_windows),
+  private.check_rate(client_mgmt.organization_limits, uuid), private.count_rate(bigint, uuid, integer, bigint),
+  private.correct_rate(public.agent_executions, bigint)
+  from public, anon, authenticated, service_role;
 
 create function private.refuse_execution(detail text, limit_name text, allowed integer) returns void
 language plpgsql volatile security invoker set search_path = ''
@@ -232,10 +379,12 @@ begin
   if platform_live >= platform_max and live >= platform_max / (organizations_live + (live = 0)::integer) then
     perform private.refuse_execution('The platform is busy.', 'platform', platform_max);
   end if;
+  perform private.check_rate(limits, admit_execution.user_id);
 end
 $$;
 comment on function private.admit_execution(bigint, uuid) is
-  'Passes while organization, person and platform may run one more; else PT429 too_many_executions.';
+  'Passes while organization, person and platform may run one more and begin one more in this minute; else PT429 '
+  'too_many_executions or rate_limited.';
 revoke all on function private.refuse_execution(text, text, integer), private.admit_execution(bigint, uuid)
   from public, anon, authenticated, service_role;
 

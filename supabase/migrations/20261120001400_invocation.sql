@@ -2,7 +2,7 @@
 -- Special: beginning is one transaction as the caller, so a refused request writes nothing and needs no
 -- privilege; finishing is the platform's, because a caller must not write usage, cost or an assistant's
 -- words. An execution has exactly one end. Locks are taken in one order: the session's key, execution, session,
--- limits, budgets, breakers, health, metrics; whoever holds more of a session than its key never waits for an
+-- limits, budgets, rates, breakers, health, metrics; whoever holds more of a session than its key never waits for an
 -- execution, but who deletes it.
 
 -- ── begin_execution ───────────────────────────────────────────────────────────────────────────
@@ -98,6 +98,8 @@ declare
   bytes bigint;
   -- The format of the answer is the request's alone.
   effective jsonb := ((route -> 0 -> 'settings') - 'response_format') || params;
+  max_output_tokens bigint;
+  more_tokens bigint;
 begin
   select coalesce(jsonb_agg(p.content), '[]') into prompts from private.effective_system_prompts() p;
   -- Layers are bounded one by one; a worker has to hold them all, beside those of other executions.
@@ -121,19 +123,24 @@ begin
   bytes := greatest(bytes, least(coalesce(input_bytes, 0), 8388608)) + octet_length(prompts::text) + octet_length(tools::text)
     + coalesce(octet_length(effective ->> 'response_format'), 0);
 
+  max_output_tokens := case
+    when effective ->> 'max_output_tokens' ~ '^[1-9][0-9]{0,6}$' then (effective ->> 'max_output_tokens')::bigint else 4096 end;
   if private.has_budget(execution.organization_id, execution.user_id, execution.project_id) then
     -- No tokenizer makes more of a text than a token per byte; the answer's bound is sent along.
-    effective := effective || jsonb_build_object('max_output_tokens', case
-      when effective ->> 'max_output_tokens' ~ '^[1-9][0-9]{0,6}$' then (effective ->> 'max_output_tokens')::bigint else 4096 end);
+    effective := effective || jsonb_build_object('max_output_tokens', max_output_tokens);
     perform private.reserve_budgets(
       execution.organization_id, execution.id, execution.user_id, execution.project_id,
-      private.route_cost(route, bytes, (effective ->> 'max_output_tokens')::bigint),
-      bytes + (effective ->> 'max_output_tokens')::bigint
+      private.route_cost(route, bytes, max_output_tokens), bytes + max_output_tokens
     );
   end if;
+  -- An execution that waited for its session was counted when it began: only what came meanwhile is added.
+  more_tokens := greatest(ceil(bytes / 4.0)::bigint + max_output_tokens - execution.reserved_tokens, 0);
+  perform private.count_rate(
+    execution.organization_id, execution.user_id, (execution.reserved_tokens = 0)::integer, more_tokens);
 
   update public.agent_executions x
   set estimated_input_tokens = ceil(bytes / 4.0)::bigint,
+    reserved_tokens = execution.reserved_tokens + more_tokens,
     model_id = (prepare_execution.route -> 0 ->> 'model_id')::bigint,
     route = (
       select jsonb_agg(jsonb_build_object(
@@ -718,6 +725,7 @@ declare
   tokens_in constant bigint := coalesce(
     execution.input_tokens, case when answered then execution.estimated_input_tokens end);
   tokens_out constant bigint := coalesce(execution.output_tokens, case when answered then ceil(said / 4.0) end);
+  tokens constant bigint := greatest(execution.total_tokens, tokens_in + tokens_out, 0);
   cost numeric(18, 9) := execution.cost_usd;
 begin
   select m.* into model from public.models m where m.id = execution.model_id;
@@ -737,12 +745,13 @@ begin
   perform private.settle_budgets(
     execution.organization_id, execution.id,
     -- Neither words nor usage: nothing is charged. Words at an unknown price: the reservation.
-    case when answered then cost else coalesce(cost, 0) end,
-    greatest(execution.total_tokens, tokens_in + tokens_out, 0)
+    case when answered then cost else coalesce(cost, 0) end, tokens
   );
+  perform private.correct_rate(execution, tokens);
 end
 $$;
-comment on function private.settle_execution(public.agent_executions, text, jsonb) is 'Writes the usage ledger and settles the budgets.';
+comment on function private.settle_execution(public.agent_executions, text, jsonb) is
+  'Writes the usage ledger, settles the budgets and corrects the rate.';
 
 create function private.settle_deleted_execution() returns trigger
 language plpgsql volatile security definer set search_path = ''

@@ -28,6 +28,7 @@ describe('a failed statement', () => {
     ['55000', 'cannot do that now', 'internal_error'],
     ['PT402', 'budget_exceeded', 'budget_exceeded'],
     ['PT429', 'too_many_executions', 'too_many_executions'],
+    ['PT429', 'rate_limited', 'rate_limited'],
     ['PGRST301', 'JWSError', 'unauthorized'],
     ['PGRST303', 'JWT expired', 'unauthorized'],
     ['57014', 'canceling statement due to statement timeout', 'database_unavailable'],

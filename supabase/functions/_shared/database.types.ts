@@ -732,6 +732,10 @@ export type Database = {
           max_concurrent_executions: number
           max_concurrent_per_user: number
           organization_id: number
+          requests_per_minute: number
+          requests_per_minute_per_user: number
+          tokens_per_minute: number
+          tokens_per_minute_per_user: number
           updated_at: string
         }
         ComputedFields: never
@@ -740,6 +744,10 @@ export type Database = {
           max_concurrent_executions?: number
           max_concurrent_per_user?: number
           organization_id: number
+          requests_per_minute?: number
+          requests_per_minute_per_user?: number
+          tokens_per_minute?: number
+          tokens_per_minute_per_user?: number
           updated_at?: string
         }
         Update: {
@@ -747,6 +755,10 @@ export type Database = {
           max_concurrent_executions?: number
           max_concurrent_per_user?: number
           organization_id?: number
+          requests_per_minute?: number
+          requests_per_minute_per_user?: number
+          tokens_per_minute?: number
+          tokens_per_minute_per_user?: number
           updated_at?: string
         }
         Relationships: [
@@ -1575,6 +1587,7 @@ export type Database = {
           project_id: number | null
           reasoning_tokens: number | null
           request_hash: string
+          reserved_tokens: number
           response_message_id: string
           route: NonNullable<Json>
           session_id: string
@@ -1610,6 +1623,7 @@ export type Database = {
           project_id?: number | null
           reasoning_tokens?: number | null
           request_hash: string
+          reserved_tokens?: number
           response_message_id?: string
           route?: NonNullable<Json>
           session_id: string
@@ -1644,6 +1658,7 @@ export type Database = {
           project_id?: number | null
           reasoning_tokens?: number | null
           request_hash?: string
+          reserved_tokens?: number
           response_message_id?: string
           route?: NonNullable<Json>
           session_id?: string

@@ -37,6 +37,7 @@ export const errorCodes = {
     status: 422,
     message: 'The answer of the model does not match the requested format.',
   },
+  rate_limited: { status: 429, message: 'More was begun within a minute than is allowed.' },
   too_many_executions: { status: 429, message: 'Too many executions are running.' },
   internal_error: { status: 500, message: 'Something went wrong on our side.' },
   interrupted: { status: 500, message: 'The execution was interrupted before it ended.' },

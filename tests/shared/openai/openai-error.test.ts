@@ -14,6 +14,7 @@ const translated: Partial<Record<ErrorCode, readonly [number, string]>> = {
   agent_not_found: [404, 'model_not_found'],
   model_not_found: [404, 'model_not_found'],
   budget_exceeded: [429, 'insufficient_quota'],
+  rate_limited: [429, 'rate_limit_exceeded'],
   too_many_executions: [429, 'rate_limit_exceeded'],
   provider_rejected_request: [400, 'provider_rejected_request'],
 }

@@ -34,6 +34,7 @@ const rules: Partial<Record<ErrorCode, Rule>> = {
   model_not_found: [404, 'invalid_request_error', 'model_not_found'],
   // OpenAI's way to say that money ran out; 402 has no class in its clients.
   budget_exceeded: [429, 'insufficient_quota', 'insufficient_quota'],
+  rate_limited: [429, 'requests', 'rate_limit_exceeded'],
   too_many_executions: [429, 'requests', 'rate_limit_exceeded'],
   // The request cannot be answered as it is: 502 would have clients send it twice more.
   provider_rejected_request: [400, 'invalid_request_error', 'provider_rejected_request'],

@@ -68,7 +68,12 @@ export const budgets: Readonly<Record<string, RelationExpectation>> = {
   'client_mgmt.organization_limits': {
     grants: {
       authenticated: read,
-      service_role: { select: '*', update: 'max_concurrent_executions max_concurrent_per_user' },
+      service_role: {
+        select: '*',
+        update:
+          'max_concurrent_executions max_concurrent_per_user requests_per_minute ' +
+          'requests_per_minute_per_user tokens_per_minute tokens_per_minute_per_user',
+      },
     },
     select: member,
     policies: ['select_member'],
@@ -76,4 +81,8 @@ export const budgets: Readonly<Record<string, RelationExpectation>> = {
     references: ofOrganization,
   },
   'private.platform_limits': { grants: {} },
+  'private.rate_windows': {
+    grants: {},
+    references: { ...ofOrganization, 'organization_id user_id': 'client_mgmt.client_users' },
+  },
 }
