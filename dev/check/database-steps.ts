@@ -5,29 +5,51 @@ import { findTypesProblems } from './generated-types.ts'
 import { findMigrationProblems } from './migrations-apply.ts'
 import { lintFunctions } from './plpgsql-lint.ts'
 import { outcomeOf, type Step } from './runner.ts'
-import { content, startScratchDatabase } from './scratch-database.ts'
+import { content, copyScratchDatabase, startScratchDatabase } from './scratch-database.ts'
 
-/** The steps that need a database; they share one, which `close` ends. */
+interface Databases {
+  /** With the migrations and the seed applied once. */
+  migrated: Database
+  /** As a hosted one before the first migration. */
+  empty: Database
+}
+
+/** The steps that need a database; they share the two of one server, which `close` ends. */
 export function databaseSteps(): { steps: Step[]; close: () => Promise<void> } {
-  let started: Promise<Database> | undefined
-  const migrated = (): Promise<Database> => (started ??= startMigrated())
-  const on = (find: (database: Database) => Promise<string[]>) => async () =>
-    outcomeOf(await find(await migrated()))
+  let started: Promise<Databases> | undefined
+  const on = (find: (databases: Databases) => Promise<string[]>) => async () =>
+    outcomeOf(await find(await (started ??= startBoth())))
+  // Side by side: only `migrations` writes, and to `migrated` what is there already.
   const steps: Step[] = [
-    { name: 'migrations', run: on(findMigrationProblems) },
-    { name: 'generated', run: on(({ ownerUrl }) => findTypesProblems(ownerUrl)) },
-    { name: 'advisors', run: on(({ ownerUrl }) => findAdvice(ownerUrl)) },
-    { name: 'catalog', run: on(findCatalogOffences) },
+    {
+      name: 'migrations',
+      run: on(({ migrated, empty }) => findMigrationProblems(migrated, empty)),
+    },
     { name: 'plpgsql', run: lintFunctions },
+    { name: 'generated', run: on(({ migrated }) => findTypesProblems(migrated.ownerUrl)) },
+    { name: 'advisors', run: on(({ migrated }) => findAdvice(migrated.ownerUrl)) },
+    { name: 'catalog', run: on(({ migrated }) => findCatalogOffences(migrated)) },
   ]
   const close = async (): Promise<void> => {
-    const database = await started?.catch(() => {
+    const databases = await started?.catch(() => {
       // The step that needed it has reported why it did not start; nothing is left running.
       return null
     })
-    await database?.close()
+    await databases?.migrated.close()
   }
   return { steps, close }
+}
+
+async function startBoth(): Promise<Databases> {
+  const migrated = await startScratchDatabase()
+  try {
+    const empty = await copyScratchDatabase(migrated, 'hosted')
+    await migrate(migrated, content)
+    return { migrated, empty }
+  } catch (error) {
+    await migrated.close()
+    throw error
+  }
 }
 
 async function findCatalogOffences({ ownerUrl }: Database): Promise<string[]> {

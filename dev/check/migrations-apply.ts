@@ -1,17 +1,21 @@
 import { connect, type Database, migrate } from '../database.ts'
 import { compareDumps, dumpObjects, dumpRows } from './catalog-dump.ts'
-import { content, startScratchDatabase } from './scratch-database.ts'
+import { content } from './scratch-database.ts'
 import { runSupabase } from './supabase-cli.ts'
 
 /**
  * Applies the migrations and the seed a second time with the local stack's own code, and then with
- * the Supabase command line, and compares every object and row. Then makes another database with
- * the command line alone, the way a hosted one is made, and compares its objects.
+ * the Supabase command line, and compares every object and row. Then applies them to an empty
+ * database with the command line alone, the way a hosted one is made, and compares its objects.
  *
  * @param database one on which they have been applied once
+ * @param empty one on which none has been applied
  * @returns what differs or fails; empty when nothing does
  */
-export async function findMigrationProblems(database: Database): Promise<string[]> {
+export async function findMigrationProblems(
+  database: Database,
+  empty: Database,
+): Promise<string[]> {
   const before = await dump(database)
   await migrate(database, content)
   const second = await dump(database)
@@ -19,15 +23,10 @@ export async function findMigrationProblems(database: Database): Promise<string[
   problems.push(...(await push(database.ownerUrl, ['migration', 'up'])))
   const third = await dump(database)
   problems.push(...differences('"supabase migration up" after a start', before, third))
-  const hosted = await startScratchDatabase()
-  try {
-    problems.push(...(await push(hosted.ownerUrl, ['db', 'push', '--include-seed'])))
-    const { objects } = await dump(hosted)
-    const ours = { objects: before.objects, rows: [] }
-    problems.push(...differences('"supabase db push"', ours, { objects, rows: [] }))
-  } finally {
-    await hosted.close()
-  }
+  problems.push(...(await push(empty.ownerUrl, ['db', 'push', '--include-seed'])))
+  const { objects } = await dump(empty)
+  const ours = { objects: before.objects, rows: [] }
+  problems.push(...differences('"supabase db push"', ours, { objects, rows: [] }))
   return problems
 }
 

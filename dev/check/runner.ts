@@ -15,6 +15,8 @@ export interface RunOptions {
   now: () => number
   /** Counts a skipped step as a failure: on a CI machine nothing may be missing. */
   strict: boolean
+  /** How many steps may run side by side. */
+  atOnce: number
 }
 
 export const passed: Outcome = { kind: 'passed' }
@@ -25,38 +27,50 @@ export function outcomeOf(problems: readonly string[]): Outcome {
 }
 
 /**
- * Runs steps one after the other, each to its end whatever the others gave, and logs one line per
- * step with its time and, below a failed one, its output.
+ * Runs steps side by side, in the given order and each to its end whatever the others gave. Logs a
+ * line when a step begins, and a line with its time when it ends; the output of a step that failed
+ * follows its line at once, so that outputs do not mix.
  *
  * @returns whether all passed; skipped steps count as failures only when `strict`
  */
 export async function runSteps(steps: readonly Step[], options: RunOptions): Promise<boolean> {
-  const { log, now, strict } = options
+  const waiting = steps.values()
+  const start = options.now()
   let ok = true
-  for (const step of steps) {
-    const start = now()
-    const outcome = await step.run().catch(toFailure)
-    const seconds = ((now() - start) / 1000).toFixed(1)
-    const report = (verdict: string, note = ''): void => {
-      log(
-        `${verdict.padEnd(8)} ${step.name.padEnd(12)} ${seconds.padStart(5)} s  ${note}`.trimEnd(),
-      )
-    }
-    switch (outcome.kind) {
-      case 'passed':
-        report('ok', outcome.note)
-        break
-      case 'skipped':
-        ok &&= !strict
-        report(strict ? 'FAILED' : 'not run', outcome.reason)
-        break
-      case 'failed':
-        ok = false
-        report('FAILED')
-        for (const line of outcome.output.trimEnd().split('\n')) log(`        ${line}`.trimEnd())
+  const work = async (): Promise<void> => {
+    // The workers share one iterator: each step goes to the worker that is free first.
+    for (const step of waiting) {
+      const good = await runStep(step, options)
+      ok &&= good
     }
   }
+  await Promise.all(Array.from({ length: options.atOnce }, work))
+  options.log(line(ok ? 'ok' : 'FAILED', 'all steps', options.now() - start))
   return ok
+}
+
+async function runStep(step: Step, { log, now, strict }: RunOptions): Promise<boolean> {
+  log(`begins   ${step.name}`)
+  const start = now()
+  const outcome = await step.run().catch(toFailure)
+  const took = now() - start
+  switch (outcome.kind) {
+    case 'passed':
+      log(line('ok', step.name, took, outcome.note))
+      return true
+    case 'skipped':
+      log(line(strict ? 'FAILED' : 'not run', step.name, took, outcome.reason))
+      return !strict
+    case 'failed':
+      log(line('FAILED', step.name, took))
+      for (const text of outcome.output.trimEnd().split('\n')) log(`        ${text}`.trimEnd())
+      return false
+  }
+}
+
+function line(verdict: string, name: string, milliseconds: number, note = ''): string {
+  const seconds = (milliseconds / 1000).toFixed(1).padStart(5)
+  return `${verdict.padEnd(8)} ${name.padEnd(12)} ${seconds} s  ${note}`.trimEnd()
 }
 
 function toFailure(error: unknown): Outcome {

@@ -47,7 +47,30 @@ export async function startScratchDatabase(): Promise<Database> {
   }
 }
 
-/** The same on Debian's PostgreSQL 15, with plpgsql_check and pg_cron, which only that has. */
+/**
+ * Makes another database on the server of one that startScratchDatabase() gave, as a copy of what
+ * it holds now. It ends with the server.
+ */
+export async function copyScratchDatabase(database: Database, name: string): Promise<Database> {
+  if (database.superuserUrl === undefined) throw new Error('only a database of our own is copied')
+  const superuser = connect(database.superuserUrl)
+  try {
+    await superuser`create database ${superuser(name)} template postgres owner postgres`
+  } finally {
+    await superuser.end()
+  }
+  const moved = (url: string): string => Object.assign(new URL(url), { pathname: `/${name}` }).href
+  return {
+    ...database,
+    ownerUrl: moved(database.ownerUrl),
+    superuserUrl: moved(database.superuserUrl),
+    rest: { ...database.rest, url: moved(database.rest.url) },
+    auth: { ...database.auth, url: moved(database.auth.url) },
+    close: () => Promise.resolve(),
+  }
+}
+
+/** What startScratchDatabase() gives, on Debian's PostgreSQL 15, with plpgsql_check and pg_cron, which only that has. */
 export async function startScratchDebian(): Promise<Database> {
   const directory = await makeScratchDirectory()
   let server: DebianPostgres | undefined

@@ -1,16 +1,22 @@
 import { existsSync } from 'node:fs'
-import { copyFile, readdir, rm } from 'node:fs/promises'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { z } from 'zod'
 import { type CommandOptions, root, runTool } from './command.ts'
 import { findImportMapProblems } from './import-maps.ts'
 import { findImportProblems } from './imports.ts'
 import { type Outcome, outcomeOf, passed, type Step } from './runner.ts'
 import { findVersionProblems } from './versions.ts'
 
+const denoConfig = z.strictObject({ imports: z.record(z.string(), z.string()) })
+
+/** What tools keep between runs, by the content of files; `npm ci` empties it. */
+const cache = path.join(root, 'node_modules/.cache')
+
 /** The steps that need nothing but the sources. */
 export const sourceSteps: Step[] = [
-  { name: 'format', run: () => tool('prettier', ['--check', '--log-level=warn', '.']) },
   { name: 'lint', run: () => tool('eslint', ['--max-warnings=0', '.']) },
+  { name: 'format', run: checkFormat },
   { name: 'types', run: () => tool('tsc', ['--project', 'tsconfig.json']) },
   { name: 'deno', run: checkWithDeno },
   {
@@ -24,40 +30,51 @@ export const sourceSteps: Step[] = [
   },
 ]
 
+function checkFormat(): Promise<Outcome> {
+  const location = path.join(cache, 'prettier.json')
+  const cached = ['--cache', '--cache-strategy=content', `--cache-location=${location}`]
+  return tool('prettier', ['--check', '--log-level=warn', ...cached, '.'])
+}
+
 async function tool(name: string, args: string[], options?: CommandOptions): Promise<Outcome> {
   const { code, stdout, stderr } = await runTool(name, args, options)
   return code === 0 ? passed : { kind: 'failed', output: `${stdout}${stderr}` }
 }
 
-/** Type-checks each function as the platform's runtime sees it: Deno's types, its own import map. */
+/**
+ * Type-checks the functions as the platform's runtime sees them: Deno's types, the packages of their
+ * import maps. One run checks all, under the maps put together: the step `imports` holds each
+ * function's map to what that function imports, and all versions to those of package.json.
+ */
 async function checkWithDeno(): Promise<Outcome> {
   const folder = 'supabase/functions'
   const names = (await readdir(path.join(root, folder), { withFileTypes: true }))
     .filter((entry) => entry.isDirectory() && !entry.name.startsWith('_'))
-    .map((entry) => entry.name)
-  const problems: string[] = []
-  for (const name of names) {
-    const entry = `${folder}/${name}/index.ts`
-    const config = `${folder}/${name}/deno.json`
-    const missing = [entry, config].filter((file) => !existsSync(path.join(root, file)))
-    problems.push(...missing.map((file) => `${file} is missing`))
-    if (missing.length > 0) continue
-    // Deno finds the types of `node:` modules through a package.json beside the configuration only.
-    const copy = `deno.check-${name}-${process.pid}.json`
-    try {
-      await copyFile(path.join(root, config), path.join(root, copy))
-      const outcome = await tool(
-        'deno',
-        ['check', '--quiet', '--node-modules-dir=manual', '--config', copy, entry],
-        {
-          // Everything comes from node_modules; the cache of checked files stays in the project too.
-          env: { DENO_DIR: path.join(root, 'node_modules/.cache/deno'), NO_COLOR: '1' },
-        },
-      )
-      if (outcome.kind === 'failed') problems.push(outcome.output)
-    } finally {
-      await rm(path.join(root, copy), { force: true })
-    }
+    .map((entry) => `${folder}/${entry.name}`)
+  const missing = names
+    .flatMap((name) => [`${name}/index.ts`, `${name}/deno.json`])
+    .filter((file) => !existsSync(path.join(root, file)))
+  if (missing.length > 0) return outcomeOf(missing.map((file) => `${file} is missing`))
+  const configs = await Promise.all(names.map(readDenoConfig))
+  const imports = Object.assign({}, ...configs.map((config) => config.imports)) as object
+  // Deno finds the types of `node:` modules through a package.json beside the configuration only.
+  const config = `deno.check-${process.pid}.json`
+  try {
+    await writeFile(path.join(root, config), JSON.stringify({ imports }))
+    const entries = names.map((name) => `${name}/index.ts`)
+    return await tool(
+      'deno',
+      ['check', '--quiet', '--node-modules-dir=manual', '--config', config, ...entries],
+      // Everything comes from node_modules; the cache of checked files stays in the project too.
+      { env: { DENO_DIR: path.join(cache, 'deno'), NO_COLOR: '1' } },
+    )
+  } finally {
+    await rm(path.join(root, config), { force: true })
   }
-  return outcomeOf(problems)
+}
+
+/** A function's settings for Deno. One that is more than an import map could not be put together. */
+async function readDenoConfig(folder: string): Promise<z.infer<typeof denoConfig>> {
+  const text = await readFile(path.join(root, folder, 'deno.json'), 'utf8')
+  return denoConfig.parse(JSON.parse(text))
 }
