@@ -11,7 +11,8 @@ export interface ScheduleOptions {
 }
 
 /**
- * Calls session-cleanup on a timer, with its named key, as pg_cron with pg_net does on the platform.
+ * Calls session-cleanup at once, for what died with an earlier stack, and then on a timer, with its named key,
+ * as pg_cron with pg_net does on the platform.
  * Failures are printed; the next call comes all the same.
  */
 export function startSchedule({ url, cleanupKey, intervalMs, log }: ScheduleOptions): Schedule {
@@ -25,9 +26,11 @@ export function startSchedule({ url, cleanupKey, intervalMs, log }: ScheduleOpti
     if (!response.ok) throw new Error(`status ${response.status}: ${await response.text()}`)
     await response.arrayBuffer()
   }
-  const timer = setInterval(() => {
+  const run = () => {
     call().catch((error: unknown) => log(`session-cleanup: ${String(error)}`))
-  }, intervalMs)
+  }
+  run()
+  const timer = setInterval(run, intervalMs)
   timer.unref()
   return { close: () => clearInterval(timer) }
 }

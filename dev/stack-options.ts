@@ -19,7 +19,7 @@ export interface StackOptions {
   watch?: boolean
   /** False trades crash safety of the embedded database for speed. Default true. */
   durable?: boolean
-  /** Call session-cleanup this often; 0 never. Default 0. */
+  /** Call session-cleanup at the start and then this often; 0 never. Default 20 s. */
   cleanupIntervalMs?: number
   /** Called when the database ends by itself: the stack is of no use any more. Default `log`. */
   onFailure?: (reason: string) => void

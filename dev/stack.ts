@@ -19,6 +19,9 @@ export type { Stack, StackOptions }
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
+/** With the lease of 30 s, an execution whose worker died ends within a minute. */
+const CLEANUP_INTERVAL_MS = 20_000
+
 /**
  * Starts the local stack and resolves when every part answers. Whatever fails, what had started is
  * stopped again.
@@ -74,11 +77,12 @@ async function compose(options: Options, cleanup: Cleanup): Promise<Stack> {
     }),
   )
   gateway.serve({ rest: rest.fetch, auth: auth.fetch, functions })
-  if ((options.cleanupIntervalMs ?? 0) > 0 && functions.names.includes('session-cleanup')) {
+  const { cleanupIntervalMs: intervalMs = CLEANUP_INTERVAL_MS } = options
+  if (intervalMs > 0 && functions.names.includes('session-cleanup')) {
     const schedule = startSchedule({
       url: `${url}/functions/v1/session-cleanup`,
       cleanupKey: secrets.cleanupKey,
-      intervalMs: options.cleanupIntervalMs ?? 0,
+      intervalMs,
       log,
     })
     cleanup.add(() => schedule.close())

@@ -8,8 +8,6 @@ import { startStack } from './stack.ts'
 import { StartError } from './start-error.ts'
 import { welcome } from './welcome.ts'
 
-const CLEANUP_INTERVAL_MS = 15 * 60_000
-
 /** `npm start`: runs the stack until a signal ends it. */
 async function main(): Promise<void> {
   const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -27,7 +25,6 @@ async function main(): Promise<void> {
     ...(databaseUrl ? { databaseUrl } : {}),
     env: definedOnly(process.env),
     watch: true,
-    cleanupIntervalMs: CLEANUP_INTERVAL_MS,
     log: (line) => console.log(line),
     onFailure: (reason) => {
       if (stopping) return

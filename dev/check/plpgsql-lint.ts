@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import { connect, migrate } from '../database.ts'
+import { migrate } from '../database.ts'
 import { platformSettings } from '../platform-settings.ts'
+import { checkJobs, leaveStaleJob } from './cron-jobs.ts'
 import { missingDebianPackages } from './debian-postgres.ts'
 import { type Outcome, outcomeOf } from './runner.ts'
 import { content, startScratchDebian } from './scratch-database.ts'
@@ -23,13 +24,14 @@ const lint = z.object({
 
 /**
  * Runs `supabase db lint`, which executes nothing but plans every statement of every function, and
- * looks whether the migrations scheduled the clean-up where the server has pg_cron.
+ * looks whether the migrations scheduled the clean-ups where the server has pg_cron.
  */
 export async function lintFunctions(): Promise<Outcome> {
   const packages = missingDebianPackages()
   if (packages !== null) return { kind: 'skipped', reason: `apt-get install ${packages}` }
   const database = await startScratchDebian()
   try {
+    await leaveStaleJob(database.ownerUrl)
     await migrate(database, content)
     const schemas = [...platformSettings.api.schemas, 'private'].join(',')
     const { code, answer, stderr } = await runSupabaseJson(
@@ -43,21 +45,10 @@ export async function lintFunctions(): Promise<Outcome> {
           `${name}, line ${statement?.lineNumber ?? '?'}: ${level}: ${message}`,
       ),
     )
-    const jobs = await scheduledJobs(database.ownerUrl)
-    if (jobs.join() !== 'colloquy-cleanup') problems.push(`pg_cron has the jobs [${jobs.join()}]`)
+    problems.push(...(await checkJobs(database.ownerUrl)))
     if (code !== 0 && problems.length === 0) problems.push(`exit code ${code}: ${stderr}`)
     return outcomeOf(problems)
   } finally {
     await database.close()
-  }
-}
-
-async function scheduledJobs(url: string): Promise<string[]> {
-  const owner = connect(url)
-  try {
-    const jobs = await owner<{ jobname: string }[]>`select jobname from cron.job order by jobname`
-    return jobs.map(({ jobname }) => jobname)
-  } finally {
-    await owner.end()
   }
 }

@@ -1,5 +1,6 @@
--- Upkeep: bounded clean-up that is safe to run twice at once, called by the function session-cleanup.
--- Special: each call handles at most one batch and skips rows that another call holds.
+-- Upkeep: bounded clean-ups, safe to run twice at once, and the one list of them that every scheduler reads.
+-- Special: each call is one transaction, handles at most one batch and waits for no other transaction: it skips
+-- rows that are held.
 
 create function public.cleanup_expired_sessions(batch integer default 1000) returns integer
 language plpgsql volatile security definer set search_path = ''
@@ -17,11 +18,17 @@ begin
     limit greatest(batch, 0)
     for update of s skip locked
   ),
+  -- Signing out takes the auth session first, and then the row above: it is left to go on.
+  signed_in as (
+    select a.id from auth.sessions a join expired e on e.id = a.id for update of a skip locked
+  ),
   signed_out as (
-    delete from auth.sessions a using expired e where a.id = e.id
+    delete from auth.sessions a using signed_in i where a.id = i.id
   )
   delete from public.user_sessions s using expired e
-  where s.organization_id = e.organization_id and s.id = e.id;
+  where s.organization_id = e.organization_id and s.id = e.id
+    and (exists (select 1 from signed_in i where i.id = e.id)
+      or not exists (select 1 from auth.sessions a where a.id = e.id));
   get diagnostics handled = row_count;
   return handled;
 end
@@ -54,8 +61,8 @@ create function public.cleanup_expired_oauth_tokens(batch integer default 1000) 
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: mcp_oauth_tokens denies everyone. Executable by service_role only.
--- Each deletion locks the head of its organization's audit chain, so every call takes the
--- organizations in the same order.
+-- Each deletion is an audit event. The removal of a member takes the organization's chain and then the member's
+-- tokens: this takes them in the same order, and waits for neither.
 declare
   expired record;
   handled integer := 0;
@@ -66,8 +73,14 @@ begin
     where t.refresh_token is null and t.expires_at <= clock_timestamp()
     order by t.organization_id, t.id
     limit greatest(batch, 0)
-    for update skip locked
   loop
+    perform 1 from private.audit_heads h where h.organization_id = expired.organization_id for update skip locked;
+    continue when not found;
+    perform 1 from public.mcp_oauth_tokens t
+    where t.organization_id = expired.organization_id and t.id = expired.id
+      and t.refresh_token is null and t.expires_at <= clock_timestamp()
+    for update skip locked;
+    continue when not found;
     delete from public.mcp_oauth_tokens t
     where t.organization_id = expired.organization_id and t.id = expired.id;
     handled := handled + 1;
@@ -97,8 +110,12 @@ begin
   loop
     begin
       handled := handled + private.end_expired_execution(dead.organization_id, dead.id)::integer;
-    exception when lock_not_available then
-      exit when handled > 0;
+    exception
+      when lock_not_available then
+        exit when handled > 0;
+      when others then
+        -- One that cannot be ended must not keep the others of the batch running.
+        raise warning 'execution % was not ended: % (%)', dead.id, sqlerrm, sqlstate;
     end;
   end loop;
   return handled;
@@ -130,34 +147,65 @@ $$;
 comment on function public.expire_idempotency_keys(integer) is
   'Forgets up to batch idempotency keys older than 24 hours. Returns how many.';
 
+create function public.clean_ups() returns table (task text, routine text, schedule text)
+language sql immutable security invoker set search_path = ''
+as $$
+  -- Dead workers keep places and budgets: their lease of 30 seconds and this interval are less than a minute.
+  values
+    ('expired_executions', 'expire_execution_leases', '20 seconds'),
+    ('expired_tool_approvals', 'expire_tool_approvals', '* * * * *'),
+    ('expired_sessions', 'cleanup_expired_sessions', '*/5 * * * *'),
+    ('expired_oauth_states', 'cleanup_expired_oauth_states', '*/5 * * * *'),
+    ('expired_oauth_tokens', 'cleanup_expired_oauth_tokens', '*/5 * * * *'),
+    ('expired_idempotency_keys', 'expire_idempotency_keys', '*/5 * * * *')
+$$;
+comment on function public.clean_ups() is
+  'The list of clean-ups: the name under which one is scheduled and counted, its function of this schema, which takes a batch '
+  'and returns how many rows it handled, and when pg_cron calls it. The function session-cleanup calls them all. Service role only.';
+
 revoke all on function
   public.cleanup_expired_sessions(integer), public.cleanup_expired_oauth_states(integer),
   public.cleanup_expired_oauth_tokens(integer), public.expire_execution_leases(integer),
-  public.expire_idempotency_keys(integer)
+  public.expire_idempotency_keys(integer), public.clean_ups()
   from public, anon, authenticated, service_role;
 grant execute on function
   public.cleanup_expired_sessions(integer), public.cleanup_expired_oauth_states(integer),
   public.cleanup_expired_oauth_tokens(integer), public.expire_execution_leases(integer),
-  public.expire_idempotency_keys(integer)
+  public.expire_idempotency_keys(integer), public.clean_ups()
   to service_role;
 
--- Where the server has pg_cron the clean-up runs in the database too, so that a forgotten scheduler
--- leaves nothing behind. Elsewhere the function session-cleanup is called from outside.
+-- Where the server has pg_cron, each clean-up is a job of its own in the database, so that a forgotten scheduler
+-- leaves nothing behind and a failing clean-up undoes no other. Elsewhere a scheduler calls the function session-cleanup.
 do $$
+declare
+  keeps_seconds boolean;
 begin
   -- The setting exists once the library is loaded, and is a row, not an error, for who may not see it.
-  if exists (select 1 from pg_catalog.pg_available_extensions e where e.name = 'pg_cron')
-    and exists (
+  if not exists (select 1 from pg_catalog.pg_available_extensions e where e.name = 'pg_cron')
+    or not exists (
       select 1 from pg_catalog.pg_settings s
       where s.name = 'cron.database_name' and s.setting = current_database()
     )
   then
-    create extension if not exists pg_cron;
-    perform cron.schedule('colloquy-cleanup', '*/5 * * * *', $job$
-      select public.cleanup_expired_sessions(), public.cleanup_expired_oauth_states(),
-        public.cleanup_expired_oauth_tokens(), public.expire_execution_leases(),
-        public.expire_idempotency_keys(), public.expire_tool_approvals()
-    $job$);
+    return;
   end if;
+  create extension if not exists pg_cron;
+  -- pg_cron knows seconds since 1.5.
+  select regexp_match(e.extversion, '^([0-9]+)[.]([0-9]+)')::integer[] >= array[1, 5] into keeps_seconds
+  from pg_catalog.pg_extension e where e.extname = 'pg_cron';
+
+  perform cron.unschedule(j.jobid) from cron.job j
+  where j.jobname like 'colloquy-%' and j.database = current_database() and j.username = current_user;
+  perform cron.schedule(
+    'colloquy-' || c.task,
+    case when c.schedule like '%seconds' and not keeps_seconds then '* * * * *' else c.schedule end,
+    format('select public.%I()', c.routine)
+  ) from public.clean_ups() c;
+  -- pg_cron keeps a row of every run for good.
+  perform cron.schedule('colloquy-cron_history', '17 * * * *', $job$
+    delete from cron.job_run_details d
+    where d.end_time < now() - interval '1 day'
+      and d.jobid in (select j.jobid from cron.job j where j.jobname like 'colloquy-%')
+  $job$);
 end
 $$;

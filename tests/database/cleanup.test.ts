@@ -7,11 +7,11 @@ import { begin, finish } from '../support/executions.ts'
 import { addConnection, addState } from '../support/mcp-rows.ts'
 import {
   addDevice,
+  addMember,
   addOwner,
   as,
   committedAs,
   refusal,
-  untilSomeoneWaits,
   type Member,
 } from '../support/tenants.ts'
 
@@ -19,16 +19,12 @@ const sql = connectOwner()
 const past = new Date(Date.now() - 60_000)
 const future = new Date(Date.now() + 600_000)
 
-const functions = [
-  'cleanup_expired_sessions',
-  'cleanup_expired_oauth_states',
-  'cleanup_expired_oauth_tokens',
-  'expire_execution_leases',
-  'expire_idempotency_keys',
-] as const
-type CleanUp = (typeof functions)[number]
+const routines = async (tx: TransactionSql) => {
+  const list = await tx<{ routine: string }[]>`select routine from public.clean_ups()`
+  return list.map(({ routine }) => routine)
+}
 
-const run = (name: CleanUp, batch: number | null) => async (tx: TransactionSql) => {
+const run = (name: string, batch: number | null) => async (tx: TransactionSql) => {
   const [row] = await tx.unsafe<{ handled: number }[]>(
     `select public.${name}(${batch ?? 'null'}) as handled`,
   )
@@ -36,19 +32,29 @@ const run = (name: CleanUp, batch: number | null) => async (tx: TransactionSql) 
 }
 
 /** Makes one row the function must handle. */
-const expired: Record<Exclude<CleanUp, `expire_${string}`>, Arrange> = {
-  cleanup_expired_sessions: async (tx, owner) => {
+const expired = {
+  cleanup_expired_sessions: async (tx: TransactionSql, owner: Member) => {
     const device = await addDevice(tx, owner)
     await tx`update public.user_sessions set expires_at = ${past} where id = ${device.sessionId}`
   },
-  cleanup_expired_oauth_states: (tx, owner) => addState(tx, owner, { expires_at: past }),
-  cleanup_expired_oauth_tokens: (tx, owner) =>
+  cleanup_expired_oauth_states: (tx: TransactionSql, owner: Member) =>
+    addState(tx, owner, { expires_at: past }),
+  cleanup_expired_oauth_tokens: (tx: TransactionSql, owner: Member) =>
     addConnection(tx, owner, { refresh_token: null, expires_at: past }),
 }
-type Arrange = (tx: TransactionSql, owner: Member) => Promise<unknown>
+
+test('the list has every clean-up there is, each of them once', async () => {
+  const rows = await sql<{ name: string }[]>`
+    select p.proname as name from pg_catalog.pg_proc p
+    where p.pronamespace = 'public'::regnamespace and p.prorettype = 'integer'::regtype
+      and p.proargnames = '{batch}'
+    order by 1`
+  expect(rows.length).toBeGreaterThan(5)
+  expect((await sql.begin(routines)).sort()).toEqual(rows.map(({ name }) => name))
+})
 
 test('each clean-up handles at most a batch and counts what it did', async () => {
-  for (const [name, arrange] of Object.entries(expired) as [CleanUp, Arrange][]) {
+  for (const [name, arrange] of Object.entries(expired)) {
     await rolledBack(sql, async (tx) => {
       const owner = await addOwner(tx)
       await as(tx, 'service_role', run(name, 100_000))
@@ -63,7 +69,7 @@ test('each clean-up handles at most a batch and counts what it did', async () =>
 })
 
 test('two clean-ups at once share the rows: no wait, no error, none handled twice', async () => {
-  for (const [name, arrange] of Object.entries(expired) as [CleanUp, Arrange][]) {
+  for (const [name, arrange] of Object.entries(expired)) {
     await sql.begin(async (tx) => {
       for (let n = 0; n < 6; n++) await arrange(tx, await addOwner(tx))
     })
@@ -85,23 +91,67 @@ test('two clean-ups at once share the rows: no wait, no error, none handled twic
   }
 })
 
-test('a clean-up of tokens takes audit chains in one order, so two cannot block each other', async () => {
-  const [first, ...others] = await sql.begin(async (tx) => {
-    const owners = [await addOwner(tx), await addOwner(tx), await addOwner(tx), await addOwner(tx)]
-    for (const owner of owners.toReversed()) await expired.cleanup_expired_oauth_tokens(tx, owner)
-    return owners.map(({ organizationId }) => organizationId)
+test('a clean-up of tokens passes over an audit chain in use, so that a removal never fails', async () => {
+  const owner = await sql.begin(async (tx) => addOwner(tx))
+  const member = await sql.begin(async (tx) => {
+    const member = await addMember(tx, owner.organizationId)
+    await expired.cleanup_expired_oauth_tokens(tx, member)
+    return member
   })
-  let cleanUp: Promise<number> | undefined
+  const tokens = () =>
+    sql`select 1 from public.mcp_oauth_tokens where organization_id = ${owner.organizationId}`
   await sql.begin(async (tx) => {
-    const lock = (inner: TransactionSql, ids: number[]) => inner`
-      select 1 from private.audit_heads where organization_id in ${inner(ids)} for update nowait`
-    await lock(tx, [first ?? 0])
-    cleanUp = committedAs(sql, 'service_role', run('cleanup_expired_oauth_tokens', 100_000))
-    await untilSomeoneWaits(tx)
-    // It waits for the first and holds none of the later ones.
-    expect(await rolledBack(sql, (inner) => lock(inner, others))).toHaveLength(others.length)
+    // As remove_member() does, just before it disconnects the member.
+    await tx`select 1 from private.audit_heads
+      where organization_id = ${owner.organizationId} for update`
+    await rolledBack(sql, async (inner) => {
+      await inner`set local lock_timeout = '1s'`
+      await as(inner, 'service_role', run('cleanup_expired_oauth_tokens', 100_000))
+      await as(tx, owner, (t) => t`select public.remove_member(${member.id})`)
+    })
   })
-  expect(await cleanUp).toBeGreaterThanOrEqual(4)
+  expect(await tokens()).toHaveLength(0)
+})
+
+test('a clean-up of sessions passes over one that signs out at the same time', async () => {
+  const owner = await sql.begin(async (tx) => addOwner(tx))
+  await sql`update public.user_sessions set expires_at = ${past} where id = ${owner.sessionId}`
+  await sql.begin(async (tx) => {
+    await tx`select 1 from auth.sessions where id = ${owner.sessionId} for update`
+    await rolledBack(sql, async (inner) => {
+      await inner`set local lock_timeout = '1s'`
+      await as(inner, 'service_role', run('cleanup_expired_sessions', 100_000))
+      expect(
+        await inner`select 1 from public.user_sessions where id = ${owner.sessionId}`,
+      ).toHaveLength(1)
+    })
+    await tx`delete from auth.sessions where id = ${owner.sessionId}`
+  })
+  await committedAs(sql, 'service_role', run('cleanup_expired_sessions', 100_000))
+  expect(await sql`select 1 from public.user_sessions where id = ${owner.sessionId}`).toHaveLength(
+    0,
+  )
+})
+
+test('an execution that cannot be ended keeps no other from its end', async () => {
+  await rolledBack(sql, async (tx) => {
+    const owner = await addOwner(tx)
+    const agent = await addPricedAgent(tx, owner)
+    const dead = [await as(tx, owner, begin({ agent })), await as(tx, owner, begin({ agent }))]
+    const ids = dead.map(({ execution_id }) => execution_id)
+    for (const [n, id] of ids.entries()) {
+      const seconds = 60 - n
+      await tx`
+        update public.agent_executions set lease_expires_at = now() - make_interval(secs => ${seconds})
+        where id = ${id}`
+    }
+    await tx.unsafe(`alter table client_mgmt.usage_ledger
+      add constraint refused check (execution_id <> '${ids[0]}') not valid`)
+    await as(tx, 'service_role', run('expire_execution_leases', 100_000))
+    const rows = await tx`
+      select status from public.agent_executions where id in ${tx(ids)} order by lease_expires_at`
+    expect(rows.map(({ status }) => String(status))).toEqual(['running', 'failed'])
+  })
 })
 
 test('sessions, states and tokens that still serve stay', async () => {
@@ -113,7 +163,7 @@ test('sessions, states and tokens that still serve stay', async () => {
     const refreshable = await addConnection(tx, owner, { expires_at: past })
     const valid = await addConnection(tx, owner, { refresh_token: null, expires_at: future })
     const unknown = await addConnection(tx, owner, { refresh_token: null, expires_at: null })
-    for (const name of functions) await as(tx, 'service_role', run(name, 100_000))
+    for (const name of await routines(tx)) await as(tx, 'service_role', run(name, 100_000))
     const sessions = await tx`
       select 1 from public.user_sessions where id in ${tx([owner.sessionId, revoked.sessionId])}`
     expect(sessions).toHaveLength(2)
@@ -191,7 +241,7 @@ test('the id of a message is never used twice, also when its key is forgotten', 
 test('neither anon nor members may clean up', async () => {
   await rolledBack(sql, async (tx) => {
     const owner = await addOwner(tx)
-    for (const name of functions) {
+    for (const name of await routines(tx)) {
       expect(await refusal(tx, 'anon', run(name, 1)), name).toMatch(/^42501 /)
       expect(await refusal(tx, owner, run(name, 1)), name).toMatch(/^42501 /)
     }

@@ -58,6 +58,8 @@ function start(): Shared {
     port: 0,
     directory,
     durable: false,
+    // Tests call it, and count what it did.
+    cleanupIntervalMs: 0,
     log: (line) => lines.push(line),
   }).catch((error: unknown) => {
     rmSync(directory, { recursive: true, force: true })

@@ -3144,6 +3144,14 @@ export type Database = {
       cancel_execution: { Args: { execution_id: string }; Returns: string }
       claim_mcp_authorization: { Args: { handle: string }; Returns: Json }
       claim_tool_calls: { Args: { execution_id: string; organization_id: number }; Returns: Json }
+      clean_ups: {
+        Args: Record<PropertyKey, never>
+        Returns: {
+          routine: string
+          schedule: string
+          task: string
+        }[]
+      }
       cleanup_expired_oauth_states: { Args: { batch?: number }; Returns: number }
       cleanup_expired_oauth_tokens: { Args: { batch?: number }; Returns: number }
       cleanup_expired_sessions: { Args: { batch?: number }; Returns: number }

@@ -1,19 +1,14 @@
 import type { Admin } from '../_shared/database.ts'
+import type { Database as Schema } from '../_shared/database.types.ts'
 
-/**
- * The database's cleanup functions, by the name under which their rows are counted: all that pg_cron
- * runs where it does this work.
- */
-export const tasks = {
-  expired_sessions: 'cleanup_expired_sessions',
-  expired_oauth_states: 'cleanup_expired_oauth_states',
-  expired_oauth_tokens: 'cleanup_expired_oauth_tokens',
-  expired_executions: 'expire_execution_leases',
-  expired_idempotency_keys: 'expire_idempotency_keys',
-  expired_tool_approvals: 'expire_tool_approvals',
-} as const
+type Functions = Schema['public']['Functions']
 
-type Task = keyof typeof tasks
+/** A function of the database that takes a batch and returns how many rows it handled. */
+type Routine = {
+  [Name in keyof Functions]: Functions[Name] extends { Args: { batch?: number }; Returns: number }
+    ? Name
+    : never
+}[keyof Functions]
 
 export interface CleanupLimits {
   /** Rows of one statement; small, so that no statement is long beside live traffic. */
@@ -23,17 +18,18 @@ export interface CleanupLimits {
 }
 
 export interface CleanupReport {
-  /** Rows handled. */
-  readonly counts: Readonly<Record<Task, number>>
+  /** Rows handled, by the name that the database's list gives a clean-up. */
+  readonly counts: Readonly<Record<string, number>>
   /** Whether nothing was left; false means: call again. */
   readonly complete: boolean
 }
 
 /**
- * Runs every cleanup in bounded batches until one comes back empty or the time is spent: a short
- * one may have given way to somebody. The tasks take turns, so that neither a long nor a failing
- * one starves the others; two runs at once do no harm.
- * @throws the first failure, once the other tasks are done
+ * Runs every clean-up of the database's list, which pg_cron runs where it does this work, in bounded
+ * batches until one comes back empty or the time is spent: a short one may have given way to another
+ * transaction. The clean-ups take turns, so that neither a long nor a failing one starves the others;
+ * two runs at once do no harm.
+ * @throws the first failure, once the other clean-ups are done
  */
 export async function cleanUp(
   admin: Admin,
@@ -41,16 +37,16 @@ export async function cleanUp(
   now: () => number,
 ): Promise<CleanupReport> {
   const deadline = now() + budget
-  const names = Object.keys(tasks) as Task[]
-  const counts = Object.fromEntries(names.map((name) => [name, 0])) as Record<Task, number>
+  const queue = await admin.call('clean_ups', {})
+  const counts: Record<string, number> = Object.fromEntries(queue.map(({ task }) => [task, 0]))
   const failures: unknown[] = []
-  const queue = [...names]
-  while (queue.length > 0 && now() < deadline) {
-    const name = queue.shift() as Task
+  while (now() < deadline) {
+    const next = queue.shift()
+    if (next === undefined) break
     try {
-      const handled = await admin.call(tasks[name], { batch })
-      counts[name] += handled
-      if (handled > 0) queue.push(name)
+      const handled = await admin.call(next.routine as Routine, { batch })
+      counts[next.task] = (counts[next.task] ?? 0) + handled
+      if (handled > 0) queue.push(next)
     } catch (error) {
       failures.push(error)
     }

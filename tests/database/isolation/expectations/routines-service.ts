@@ -55,7 +55,7 @@ const plain = [
   'store_provider_credential(bigint, uuid, text, text, text)',
 ]
 
-const invoker = ['decrypt_token(text, text)', 'encrypt_token(text, text)']
+const invoker = ['clean_ups()', 'decrypt_token(text, text)', 'encrypt_token(text, text)']
 
 const forService = (definer: boolean, reveals: readonly string[]) => (signature: string) =>
   [`public.${signature}`, { executors: ['service_role'], definer, reveals }] as const
