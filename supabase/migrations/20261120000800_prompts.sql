@@ -234,7 +234,8 @@ create table client_mgmt.system_prompt_versions (
     references client_mgmt.client_users (organization_id, user_id) on delete cascade
 );
 comment on table client_mgmt.system_prompt_versions is
-  'Every version of every system prompt, with who and when. Outlives the prompt; written by a trigger.';
+  'The last versions of every system prompt, with author and time. Outlives the prompt; a trigger writes it and forgets '
+  'the oldest (private.forget_prompt_versions()).';
 comment on column client_mgmt.system_prompt_versions.user_id is 'Whose personal layer it is; null for shared ones.';
 create index system_prompt_versions_prompt_idx on client_mgmt.system_prompt_versions (organization_id, system_prompt_id, version);
 create index system_prompt_versions_user_id_idx on client_mgmt.system_prompt_versions (organization_id, user_id);
@@ -254,23 +255,58 @@ revoke all on client_mgmt.system_prompt_versions from anon, authenticated, servi
 grant select on client_mgmt.system_prompt_versions to authenticated, service_role;
 -- No insert, update or delete: the trigger writes.
 
-create function private.record_prompt_version() returns trigger
+create function private.forget_prompt_versions(organization_id bigint, user_id uuid, prompts bigint[]) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: nobody holds a grant to delete versions.
+#variable_conflict use_column
+begin
+  delete from client_mgmt.system_prompt_versions v
+  using public.system_prompts p
+  where p.id = any (prompts) and v.system_prompt_id = p.id and v.version <= p.version - 50;
+  -- A layer that is deleted and written again is a new prompt each time: its versions have a bound together.
+  if forget_prompt_versions.organization_id is not null then
+    delete from client_mgmt.system_prompt_versions v
+    using (
+      select k.id, sum(octet_length(k.content) + octet_length(k.variables::text)) over (order by k.id desc) as bytes,
+        row_number() over (order by k.id desc) as nth
+      from client_mgmt.system_prompt_versions k
+      where k.organization_id = forget_prompt_versions.organization_id
+        and (k.user_id = forget_prompt_versions.user_id or (forget_prompt_versions.user_id is null and k.user_id is null))
+    ) k
+    where v.id = k.id and (k.bytes > 16777216 or k.nth > 5000);
+  end if;
+end
+$$;
+comment on function private.forget_prompt_versions(bigint, uuid, bigint[]) is
+  'Keeps the last 50 versions of each of these prompts, and of all versions of a person, or of the shared layers of an '
+  'organization, the newest 16 MiB and 5,000.';
+
+create function private.record_prompt_versions() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: nobody holds a grant to insert versions.
 begin
   insert into client_mgmt.system_prompt_versions (
     organization_id, user_id, system_prompt_id, version, content, priority, template, variables, mandatory, enabled, changed_by
-  ) values (
-    new.organization_id, new.user_id, new.id, new.version, new.content, new.priority, new.template, new.variables,
-    new.mandatory, new.enabled, private.current_user_id()
-  );
+  )
+  select c.organization_id, c.user_id, c.id, c.version, c.content, c.priority, c.template, c.variables,
+    c.mandatory, c.enabled, private.current_user_id()
+  from after_rows c
+  order by c.id;
+  perform private.forget_prompt_versions(o.organization_id, o.user_id, o.prompts)
+  from (select c.organization_id, c.user_id, array_agg(c.id) as prompts from after_rows c group by 1, 2) o;
   return null;
 end
 $$;
-comment on function private.record_prompt_version() is 'Trigger: keeps each version of a system prompt.';
-create trigger system_prompts_versions after insert or update on public.system_prompts
-  for each row execute function private.record_prompt_version();
+comment on function private.record_prompt_versions() is
+  'Trigger: keeps each version of the system prompts that a statement wrote, and forgets the oldest.';
+create trigger system_prompts_versions_insert after insert on public.system_prompts
+  referencing new table as after_rows
+  for each statement execute function private.record_prompt_versions();
+create trigger system_prompts_versions_update after update on public.system_prompts
+  referencing new table as after_rows
+  for each statement execute function private.record_prompt_versions();
 
 -- ── system_prompt_opt_outs ────────────────────────────────────────────────────────────────────
 
@@ -371,7 +407,8 @@ comment on function public.preview_system_prompt(text, jsonb) is
 
 revoke all on function
   private.prompt_sources(), private.validate_template(text, jsonb), private.render_template(text, jsonb, jsonb),
-  private.check_prompt(), private.record_prompt_version(), private.effective_system_prompts(),
+  private.check_prompt(), private.record_prompt_versions(), private.forget_prompt_versions(bigint, uuid, bigint[]),
+  private.effective_system_prompts(),
   private.preview_system_prompt(text, jsonb),
   public.get_effective_system_prompts(), public.preview_system_prompt(text, jsonb)
   from public, anon, authenticated, service_role;

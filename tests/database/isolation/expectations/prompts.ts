@@ -1,5 +1,5 @@
 import { all, any, holding, is, manager, member, platformWide, self } from '../rules.ts'
-import { audited, touched, trigger } from './triggers.ts'
+import { audited, perStatement, touched, trigger } from './triggers.ts'
 import type { RelationExpectation } from './types.ts'
 
 const everything = { select: '*', insert: '*', update: '*', delete: true } as const
@@ -45,7 +45,10 @@ export const prompts: Readonly<Record<string, RelationExpectation>> = {
       ...audited('system_prompts', 'system_prompt', 'id', ['content']),
       ...touched('system_prompts'),
       ...trigger('system_prompts_check', 'BEFORE INSERT OR UPDATE', 'check_prompt()'),
-      ...trigger('system_prompts_versions', 'AFTER INSERT OR UPDATE', 'record_prompt_version()'),
+      ...perStatement('system_prompts', 'versions', 'record_prompt_versions()', ['insert']),
+      system_prompts_versions_update:
+        'AFTER UPDATE REFERENCING NEW TABLE AS after_rows FOR EACH STATEMENT ' +
+        'EXECUTE FUNCTION private.record_prompt_versions()',
     },
     references: ofMember,
   },

@@ -19,6 +19,29 @@ export function audited(
   return { [`${table}_audit`]: `AFTER ${events} ${run(`audit_change(${list})`)}` }
 }
 
+const referencing = {
+  insert: 'NEW TABLE AS after_rows',
+  update: 'OLD TABLE AS before_rows NEW TABLE AS after_rows',
+  delete: 'OLD TABLE AS before_rows',
+} as const
+
+type Event = keyof typeof referencing
+
+/** One trigger per event, which sees all rows of a statement at once. */
+export const perStatement = (
+  table: string,
+  name: string,
+  does: string,
+  events: readonly Event[],
+): Triggers =>
+  Object.fromEntries(
+    events.map((event) => [
+      `${table}_${name}_${event}`,
+      `AFTER ${event.toUpperCase()} REFERENCING ${referencing[event]} ` +
+        `FOR EACH STATEMENT EXECUTE FUNCTION private.${does}`,
+    ]),
+  )
+
 /** References to rows that may be the platform's, where no composite key can reach. */
 export const checked = (table: string, columns: string): Triggers => ({
   [`${table}_check_references`]: `BEFORE INSERT OR UPDATE OF ${columns} ${run('check_shared_references()')}`,
