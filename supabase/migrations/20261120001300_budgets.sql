@@ -206,10 +206,12 @@ insert into private.platform_limits default values;
 
 create table private.rate_windows (
   organization_id bigint not null references public.organizations (id) on delete cascade,
+  id bigint generated always as identity,
   user_id uuid,
   started_at timestamptz not null,
   requests integer not null,
   tokens bigint not null,
+  primary key (organization_id, id),
   constraint rate_windows_key unique nulls not distinct (organization_id, user_id),
   constraint rate_windows_user_fkey foreign key (organization_id, user_id)
     references client_mgmt.client_users (organization_id, user_id) on delete cascade
@@ -265,7 +267,7 @@ declare
   used private.rate_windows;
 begin
   for used in
-    select w.organization_id, w.user_id, w.started_at, w.requests + 1, w.tokens from private.rate_windows w
+    select w.organization_id, w.id, w.user_id, w.started_at, w.requests + 1, w.tokens from private.rate_windows w
     where w.organization_id = limits.organization_id and (w.user_id = check_rate.user_id or w.user_id is null)
       and w.started_at > now() - interval '1 minute'
     order by w.user_id nulls first

@@ -29,6 +29,7 @@ describe('a failed statement', () => {
     ['PT402', 'budget_exceeded', 'budget_exceeded'],
     ['PT429', 'too_many_executions', 'too_many_executions'],
     ['PT429', 'rate_limited', 'rate_limited'],
+    ['PT409', 'quota_exceeded', 'quota_exceeded'],
     ['PGRST301', 'JWSError', 'unauthorized'],
     ['PGRST303', 'JWT expired', 'unauthorized'],
     ['57014', 'canceling statement due to statement timeout', 'database_unavailable'],

@@ -112,6 +112,7 @@ const codesOf: Readonly<Record<string, readonly [ErrorCode, ...ErrorCode[]]>> = 
 const explained: readonly ErrorCode[] = [
   'invalid_request',
   'budget_exceeded',
+  'quota_exceeded',
   'rate_limited',
   'too_many_executions',
 ]

@@ -33,6 +33,7 @@ export const errorCodes = {
     status: 409,
     message: 'A money budget applies, and the price of the model is unknown.',
   },
+  quota_exceeded: { status: 409, message: 'A quota of stored rows or bytes is used up.' },
   answer_does_not_match_schema: {
     status: 422,
     message: 'The answer of the model does not match the requested format.',

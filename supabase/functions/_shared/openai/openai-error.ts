@@ -46,6 +46,7 @@ const noSuchModel = 'The model does not exist or you do not have access to it.'
 
 // OpenAI's clients repeat 409 and 429 by themselves, which helps none of these.
 const neverRepeated: readonly ErrorCode[] = [
+  'quota_exceeded',
   'budget_exceeded',
   'price_unknown',
   'idempotency_conflict',

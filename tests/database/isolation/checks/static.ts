@@ -2,6 +2,7 @@ import type { Catalog, Relation, Routine } from '../catalog.ts'
 import type { Finding } from '../cases/types.ts'
 import { grantedColumns } from '../facts.ts'
 import { internalDefiners } from '../expectations/routines-internal.ts'
+import { quotaTriggers } from '../expectations/quotas.ts'
 import { guarded } from '../expectations/triggers.ts'
 import type { CatalogRule } from '../rules-list.ts'
 import type { RelationExpectation, RoutineExpectation } from '../expectations/types.ts'
@@ -70,6 +71,7 @@ function compareRelation(
   const guard = expectation.guard?.split(' ').filter((permission) => permission !== '')
   const triggers = Object.entries({
     ...expectation.triggers,
+    ...quotaTriggers(id),
     ...(guard === undefined ? {} : guarded(table, ...guard)),
   }).map(([name, does]) => `${name} ${does}`)
   return [

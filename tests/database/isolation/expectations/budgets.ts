@@ -81,6 +81,15 @@ export const budgets: Readonly<Record<string, RelationExpectation>> = {
     references: ofOrganization,
   },
   'private.platform_limits': { grants: {} },
+  'private.table_bounds': { grants: {} },
+  'private.quota_use': {
+    grants: {},
+    references: { ...ofOrganization, table_name: 'private.table_bounds' },
+  },
+  'private.quota_returns': {
+    grants: {},
+    references: { 'organization_id quota_use_id': 'private.quota_use' },
+  },
   'private.rate_windows': {
     grants: {},
     references: { ...ofOrganization, 'organization_id user_id': 'client_mgmt.client_users' },

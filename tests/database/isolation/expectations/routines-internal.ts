@@ -4,6 +4,7 @@
  */
 export const internalDefiners: readonly string[] = [
   // Triggers.
+  'add_to_quota',
   'audit_account',
   'audit_change',
   'audit_erasure',
@@ -11,6 +12,7 @@ export const internalDefiners: readonly string[] = [
   'check_current_message',
   'check_prompt',
   'check_shared_references',
+  'count_quota',
   'create_default_schema',
   'create_organization_limits',
   'derive_session_access',

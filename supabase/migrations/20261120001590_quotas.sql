@@ -1,0 +1,257 @@
+-- Quotas: how much of each table one member or one organization may fill.
+-- Special: private.table_bounds says for every table what bounds its growth, and a table that is not listed there fails a
+-- test. One trigger function counts inserted and changed rows in one counter row, which stays locked until the
+-- transaction ends, so that the bound is exact. What a deletion gives back is appended and added up when a bound
+-- is reached, so that a deletion waits for no counter.
+
+create table private.table_bounds (
+  table_name text primary key,
+  scope text constraint table_bounds_scope check (scope in ('member', 'organization')),
+  max_rows bigint constraint table_bounds_rows check (max_rows > 0),
+  max_bytes bigint constraint table_bounds_bytes check (max_bytes > 0),
+  reason text,
+  constraint table_bounds_one_of check (
+    case when reason is null then num_nulls(scope, max_rows, max_bytes) = 0 else num_nonnulls(scope, max_rows, max_bytes) = 0 end
+  )
+);
+comment on table private.table_bounds is
+  'What bounds the growth of each table: a quota, or a reason. docs/limits.md repeats it, and a test compares the two.';
+comment on column private.table_bounds.scope is
+  'Whose rows are counted together: a member''s (user_id; rows without one are the organization''s), or all of an organization.';
+comment on column private.table_bounds.max_bytes is 'Bytes of the rows as JSON text.';
+comment on column private.table_bounds.reason is 'What else bounds the table; null where a quota does.';
+alter table private.table_bounds enable row level security;
+alter table private.table_bounds force row level security;
+revoke all on private.table_bounds from public, anon, authenticated, service_role;
+
+insert into private.table_bounds (table_name, scope, max_rows, max_bytes) values
+  ('client_mgmt.budgets', 'organization', 10000, 16777216),
+  ('client_mgmt.client_users', 'organization', 100000, 134217728),
+  ('client_mgmt.invitations', 'organization', 100000, 134217728),
+  ('client_mgmt.llm_configs', 'organization', 10000, 67108864),
+  ('client_mgmt.mcp_allowed_hosts', 'organization', 1000, 1048576),
+  ('client_mgmt.mcp_tool_policies', 'organization', 100000, 67108864),
+  ('client_mgmt.oauth_clients', 'organization', 1000, 16777216),
+  ('client_mgmt.oauth_issuer_exceptions', 'organization', 1000, 4194304),
+  ('client_mgmt.projects', 'organization', 10000, 134217728),
+  ('client_mgmt.prompts', 'organization', 10000, 268435456),
+  ('conversation.block_lens_version', 'organization', 1000000, 8589934592),
+  ('conversation.block_turns', 'organization', 5000000, 1073741824),
+  ('conversation.blocks', 'organization', 100000, 1073741824),
+  ('conversation.lens_prototypes', 'organization', 1000, 67108864),
+  ('conversation.participants', 'organization', 100000, 1073741824),
+  ('conversation.turns', 'organization', 2000000, 8589934592),
+  ('public.agents', 'organization', 500, 16777216),
+  ('public.chat_sessions', 'member', 1000000, 2147483648),
+  ('public.client_schema_preferences', 'organization', 10000, 16777216),
+  ('public.mcp_configurations', 'member', 200, 16777216),
+  ('public.mcp_oauth_tokens', 'member', 400, 16777216),
+  ('public.models', 'organization', 5000, 67108864),
+  ('public.oauth_states', 'member', 1000, 16777216),
+  ('public.system_prompts', 'member', 100, 16777216);
+
+insert into private.table_bounds (table_name, reason) values
+  ('client_mgmt.access_grants', 'Platform administrators write it, in person.'),
+  ('client_mgmt.billing_accounts', 'One row per organization.'),
+  ('client_mgmt.budget_alerts', 'One row per budget and period.'),
+  ('client_mgmt.budget_counters', 'One row per budget and period.'),
+  ('client_mgmt.budget_reservations', 'One row per execution and budget that applies; the rates bound executions.'),
+  ('client_mgmt.mcp_tool_listings', 'One row per MCP configuration and member.'),
+  ('client_mgmt.mcp_tools', '512 rows per MCP configuration.'),
+  ('client_mgmt.model_prices', 'The platform writes it.'),
+  ('client_mgmt.organization_limits', 'One row per organization.'),
+  ('client_mgmt.provider_credentials', 'One row per organization and provider.'),
+  ('client_mgmt.system_prompt_opt_outs', 'One row per member and system prompt.'),
+  ('client_mgmt.system_prompt_versions', '50 rows per prompt, 5,000 rows and 16 MiB per member and per organization.'),
+  ('client_mgmt.usage_ledger', 'One row per execution; the rates bound executions.'),
+  ('conversation.execution_events', 'The stream of one answer, whose bytes the worker bounds; the rates bound executions.'),
+  ('conversation.tool_approvals', 'One row per tool call that needs one.'),
+  ('conversation.tool_calls', '16 calls per step and a bound of steps per execution; the rates bound executions.'),
+  ('private.audit_heads', 'One row per organization.'),
+  ('private.platform_limits', 'One row.'),
+  ('private.quota_returns', 'Emptied when a quota is reached: at most one row per counted row.'),
+  ('private.quota_use', 'One row per member and table with a quota.'),
+  ('private.rate_windows', 'One row per organization and member.'),
+  ('private.table_bounds', 'Written here only.'),
+  ('public.admin_audit_log', 'One row per act of a platform administrator.'),
+  ('public.agent_executions', 'The rates bound what begins within a minute.'),
+  ('public.agent_health', 'One row per organization and agent.'),
+  ('public.agent_metrics', 'One row per organization, agent and day.'),
+  ('public.audit_logs', 'Kept for good; a statement adds one row to the log of an organization for each table it changes.'),
+  ('public.chat_messages', 'At most 256 KiB per execution and an answer; the rates bound executions.'),
+  ('public.circuit_breaker_state', 'One row per organization, agent and model.'),
+  ('public.client_schemas', 'One row per organization; the platform writes it.'),
+  ('public.organizations', 'One account founds at most 20.'),
+  ('public.platform_admins', 'The database owner writes it.'),
+  ('public.preference_types', 'The platform writes it.'),
+  ('public.user_sessions', 'One row per session at Auth, which bounds how often an address signs in; a clean-up deletes the expired.'),
+  ('public.users', 'One row per account at Auth, which bounds how many are made.');
+
+-- ── Counting ──────────────────────────────────────────────────────────────────────────────────
+
+create table private.quota_use (
+  organization_id bigint not null references public.organizations (id) on delete cascade,
+  id bigint generated always as identity,
+  user_id uuid,
+  table_name text not null references private.table_bounds (table_name),
+  rows bigint not null,
+  bytes bigint not null,
+  primary key (organization_id, id),
+  constraint quota_use_key unique nulls not distinct (organization_id, user_id, table_name)
+) with (fillfactor = 50);
+comment on table private.quota_use is
+  'Rows and bytes of a member, or of an organization (user_id null), in one table, before what private.quota_returns takes off.';
+alter table private.quota_use enable row level security;
+alter table private.quota_use force row level security;
+revoke all on private.quota_use from public, anon, authenticated, service_role;
+
+create table private.quota_returns (
+  organization_id bigint not null,
+  id bigint generated always as identity,
+  quota_use_id bigint not null,
+  rows bigint not null,
+  bytes bigint not null,
+  primary key (organization_id, id),
+  constraint quota_returns_use_fkey foreign key (organization_id, quota_use_id)
+    references private.quota_use (organization_id, id) on delete cascade
+);
+comment on table private.quota_returns is 'What deletions and shorter values give back to a counter, until it needs it.';
+create index quota_returns_use_idx on private.quota_returns (organization_id, quota_use_id);
+alter table private.quota_returns enable row level security;
+alter table private.quota_returns force row level security;
+revoke all on private.quota_returns from public, anon, authenticated, service_role;
+
+create function private.add_to_quota(
+  bound private.table_bounds, organization_id bigint, user_id uuid, rows bigint, bytes bigint
+) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: nobody holds a grant on the counters. It binds members and what a function does for one; the database
+-- owner and the platform are counted and not refused.
+#variable_conflict use_column
+declare
+  used private.quota_use;
+  over text;
+begin
+  insert into private.quota_use as u (organization_id, user_id, table_name, rows, bytes)
+  values (add_to_quota.organization_id, add_to_quota.user_id, bound.table_name, add_to_quota.rows, add_to_quota.bytes)
+  on conflict on constraint quota_use_key do update set rows = u.rows + excluded.rows, bytes = u.bytes + excluded.bytes
+  returning u.* into used;
+  if (used.rows <= bound.max_rows and used.bytes <= bound.max_bytes)
+    or (private.jwt_claims() ->> 'role' is distinct from 'authenticated'
+      and nullif(current_setting('colloquy.acting_user', true), '') is null)
+  then
+    return;
+  end if;
+
+  with given_back as (
+    delete from private.quota_returns r
+    where r.organization_id = used.organization_id and r.quota_use_id = used.id
+    returning r.rows, r.bytes
+  )
+  update private.quota_use u
+  set rows = greatest(u.rows - g.rows, 0), bytes = greatest(u.bytes - g.bytes, 0)
+  from (select coalesce(sum(b.rows), 0) as rows, coalesce(sum(b.bytes), 0) as bytes from given_back b) g
+  where u.organization_id = used.organization_id and u.id = used.id
+  returning u.* into used;
+  over := case
+    when add_to_quota.rows > 0 and used.rows > bound.max_rows then 'rows'
+    when add_to_quota.bytes > 0 and used.bytes > bound.max_bytes then 'bytes'
+  end;
+  if over is not null then
+    raise exception using errcode = 'PT409', message = 'quota_exceeded',
+      detail = format('%s may fill %s of %s: delete some first.',
+        case when bound.scope = 'organization' then 'The organization' else 'A member' end,
+        case over when 'rows' then bound.max_rows || ' rows' else bound.max_bytes || ' bytes' end, bound.table_name),
+      hint = jsonb_build_object(
+        'table', bound.table_name, 'scope', bound.scope, 'bound', over,
+        'allowed', case over when 'rows' then bound.max_rows else bound.max_bytes end
+      )::text;
+  end if;
+end
+$$;
+comment on function private.add_to_quota(private.table_bounds, bigint, uuid, bigint, bigint) is
+  'Counts what a statement added for one owner, or raises PT409 quota_exceeded; the hint is JSON: { table, scope, bound '
+  '(rows or bytes), allowed }.';
+
+create function private.count_quota() returns trigger
+language plpgsql volatile security definer set search_path = '' set timezone = 'UTC'
+as $$
+-- Definer: nobody holds a grant on the counters. The time zone is fixed because it is part of the text that is measured.
+-- Rows of the platform (without an organization) are not counted.
+declare
+  bound private.table_bounds;
+  added jsonb := '[]';
+  taken jsonb := '[]';
+  change record;
+begin
+  select b.* into strict bound from private.table_bounds b where b.table_name = tg_table_schema || '.' || tg_table_name;
+  if tg_op <> 'DELETE' then
+    select coalesce(jsonb_agg(g), '[]') into added from (
+      select r.body -> 'organization_id' as organization_id,
+        case when bound.scope = 'member' then r.body -> 'user_id' end as user_id,
+        count(*) as rows, sum(octet_length(r.body::text)) as bytes
+      from (select to_jsonb(a) as body from after_rows a) r
+      group by 1, 2
+    ) g;
+  end if;
+  if tg_op <> 'INSERT' then
+    select coalesce(jsonb_agg(g), '[]') into taken from (
+      select r.body -> 'organization_id' as organization_id,
+        case when bound.scope = 'member' then r.body -> 'user_id' end as user_id,
+        -count(*) as rows, -sum(octet_length(r.body::text)) as bytes
+      from (select to_jsonb(b) as body from before_rows b) r
+      group by 1, 2
+    ) g;
+  end if;
+
+  for change in
+    select g.organization_id, g.user_id, sum(g.rows)::bigint as rows, sum(g.bytes)::bigint as bytes
+    from jsonb_to_recordset(added || taken) g(organization_id bigint, user_id uuid, rows bigint, bytes bigint)
+    where g.organization_id is not null
+    group by 1, 2
+    having sum(g.rows) <> 0 or sum(g.bytes) <> 0
+    order by 1, 2
+  loop
+    if change.rows > 0 or change.bytes > 0 then
+      perform private.add_to_quota(bound, change.organization_id, change.user_id, change.rows, change.bytes);
+    else
+      -- When the organization itself is deleted, its counters are gone before.
+      insert into private.quota_returns (organization_id, quota_use_id, rows, bytes)
+      select u.organization_id, u.id, -change.rows, -change.bytes from private.quota_use u
+      where u.organization_id = change.organization_id and u.table_name = bound.table_name
+        and (u.user_id = change.user_id or (change.user_id is null and u.user_id is null));
+    end if;
+  end loop;
+  return null;
+end
+$$;
+comment on function private.count_quota() is
+  'Trigger: counts the rows and bytes that a statement added per owner against the bound of the table, and gives back what it took.';
+revoke all on function
+  private.add_to_quota(private.table_bounds, bigint, uuid, bigint, bigint), private.count_quota()
+  from public, anon, authenticated, service_role;
+
+-- Every table with a quota is counted, by three triggers, because one sees one kind of change.
+do $$
+declare
+  bound record;
+begin
+  for bound in
+    select b.table_name, split_part(b.table_name, '.', 2) as name from private.table_bounds b
+    where b.max_rows is not null order by b.table_name
+  loop
+    execute format(
+      'create trigger %I after insert on %s referencing new table as after_rows
+         for each statement execute function private.count_quota()', bound.name || '_quota_insert', bound.table_name);
+    execute format(
+      'create trigger %I after update on %s referencing old table as before_rows new table as after_rows
+         for each statement %s execute function private.count_quota()', bound.name || '_quota_update', bound.table_name,
+      -- begin_execution() writes times and a short title of its own, and does not stop to count them.
+      case when bound.table_name = 'public.chat_sessions' then 'when (current_user = ''authenticated'')' else '' end);
+    execute format(
+      'create trigger %I after delete on %s referencing old table as before_rows
+         for each statement execute function private.count_quota()', bound.name || '_quota_delete', bound.table_name);
+  end loop;
+end
+$$;
