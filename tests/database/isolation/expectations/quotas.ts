@@ -32,14 +32,5 @@ const counted: readonly string[] = [
 export function quotaTriggers(id: string): Readonly<Record<string, string>> {
   if (!counted.includes(id)) return {}
   const [, table = ''] = id.split('.')
-  const triggers = perStatement(table, 'quota', 'count_quota()', ['insert', 'update', 'delete'])
-  if (id !== 'public.chat_sessions') return triggers
-  const update = `${table}_quota_update`
-  return {
-    ...triggers,
-    [update]: (triggers[update] ?? '').replace(
-      ' EXECUTE',
-      " WHEN ((CURRENT_USER = 'authenticated'::name)) EXECUTE",
-    ),
-  }
+  return perStatement(table, 'quota', 'count_quota()', ['insert', 'update', 'delete'])
 }
