@@ -13,7 +13,7 @@ const functionsFolder = 'supabase/functions'
  * The layers of the functions, uppermost first; an import goes down or stays in its layer.
  * A name is a file or folder of `_shared`. A new one must be given its place here.
  */
-const sharedLayers = [
+export const sharedLayers: readonly (readonly string[])[] = [
   ['auth', 'database', 'executions', 'oauth', 'openai', 'tools'],
   ['models', 'crypto', 'http', 'json-schema', 'env'],
   ['errors', 'database.types'],
@@ -118,9 +118,9 @@ function findCycle(graph: Map<string, string[]>): string[] | null {
 }
 
 /**
- * Checks that imports go one way: index → app → _shared/{auth,database,executions,oauth,tools} →
- * _shared/{models,crypto,http,env} → errors, that functions and folders keep apart, that only
- * database.ts builds clients and that no two files of the functions import each other.
+ * Checks that imports go one way: index → app → the layers of _shared, that functions and folders
+ * keep apart, that only database.ts builds clients and that no two files of the functions import
+ * each other.
  *
  * @returns one line per offence, `<file>:<line> <reason>`; empty when there is none
  */

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { databaseSteps } from './database-steps.ts'
-import { runSteps } from './runner.ts'
-import { sourceSteps } from './source-steps.ts'
+import { runSteps, type Step } from './runner.ts'
+import { documentsStep, sourceSteps } from './source-steps.ts'
 
 // npm run check [-- <step> ...]
 // An exit, unlike a signal, lets what was started clean up.
@@ -9,7 +9,11 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.e
 
 const database = databaseSteps()
 // In the order in which they begin: the longest first, so that none is waited for at the end.
-const steps = [...sourceSteps, ...database.steps]
+const steps: Step[] = [
+  ...sourceSteps,
+  documentsStep(() => steps.map(({ name }) => name)),
+  ...database.steps,
+]
 const wanted = process.argv.slice(2)
 const unknown = wanted.filter((name) => !steps.some((step) => step.name === name))
 

@@ -3,9 +3,14 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { z } from 'zod'
 import { type CommandOptions, root, runTool } from './command.ts'
+import { findListProblems } from './document-lists.ts'
+import { findFenceProblems } from './fences.ts'
+import { findSizeProblems } from './file-sizes.ts'
 import { findImportMapProblems } from './import-maps.ts'
 import { findImportProblems } from './imports.ts'
+import { listProjectFiles } from './machine-names.ts'
 import { type Outcome, outcomeOf, passed, type Step } from './runner.ts'
+import { findForwardReferences, findLongLines, readSqlFiles } from './sql-files.ts'
 import { findVersionProblems } from './versions.ts'
 
 const denoConfig = z.strictObject({ imports: z.record(z.string(), z.string()) })
@@ -28,7 +33,29 @@ export const sourceSteps: Step[] = [
         ...(await findVersionProblems(root)),
       ]),
   },
+  { name: 'sql', run: checkSql },
+  {
+    name: 'sizes',
+    run: async () => outcomeOf(await findSizeProblems(root, await listProjectFiles(root))),
+  },
 ]
+
+async function checkSql(): Promise<Outcome> {
+  const files = await readSqlFiles(root)
+  return outcomeOf([...findLongLines(files), ...findForwardReferences(files)])
+}
+
+/** @param steps gives the names of all steps when it is run, this one among them */
+export function documentsStep(steps: () => readonly string[]): Step {
+  return {
+    name: 'documents',
+    run: async () =>
+      outcomeOf([
+        ...(await findListProblems(root, steps())),
+        ...(await findFenceProblems(root, await listProjectFiles(root))),
+      ]),
+  }
+}
 
 function checkFormat(): Promise<Outcome> {
   const location = path.join(cache, 'prettier.json')

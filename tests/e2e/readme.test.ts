@@ -12,6 +12,7 @@ import {
   DefaultChatTransport,
   type UIMessage,
 } from 'ai'
+import ts from 'typescript'
 import { describe, expect, test } from 'vitest'
 
 import { answerTo } from '../../dev/model-server.ts'
@@ -92,9 +93,12 @@ describe('what the README says', () => {
   test('runs: the transport for useChat, over two turns of one session', async () => {
     const ann = await signUpWithOrganization('ann')
     const { url, publishableKey } = useStack()
-    // The README's code as it stands, with the names it takes from its surroundings.
+    // The README's code without its types, with the names it takes from its surroundings.
+    const { outputText } = ts.transpileModule(blockOf('ts'), {
+      compilerOptions: { target: ts.ScriptTarget.ES2023 },
+    })
     const module = `export default (DefaultChatTransport, supabase, url, publishableKey) => {
-      ${blockOf('ts')}
+      ${outputText}
       return chat
     }`
     const { default: build } = (await import(
