@@ -30,7 +30,7 @@ const longLines: Readonly<Record<string, number>> = {
   '20261120001520_refusals.sql': 9,
   '20261120001550_tools.sql': 67,
   '20261120001560_tool_calls.sql': 102,
-  '20261120001600_upkeep.sql': 2,
+  '20261120001600_upkeep.sql': 9,
   'seed.sql': 2,
 }
 
