@@ -25,7 +25,8 @@ create schema conversation;
 
 comment on schema private is 'Helpers, secrets and queues. Never exposed through PostgREST.';
 comment on schema client_mgmt is 'Account and money: memberships, projects, credentials, budgets, usage.';
-comment on schema conversation is 'Content and its analysis: participants, blocks, turns, lenses, execution events.';
+comment on schema conversation is
+  'Content and its analysis: participants, blocks, turns, lenses, execution events.';
 
 revoke all on schema private, client_mgmt, conversation from public;
 -- Policies and column defaults call helpers in private as the caller, hence usage; each function
