@@ -8,7 +8,10 @@ create table public.organizations (
   id bigint generated always as identity primary key,
   name text not null constraint organizations_name_length check (char_length(name) between 1 and 100),
   slug text not null
-    constraint organizations_slug_format check (slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$' and char_length(slug) between 2 and 63),
+    constraint organizations_slug_format check (
+      slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'
+      and char_length(slug) between 2 and 63
+    ),
   settings jsonb not null default '{}'
     constraint organizations_settings_object check (jsonb_typeof(settings) = 'object')
     constraint organizations_settings_length check (octet_length(settings::text) <= 65536),
@@ -17,7 +20,8 @@ create table public.organizations (
   updated_at timestamptz not null default now(),
   constraint organizations_slug_key unique (slug)
 );
-comment on table public.organizations is 'The tenant. Created by create_organization(); false is_active suspends it.';
+comment on table public.organizations is
+  'The tenant. Created by create_organization(); false is_active suspends it.';
 comment on column public.organizations.slug is 'Public handle, unique on the whole platform.';
 create index organizations_suspended_idx on public.organizations (id) where not is_active;
 
@@ -39,7 +43,8 @@ create table public.users (
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );
-comment on table public.users is 'One account per person (id = auth.users.id), whatever the number of memberships.';
+comment on table public.users is
+  'One account per person (id = auth.users.id), whatever the number of memberships.';
 comment on column public.users.organization_id is
   'Home organization: where a new session starts. Null until the first membership.';
 comment on column public.users.is_active is 'False suspends the account in every organization at once.';
@@ -126,8 +131,10 @@ create table public.user_sessions (
   id uuid not null,
   user_id uuid not null references public.users (id) on delete cascade,
   access_grant_id bigint,
-  workspace_path text constraint user_sessions_workspace_path_length check (char_length(workspace_path) <= 4096),
-  system_prompt text constraint user_sessions_system_prompt_length check (char_length(system_prompt) <= 65536),
+  workspace_path text
+    constraint user_sessions_workspace_path_length check (char_length(workspace_path) <= 4096),
+  system_prompt text
+    constraint user_sessions_system_prompt_length check (char_length(system_prompt) <= 65536),
   session_metadata jsonb not null default '{}'
     constraint user_sessions_metadata_object check (jsonb_typeof(session_metadata) = 'object')
     constraint user_sessions_metadata_length check (octet_length(session_metadata::text) <= 65536),
@@ -150,10 +157,12 @@ comment on column public.user_sessions.access_grant_id is
   'Set while a platform administrator works under a break-glass grant; null for members.';
 comment on column public.user_sessions.role is
   'Derived: the membership''s role, break_glass under a grant; null while there is neither.';
-comment on column public.user_sessions.permissions is 'Derived: what the role brings and the membership adds.';
+comment on column public.user_sessions.permissions is
+  'Derived: what the role brings and the membership adds.';
 comment on column public.user_sessions.is_active is
   'Derived: account, organization and membership (or grant) are all active.';
-comment on column public.user_sessions.access_expires_at is 'Derived: when the break-glass grant ends; null for members.';
+comment on column public.user_sessions.access_expires_at is
+  'Derived: when the break-glass grant ends; null for members.';
 comment on column public.user_sessions.expires_at is 'Null: as long as the auth session lives.';
 create index user_sessions_user_id_idx on public.user_sessions (user_id);
 create index user_sessions_organization_id_user_id_idx on public.user_sessions (organization_id, user_id);
@@ -227,10 +236,12 @@ begin
 end
 $$;
 comment on function private.derive_session_access() is
-  'Trigger on user_sessions: sets role, permissions, is_active and access_expires_at from the membership or grant as it stands.';
+  'Trigger on user_sessions: sets role, permissions, is_active and access_expires_at from the '
+  'membership or grant as it stands.';
 
 create trigger user_sessions_derive_access
-  before insert or update of organization_id, user_id, access_grant_id, role, permissions, is_active, access_expires_at
+  before insert
+    or update of organization_id, user_id, access_grant_id, role, permissions, is_active, access_expires_at
   on public.user_sessions
   for each row execute function private.derive_session_access();
 
@@ -245,7 +256,8 @@ begin
     when 'client_users' then
       perform 1 from public.users u where u.id = (changed ->> 'user_id')::uuid for no key update;
       update public.user_sessions s set is_active = false
-      where s.organization_id = (changed ->> 'organization_id')::bigint and s.user_id = (changed ->> 'user_id')::uuid;
+      where s.organization_id = (changed ->> 'organization_id')::bigint
+        and s.user_id = (changed ->> 'user_id')::uuid;
     when 'access_grants' then
       perform 1 from public.users u where u.id = (changed ->> 'admin_user_id')::uuid for no key update;
       update public.user_sessions s set is_active = false
@@ -254,14 +266,16 @@ begin
     when 'users' then
       update public.user_sessions s set is_active = false where s.user_id = (changed ->> 'id')::uuid;
     when 'organizations' then
-      update public.user_sessions s set is_active = false where s.organization_id = (changed ->> 'id')::bigint;
+      update public.user_sessions s
+      set is_active = false
+      where s.organization_id = (changed ->> 'id')::bigint;
   end case;
   return null;
 end
 $$;
 comment on function private.refresh_session_access() is
-  'Trigger on memberships, grants, accounts and organizations: derives their sessions anew, in the same transaction. '
-  'The value written is a touch; private.derive_session_access() replaces it.';
+  'Trigger on memberships, grants, accounts and organizations: derives their sessions anew, in the '
+  'same transaction. The value written is a touch; private.derive_session_access() replaces it.';
 
 create trigger client_users_refresh_sessions
   after insert or delete or update of role, permissions, ended_at on client_mgmt.client_users
@@ -356,7 +370,8 @@ begin
 end
 $$;
 comment on function private.current_account_id() is
-  'The caller''s account while it is active and the session neither ended nor revoked; for what needs no organization.';
+  'The caller''s account while it is active and the session neither ended nor revoked; for what '
+  'needs no organization.';
 
 create function private.require_account() returns uuid
 language plpgsql stable security definer set search_path = ''
@@ -400,15 +415,16 @@ revoke all on function
   private.current_account_id(), private.require_account(), private.require_organization(text)
   from public, anon, authenticated, service_role;
 grant execute on function
-  private.current_session(), private.current_organization_id(), private.has_permission(text), private.current_account_id()
+  private.current_session(), private.current_organization_id(), private.has_permission(text),
+  private.current_account_id()
   to authenticated, service_role;
 
 create function public.has_permission(permission text) returns boolean
 language sql stable security invoker set search_path = ''
 as $$ select private.has_permission(permission) $$;
 comment on function public.has_permission(text) is
-  'Whether the caller holds a permission in the active organization: for what to offer, and for functions that must '
-  'ask before they act. Writes decide for themselves.';
+  'Whether the caller holds a permission in the active organization: for what to offer, and for '
+  'functions that must ask before they act. Writes decide for themselves.';
 revoke all on function public.has_permission(text) from public, anon, authenticated, service_role;
 grant execute on function public.has_permission(text) to authenticated;
 
@@ -418,8 +434,14 @@ create policy select_member on public.organizations for select to authenticated
   using (id = (select private.current_organization_id()));
 comment on policy select_member on public.organizations is 'A member sees the active organization.';
 create policy update_manager on public.organizations for update to authenticated
-  using (id = (select private.current_organization_id()) and (select private.has_permission('members.manage')))
-  with check (id = (select private.current_organization_id()) and (select private.has_permission('members.manage')));
+  using (
+    id = (select private.current_organization_id())
+    and (select private.has_permission('members.manage'))
+  )
+  with check (
+    id = (select private.current_organization_id())
+    and (select private.has_permission('members.manage'))
+  );
 comment on policy update_manager on public.organizations is 'Name and settings, with members.manage.';
 revoke all on public.organizations from anon, authenticated, service_role;
 grant select on public.organizations to authenticated, service_role;
@@ -443,7 +465,8 @@ grant update (display_name, metadata, is_active) on public.users to service_role
 
 create policy select_member on client_mgmt.client_users for select to authenticated
   using (organization_id = (select private.current_organization_id()));
-comment on policy select_member on client_mgmt.client_users is 'Members see who else is a member, and in what role.';
+comment on policy select_member on client_mgmt.client_users is
+  'Members see who else is a member, and in what role.';
 revoke all on client_mgmt.client_users from anon, authenticated, service_role;
 grant select on client_mgmt.client_users to authenticated, service_role;
 -- No insert, update or delete for anyone: memberships change by the functions of the next files.
@@ -499,7 +522,8 @@ begin
   return null;
 end
 $$;
-comment on function private.sync_account() is 'Trigger on auth.users: creates the account, follows the address.';
+comment on function private.sync_account() is
+  'Trigger on auth.users: creates the account, follows the address.';
 revoke all on function private.sync_account() from public, anon, authenticated, service_role;
 
 create trigger on_auth_user_created after insert on auth.users
@@ -521,7 +545,8 @@ begin
   return null;
 end
 $$;
-comment on function private.end_session() is 'Trigger on auth.sessions: a session that ended there gives no access here.';
+comment on function private.end_session() is
+  'Trigger on auth.sessions: a session that ended there gives no access here.';
 revoke all on function private.end_session() from public, anon, authenticated, service_role;
 
 create trigger on_auth_session_ended after delete on auth.sessions
@@ -562,7 +587,8 @@ begin
     from client_mgmt.client_users m
     where m.organization_id = person.organization_id and m.user_id = account and m.ended_at is null
     on conflict (id) do update
-      set organization_id = excluded.organization_id, access_grant_id = null, last_active_at = clock_timestamp()
+      set organization_id = excluded.organization_id, access_grant_id = null,
+        last_active_at = clock_timestamp()
       where s.user_id = excluded.user_id
     returning s.* into current_session;
   end if;
@@ -605,11 +631,20 @@ comment on table client_mgmt.billing_accounts is
 alter table client_mgmt.billing_accounts enable row level security;
 alter table client_mgmt.billing_accounts force row level security;
 create policy select_billing on client_mgmt.billing_accounts for select to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('billing.manage')));
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('billing.manage'))
+  );
 comment on policy select_billing on client_mgmt.billing_accounts is 'Read with billing.manage.';
 create policy update_billing on client_mgmt.billing_accounts for update to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('billing.manage')))
-  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('billing.manage')));
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('billing.manage'))
+  )
+  with check (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('billing.manage'))
+  );
 comment on policy update_billing on client_mgmt.billing_accounts is 'Changed with billing.manage.';
 revoke all on client_mgmt.billing_accounts from anon, authenticated, service_role;
 grant select on client_mgmt.billing_accounts to authenticated, service_role;
