@@ -39,7 +39,8 @@ begin
   );
 end
 $$;
-comment on function private.is_platform_admin() is 'Whether the caller runs the platform. Gives no view of any tenant.';
+comment on function private.is_platform_admin() is
+  'Whether the caller runs the platform. Gives no view of any tenant.';
 revoke all on function private.is_platform_admin() from public, anon, authenticated, service_role;
 
 create table public.admin_audit_log (
@@ -86,10 +87,14 @@ create table public.audit_logs (
   constraint audit_logs_sequence_key unique (organization_id, sequence)
 );
 comment on table public.audit_logs is
-  'One row per change that matters, in the same transaction as the change. hash = sha256(previous_hash || payload).';
-comment on column public.audit_logs.sequence is 'Position in the organization''s chain, from 1, without gaps.';
-comment on column public.audit_logs.user_id is 'Account that acted; null for the platform itself. No foreign key: an actor never vanishes.';
-comment on column public.audit_logs.actor is 'user, platform_admin, service_role or database: from the verified token and the tables, never from input.';
+  'One row per change that matters, in the same transaction as the change. hash = '
+  'sha256(previous_hash || payload).';
+comment on column public.audit_logs.sequence is
+  'Position in the organization''s chain, from 1, without gaps.';
+comment on column public.audit_logs.user_id is
+  'Account that acted; null for the platform itself. No foreign key: an actor never vanishes.';
+comment on column public.audit_logs.actor is
+  'user, platform_admin, service_role or database: from the verified token and the tables, never from input.';
 comment on column public.audit_logs.payload is 'The exact text that was hashed: every other column, as JSON.';
 comment on column public.audit_logs.previous_hash is 'hash of the row before; 32 zero bytes for the first.';
 create index audit_logs_timestamp_idx on public.audit_logs (organization_id, "timestamp");
@@ -100,7 +105,10 @@ create index audit_logs_resource_idx on public.audit_logs (organization_id, reso
 alter table public.audit_logs enable row level security;
 alter table public.audit_logs force row level security;
 create policy select_auditor on public.audit_logs for select to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('audit.read')));
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('audit.read'))
+  );
 comment on policy select_auditor on public.audit_logs is 'Read with audit.read.';
 revoke all on public.audit_logs from anon, authenticated, service_role;
 grant select on public.audit_logs to authenticated, service_role;
@@ -114,7 +122,8 @@ begin
     detail = format('%I.%I is append-only.', tg_table_schema, tg_table_name);
 end
 $$;
-comment on function private.refuse_change() is 'Trigger: refuses update, delete and truncate, for every role.';
+comment on function private.refuse_change() is
+  'Trigger: refuses update, delete and truncate, for every role.';
 revoke all on function private.refuse_change() from public, anon, authenticated, service_role;
 
 create trigger audit_logs_append_only before update or delete on public.audit_logs
@@ -162,7 +171,9 @@ declare
   actor constant text := case
     when account is not null and private.is_platform_admin() and not exists (
       select 1 from client_mgmt.client_users m
-      where m.organization_id = write_audit_event.organization_id and m.user_id = account and m.ended_at is null
+      where m.organization_id = write_audit_event.organization_id
+        and m.user_id = account
+        and m.ended_at is null
     ) then 'platform_admin'
     when account is not null then 'user'
     when private.jwt_claims() ->> 'role' = 'service_role' then 'service_role'
@@ -203,8 +214,8 @@ begin
 end
 $$;
 comment on function private.write_audit_event(bigint, text, text, text, jsonb, boolean, text, text, text) is
-  'Appends one link to an organization''s chain and returns its sequence. What the service role does for a person '
-  '(private.require_acting_member()) has their id as details.user_id.';
+  'Appends one link to an organization''s chain and returns its sequence. What the service role '
+  'does for a person (private.require_acting_member()) has their id as details.user_id.';
 revoke all on function private.write_audit_event(bigint, text, text, text, jsonb, boolean, text, text, text)
   from public, anon, authenticated, service_role;
 
@@ -224,17 +235,24 @@ as $$
   -- Definer: the chain is closed to every role. Executable by service_role only: an event that a
   -- client could word would prove nothing.
   select private.write_audit_event(
-    organization_id, action, resource_type, resource_id, details, success, error_message, ip_address, user_agent
+    organization_id, action, resource_type, resource_id, details, success, error_message,
+    ip_address, user_agent
   )
 $$;
 comment on function public.log_audit_event(bigint, text, text, text, jsonb, boolean, text, text, text) is
-  'Appends an event that no trigger sees (an export, a refused call). Service role only. Returns its sequence.';
+  'Appends an event that no trigger sees (an export, a refused call). Service role only. Returns '
+  'its sequence.';
 revoke all on function public.log_audit_event(bigint, text, text, text, jsonb, boolean, text, text, text)
   from public, anon, authenticated, service_role;
 grant execute on function public.log_audit_event(bigint, text, text, text, jsonb, boolean, text, text, text)
   to service_role;
 
-create function private.write_admin_event(action text, resource_type text, resource_id text, details jsonb) returns void
+create function private.write_admin_event(
+  action text,
+  resource_type text,
+  resource_id text,
+  details jsonb
+) returns void
 language sql volatile security definer set search_path = ''
 as $$
   -- Definer: nobody holds a grant to insert. Granted to no API role; the administrator comes from the token.
@@ -246,7 +264,8 @@ as $$
 $$;
 comment on function private.write_admin_event(text, text, text, jsonb) is
   'Records what an administrator did, or, without one, what the database owner did to platform-wide rows.';
-revoke all on function private.write_admin_event(text, text, text, jsonb) from public, anon, authenticated, service_role;
+revoke all on function private.write_admin_event(text, text, text, jsonb)
+  from public, anon, authenticated, service_role;
 
 create function private.personal_columns(table_name text) returns text[]
 language sql immutable security invoker set search_path = ''
@@ -282,7 +301,8 @@ begin
     -- A changed secret shows as changed, never as a value or a hash of one.
     if before ->> secret is not null then
       before := jsonb_set(before, array[secret],
-        case when after ->> secret is distinct from before ->> secret then '"[old]"'::jsonb else '"[sealed]"' end);
+        case when after ->> secret is distinct from before ->> secret then '"[old]"'::jsonb
+          else '"[sealed]"' end);
     end if;
     if after ->> secret is not null then
       after := jsonb_set(after, array[secret], '"[sealed]"');
@@ -459,7 +479,8 @@ begin
 end
 $$;
 comment on function private.export_audit_log(bigint, integer) is 'Body of public.export_audit_log().';
-revoke all on function private.export_audit_log(bigint, integer) from public, anon, authenticated, service_role;
+revoke all on function private.export_audit_log(bigint, integer)
+  from public, anon, authenticated, service_role;
 grant execute on function private.export_audit_log(bigint, integer) to authenticated;
 
 create function public.export_audit_log(after_sequence bigint default 0, max_rows integer default 1000)
@@ -467,8 +488,10 @@ returns setof text
 language sql volatile security invoker set search_path = ''
 as $$ select private.export_audit_log(after_sequence, max_rows) $$;
 comment on function public.export_audit_log(bigint, integer) is
-  'The active organization''s audit log as JSONL, one line per event after a sequence: { payload, previous_hash, '
-  'hash }, hash = sha256(previous_hash bytes || payload as UTF-8). Needs audit.read. Each page is itself an event, so '
-  'the end is a page with fewer than max_rows lines (1 to 1000, what the API returns at most).';
-revoke all on function public.export_audit_log(bigint, integer) from public, anon, authenticated, service_role;
+  'The active organization''s audit log as JSONL, one line per event after a sequence: { payload, '
+  'previous_hash, hash }, hash = sha256(previous_hash bytes || payload as UTF-8). Needs '
+  'audit.read. Each page is itself an event, so the end is a page with fewer than max_rows lines '
+  '(1 to 1000, what the API returns at most).';
+revoke all on function public.export_audit_log(bigint, integer)
+  from public, anon, authenticated, service_role;
 grant execute on function public.export_audit_log(bigint, integer) to authenticated;
