@@ -6,29 +6,39 @@ create function private.scope_permissions(scope text) returns text[]
 language sql immutable security invoker set search_path = ''
 as $$ select case scope when 'content' then array['content.read_all'] else array[]::text[] end $$;
 comment on function private.scope_permissions(text) is
-  'What a break-glass scope brings: configuration sees what any member sees, content also private conversations.';
+  'What a break-glass scope brings: configuration sees what any member sees, content also private '
+  'conversations.';
 revoke all on function private.scope_permissions(text) from public, anon, authenticated, service_role;
 
 create table client_mgmt.access_grants (
   organization_id bigint not null references public.organizations (id) on delete cascade,
   id bigint generated always as identity,
   admin_user_id uuid not null references public.users (id) on delete cascade,
-  reason text not null constraint access_grants_reason_length check (char_length(btrim(reason)) between 10 and 1000),
+  reason text not null
+    constraint access_grants_reason_length check (char_length(btrim(reason)) between 10 and 1000),
   scope text not null constraint access_grants_scope check (scope in ('configuration', 'content')),
   expires_at timestamptz not null,
   ended_at timestamptz,
   created_at timestamptz not null default now(),
   primary key (organization_id, id),
-  constraint access_grants_duration check (expires_at > created_at and expires_at <= created_at + interval '24 hours')
+  constraint access_grants_duration check (
+    expires_at > created_at
+    and expires_at <= created_at + interval '24 hours'
+  )
 );
 comment on table client_mgmt.access_grants is
-  'Break-glass grants: a platform administrator may read one organization, for a reason and at most 24 hours.';
+  'Break-glass grants: a platform administrator may read one organization, for a reason and at '
+  'most 24 hours.';
 create index access_grants_admin_user_id_idx on client_mgmt.access_grants (admin_user_id);
 alter table client_mgmt.access_grants enable row level security;
 alter table client_mgmt.access_grants force row level security;
 create policy select_auditor on client_mgmt.access_grants for select to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('audit.read')));
-comment on policy select_auditor on client_mgmt.access_grants is 'The tenant sees who looked and why, with audit.read.';
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('audit.read'))
+  );
+comment on policy select_auditor on client_mgmt.access_grants is
+  'The tenant sees who looked and why, with audit.read.';
 revoke all on client_mgmt.access_grants from anon, authenticated, service_role;
 grant select on client_mgmt.access_grants to authenticated, service_role;
 -- No insert, update or delete: open_break_glass(), close_break_glass().
@@ -43,12 +53,14 @@ as $$
 -- Definer: called by definer functions only.
 begin
   if not private.is_platform_admin() then
-    raise exception using errcode = '42501', message = 'permission_denied', detail = 'For platform administrators.';
+    raise exception using errcode = '42501', message = 'permission_denied',
+      detail = 'For platform administrators.';
   end if;
   return private.current_user_id();
 end
 $$;
-comment on function private.require_platform_admin() is 'The administrator''s account, or 42501 permission_denied.';
+comment on function private.require_platform_admin() is
+  'The administrator''s account, or 42501 permission_denied.';
 revoke all on function private.require_platform_admin() from public, anon, authenticated, service_role;
 
 -- An administrator who is deactivated loses open grants with it.
@@ -78,7 +90,8 @@ begin
   end if;
 end
 $$;
-comment on function private.require_reason(boolean, text) is 'Passes for a decision with a reason; else 22023 invalid_request.';
+comment on function private.require_reason(boolean, text) is
+  'Passes for a decision with a reason; else 22023 invalid_request.';
 revoke all on function private.require_reason(boolean, text) from public, anon, authenticated, service_role;
 
 create function private.platform_organizations()
@@ -98,7 +111,11 @@ end
 $$;
 comment on function private.platform_organizations() is 'Body of public.platform_organizations().';
 
-create function private.set_organization_active(organization_id bigint, is_active boolean, reason text) returns void
+create function private.set_organization_active(
+  organization_id bigint,
+  is_active boolean,
+  reason text
+) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: no client holds a grant on organizations.is_active.
@@ -108,7 +125,8 @@ begin
   update public.organizations o set is_active = set_organization_active.is_active
   where o.id = set_organization_active.organization_id;
   if not found then
-    raise exception using errcode = 'PT404', message = 'organization_not_found', detail = 'No such organization.';
+    raise exception using errcode = 'PT404', message = 'organization_not_found',
+      detail = 'No such organization.';
   end if;
   perform private.write_admin_event(
     case when set_organization_active.is_active then 'organization.resume' else 'organization.suspend' end,
@@ -116,7 +134,8 @@ begin
   );
 end
 $$;
-comment on function private.set_organization_active(bigint, boolean, text) is 'Body of public.set_organization_active().';
+comment on function private.set_organization_active(bigint, boolean, text) is
+  'Body of public.set_organization_active().';
 
 create function private.set_account_active(user_id uuid, is_active boolean, reason text) returns void
 language plpgsql volatile security definer set search_path = ''
@@ -127,7 +146,9 @@ begin
   perform private.require_reason(set_account_active.is_active, reason);
   -- The common order of locks: organizations and memberships before the account.
   perform 1 from public.organizations o
-  where o.id in (select s.organization_id from public.user_sessions s where s.user_id = set_account_active.user_id)
+  where o.id in (
+    select s.organization_id from public.user_sessions s where s.user_id = set_account_active.user_id
+  )
   order by o.id for share;
   perform 1 from client_mgmt.client_users m
   where m.user_id = set_account_active.user_id order by m.organization_id for share;
@@ -145,10 +166,16 @@ end
 $$;
 comment on function private.set_account_active(uuid, boolean, text) is 'Body of public.set_account_active().';
 
-create function private.open_break_glass(organization_id bigint, reason text, scope text, hours numeric) returns jsonb
+create function private.open_break_glass(
+  organization_id bigint,
+  reason text,
+  scope text,
+  hours numeric
+) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: nobody holds a grant to insert these rows. The session moves to the tenant and back by switch_organization().
+-- Definer: nobody holds a grant to insert these rows. The session moves to the tenant and back by
+-- switch_organization().
 #variable_conflict use_column
 declare
   account constant uuid := private.require_platform_admin();
@@ -169,17 +196,21 @@ begin
     values (granted.organization_id, private.claim_uuid('session_id'), account, granted.id);
   end if;
   return jsonb_build_object(
-    'id', granted.id, 'organization_id', granted.organization_id, 'scope', granted.scope, 'expires_at', granted.expires_at
+    'id', granted.id, 'organization_id', granted.organization_id, 'scope',
+    granted.scope, 'expires_at', granted.expires_at
   );
 exception
   when foreign_key_violation then
-    raise exception using errcode = 'PT404', message = 'organization_not_found', detail = 'No such organization.';
+    raise exception using errcode = 'PT404', message = 'organization_not_found',
+      detail = 'No such organization.';
   when check_violation or not_null_violation or numeric_value_out_of_range or datetime_field_overflow then
     raise exception using errcode = '22023', message = 'invalid_request',
-      detail = 'A grant has a reason of 10 to 1000 characters, scope configuration or content, and at most 24 hours.';
+      detail = 'A grant has a reason of 10 to 1000 characters, scope configuration or content, '
+            'and at most 24 hours.';
 end
 $$;
-comment on function private.open_break_glass(bigint, text, text, numeric) is 'Body of public.open_break_glass().';
+comment on function private.open_break_glass(bigint, text, text, numeric) is
+  'Body of public.open_break_glass().';
 
 create function private.close_break_glass(id bigint) returns void
 language plpgsql volatile security definer set search_path = ''
@@ -191,7 +222,8 @@ begin
   update client_mgmt.access_grants g set ended_at = clock_timestamp()
   where g.id = close_break_glass.id and g.admin_user_id = account and g.ended_at is null;
   if not found then
-    raise exception using errcode = 'PT404', message = 'grant_not_found', detail = 'No open grant of yours has this id.';
+    raise exception using errcode = 'PT404', message = 'grant_not_found',
+      detail = 'No open grant of yours has this id.';
   end if;
 end
 $$;
@@ -212,9 +244,14 @@ create function public.platform_organizations()
 returns table (id bigint, name text, slug text, is_active boolean, members bigint, created_at timestamptz)
 language sql volatile security invoker set search_path = ''
 as $$ select * from private.platform_organizations() $$;
-comment on function public.platform_organizations() is 'All organizations, without content. For platform administrators; recorded.';
+comment on function public.platform_organizations() is
+  'All organizations, without content. For platform administrators; recorded.';
 
-create function public.set_organization_active(organization_id bigint, is_active boolean, reason text) returns void
+create function public.set_organization_active(
+  organization_id bigint,
+  is_active boolean,
+  reason text
+) returns void
 language sql volatile security invoker set search_path = ''
 as $$ select private.set_organization_active(organization_id, is_active, reason) $$;
 comment on function public.set_organization_active(bigint, boolean, text) is
@@ -224,12 +261,18 @@ create function public.set_account_active(user_id uuid, is_active boolean, reaso
 language sql volatile security invoker set search_path = ''
 as $$ select private.set_account_active(user_id, is_active, reason) $$;
 comment on function public.set_account_active(uuid, boolean, text) is
-  'Suspends or resumes an account everywhere, from the next statement on. For platform administrators; recorded.';
+  'Suspends or resumes an account everywhere, from the next statement on. For platform '
+  'administrators; recorded.';
 
 create type public.opened_grant as (id bigint, organization_id bigint, scope text, expires_at timestamptz);
 comment on type public.opened_grant is 'Answer of open_break_glass().';
 
-create function public.open_break_glass(organization_id bigint, reason text, scope text default 'configuration', hours numeric default 1)
+create function public.open_break_glass(
+  organization_id bigint,
+  reason text,
+  scope text default 'configuration',
+  hours numeric default 1
+)
 returns public.opened_grant
 language sql volatile security invoker set search_path = ''
 as $$
@@ -238,13 +281,15 @@ as $$
   )
 $$;
 comment on function public.open_break_glass(bigint, text, text, numeric) is
-  'Lets a platform administrator read one organization for at most 24 hours: { id, organization_id, scope, expires_at }. '
-  'The tenant sees it in its audit log. Refresh the session to receive a token for it.';
+  'Lets a platform administrator read one organization for at most 24 hours: { id, '
+  'organization_id, scope, expires_at }. The tenant sees it in its audit log. Refresh the session '
+  'to receive a token for it.';
 
 create function public.close_break_glass(id bigint) returns void
 language sql volatile security invoker set search_path = ''
 as $$ select private.close_break_glass(id) $$;
-comment on function public.close_break_glass(bigint) is 'Ends one''s own grant before its time. PT404 grant_not_found.';
+comment on function public.close_break_glass(bigint) is
+  'Ends one''s own grant before its time. PT404 grant_not_found.';
 
 revoke all on function
   public.platform_organizations(), public.set_organization_active(bigint, boolean, text),
