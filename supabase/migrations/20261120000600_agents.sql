@@ -20,9 +20,11 @@ create table public.agents (
   constraint agents_name_key unique nulls not distinct (organization_id, name)
 );
 comment on table public.agents is
-  'What can be invoked. organization_id null: the platform''s own; an organization''s agent of the same name wins for its members.';
+  'What can be invoked. organization_id null: the platform''s own; an organization''s agent of the '
+  'same name wins for its members.';
 comment on column public.agents.type is 'Wire protocol of its provider.';
-comment on column public.agents.config is 'provider, and what the adapter needs (location, ...). Never a secret.';
+comment on column public.agents.config is
+  'provider, and what the adapter needs (location, ...). Never a secret.';
 create index agents_enabled_idx on public.agents (organization_id, enabled);
 
 alter table public.agents enable row level security;
@@ -34,15 +36,28 @@ create policy select_member on public.agents for select to authenticated
   );
 comment on policy select_member on public.agents is 'The platform''s agents and the organization''s own.';
 create policy insert_manager on public.agents for insert to authenticated
-  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('agents.manage')));
+  with check (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('agents.manage'))
+  );
 comment on policy insert_manager on public.agents is 'Own agents, with agents.manage.';
 create policy update_manager on public.agents for update to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('agents.manage')))
-  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('agents.manage')));
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('agents.manage'))
+  )
+  with check (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('agents.manage'))
+  );
 comment on policy update_manager on public.agents is 'Own agents, with agents.manage; never the platform''s.';
 create policy delete_manager on public.agents for delete to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('agents.manage')));
-comment on policy delete_manager on public.agents is 'Own agents, with agents.manage, while nothing refers to them.';
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('agents.manage'))
+  );
+comment on policy delete_manager on public.agents is
+  'Own agents, with agents.manage, while nothing refers to them.';
 revoke all on public.agents from anon, authenticated, service_role;
 grant select, delete on public.agents to authenticated;
 grant insert (name, type, description, enabled, config), update (name, description, enabled, config)
@@ -61,9 +76,11 @@ create table public.models (
     references public.organizations (id) on delete cascade,
   agent_id bigint not null references public.agents (id) on delete cascade,
   name text not null constraint models_name_length check (char_length(name) between 1 and 200),
-  display_name text not null constraint models_display_name_length check (char_length(display_name) between 1 and 200),
+  display_name text not null
+    constraint models_display_name_length check (char_length(display_name) between 1 and 200),
   description text constraint models_description_length check (char_length(description) <= 4000),
-  provider text not null constraint models_provider check (provider in ('vertex-ai', 'openrouter', 'openai-compatible')),
+  provider text not null
+    constraint models_provider check (provider in ('vertex-ai', 'openrouter', 'openai-compatible')),
   model_id text not null constraint models_model_id_length check (char_length(model_id) between 1 and 200),
   enabled boolean not null default true,
   priority integer not null default 100,
@@ -76,7 +93,8 @@ create table public.models (
 );
 comment on table public.models is 'Models an agent can answer with, in order of priority: its route.';
 comment on column public.models.model_id is 'The provider''s own name of the model.';
-comment on column public.models.priority is 'Position in the agent''s route; the lowest enabled one is the agent''s default.';
+comment on column public.models.priority is
+  'Position in the agent''s route; the lowest enabled one is the agent''s default.';
 create index models_agent_id_idx on public.models (agent_id, priority, id);
 create index models_enabled_idx on public.models (organization_id, agent_id, enabled);
 
@@ -110,7 +128,8 @@ begin
     where m.id = model and (m.organization_id is null or m.organization_id = tenant)
       and (agent is null or m.agent_id = agent)
   ) then
-    raise exception using errcode = '23503', message = 'model_not_found', detail = 'No such model of this agent.';
+    raise exception using errcode = '23503', message = 'model_not_found',
+      detail = 'No such model of this agent.';
   end if;
   if lens is not null and not exists (
     select 1 from conversation.lens_prototypes l
@@ -137,15 +156,28 @@ create policy select_member on public.models for select to authenticated
   );
 comment on policy select_member on public.models is 'The platform''s models and the organization''s own.';
 create policy insert_manager on public.models for insert to authenticated
-  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('agents.manage')));
+  with check (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('agents.manage'))
+  );
 comment on policy insert_manager on public.models is 'Own models, with agents.manage.';
 create policy update_manager on public.models for update to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('agents.manage')))
-  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('agents.manage')));
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('agents.manage'))
+  )
+  with check (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('agents.manage'))
+  );
 comment on policy update_manager on public.models is 'Own models, with agents.manage; never the platform''s.';
 create policy delete_manager on public.models for delete to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('agents.manage')));
-comment on policy delete_manager on public.models is 'Own models, with agents.manage, while nothing refers to them.';
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('agents.manage'))
+  );
+comment on policy delete_manager on public.models is
+  'Own models, with agents.manage, while nothing refers to them.';
 revoke all on public.models from anon, authenticated, service_role;
 grant select, delete on public.models to authenticated;
 grant insert (agent_id, name, display_name, description, provider, model_id, enabled, priority, config),
@@ -173,7 +205,8 @@ create table public.agent_health (
   constraint agent_health_agent_id_key unique nulls not distinct (organization_id, agent_id)
 );
 comment on table public.agent_health is
-  'Health of an agent as one organization meets it. Kept by finish_execution(): a row appears with the first fault.';
+  'Health of an agent as one organization meets it. Kept by finish_execution(): a row appears with '
+  'the first fault.';
 comment on column public.agent_health.last_error is 'Stable error code of the last fault.';
 create index agent_health_agent_id_idx on public.agent_health (agent_id);
 create index agent_health_status_idx on public.agent_health (organization_id, status);
@@ -185,7 +218,8 @@ comment on policy select_member on public.agent_health is 'Health as the organiz
 revoke all on public.agent_health from anon, authenticated, service_role;
 grant select on public.agent_health to authenticated, service_role;
 -- No insert, update or delete: finish_execution().
-create trigger agent_health_check_references before insert or update of organization_id, agent_id on public.agent_health
+create trigger agent_health_check_references
+  before insert or update of organization_id, agent_id on public.agent_health
   for each row execute function private.check_shared_references();
 create trigger agent_health_updated_at before update on public.agent_health
   for each row execute function private.update_updated_at_column();
@@ -206,11 +240,15 @@ create table public.agent_metrics (
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   constraint agent_metrics_day_key unique nulls not distinct (organization_id, agent_id, date),
-  constraint agent_metrics_total check (total_requests = successful_requests + failed_requests + cancelled_requests)
+  constraint agent_metrics_total check (
+    total_requests = successful_requests + failed_requests + cancelled_requests
+  )
 );
 comment on table public.agent_metrics is
-  'Per organization, agent and day (UTC): every ended execution, not only the successes. Kept by finish_execution().';
-comment on column public.agent_metrics.measured_requests is 'Requests whose token counts are known; the averages of tokens are over these.';
+  'Per organization, agent and day (UTC): every ended execution, not only the successes. Kept by '
+  'finish_execution().';
+comment on column public.agent_metrics.measured_requests is
+  'Requests whose token counts are known; the averages of tokens are over these.';
 comment on column public.agent_metrics.avg_latency_ms is 'Over all requests, in milliseconds.';
 comment on column public.agent_metrics.avg_tokens_in is 'Null until a token count is known.';
 create index agent_metrics_agent_id_idx on public.agent_metrics (agent_id, date);
@@ -223,7 +261,8 @@ comment on policy select_member on public.agent_metrics is 'The organization''s 
 revoke all on public.agent_metrics from anon, authenticated, service_role;
 grant select on public.agent_metrics to authenticated, service_role;
 -- No insert, update or delete: finish_execution().
-create trigger agent_metrics_check_references before insert or update of organization_id, agent_id on public.agent_metrics
+create trigger agent_metrics_check_references
+  before insert or update of organization_id, agent_id on public.agent_metrics
   for each row execute function private.check_shared_references();
 create trigger agent_metrics_updated_at before update on public.agent_metrics
   for each row execute function private.update_updated_at_column();
@@ -251,11 +290,14 @@ comment on table public.circuit_breaker_state is
   'organization''s own, so one organization''s bad key opens nothing for another. No row: closed.';
 comment on column public.circuit_breaker_state.failure_count is 'Provider faults since the last success.';
 comment on column public.circuit_breaker_state.success_count is 'Successful probes.';
-comment on column public.circuit_breaker_state.generation is 'Counts openings and probes; an outcome of an older generation is ignored.';
-comment on column public.circuit_breaker_state.probe_expires_at is 'While half open: until when the one probe may take.';
+comment on column public.circuit_breaker_state.generation is
+  'Counts openings and probes; an outcome of an older generation is ignored.';
+comment on column public.circuit_breaker_state.probe_expires_at is
+  'While half open: until when the one probe may take.';
 create index circuit_breaker_state_agent_id_idx on public.circuit_breaker_state (agent_id, model_id);
 create index circuit_breaker_state_model_id_idx on public.circuit_breaker_state (model_id);
-create index circuit_breaker_state_open_idx on public.circuit_breaker_state (opened_at) where state <> 'closed';
+create index circuit_breaker_state_open_idx on public.circuit_breaker_state (opened_at)
+  where state <> 'closed';
 alter table public.circuit_breaker_state enable row level security;
 alter table public.circuit_breaker_state force row level security;
 revoke all on public.circuit_breaker_state from anon, authenticated, service_role;
@@ -294,7 +336,9 @@ create view public.v_agent_status with (security_invoker = true) as
 select
   a.id as agent_id, a.organization_id, a.name, a.type, a.enabled,
   -- A breaker that others opened is met before the first fault of one's own.
-  case when h.status <> 'healthy' then h.status when coalesce(b.state, 'closed') <> 'closed' then 'degraded' else 'healthy' end as health,
+  case when h.status <> 'healthy' then h.status
+    when coalesce(b.state, 'closed') <> 'closed' then 'degraded'
+    else 'healthy' end as health,
   coalesce(b.state, 'closed') as circuit_state,
   h.last_check, h.last_error, coalesce(h.consecutive_failures, 0) as consecutive_failures,
   coalesce(m.total_requests, 0) as requests_today,
@@ -307,7 +351,8 @@ left join public.agent_health h
 left join public.agent_metrics m
   on m.agent_id = a.id and m.organization_id = (select private.current_organization_id())
   and m.date = (now() at time zone 'utc')::date;
-comment on view public.v_agent_status is 'Each visible agent with its health, breaker and today''s figures, as the active organization meets them.';
+comment on view public.v_agent_status is
+  'Each visible agent with its health, breaker and today''s figures, as the active organization meets them.';
 revoke all on public.v_agent_status from anon, authenticated, service_role;
 grant select on public.v_agent_status to authenticated, service_role;
 
@@ -315,17 +360,21 @@ grant select on public.v_agent_status to authenticated, service_role;
 
 create table client_mgmt.model_prices (
   id bigint generated always as identity primary key,
-  provider text not null constraint model_prices_provider_length check (char_length(provider) between 1 and 200),
-  model_id text not null constraint model_prices_model_id_length check (char_length(model_id) between 1 and 200),
+  provider text not null
+    constraint model_prices_provider_length check (char_length(provider) between 1 and 200),
+  model_id text not null
+    constraint model_prices_model_id_length check (char_length(model_id) between 1 and 200),
   valid_from timestamptz not null default '-infinity',
   input_per_million numeric(18, 9) constraint model_prices_input check (input_per_million >= 0),
   output_per_million numeric(18, 9) constraint model_prices_output check (output_per_million >= 0),
-  cached_input_per_million numeric(18, 9) constraint model_prices_cached check (cached_input_per_million >= 0),
+  cached_input_per_million numeric(18, 9)
+    constraint model_prices_cached check (cached_input_per_million >= 0),
   created_at timestamptz not null default now(),
   constraint model_prices_key unique (provider, model_id, valid_from)
 );
 comment on table client_mgmt.model_prices is
-  'US dollars per million tokens, from valid_from until the next row. Null is unknown, and makes a cost unknown, never 0.';
+  'US dollars per million tokens, from valid_from until the next row. Null is unknown, and makes a '
+  'cost unknown, never 0.';
 alter table client_mgmt.model_prices enable row level security;
 alter table client_mgmt.model_prices force row level security;
 create policy select_member on client_mgmt.model_prices for select to authenticated
@@ -369,7 +418,8 @@ create table public.client_schemas (
 comment on table public.client_schemas is
   'Named sets of preferences. The first comes with the organization; names follow from its id, so that a '
   'name unique on the platform tells nothing of another tenant.';
-create index client_schemas_organization_id_schema_name_idx on public.client_schemas (organization_id, schema_name);
+create index client_schemas_organization_id_schema_name_idx
+  on public.client_schemas (organization_id, schema_name);
 alter table public.client_schemas enable row level security;
 alter table public.client_schemas force row level security;
 create policy select_member on public.client_schemas for select to authenticated
@@ -391,7 +441,8 @@ begin
   return null;
 end
 $$;
-comment on function private.create_default_schema() is 'Trigger: gives each organization its first set of preferences.';
+comment on function private.create_default_schema() is
+  'Trigger: gives each organization its first set of preferences.';
 revoke all on function private.create_default_schema() from public, anon, authenticated, service_role;
 create trigger organizations_default_schema after insert on public.organizations
   for each row execute function private.create_default_schema();
@@ -401,7 +452,8 @@ create table public.client_schema_preferences (
   id bigint generated always as identity,
   client_schema_id bigint not null,
   preference_type_id bigint not null references public.preference_types (id) on delete restrict,
-  preference_value text not null constraint client_schema_preferences_value_length check (char_length(preference_value) <= 65536),
+  preference_value text not null
+    constraint client_schema_preferences_value_length check (char_length(preference_value) <= 65536),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   primary key (organization_id, id),
@@ -417,14 +469,26 @@ create policy select_member on public.client_schema_preferences for select to au
   using (organization_id = (select private.current_organization_id()));
 comment on policy select_member on public.client_schema_preferences is 'The organization''s own.';
 create policy insert_manager on public.client_schema_preferences for insert to authenticated
-  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('agents.manage')));
+  with check (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('agents.manage'))
+  );
 comment on policy insert_manager on public.client_schema_preferences is 'With agents.manage.';
 create policy update_manager on public.client_schema_preferences for update to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('agents.manage')))
-  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('agents.manage')));
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('agents.manage'))
+  )
+  with check (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('agents.manage'))
+  );
 comment on policy update_manager on public.client_schema_preferences is 'With agents.manage.';
 create policy delete_manager on public.client_schema_preferences for delete to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('agents.manage')));
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('agents.manage'))
+  );
 comment on policy delete_manager on public.client_schema_preferences is 'With agents.manage.';
 revoke all on public.client_schema_preferences from anon, authenticated, service_role;
 grant select, delete on public.client_schema_preferences to authenticated;
