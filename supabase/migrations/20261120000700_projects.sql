@@ -19,7 +19,8 @@ create table client_mgmt.projects (
   constraint projects_client_schema_fkey foreign key (organization_id, client_schema_id)
     references public.client_schemas (organization_id, id) on delete set null (client_schema_id)
 );
-comment on table client_mgmt.projects is 'A piece of work inside an organization, with its own model choice and preferences.';
+comment on table client_mgmt.projects is
+  'A piece of work inside an organization, with its own model choice and preferences.';
 create index projects_client_schema_id_idx on client_mgmt.projects (organization_id, client_schema_id);
 alter table client_mgmt.projects enable row level security;
 alter table client_mgmt.projects force row level security;
@@ -27,14 +28,26 @@ create policy select_member on client_mgmt.projects for select to authenticated
   using (organization_id = (select private.current_organization_id()));
 comment on policy select_member on client_mgmt.projects is 'Every member sees the projects.';
 create policy insert_manager on client_mgmt.projects for insert to authenticated
-  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+  with check (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('projects.manage'))
+  );
 comment on policy insert_manager on client_mgmt.projects is 'With projects.manage.';
 create policy update_manager on client_mgmt.projects for update to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')))
-  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('projects.manage'))
+  )
+  with check (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('projects.manage'))
+  );
 comment on policy update_manager on client_mgmt.projects is 'With projects.manage.';
 create policy delete_manager on client_mgmt.projects for delete to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('projects.manage'))
+  );
 comment on policy delete_manager on client_mgmt.projects is 'With projects.manage.';
 revoke all on client_mgmt.projects from anon, authenticated, service_role;
 grant select, delete on client_mgmt.projects to authenticated;
@@ -51,7 +64,8 @@ create table client_mgmt.llm_configs (
     references public.organizations (id) on delete cascade,
   id bigint generated always as identity,
   project_id bigint,
-  provider text not null constraint llm_configs_provider check (provider in ('vertex-ai', 'openrouter', 'openai-compatible')),
+  provider text not null
+    constraint llm_configs_provider check (provider in ('vertex-ai', 'openrouter', 'openai-compatible')),
   model text not null constraint llm_configs_model_length check (char_length(model) between 1 and 200),
   settings jsonb not null default '{}'
     constraint llm_configs_settings_object check (jsonb_typeof(settings) = 'object')
@@ -63,23 +77,38 @@ create table client_mgmt.llm_configs (
   constraint llm_configs_project_fkey foreign key (organization_id, project_id)
     references client_mgmt.projects (organization_id, id) on delete cascade
 );
-comment on table client_mgmt.llm_configs is 'Model choice of a project; project_id null: the organization''s default.';
-comment on column client_mgmt.llm_configs.model is 'models.name of the agent in use; an entry whose model the agent lacks is passed over.';
-comment on column client_mgmt.llm_configs.settings is 'Default parameters of a request: temperature, max_output_tokens, top_p.';
+comment on table client_mgmt.llm_configs is
+  'Model choice of a project; project_id null: the organization''s default.';
+comment on column client_mgmt.llm_configs.model is
+  'models.name of the agent in use; an entry whose model the agent lacks is passed over.';
+comment on column client_mgmt.llm_configs.settings is
+  'Default parameters of a request: temperature, max_output_tokens, top_p.';
 alter table client_mgmt.llm_configs enable row level security;
 alter table client_mgmt.llm_configs force row level security;
 create policy select_member on client_mgmt.llm_configs for select to authenticated
   using (organization_id = (select private.current_organization_id()));
 comment on policy select_member on client_mgmt.llm_configs is 'Every member sees which model answers.';
 create policy insert_manager on client_mgmt.llm_configs for insert to authenticated
-  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('agents.manage')));
+  with check (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('agents.manage'))
+  );
 comment on policy insert_manager on client_mgmt.llm_configs is 'With agents.manage.';
 create policy update_manager on client_mgmt.llm_configs for update to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('agents.manage')))
-  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('agents.manage')));
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('agents.manage'))
+  )
+  with check (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('agents.manage'))
+  );
 comment on policy update_manager on client_mgmt.llm_configs is 'With agents.manage.';
 create policy delete_manager on client_mgmt.llm_configs for delete to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('agents.manage')));
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('agents.manage'))
+  );
 comment on policy delete_manager on client_mgmt.llm_configs is 'With agents.manage.';
 revoke all on client_mgmt.llm_configs from anon, authenticated, service_role;
 grant select, delete on client_mgmt.llm_configs to authenticated;
@@ -107,7 +136,8 @@ create table client_mgmt.prompts (
   primary key (organization_id, id),
   constraint prompts_name_key unique (organization_id, name)
 );
-comment on table client_mgmt.prompts is 'Prompts that members share and fill in. Not sent by themselves: see public.system_prompts.';
+comment on table client_mgmt.prompts is
+  'Prompts that members share and fill in. Not sent by themselves: see public.system_prompts.';
 comment on column client_mgmt.prompts.variables is 'Names of the variables in the template.';
 alter table client_mgmt.prompts enable row level security;
 alter table client_mgmt.prompts force row level security;
@@ -115,18 +145,31 @@ create policy select_member on client_mgmt.prompts for select to authenticated
   using (organization_id = (select private.current_organization_id()));
 comment on policy select_member on client_mgmt.prompts is 'Every member uses the library.';
 create policy insert_manager on client_mgmt.prompts for insert to authenticated
-  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('prompts.manage')));
+  with check (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('prompts.manage'))
+  );
 comment on policy insert_manager on client_mgmt.prompts is 'With prompts.manage.';
 create policy update_manager on client_mgmt.prompts for update to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('prompts.manage')))
-  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('prompts.manage')));
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('prompts.manage'))
+  )
+  with check (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('prompts.manage'))
+  );
 comment on policy update_manager on client_mgmt.prompts is 'With prompts.manage.';
 create policy delete_manager on client_mgmt.prompts for delete to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('prompts.manage')));
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('prompts.manage'))
+  );
 comment on policy delete_manager on client_mgmt.prompts is 'With prompts.manage.';
 revoke all on client_mgmt.prompts from anon, authenticated, service_role;
 grant select, delete on client_mgmt.prompts to authenticated;
-grant insert (name, template, variables), update (name, template, variables) on client_mgmt.prompts to authenticated;
+grant insert (name, template, variables), update (name, template, variables) on client_mgmt.prompts
+  to authenticated;
 grant select, insert, update, delete on client_mgmt.prompts to service_role;
 create trigger prompts_updated_at before update on client_mgmt.prompts
   for each row execute function private.update_updated_at_column();
@@ -138,9 +181,14 @@ create trigger prompts_audit after insert or update or delete on client_mgmt.pro
 create table client_mgmt.provider_credentials (
   organization_id bigint not null references public.organizations (id) on delete cascade,
   id bigint generated always as identity,
-  provider text not null constraint provider_credentials_provider check (provider in ('vertex-ai', 'openrouter', 'openai-compatible')),
+  provider text not null
+    constraint provider_credentials_provider check (
+      provider in ('vertex-ai', 'openrouter', 'openai-compatible')
+    ),
   sealed_key text not null
-    constraint provider_credentials_sealed check (sealed_key ~ '^v1\.[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$'),
+    constraint provider_credentials_sealed check (
+      sealed_key ~ '^v1\.[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$'
+    ),
   last_four text not null constraint provider_credentials_last_four check (char_length(last_four) <= 4),
   created_by uuid,
   created_at timestamptz not null default now(),
@@ -153,12 +201,17 @@ create table client_mgmt.provider_credentials (
 comment on table client_mgmt.provider_credentials is 'The organization''s own provider keys.';
 comment on column client_mgmt.provider_credentials.sealed_key is
   'Secret: AES-256-GCM, sealed in the function (docs/storage.md). No API role can read it.';
-create index provider_credentials_created_by_idx on client_mgmt.provider_credentials (organization_id, created_by);
+create index provider_credentials_created_by_idx
+  on client_mgmt.provider_credentials (organization_id, created_by);
 alter table client_mgmt.provider_credentials enable row level security;
 alter table client_mgmt.provider_credentials force row level security;
 create policy select_manager on client_mgmt.provider_credentials for select to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('agents.manage')));
-comment on policy select_manager on client_mgmt.provider_credentials is 'That a key exists and its last four characters, with agents.manage.';
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('agents.manage'))
+  );
+comment on policy select_manager on client_mgmt.provider_credentials is
+  'That a key exists and its last four characters, with agents.manage.';
 revoke all on client_mgmt.provider_credentials from anon, authenticated, service_role;
 grant select (organization_id, id, provider, last_four, created_by, created_at, updated_at)
   on client_mgmt.provider_credentials to authenticated, service_role;
@@ -179,13 +232,16 @@ begin
   delete from client_mgmt.provider_credentials c
   where c.organization_id = organization and c.provider = remove_provider_credential.provider;
   if not found then
-    raise exception using errcode = 'PT404', message = 'credential_not_found', detail = 'No key is stored for this provider.';
+    raise exception using errcode = 'PT404', message = 'credential_not_found',
+      detail = 'No key is stored for this provider.';
   end if;
 end
 $$;
-comment on function private.remove_provider_credential(text) is 'Body of public.remove_provider_credential().';
+comment on function private.remove_provider_credential(text) is
+  'Body of public.remove_provider_credential().';
 
-revoke all on function private.remove_provider_credential(text) from public, anon, authenticated, service_role;
+revoke all on function private.remove_provider_credential(text)
+  from public, anon, authenticated, service_role;
 grant execute on function private.remove_provider_credential(text) to authenticated;
 
 create function public.store_provider_credential(
@@ -202,7 +258,9 @@ declare
   stored client_mgmt.provider_credentials;
 begin
   perform private.require_acting_member(organization, account, 'agents.manage');
-  insert into client_mgmt.provider_credentials as c (organization_id, provider, sealed_key, last_four, created_by)
+  insert into client_mgmt.provider_credentials as c (
+    organization_id, provider, sealed_key, last_four, created_by
+  )
   values (
     organization, store_provider_credential.provider, store_provider_credential.sealed_key,
     store_provider_credential.last_four, account
@@ -212,22 +270,26 @@ begin
   returning c.* into stored;
   perform set_config('colloquy.acting_user', '', true);
   return jsonb_build_object(
-    'id', stored.id, 'provider', stored.provider, 'last_four', stored.last_four, 'updated_at', stored.updated_at
+    'id', stored.id, 'provider', stored.provider, 'last_four', stored.last_four, 'updated_at',
+    stored.updated_at
   );
 exception
   when check_violation or not_null_violation then
-    raise exception using errcode = '22023', message = 'invalid_request', detail = 'A known provider and a sealed key.';
+    raise exception using errcode = '22023', message = 'invalid_request',
+      detail = 'A known provider and a sealed key.';
 end
 $$;
 comment on function public.store_provider_credential(bigint, uuid, text, text, text) is
-  'Stores the organization''s sealed key of a provider for a member with agents.manage: { id, provider, last_four, '
-  'updated_at }. For the function agents, which tests and seals it first. Service role only.';
+  'Stores the organization''s sealed key of a provider for a member with agents.manage: { id, '
+  'provider, last_four, updated_at }. For the function agents, which tests and seals it first. '
+  'Service role only.';
 
 create function public.remove_provider_credential(provider text) returns void
 language sql volatile security invoker set search_path = ''
 as $$ select private.remove_provider_credential(provider) $$;
 comment on function public.remove_provider_credential(text) is
-  'Deletes the organization''s key of a provider; the platform''s serves again. Needs agents.manage. PT404 credential_not_found.';
+  'Deletes the organization''s key of a provider; the platform''s serves again. Needs '
+  'agents.manage. PT404 credential_not_found.';
 
 create function public.provider_credential(organization_id bigint, provider text) returns text
 language sql stable security definer set search_path = ''
@@ -237,7 +299,8 @@ as $$
   where c.organization_id = provider_credential.organization_id and c.provider = provider_credential.provider
 $$;
 comment on function public.provider_credential(bigint, text) is
-  'The sealed key of an organization and provider, for the function agents; null when there is none. Service role only.';
+  'The sealed key of an organization and provider, for the function agents; null when there is '
+  'none. Service role only.';
 
 revoke all on function
   public.store_provider_credential(bigint, uuid, text, text, text), public.remove_provider_credential(text),
