@@ -8,7 +8,8 @@ create table public.system_prompts (
   organization_id bigint default private.current_organization_id()
     references public.organizations (id) on delete cascade,
   user_id uuid,
-  content text not null constraint system_prompts_content_length check (char_length(content) between 1 and 65536),
+  content text not null
+    constraint system_prompts_content_length check (char_length(content) between 1 and 65536),
   priority integer not null default 0,
   template boolean not null default false,
   variables jsonb not null default '{}'
@@ -29,16 +30,19 @@ create table public.system_prompts (
     references client_mgmt.client_users (organization_id, user_id) on delete cascade
 );
 comment on table public.system_prompts is
-  'Layers sent before a conversation: global, then organization, then user; inside a layer the higher priority first.';
+  'Layers sent before a conversation: global, then organization, then user; inside a layer the '
+  'higher priority first.';
 comment on column public.system_prompts.template is 'True: {{variable}} is replaced. False: sent as it is.';
 comment on column public.system_prompts.variables is
-  'What a template may name: { name: { type: text|number|boolean|date, value } } or { type, source }, where source is '
-  'organization_name, user_name or current_date.';
+  'What a template may name: { name: { type: text|number|boolean|date, value } } or { type, source '
+  '}, where source is organization_name, user_name or current_date.';
 comment on column public.system_prompts.mandatory is 'True: nobody can opt out of it.';
-comment on column public.system_prompts.version is 'Counts changes; each is kept in client_mgmt.system_prompt_versions.';
+comment on column public.system_prompts.version is
+  'Counts changes; each is kept in client_mgmt.system_prompt_versions.';
 comment on column public.system_prompts.created_by is 'Account that wrote it; null for the platform.';
 create index system_prompts_user_id_idx on public.system_prompts (organization_id, user_id);
-create index system_prompts_effective_idx on public.system_prompts (organization_id, scope, priority desc) where enabled;
+create index system_prompts_effective_idx on public.system_prompts (organization_id, scope, priority desc)
+  where enabled;
 create index system_prompts_scope_idx on public.system_prompts (scope, enabled);
 
 alter table public.system_prompts enable row level security;
@@ -55,32 +59,50 @@ create policy insert_manager_or_self on public.system_prompts for insert to auth
     organization_id = (select private.current_organization_id())
     and (
       (scope = 'organization' and (select private.has_permission('prompts.manage')))
-      or (scope = 'user' and user_id = (select private.current_user_id()) and (select private.has_permission('agents.invoke')))
+      or (
+        scope = 'user'
+        and user_id = (select private.current_user_id())
+        and (select private.has_permission('agents.invoke'))
+      )
     )
   );
-comment on policy insert_manager_or_self on public.system_prompts is 'Organization layers with prompts.manage; one''s own layer.';
+comment on policy insert_manager_or_self on public.system_prompts is
+  'Organization layers with prompts.manage; one''s own layer.';
 create policy update_manager_or_self on public.system_prompts for update to authenticated
   using (
     organization_id = (select private.current_organization_id())
     and (
       (scope = 'organization' and (select private.has_permission('prompts.manage')))
-      or (scope = 'user' and user_id = (select private.current_user_id()) and (select private.has_permission('agents.invoke')))
+      or (
+        scope = 'user'
+        and user_id = (select private.current_user_id())
+        and (select private.has_permission('agents.invoke'))
+      )
     )
   )
   with check (
     organization_id = (select private.current_organization_id())
     and (
       (scope = 'organization' and (select private.has_permission('prompts.manage')))
-      or (scope = 'user' and user_id = (select private.current_user_id()) and (select private.has_permission('agents.invoke')))
+      or (
+        scope = 'user'
+        and user_id = (select private.current_user_id())
+        and (select private.has_permission('agents.invoke'))
+      )
     )
   );
-comment on policy update_manager_or_self on public.system_prompts is 'As for insert; the scope itself has no update grant.';
+comment on policy update_manager_or_self on public.system_prompts is
+  'As for insert; the scope itself has no update grant.';
 create policy delete_manager_or_self on public.system_prompts for delete to authenticated
   using (
     organization_id = (select private.current_organization_id())
     and (
       (scope = 'organization' and (select private.has_permission('prompts.manage')))
-      or (scope = 'user' and user_id = (select private.current_user_id()) and (select private.has_permission('agents.invoke')))
+      or (
+        scope = 'user'
+        and user_id = (select private.current_user_id())
+        and (select private.has_permission('agents.invoke'))
+      )
     )
   );
 comment on policy delete_manager_or_self on public.system_prompts is 'As for insert.';
@@ -114,7 +136,8 @@ begin
   return coalesce(result, '{}');
 end
 $$;
-comment on function private.prompt_sources() is 'What a variable''s source can be: organization_name, user_name, current_date (UTC).';
+comment on function private.prompt_sources() is
+  'What a variable''s source can be: organization_name, user_name, current_date (UTC).';
 
 create function private.validate_template(content text, variables jsonb) returns void
 language plpgsql immutable security invoker set search_path = ''
@@ -134,7 +157,9 @@ begin
       or (declared.value ? 'value') = (declared.value ? 'source')
       or (declared.value ? 'source' and (
         declared.value ->> 'source' not in ('organization_name', 'user_name', 'current_date')
-        or declared.value ->> 'type' <> case declared.value ->> 'source' when 'current_date' then 'date' else 'text' end
+        or declared.value ->> 'type' <> case declared.value ->> 'source'
+        when 'current_date' then 'date'
+        else 'text' end
       ))
       or (declared.value ? 'value' and case declared.value ->> 'type'
         when 'text' then jsonb_typeof(declared.value -> 'value') <> 'string'
@@ -144,7 +169,10 @@ begin
       end)
     then
       raise exception using errcode = '22023', message = 'invalid_prompt',
-        detail = format('Variable %s: { type: text|number|boolean|date, and value of that type or source }.', left(declared.key, 63));
+        detail = format(
+          'Variable %s: { type: text|number|boolean|date, and value of that type or source }.',
+          left(declared.key, 63)
+        );
     end if;
   end loop;
   for named in select m[1] from regexp_matches(content, '\{\{\s*([^{}]*?)\s*\}\}', 'g') m loop
@@ -168,8 +196,8 @@ begin
 end
 $$;
 comment on function private.validate_template(text, jsonb) is
-  'Passes when every variable is well formed, every {{name}} declared and the result not too long; else 22023 '
-  'invalid_prompt.';
+  'Passes when every variable is well formed, every {{name}} declared and the result not too long; '
+  'else 22023 invalid_prompt.';
 
 create function private.render_template(content text, variables jsonb, sources jsonb) returns text
 language sql immutable security invoker set search_path = ''
@@ -185,7 +213,8 @@ as $$
   left join regexp_matches(content, '\{\{\s*([a-z][a-z0-9_]*)\s*\}\}', 'g') with ordinality names (found, n)
     using (n)
 $$;
-comment on function private.render_template(text, jsonb, jsonb) is 'Replaces each {{name}} by the declared value or source.';
+comment on function private.render_template(text, jsonb, jsonb) is
+  'Replaces each {{name}} by the declared value or source.';
 
 create function private.check_prompt() returns trigger
 language plpgsql volatile security definer set search_path = ''
@@ -199,7 +228,8 @@ begin
     new.version := old.version + 1;
   elsif (
     select count(*) from public.system_prompts p
-    where p.organization_id is not distinct from new.organization_id and p.user_id is not distinct from new.user_id
+    where p.organization_id is not distinct from new.organization_id
+      and p.user_id is not distinct from new.user_id
   ) >= 100 then
     -- All of them are sent with every request.
     raise exception using errcode = '22023', message = 'invalid_prompt',
@@ -234,11 +264,14 @@ create table client_mgmt.system_prompt_versions (
     references client_mgmt.client_users (organization_id, user_id) on delete cascade
 );
 comment on table client_mgmt.system_prompt_versions is
-  'The last versions of every system prompt, with author and time. Outlives the prompt; a trigger writes it and forgets '
-  'the oldest (private.forget_prompt_versions()).';
-comment on column client_mgmt.system_prompt_versions.user_id is 'Whose personal layer it is; null for shared ones.';
-create index system_prompt_versions_prompt_idx on client_mgmt.system_prompt_versions (organization_id, system_prompt_id, version);
-create index system_prompt_versions_user_id_idx on client_mgmt.system_prompt_versions (organization_id, user_id);
+  'The last versions of every system prompt, with author and time. Outlives the prompt; a trigger '
+  'writes it and forgets the oldest (private.forget_prompt_versions()).';
+comment on column client_mgmt.system_prompt_versions.user_id is
+  'Whose personal layer it is; null for shared ones.';
+create index system_prompt_versions_prompt_idx
+  on client_mgmt.system_prompt_versions (organization_id, system_prompt_id, version);
+create index system_prompt_versions_user_id_idx
+  on client_mgmt.system_prompt_versions (organization_id, user_id);
 alter table client_mgmt.system_prompt_versions enable row level security;
 alter table client_mgmt.system_prompt_versions force row level security;
 create policy select_manager_or_self on client_mgmt.system_prompt_versions for select to authenticated
@@ -255,7 +288,11 @@ revoke all on client_mgmt.system_prompt_versions from anon, authenticated, servi
 grant select on client_mgmt.system_prompt_versions to authenticated, service_role;
 -- No insert, update or delete: the trigger writes.
 
-create function private.forget_prompt_versions(organization_id bigint, user_id uuid, prompts bigint[]) returns void
+create function private.forget_prompt_versions(
+  organization_id bigint,
+  user_id uuid,
+  prompts bigint[]
+) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: nobody holds a grant to delete versions.
@@ -268,19 +305,23 @@ begin
   if forget_prompt_versions.organization_id is not null then
     delete from client_mgmt.system_prompt_versions v
     using (
-      select k.id, sum(octet_length(k.content) + octet_length(k.variables::text)) over (order by k.id desc) as bytes,
+      select k.id,
+        sum(octet_length(k.content) + octet_length(k.variables::text)) over (order by k.id desc) as bytes,
         row_number() over (order by k.id desc) as nth
       from client_mgmt.system_prompt_versions k
       where k.organization_id = forget_prompt_versions.organization_id
-        and (k.user_id = forget_prompt_versions.user_id or (forget_prompt_versions.user_id is null and k.user_id is null))
+        and (
+          k.user_id = forget_prompt_versions.user_id
+          or (forget_prompt_versions.user_id is null and k.user_id is null)
+        )
     ) k
     where v.id = k.id and (k.bytes > 16777216 or k.nth > 5000);
   end if;
 end
 $$;
 comment on function private.forget_prompt_versions(bigint, uuid, bigint[]) is
-  'Keeps the last 50 versions of each of these prompts, and of all versions of a person, or of the shared layers of an '
-  'organization, the newest 16 MiB and 5,000.';
+  'Keeps the last 50 versions of each of these prompts, and of all versions of a person, or of the '
+  'shared layers of an organization, the newest 16 MiB and 5,000.';
 
 create function private.record_prompt_versions() returns trigger
 language plpgsql volatile security definer set search_path = ''
@@ -288,7 +329,8 @@ as $$
 -- Definer: nobody holds a grant to insert versions.
 begin
   insert into client_mgmt.system_prompt_versions (
-    organization_id, user_id, system_prompt_id, version, content, priority, template, variables, mandatory, enabled, changed_by
+    organization_id, user_id, system_prompt_id, version, content, priority, template, variables,
+    mandatory, enabled, changed_by
   )
   select c.organization_id, c.user_id, c.id, c.version, c.content, c.priority, c.template, c.variables,
     c.mandatory, c.enabled, private.current_user_id()
@@ -319,12 +361,16 @@ create table client_mgmt.system_prompt_opt_outs (
   constraint system_prompt_opt_outs_user_fkey foreign key (organization_id, user_id)
     references client_mgmt.client_users (organization_id, user_id) on delete cascade
 );
-comment on table client_mgmt.system_prompt_opt_outs is 'Layers a person does without; a mandatory layer is sent all the same.';
+comment on table client_mgmt.system_prompt_opt_outs is
+  'Layers a person does without; a mandatory layer is sent all the same.';
 create index system_prompt_opt_outs_prompt_idx on client_mgmt.system_prompt_opt_outs (system_prompt_id);
 alter table client_mgmt.system_prompt_opt_outs enable row level security;
 alter table client_mgmt.system_prompt_opt_outs force row level security;
 create policy select_self on client_mgmt.system_prompt_opt_outs for select to authenticated
-  using (organization_id = (select private.current_organization_id()) and user_id = (select private.current_user_id()));
+  using (
+    organization_id = (select private.current_organization_id())
+    and user_id = (select private.current_user_id())
+  );
 comment on policy select_self on client_mgmt.system_prompt_opt_outs is 'One''s own.';
 create policy insert_self on client_mgmt.system_prompt_opt_outs for insert to authenticated
   with check (
@@ -366,7 +412,10 @@ begin
     case when p.template then private.render_template(p.content, p.variables, sources) else p.content end
   from public.system_prompts p
   where p.enabled
-    and (p.organization_id is null or (p.organization_id = organization and (p.user_id is null or p.user_id = account)))
+    and (
+      p.organization_id is null
+      or (p.organization_id = organization and (p.user_id is null or p.user_id = account))
+    )
     and (p.mandatory or not exists (
       select 1 from client_mgmt.system_prompt_opt_outs o
       where o.organization_id = organization and o.user_id = account and o.system_prompt_id = p.id
@@ -406,8 +455,10 @@ comment on function public.preview_system_prompt(text, jsonb) is
   'A template as the caller would have it sent; stores nothing. 22023 invalid_prompt.';
 
 revoke all on function
-  private.prompt_sources(), private.validate_template(text, jsonb), private.render_template(text, jsonb, jsonb),
-  private.check_prompt(), private.record_prompt_versions(), private.forget_prompt_versions(bigint, uuid, bigint[]),
+  private.prompt_sources(), private.validate_template(text, jsonb),
+  private.render_template(text, jsonb, jsonb),
+  private.check_prompt(), private.record_prompt_versions(),
+  private.forget_prompt_versions(bigint, uuid, bigint[]),
   private.effective_system_prompts(),
   private.preview_system_prompt(text, jsonb),
   public.get_effective_system_prompts(), public.preview_system_prompt(text, jsonb)
