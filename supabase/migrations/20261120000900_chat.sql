@@ -38,11 +38,14 @@ comment on column public.chat_sessions.model_id is 'Chosen for this session; nul
 comment on column public.chat_sessions.title is 'Null: set from the first message by the first invocation.';
 comment on column public.chat_sessions.current_message_id is
   'Last message of the branch that goes on; set it to switch branches. Null: nothing was said yet.';
-comment on column public.chat_sessions.visibility is 'private: the user alone; organization: every member may read.';
-create index chat_sessions_user_id_idx on public.chat_sessions (organization_id, user_id, last_message_at desc);
+comment on column public.chat_sessions.visibility is
+  'private: the user alone; organization: every member may read.';
+create index chat_sessions_user_id_idx
+  on public.chat_sessions (organization_id, user_id, last_message_at desc);
 create index chat_sessions_status_idx on public.chat_sessions (organization_id, status);
 create index chat_sessions_created_at_idx on public.chat_sessions (organization_id, created_at);
-create index chat_sessions_last_message_at_idx on public.chat_sessions (organization_id, last_message_at desc);
+create index chat_sessions_last_message_at_idx
+  on public.chat_sessions (organization_id, last_message_at desc);
 create index chat_sessions_project_id_idx on public.chat_sessions (organization_id, project_id);
 create index chat_sessions_agent_id_idx on public.chat_sessions (agent_id);
 create index chat_sessions_model_id_idx on public.chat_sessions (model_id);
@@ -61,7 +64,8 @@ create policy select_reader on public.chat_sessions for select to authenticated
       or (select private.has_permission('content.read_all'))
     )
   );
-comment on policy select_reader on public.chat_sessions is 'One''s own, shared ones, and all with content.read_all.';
+comment on policy select_reader on public.chat_sessions is
+  'One''s own, shared ones, and all with content.read_all.';
 create policy insert_self on public.chat_sessions for insert to authenticated
   with check (
     organization_id = (select private.current_organization_id())
@@ -123,11 +127,13 @@ create table public.chat_messages (
   constraint chat_messages_parent_fkey foreign key (organization_id, session_id, parent_id)
     references public.chat_messages (organization_id, session_id, id) on delete cascade
 );
-comment on table public.chat_messages is 'Messages of a conversation, a tree by parent_id. Written by invocations only.';
+comment on table public.chat_messages is
+  'Messages of a conversation, a tree by parent_id. Written by invocations only.';
 comment on column public.chat_messages.user_id is 'The session''s user, whoever the message is from.';
 comment on column public.chat_messages.content is 'The text of all text parts.';
 comment on column public.chat_messages.parts is 'Typed parts; null: one text part that equals content.';
-create index chat_messages_session_created_idx on public.chat_messages (organization_id, session_id, created_at);
+create index chat_messages_session_created_idx
+  on public.chat_messages (organization_id, session_id, created_at);
 create index chat_messages_parent_idx on public.chat_messages (organization_id, session_id, parent_id);
 create index chat_messages_user_id_idx on public.chat_messages (organization_id, user_id);
 create index chat_messages_created_at_idx on public.chat_messages (organization_id, created_at);
@@ -170,7 +176,8 @@ begin
   return new;
 end
 $$;
-comment on function private.check_current_message() is 'Trigger: current_message_id is a message of the session.';
+comment on function private.check_current_message() is
+  'Trigger: current_message_id is a message of the session.';
 revoke all on function private.check_current_message() from public, anon, authenticated, service_role;
 create trigger chat_sessions_check_current_message
   before insert or update of current_message_id on public.chat_sessions
@@ -187,6 +194,7 @@ select s.organization_id, s.id, s.user_id, s.agent_id, s.model_id, s.project_id,
 from public.chat_sessions s
 where s.status <> 'closed'
 order by coalesce(s.last_message_at, s.created_at) desc, s.id desc;
-comment on view public.v_recent_sessions is 'Sessions the caller may read that are not closed, the latest first, with message counts.';
+comment on view public.v_recent_sessions is
+  'Sessions the caller may read that are not closed, the latest first, with message counts.';
 revoke all on public.v_recent_sessions from anon, authenticated, service_role;
 grant select on public.v_recent_sessions to authenticated, service_role;
