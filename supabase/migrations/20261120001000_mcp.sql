@@ -9,17 +9,29 @@ create table public.mcp_configurations (
     references public.organizations (id) on delete cascade,
   id bigint generated always as identity,
   user_id uuid default private.current_user_id(),
-  name text not null constraint mcp_configurations_name_format check (name ~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$'),
+  name text not null
+    constraint mcp_configurations_name_format check (name ~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$'),
   type text not null constraint mcp_configurations_type check (type in ('http', 'sse', 'stdio')),
   endpoint text constraint mcp_configurations_endpoint_length check (char_length(endpoint) <= 2048),
   command text constraint mcp_configurations_command_length check (char_length(command) <= 4096),
-  args jsonb not null default '[]' constraint mcp_configurations_args_array check (jsonb_typeof(args) = 'array' and octet_length(args::text) <= 65536),
-  env jsonb not null default '{}' constraint mcp_configurations_env_object check (jsonb_typeof(env) = 'object' and octet_length(env::text) <= 65536),
+  args jsonb not null default '[]'
+    constraint mcp_configurations_args_array check (
+      jsonb_typeof(args) = 'array'
+      and octet_length(args::text) <= 65536
+    ),
+  env jsonb not null default '{}'
+    constraint mcp_configurations_env_object check (
+      jsonb_typeof(env) = 'object'
+      and octet_length(env::text) <= 65536
+    ),
   auth_type text not null default 'none'
     constraint mcp_configurations_auth_type check (auth_type in ('none', 'bearer', 'oauth')),
   bearer_token text
-    constraint mcp_configurations_bearer_token_sealed check (bearer_token ~ '^v1\.[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$'),
-  oauth_provider text constraint mcp_configurations_oauth_provider_length check (char_length(oauth_provider) <= 200),
+    constraint mcp_configurations_bearer_token_sealed check (
+      bearer_token ~ '^v1\.[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$'
+    ),
+  oauth_provider text
+    constraint mcp_configurations_oauth_provider_length check (char_length(oauth_provider) <= 200),
   enabled boolean not null default true,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
@@ -32,9 +44,12 @@ create table public.mcp_configurations (
     references client_mgmt.client_users (organization_id, user_id) on delete cascade
 );
 comment on table public.mcp_configurations is
-  'MCP servers of a person, or of the organization (user_id null). stdio is kept for compatibility and never run on the server.';
-comment on column public.mcp_configurations.bearer_token is 'Secret: sealed in the function (docs/storage.md); no API role can read it.';
-comment on column public.mcp_configurations.env is 'Environment of a stdio server. Readable: put no secret here.';
+  'MCP servers of a person, or of the organization (user_id null). stdio is kept for compatibility '
+  'and never run on the server.';
+comment on column public.mcp_configurations.bearer_token is
+  'Secret: sealed in the function (docs/storage.md); no API role can read it.';
+comment on column public.mcp_configurations.env is
+  'Environment of a stdio server. Readable: put no secret here.';
 create index mcp_configurations_enabled_idx on public.mcp_configurations (organization_id, enabled);
 
 alter table public.mcp_configurations enable row level security;
@@ -53,7 +68,8 @@ create policy insert_manager_or_self on public.mcp_configurations for insert to 
       or (user_id = (select private.current_user_id()) and (select private.has_permission('agents.invoke')))
     )
   );
-comment on policy insert_manager_or_self on public.mcp_configurations is 'One''s own; the organization''s with mcp.manage.';
+comment on policy insert_manager_or_self on public.mcp_configurations is
+  'One''s own; the organization''s with mcp.manage.';
 create policy update_manager_or_self on public.mcp_configurations for update to authenticated
   using (
     organization_id = (select private.current_organization_id())
@@ -69,7 +85,8 @@ create policy update_manager_or_self on public.mcp_configurations for update to 
       or (user_id = (select private.current_user_id()) and (select private.has_permission('agents.invoke')))
     )
   );
-comment on policy update_manager_or_self on public.mcp_configurations is 'One''s own; the organization''s with mcp.manage.';
+comment on policy update_manager_or_self on public.mcp_configurations is
+  'One''s own; the organization''s with mcp.manage.';
 create policy delete_manager_or_self on public.mcp_configurations for delete to authenticated
   using (
     organization_id = (select private.current_organization_id())
@@ -78,7 +95,8 @@ create policy delete_manager_or_self on public.mcp_configurations for delete to 
       or (user_id = (select private.current_user_id()) and (select private.has_permission('agents.invoke')))
     )
   );
-comment on policy delete_manager_or_self on public.mcp_configurations is 'One''s own; the organization''s with mcp.manage.';
+comment on policy delete_manager_or_self on public.mcp_configurations is
+  'One''s own; the organization''s with mcp.manage.';
 revoke all on public.mcp_configurations from anon, authenticated, service_role;
 grant select (
     organization_id, id, user_id, name, type, endpoint, command, args, env, auth_type, oauth_provider,
@@ -93,9 +111,13 @@ grant delete on public.mcp_configurations to authenticated;
 create trigger mcp_configurations_updated_at before update on public.mcp_configurations
   for each row execute function private.update_updated_at_column();
 create trigger mcp_configurations_audit
-  after insert or delete or update of name, type, endpoint, command, args, env, auth_type, oauth_provider, enabled
+  after insert
+    or delete
+    or update of name, type, endpoint, command, args, env, auth_type, oauth_provider, enabled
   on public.mcp_configurations
-  for each row execute function private.audit_change('mcp_configuration', 'id', 'bearer_token', 'env', 'args');
+  for each row execute function private.audit_change(
+    'mcp_configuration', 'id', 'bearer_token', 'env', 'args'
+  );
 -- A new bearer token is recorded by set_mcp_bearer_token(): sealing one anew is no change of it.
 
 create function private.disconnect_changed_server() returns trigger
@@ -119,7 +141,8 @@ begin
 end
 $$;
 comment on function private.disconnect_changed_server() is
-  'Trigger: a changed endpoint, type or kind of authorization disconnects; a new name follows to the connections.';
+  'Trigger: a changed endpoint, type or kind of authorization disconnects; a new name follows to '
+  'the connections.';
 revoke all on function private.disconnect_changed_server() from public, anon, authenticated, service_role;
 create trigger mcp_configurations_disconnect
   before update of name, type, endpoint, auth_type on public.mcp_configurations
@@ -137,7 +160,8 @@ from (
 ) e
 where e.enabled;
 comment on view public.effective_mcp_configurations is
-  'The servers a person''s agents use: their own entry wins over the organization''s of the same name, also when it is disabled.';
+  'The servers a person''s agents use: their own entry wins over the organization''s of the same '
+  'name, also when it is disabled.';
 revoke all on public.effective_mcp_configurations from anon, authenticated, service_role;
 grant select on public.effective_mcp_configurations to authenticated, service_role;
 
@@ -148,7 +172,8 @@ create table client_mgmt.mcp_allowed_hosts (
     references public.organizations (id) on delete cascade,
   id bigint generated always as identity,
   host text not null constraint mcp_allowed_hosts_host check (
-    host ~ '^(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$' and char_length(host) <= 253
+    host ~ '^(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$'
+      and char_length(host) <= 253
   ),
   created_by uuid default private.current_user_id(),
   created_at timestamptz not null default now(),
@@ -156,19 +181,26 @@ create table client_mgmt.mcp_allowed_hosts (
   constraint mcp_allowed_hosts_host_key unique (organization_id, host)
 );
 comment on table client_mgmt.mcp_allowed_hosts is
-  'Hosts of MCP servers and of their authorization servers that an organization limits itself to. Without a row: every '
-  'public host. Addresses of private networks are refused in any case.';
-comment on column client_mgmt.mcp_allowed_hosts.host is 'A name, or *. and a domain for every name below it. Lower case, no port.';
+  'Hosts of MCP servers and of their authorization servers that an organization limits itself to. '
+  'Without a row: every public host. Addresses of private networks are refused in any case.';
+comment on column client_mgmt.mcp_allowed_hosts.host is
+  'A name, or *. and a domain for every name below it. Lower case, no port.';
 alter table client_mgmt.mcp_allowed_hosts enable row level security;
 alter table client_mgmt.mcp_allowed_hosts force row level security;
 create policy select_member on client_mgmt.mcp_allowed_hosts for select to authenticated
   using (organization_id = (select private.current_organization_id()));
 comment on policy select_member on client_mgmt.mcp_allowed_hosts is 'Members see what is allowed.';
 create policy insert_manager on client_mgmt.mcp_allowed_hosts for insert to authenticated
-  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('mcp.manage')));
+  with check (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('mcp.manage'))
+  );
 comment on policy insert_manager on client_mgmt.mcp_allowed_hosts is 'With mcp.manage.';
 create policy delete_manager on client_mgmt.mcp_allowed_hosts for delete to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('mcp.manage')));
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('mcp.manage'))
+  );
 comment on policy delete_manager on client_mgmt.mcp_allowed_hosts is 'With mcp.manage.';
 revoke all on client_mgmt.mcp_allowed_hosts from anon, authenticated, service_role;
 grant select, delete on client_mgmt.mcp_allowed_hosts to authenticated;
@@ -184,7 +216,8 @@ as $$
   select jsonb_agg(h.host order by h.host) from client_mgmt.mcp_allowed_hosts h
   where h.organization_id = mcp_allowed_hosts.organization_id
 $$;
-comment on function private.mcp_allowed_hosts(bigint) is 'The organization''s hosts as a JSON array; null for every public host.';
+comment on function private.mcp_allowed_hosts(bigint) is
+  'The organization''s hosts as a JSON array; null for every public host.';
 
 -- ── client_mgmt.oauth_issuer_exceptions ───────────────────────────────────────────────────────
 
@@ -192,34 +225,49 @@ create table client_mgmt.oauth_issuer_exceptions (
   organization_id bigint not null default private.current_organization_id()
     references public.organizations (id) on delete cascade,
   id bigint generated always as identity,
-  issuer text not null constraint oauth_issuer_exceptions_issuer check (issuer ~ '^https?://' and char_length(issuer) <= 2048),
-  exception text not null constraint oauth_issuer_exceptions_exception check (exception in ('pkce_not_declared')),
-  reason text not null constraint oauth_issuer_exceptions_reason check (char_length(reason) between 1 and 1000),
+  issuer text not null
+    constraint oauth_issuer_exceptions_issuer check (issuer ~ '^https?://' and char_length(issuer) <= 2048),
+  exception text not null
+    constraint oauth_issuer_exceptions_exception check (exception in ('pkce_not_declared')),
+  reason text not null
+    constraint oauth_issuer_exceptions_reason check (char_length(reason) between 1 and 1000),
   created_by uuid default private.current_user_id(),
   created_at timestamptz not null default now(),
   primary key (organization_id, id),
   constraint oauth_issuer_exceptions_key unique (organization_id, issuer, exception)
 );
 comment on table client_mgmt.oauth_issuer_exceptions is
-  'Authorization servers with which an organization works although they break a rule, each by name and with a reason.';
+  'Authorization servers with which an organization works although they break a rule, each by name '
+  'and with a reason.';
 comment on column client_mgmt.oauth_issuer_exceptions.exception is
-  'pkce_not_declared: its metadata does not declare S256, which the protocol requires. S256 is sent all the same.';
+  'pkce_not_declared: its metadata does not declare S256, which the protocol requires. S256 is '
+  'sent all the same.';
 alter table client_mgmt.oauth_issuer_exceptions enable row level security;
 alter table client_mgmt.oauth_issuer_exceptions force row level security;
 create policy select_manager on client_mgmt.oauth_issuer_exceptions for select to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('mcp.manage')));
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('mcp.manage'))
+  );
 comment on policy select_manager on client_mgmt.oauth_issuer_exceptions is 'With mcp.manage.';
 create policy insert_manager on client_mgmt.oauth_issuer_exceptions for insert to authenticated
-  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('mcp.manage')));
+  with check (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('mcp.manage'))
+  );
 comment on policy insert_manager on client_mgmt.oauth_issuer_exceptions is 'With mcp.manage.';
 create policy delete_manager on client_mgmt.oauth_issuer_exceptions for delete to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('mcp.manage')));
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('mcp.manage'))
+  );
 comment on policy delete_manager on client_mgmt.oauth_issuer_exceptions is 'With mcp.manage.';
 revoke all on client_mgmt.oauth_issuer_exceptions from anon, authenticated, service_role;
 grant select, delete on client_mgmt.oauth_issuer_exceptions to authenticated;
 grant insert (issuer, exception, reason) on client_mgmt.oauth_issuer_exceptions to authenticated;
 grant select on client_mgmt.oauth_issuer_exceptions to service_role;
-create trigger oauth_issuer_exceptions_audit after insert or update or delete on client_mgmt.oauth_issuer_exceptions
+create trigger oauth_issuer_exceptions_audit
+  after insert or update or delete on client_mgmt.oauth_issuer_exceptions
   for each row execute function private.audit_change('oauth_issuer_exception', 'id');
 
 -- ── Functions of the caller ───────────────────────────────────────────────────────────────────
@@ -244,7 +292,9 @@ begin
   ) into result
   from public.mcp_configurations c
   left join public.mcp_oauth_tokens t
-    on t.organization_id = c.organization_id and t.mcp_configuration_id = c.id and t.user_id = private.current_user_id()
+    on t.organization_id = c.organization_id
+      and t.mcp_configuration_id = c.id
+      and t.user_id = private.current_user_id()
   where c.organization_id = organization and c.id = open_mcp_configuration.id
     and (c.user_id is null or c.user_id = private.current_user_id());
   if not found then
@@ -264,8 +314,8 @@ create function public.open_mcp_configuration(id bigint) returns jsonb
 language sql stable security invoker set search_path = ''
 as $$ select private.open_mcp_configuration(id) $$;
 comment on function public.open_mcp_configuration(bigint) is
-  'A configuration the caller sees, the scopes of the caller''s connection, and the organization''s hosts and exceptions. '
-  'Needs agents.invoke. PT404 mcp_configuration_not_found.';
+  'A configuration the caller sees, the scopes of the caller''s connection, and the '
+  'organization''s hosts and exceptions. Needs agents.invoke. PT404 mcp_configuration_not_found.';
 
 create function public.set_mcp_bearer_token(
   organization_id bigint, user_id uuid, id bigint, sealed_token text default null
@@ -298,7 +348,9 @@ begin
       detail = 'The configuration does not use a bearer token.';
   end if;
   perform private.write_audit_event(
-    organization, 'mcp_configuration.' || case when sealed_token is null then 'remove' else 'set' end || '_bearer_token',
+    organization, 'mcp_configuration.' || case
+      when sealed_token is null then 'remove'
+      else 'set' end || '_bearer_token',
     'mcp_configuration', set_mcp_bearer_token.id::text
   );
   perform set_config('colloquy.acting_user', '', true);
@@ -308,11 +360,12 @@ exception
 end
 $$;
 comment on function public.set_mcp_bearer_token(bigint, uuid, bigint, text) is
-  'Stores the sealed bearer token of a configuration, or removes it (null), for a member: one''s own, or the '
-  'organization''s with mcp.manage. For the function oauth, which seals. 22023 for a configuration of another kind. '
-  'Service role only.';
+  'Stores the sealed bearer token of a configuration, or removes it (null), for a member: one''s '
+  'own, or the organization''s with mcp.manage. For the function oauth, which seals. 22023 for a '
+  'configuration of another kind. Service role only.';
 
-revoke all on function public.open_mcp_configuration(bigint), public.set_mcp_bearer_token(bigint, uuid, bigint, text)
+revoke all on function public.open_mcp_configuration(bigint),
+  public.set_mcp_bearer_token(bigint, uuid, bigint, text)
   from public, anon, authenticated, service_role;
 grant execute on function public.open_mcp_configuration(bigint) to authenticated;
 grant execute on function public.set_mcp_bearer_token(bigint, uuid, bigint, text) to service_role;
