@@ -9,11 +9,14 @@ create table client_mgmt.oauth_clients (
   organization_id bigint not null default private.current_organization_id()
     references public.organizations (id) on delete cascade,
   id bigint generated always as identity,
-  issuer text not null constraint oauth_clients_issuer check (issuer ~ '^https?://' and char_length(issuer) <= 2048),
+  issuer text not null
+    constraint oauth_clients_issuer check (issuer ~ '^https?://' and char_length(issuer) <= 2048),
   source text not null constraint oauth_clients_source check (source in ('preregistered', 'dynamic')),
   client_id text constraint oauth_clients_client_id_length check (char_length(client_id) between 1 and 2048),
   client_secret text
-    constraint oauth_clients_client_secret_sealed check (client_secret ~ '^v1\.[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$'),
+    constraint oauth_clients_client_secret_sealed check (
+      client_secret ~ '^v1\.[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$'
+    ),
   redirect_uri text,
   token_endpoint_auth_method text constraint oauth_clients_auth_method check (
     token_endpoint_auth_method in ('none', 'client_secret_basic', 'client_secret_post')
@@ -29,25 +32,38 @@ create table client_mgmt.oauth_clients (
   constraint oauth_clients_key unique nulls not distinct (organization_id, issuer, source, redirect_uri)
 );
 comment on table client_mgmt.oauth_clients is
-  'What an organization is to an authorization server. preregistered: entered by a manager, and used first. dynamic: '
-  'registered by the function, once per issuer and redirect URI; a row without client_id is a registration under way.';
-comment on column client_mgmt.oauth_clients.client_secret is 'Secret: sealed in the function (docs/storage.md); null for a public client.';
+  'What an organization is to an authorization server. preregistered: entered by a manager, and '
+  'used first. dynamic: registered by the function, once per issuer and redirect URI; a row '
+  'without client_id is a registration under way.';
+comment on column client_mgmt.oauth_clients.client_secret is
+  'Secret: sealed in the function (docs/storage.md); null for a public client.';
 comment on column client_mgmt.oauth_clients.redirect_uri is
-  'What a dynamic client is registered with. With another one there is another client, and this one stays for the connections '
-  'made with it. null for a preregistered one: what its issuer knows is not known here.';
-comment on column client_mgmt.oauth_clients.secret_expires_at is 'When a dynamic client has to be registered anew; null for never.';
-comment on column client_mgmt.oauth_clients.rejected_at is 'The issuer said invalid_client: the next authorization registers anew.';
+  'What a dynamic client is registered with. With another one there is another client, and this '
+  'one stays for the connections made with it. null for a preregistered one: what its issuer knows '
+  'is not known here.';
+comment on column client_mgmt.oauth_clients.secret_expires_at is
+  'When a dynamic client has to be registered anew; null for never.';
+comment on column client_mgmt.oauth_clients.rejected_at is
+  'The issuer said invalid_client: the next authorization registers anew.';
 alter table client_mgmt.oauth_clients enable row level security;
 alter table client_mgmt.oauth_clients force row level security;
 create policy select_manager on client_mgmt.oauth_clients for select to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('mcp.manage')));
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('mcp.manage'))
+  );
 comment on policy select_manager on client_mgmt.oauth_clients is 'With mcp.manage.';
 create policy delete_manager on client_mgmt.oauth_clients for delete to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('mcp.manage')));
-comment on policy delete_manager on client_mgmt.oauth_clients is 'With mcp.manage. Ends the connections made with the client.';
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('mcp.manage'))
+  );
+comment on policy delete_manager on client_mgmt.oauth_clients is
+  'With mcp.manage. Ends the connections made with the client.';
 revoke all on client_mgmt.oauth_clients from anon, authenticated, service_role;
 grant select (
-    organization_id, id, issuer, source, client_id, redirect_uri, token_endpoint_auth_method, secret_expires_at,
+    organization_id, id, issuer, source, client_id, redirect_uri, token_endpoint_auth_method,
+    secret_expires_at,
     rejected_at, created_at, updated_at
   ) on client_mgmt.oauth_clients to authenticated, service_role;
 grant delete on client_mgmt.oauth_clients to authenticated;
@@ -66,7 +82,9 @@ create table public.oauth_states (
   mcp_configuration_id bigint not null,
   state bytea not null constraint oauth_states_state_hash check (octet_length(state) = 32),
   code_verifier text not null
-    constraint oauth_states_code_verifier_sealed check (code_verifier ~ '^v1\.[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$'),
+    constraint oauth_states_code_verifier_sealed check (
+      code_verifier ~ '^v1\.[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$'
+    ),
   provider text not null,
   mcp_name text not null,
   endpoint text not null,
@@ -80,7 +98,9 @@ create table public.oauth_states (
   redirect_to text not null,
   called_back_at timestamptz,
   code text
-    constraint oauth_states_code_sealed check (code ~ '^v1\.[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$'),
+    constraint oauth_states_code_sealed check (
+      code ~ '^v1\.[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$'
+    ),
   handle bytea constraint oauth_states_handle_hash check (octet_length(handle) = 32),
   expires_at timestamptz not null default now() + interval '10 minutes',
   used boolean not null default false,
@@ -96,17 +116,25 @@ create table public.oauth_states (
     references client_mgmt.oauth_clients (organization_id, id) on delete cascade
 );
 comment on table public.oauth_states is
-  'Authorizations under way. Ten minutes; one callback, then one finish by the person who began, which deletes the row.';
+  'Authorizations under way. Ten minutes; one callback, then one finish by the person who began, '
+  'which deletes the row.';
 comment on column public.oauth_states.state is 'Secret: SHA-256 of the state parameter.';
 comment on column public.oauth_states.code_verifier is 'Secret: sealed in the function (docs/storage.md).';
-comment on column public.oauth_states.code is 'Secret: the authorization code, sealed, between callback and finish.';
-comment on column public.oauth_states.handle is 'Secret: SHA-256 of the one-time handle that the callback gave out.';
-comment on column public.oauth_states.provider is 'Name of the provider for people: the configuration''s, else the issuer.';
-comment on column public.oauth_states.endpoint is 'The MCP server for which the authorization is; the tokens go nowhere else.';
-comment on column public.oauth_states.server_metadata is 'Endpoints of the issuer as its checked metadata said when the authorization began.';
+comment on column public.oauth_states.code is
+  'Secret: the authorization code, sealed, between callback and finish.';
+comment on column public.oauth_states.handle is
+  'Secret: SHA-256 of the one-time handle that the callback gave out.';
+comment on column public.oauth_states.provider is
+  'Name of the provider for people: the configuration''s, else the issuer.';
+comment on column public.oauth_states.endpoint is
+  'The MCP server for which the authorization is; the tokens go nowhere else.';
+comment on column public.oauth_states.server_metadata is
+  'Endpoints of the issuer as its checked metadata said when the authorization began.';
 comment on column public.oauth_states.redirect_uri is
-  'Where the issuer sends the browser: our callback, below it the issuer''s own address. An answer elsewhere is refused.';
-comment on column public.oauth_states.redirect_to is 'Where the callback sends the browser: the client, on the allow-list.';
+  'Where the issuer sends the browser: our callback, below it the issuer''s own address. An answer '
+  'elsewhere is refused.';
+comment on column public.oauth_states.redirect_to is
+  'Where the callback sends the browser: the client, on the allow-list.';
 comment on column public.oauth_states.used is 'The authorization is over without a code to exchange.';
 create index oauth_states_user_id_idx on public.oauth_states (organization_id, user_id);
 create index oauth_states_configuration_idx on public.oauth_states (organization_id, mcp_configuration_id);
@@ -133,9 +161,13 @@ create table public.mcp_oauth_tokens (
   oauth_client_id bigint,
   server_metadata jsonb not null,
   access_token text not null
-    constraint mcp_oauth_tokens_access_token_sealed check (access_token ~ '^v1\.[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$'),
+    constraint mcp_oauth_tokens_access_token_sealed check (
+      access_token ~ '^v1\.[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$'
+    ),
   refresh_token text
-    constraint mcp_oauth_tokens_refresh_token_sealed check (refresh_token ~ '^v1\.[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$'),
+    constraint mcp_oauth_tokens_refresh_token_sealed check (
+      refresh_token ~ '^v1\.[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$'
+    ),
   token_type text not null default 'Bearer',
   scope text,
   required_scope text,
@@ -161,20 +193,28 @@ create table public.mcp_oauth_tokens (
     references client_mgmt.oauth_clients (organization_id, id) on delete cascade
 );
 comment on table public.mcp_oauth_tokens is
-  'Connections: accounts at MCP servers with their tokens, one per person and configuration. A row that can still be '
-  'refreshed is never cleaned up.';
+  'Connections: accounts at MCP servers with their tokens, one per person and configuration. A row '
+  'that can still be refreshed is never cleaned up.';
 comment on column public.mcp_oauth_tokens.access_token is 'Secret: sealed in the function (docs/storage.md).';
-comment on column public.mcp_oauth_tokens.refresh_token is 'Secret: sealed in the function (docs/storage.md).';
+comment on column public.mcp_oauth_tokens.refresh_token is
+  'Secret: sealed in the function (docs/storage.md).';
 comment on column public.mcp_oauth_tokens.endpoint is 'The only server that gets the access token.';
-comment on column public.mcp_oauth_tokens.scope is 'Scopes as granted; null when the issuer did not say and none were asked for.';
-comment on column public.mcp_oauth_tokens.required_scope is 'Scopes that the server asked for since: the next authorization requests them too.';
-comment on column public.mcp_oauth_tokens.expires_at is 'End of the access token; null when the issuer did not say.';
-comment on column public.mcp_oauth_tokens.generation is 'Counts the stored token sets. A result for an older one changes nothing.';
+comment on column public.mcp_oauth_tokens.scope is
+  'Scopes as granted; null when the issuer did not say and none were asked for.';
+comment on column public.mcp_oauth_tokens.required_scope is
+  'Scopes that the server asked for since: the next authorization requests them too.';
+comment on column public.mcp_oauth_tokens.expires_at is
+  'End of the access token; null when the issuer did not say.';
+comment on column public.mcp_oauth_tokens.generation is
+  'Counts the stored token sets. A result for an older one changes nothing.';
 comment on column public.mcp_oauth_tokens.lease_id is 'The refresh under way; void after lease_expires_at.';
-comment on column public.mcp_oauth_tokens.refresh_error is 'Stable error code of the last failed refresh since the last good one.';
-create index mcp_oauth_tokens_configuration_idx on public.mcp_oauth_tokens (organization_id, mcp_configuration_id);
+comment on column public.mcp_oauth_tokens.refresh_error is
+  'Stable error code of the last failed refresh since the last good one.';
+create index mcp_oauth_tokens_configuration_idx
+  on public.mcp_oauth_tokens (organization_id, mcp_configuration_id);
 create index mcp_oauth_tokens_client_idx on public.mcp_oauth_tokens (organization_id, oauth_client_id);
-create index mcp_oauth_tokens_expires_at_idx on public.mcp_oauth_tokens (expires_at) where refresh_token is null;
+create index mcp_oauth_tokens_expires_at_idx on public.mcp_oauth_tokens (expires_at)
+  where refresh_token is null;
 alter table public.mcp_oauth_tokens enable row level security;
 alter table public.mcp_oauth_tokens force row level security;
 revoke all on public.mcp_oauth_tokens from anon, authenticated, service_role;
@@ -186,7 +226,9 @@ create trigger mcp_oauth_tokens_audit after insert or delete on public.mcp_oauth
 -- A refresh is no change of the connection; a new authorization, its end or other scopes are.
 create trigger mcp_oauth_tokens_audit_update after update on public.mcp_oauth_tokens
   for each row when (
-    (old.status, old.connected_at, old.scope, old.issuer) is distinct from (new.status, new.connected_at, new.scope, new.issuer)
+    (
+      old.status, old.connected_at, old.scope, old.issuer
+    ) is distinct from (new.status, new.connected_at, new.scope, new.issuer)
   )
   execute function private.audit_change('mcp_connection', 'id', 'access_token', 'refresh_token');
 
@@ -197,11 +239,13 @@ as $$
 -- Definer: connections deny everyone.
 begin
   delete from public.oauth_states s where s.organization_id = new.organization_id and s.user_id = new.user_id;
-  delete from public.mcp_oauth_tokens t where t.organization_id = new.organization_id and t.user_id = new.user_id;
+  delete from public.mcp_oauth_tokens t
+  where t.organization_id = new.organization_id and t.user_id = new.user_id;
   return null;
 end
 $$;
-comment on function private.disconnect_former_member() is 'Trigger on memberships: an ended one ends its connections.';
+comment on function private.disconnect_former_member() is
+  'Trigger on memberships: an ended one ends its connections.';
 revoke all on function private.disconnect_former_member() from public, anon, authenticated, service_role;
 create trigger client_users_disconnect after update of ended_at on client_mgmt.client_users
   for each row when (old.ended_at is null and new.ended_at is not null)
