@@ -7,8 +7,10 @@
 
 create function private.mcp_connections()
 returns table (
-  id bigint, mcp_configuration_id bigint, mcp_name text, oauth_provider text, endpoint text, issuer text, scope text,
-  required_scope text, status text, expires_at timestamptz, connected_at timestamptz, refreshed_at timestamptz,
+  id bigint, mcp_configuration_id bigint, mcp_name text, oauth_provider text, endpoint text,
+  issuer text, scope text,
+  required_scope text, status text, expires_at timestamptz, connected_at timestamptz,
+  refreshed_at timestamptz,
   refresh_error text
 )
 language plpgsql stable security definer set search_path = ''
@@ -16,7 +18,8 @@ as $$
 -- Definer: connections deny everyone; this shows the caller's own, without their secrets.
 begin
   return query
-  select t.id, t.mcp_configuration_id, t.mcp_name, t.oauth_provider, t.endpoint, t.issuer, t.scope, t.required_scope,
+  select t.id, t.mcp_configuration_id, t.mcp_name, t.oauth_provider, t.endpoint, t.issuer, t.scope,
+    t.required_scope,
     t.status, t.expires_at, t.connected_at, t.refreshed_at, t.refresh_error
   from public.mcp_oauth_tokens t
   where t.organization_id = private.current_organization_id() and t.user_id = private.current_user_id()
@@ -35,10 +38,13 @@ declare
   result jsonb;
 begin
   select jsonb_build_object(
-    'organization_id', t.organization_id, 'id', t.id, 'user_id', t.user_id, 'mcp_configuration_id', t.mcp_configuration_id
+    'organization_id', t.organization_id, 'id', t.id, 'user_id', t.user_id,
+    'mcp_configuration_id', t.mcp_configuration_id
   ) into result
   from public.mcp_oauth_tokens t
-  where t.organization_id = organization and t.id = open_mcp_connection.id and t.user_id = private.current_user_id();
+  where t.organization_id = organization
+    and t.id = open_mcp_connection.id
+    and t.user_id = private.current_user_id();
   if not found then
     raise exception using errcode = 'PT404', message = 'connection_not_found',
       detail = 'The caller has no connection with this id.';
@@ -62,14 +68,18 @@ begin
     return null;
   end if;
   select s.* into found_state from public.oauth_states s
-  where s.handle = decode(claim_mcp_authorization.handle, 'hex') and not s.used and s.expires_at > clock_timestamp();
+  where s.handle = decode(claim_mcp_authorization.handle, 'hex')
+    and not s.used
+    and s.expires_at > clock_timestamp();
   if not found then
     return null;
   end if;
   if found_state.organization_id <> organization or found_state.user_id <> private.current_user_id() then
-    delete from public.oauth_states s where s.organization_id = found_state.organization_id and s.id = found_state.id;
+    delete from public.oauth_states s
+    where s.organization_id = found_state.organization_id and s.id = found_state.id;
     perform private.write_audit_event(
-      found_state.organization_id, 'mcp_connection.finish', 'mcp_configuration', found_state.mcp_configuration_id::text,
+      found_state.organization_id, 'mcp_connection.finish', 'mcp_configuration',
+      found_state.mcp_configuration_id::text,
       jsonb_build_object('began_by', found_state.user_id), false, 'finished_by_someone_else'
     );
     return null;
@@ -88,8 +98,10 @@ grant execute on function
 
 create function public.mcp_connections()
 returns table (
-  id bigint, mcp_configuration_id bigint, mcp_name text, oauth_provider text, endpoint text, issuer text, scope text,
-  required_scope text, status text, expires_at timestamptz, connected_at timestamptz, refreshed_at timestamptz,
+  id bigint, mcp_configuration_id bigint, mcp_name text, oauth_provider text, endpoint text,
+  issuer text, scope text,
+  required_scope text, status text, expires_at timestamptz, connected_at timestamptz,
+  refreshed_at timestamptz,
   refresh_error text
 )
 language sql stable security invoker set search_path = ''
@@ -101,14 +113,15 @@ create function public.open_mcp_connection(id bigint) returns jsonb
 language sql stable security invoker set search_path = ''
 as $$ select private.open_mcp_connection(id) $$;
 comment on function public.open_mcp_connection(bigint) is
-  'One of the caller''s connections: { organization_id, id, user_id, mcp_configuration_id }. PT404 connection_not_found.';
+  'One of the caller''s connections: { organization_id, id, user_id, mcp_configuration_id }. PT404 '
+  'connection_not_found.';
 
 create function public.claim_mcp_authorization(handle text) returns jsonb
 language sql volatile security invoker set search_path = ''
 as $$ select private.claim_mcp_authorization(handle) $$;
 comment on function public.claim_mcp_authorization(text) is
-  'Whether the caller began the authorization whose handle has this SHA-256 (hexadecimal): { organization_id, id }, else null, '
-  'and then the authorization is destroyed.';
+  'Whether the caller began the authorization whose handle has this SHA-256 (hexadecimal): { '
+  'organization_id, id }, else null, and then the authorization is destroyed.';
 
 revoke all on function
   public.mcp_connections(), public.open_mcp_connection(bigint), public.claim_mcp_authorization(text)
@@ -123,12 +136,15 @@ create function private.oauth_client_json(c client_mgmt.oauth_clients) returns j
 language sql immutable security invoker set search_path = ''
 as $$
   select jsonb_build_object(
-    'id', c.id, 'issuer', c.issuer, 'source', c.source, 'redirect_uri', c.redirect_uri, 'client_id', c.client_id,
+    'id', c.id, 'issuer', c.issuer, 'source', c.source, 'redirect_uri', c.redirect_uri, 'client_id',
+    c.client_id,
     'client_secret', c.client_secret, 'token_endpoint_auth_method', c.token_endpoint_auth_method
   )
 $$;
-comment on function private.oauth_client_json(client_mgmt.oauth_clients) is 'A client as the function oauth reads it, its secret sealed.';
-revoke all on function private.oauth_client_json(client_mgmt.oauth_clients) from public, anon, authenticated, service_role;
+comment on function private.oauth_client_json(client_mgmt.oauth_clients) is
+  'A client as the function oauth reads it, its secret sealed.';
+revoke all on function private.oauth_client_json(client_mgmt.oauth_clients)
+  from public, anon, authenticated, service_role;
 
 create function public.lease_oauth_client(
   organization_id bigint, issuer text, may_register boolean, redirect_uri text
@@ -150,7 +166,9 @@ begin
   end if;
 
   -- One statement decides who registers: only it can set a lease where none is valid.
-  insert into client_mgmt.oauth_clients as c (organization_id, issuer, source, redirect_uri, lease_id, lease_expires_at)
+  insert into client_mgmt.oauth_clients as c (
+    organization_id, issuer, source, redirect_uri, lease_id, lease_expires_at
+  )
   values (
     lease_oauth_client.organization_id, lease_oauth_client.issuer, 'dynamic', lease_oauth_client.redirect_uri,
     gen_random_uuid(), clock_timestamp() + interval '30 seconds'
@@ -176,9 +194,10 @@ begin
 end
 $$;
 comment on function public.lease_oauth_client(bigint, text, boolean, text) is
-  'The organization''s client at an issuer: { status: ready, client }, or, to one caller at a time, { status: register, id, '
-  'lease_id }; else { status: wait } or, without may_register, { status: absent }. A dynamic client is one that was '
-  'registered with this redirect_uri. Service role only.';
+  'The organization''s client at an issuer: { status: ready, client }, or, to one caller at a '
+  'time, { status: register, id, lease_id }; else { status: wait } or, without may_register, { '
+  'status: absent }. A dynamic client is one that was registered with this redirect_uri. Service '
+  'role only.';
 
 create function public.set_oauth_client(
   organization_id bigint, user_id uuid, issuer text, client_id text, sealed_secret text default null,
@@ -194,7 +213,9 @@ declare
   stored client_mgmt.oauth_clients;
 begin
   perform private.require_acting_member(organization, set_oauth_client.user_id, 'mcp.manage');
-  insert into client_mgmt.oauth_clients (organization_id, issuer, source, client_id, client_secret, token_endpoint_auth_method)
+  insert into client_mgmt.oauth_clients (
+    organization_id, issuer, source, client_id, client_secret, token_endpoint_auth_method
+  )
   values (
     organization, set_oauth_client.issuer, 'preregistered', set_oauth_client.client_id, sealed_secret,
     set_oauth_client.token_endpoint_auth_method
@@ -204,17 +225,26 @@ begin
       token_endpoint_auth_method = excluded.token_endpoint_auth_method
   returning * into stored;
   perform set_config('colloquy.acting_user', '', true);
-  return jsonb_build_object('id', stored.id, 'issuer', stored.issuer, 'client_id', stored.client_id, 'source', stored.source);
+  return jsonb_build_object(
+    'id', stored.id, 'issuer', stored.issuer, 'client_id', stored.client_id, 'source', stored.source
+  );
 exception
   when check_violation or not_null_violation then
-    raise exception using errcode = '22023', message = 'invalid_request', detail = 'Not the client of an issuer.';
+    raise exception using errcode = '22023', message = 'invalid_request',
+      detail = 'Not the client of an issuer.';
 end
 $$;
 comment on function public.set_oauth_client(bigint, uuid, text, text, text, text) is
-  'Stores the client that an issuer registered for the organization by hand, for a member with mcp.manage: { id, issuer, '
-  'client_id, source }. For the function oauth, which seals the secret. Service role only.';
+  'Stores the client that an issuer registered for the organization by hand, for a member with '
+  'mcp.manage: { id, issuer, client_id, source }. For the function oauth, which seals the secret. '
+  'Service role only.';
 
-create function public.store_oauth_client(organization_id bigint, id bigint, lease_id uuid, client jsonb) returns jsonb
+create function public.store_oauth_client(
+  organization_id bigint,
+  id bigint,
+  lease_id uuid,
+  client jsonb
+) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: clients cannot be written. Executable by service_role only.
@@ -234,8 +264,8 @@ begin
 end
 $$;
 comment on function public.store_oauth_client(bigint, bigint, uuid, jsonb) is
-  'Stores what a registration gave, for the holder of the lease; null for anyone else. secret_expires_at in seconds since '
-  'the epoch. Service role only.';
+  'Stores what a registration gave, for the holder of the lease; null for anyone else. '
+  'secret_expires_at in seconds since the epoch. Service role only.';
 
 create function public.release_oauth_client(organization_id bigint, id bigint, lease_id uuid) returns void
 language plpgsql volatile security definer set search_path = ''
@@ -251,7 +281,8 @@ begin
     and c.lease_id = release_oauth_client.lease_id;
 end
 $$;
-comment on function public.release_oauth_client(bigint, bigint, uuid) is 'Gives up a registration, leaving nothing behind. Service role only.';
+comment on function public.release_oauth_client(bigint, bigint, uuid) is
+  'Gives up a registration, leaving nothing behind. Service role only.';
 
 create function public.reject_oauth_client(organization_id bigint, id bigint, client_id text) returns void
 language sql volatile security definer set search_path = ''
@@ -266,7 +297,10 @@ comment on function public.reject_oauth_client(bigint, bigint, text) is
 
 -- ── States ────────────────────────────────────────────────────────────────────────────────────
 
-create function public.create_oauth_state(organization_id bigint, authorization_state jsonb) returns timestamptz
+create function public.create_oauth_state(
+  organization_id bigint,
+  authorization_state jsonb
+) returns timestamptz
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: states deny everyone. Executable by service_role only.
@@ -277,11 +311,14 @@ declare
   expiry timestamptz;
 begin
   insert into public.oauth_states (
-    organization_id, user_id, mcp_configuration_id, state, code_verifier, provider, mcp_name, endpoint, issuer, resource,
+    organization_id, user_id, mcp_configuration_id, state, code_verifier, provider, mcp_name,
+    endpoint, issuer, resource,
     scope, client_id, oauth_client_id, server_metadata, redirect_uri, redirect_to
   )
-  select organization, account, c.id, decode(authorization_state ->> 'state', 'hex'), authorization_state ->> 'code_verifier',
-    coalesce(c.oauth_provider, authorization_state ->> 'issuer'), c.name, c.endpoint, authorization_state ->> 'issuer',
+  select organization, account, c.id, decode(authorization_state ->> 'state', 'hex'),
+    authorization_state ->> 'code_verifier',
+    coalesce(c.oauth_provider, authorization_state ->> 'issuer'), c.name, c.endpoint,
+    authorization_state ->> 'issuer',
     authorization_state ->> 'resource', authorization_state ->> 'scope', authorization_state ->> 'client_id',
     (authorization_state ->> 'oauth_client_id')::bigint, authorization_state -> 'server_metadata',
     authorization_state ->> 'redirect_uri', authorization_state ->> 'redirect_to'
@@ -324,43 +361,54 @@ begin
   returning s.* into found_state;
   if found then
     return jsonb_build_object(
-      'valid', true, 'organization_id', found_state.organization_id, 'id', found_state.id, 'issuer', found_state.issuer,
+      'valid', true, 'organization_id', found_state.organization_id, 'id', found_state.id, 'issuer',
+      found_state.issuer,
       'server_metadata', found_state.server_metadata, 'redirect_uri', found_state.redirect_uri,
       'redirect_to', found_state.redirect_to
     );
   end if;
-  select s.* into found_state from public.oauth_states s where s.state = decode(consume_oauth_state.state, 'hex');
+  select s.* into found_state
+  from public.oauth_states s
+  where s.state = decode(consume_oauth_state.state, 'hex');
   return case when found then jsonb_build_object('valid', false, 'redirect_to', found_state.redirect_to) end;
 end
 $$;
 comment on function public.consume_oauth_state(text) is
-  'Takes the state of a callback by its SHA-256 (hexadecimal), once: { valid, organization_id, id, issuer, server_metadata, '
-  'redirect_uri, redirect_to }; { valid: false, redirect_to } for a replayed or expired one; null for an unknown one. '
-  'Service role only.';
+  'Takes the state of a callback by its SHA-256 (hexadecimal), once: { valid, organization_id, id, '
+  'issuer, server_metadata, redirect_uri, redirect_to }; { valid: false, redirect_to } for a '
+  'replayed or expired one; null for an unknown one. Service role only.';
 
 create function public.end_oauth_state(organization_id bigint, id bigint) returns void
 language sql volatile security definer set search_path = ''
 as $$
   -- Definer: states deny everyone. Executable by service_role only.
-  delete from public.oauth_states s where s.organization_id = end_oauth_state.organization_id and s.id = end_oauth_state.id
+  delete from public.oauth_states s
+  where s.organization_id = end_oauth_state.organization_id and s.id = end_oauth_state.id
 $$;
-comment on function public.end_oauth_state(bigint, bigint) is 'Ends an authorization that the issuer refused. Service role only.';
+comment on function public.end_oauth_state(bigint, bigint) is
+  'Ends an authorization that the issuer refused. Service role only.';
 
-create function public.store_oauth_code(organization_id bigint, id bigint, code text, handle text) returns boolean
+create function public.store_oauth_code(
+  organization_id bigint,
+  id bigint,
+  code text,
+  handle text
+) returns boolean
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: states deny everyone. Executable by service_role only.
 #variable_conflict use_column
 begin
-  update public.oauth_states s set code = store_oauth_code.code, handle = decode(store_oauth_code.handle, 'hex')
+  update public.oauth_states s
+  set code = store_oauth_code.code, handle = decode(store_oauth_code.handle, 'hex')
   where s.organization_id = store_oauth_code.organization_id and s.id = store_oauth_code.id
     and s.called_back_at is not null and s.handle is null and not s.used and s.expires_at > clock_timestamp();
   return found;
 end
 $$;
 comment on function public.store_oauth_code(bigint, bigint, text, text) is
-  'Keeps the sealed code of a consumed state under the SHA-256 (hexadecimal) of a handle. Returns whether the state still '
-  'stood. Service role only.';
+  'Keeps the sealed code of a consumed state under the SHA-256 (hexadecimal) of a handle. Returns '
+  'whether the state still stood. Service role only.';
 
 create function public.take_oauth_code(organization_id bigint, id bigint, user_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = ''
@@ -390,19 +438,24 @@ begin
 end
 $$;
 comment on function public.take_oauth_code(bigint, bigint, uuid) is
-  'Takes an authorization with its sealed code and verifier and its client, once; null when it is gone. Service role only.';
+  'Takes an authorization with its sealed code and verifier and its client, once; null when it is '
+  'gone. Service role only.';
 
 revoke all on function
   public.set_oauth_client(bigint, uuid, text, text, text, text),
-  public.lease_oauth_client(bigint, text, boolean, text), public.store_oauth_client(bigint, bigint, uuid, jsonb),
+  public.lease_oauth_client(bigint, text, boolean, text),
+  public.store_oauth_client(bigint, bigint, uuid, jsonb),
   public.release_oauth_client(bigint, bigint, uuid), public.reject_oauth_client(bigint, bigint, text),
-  public.create_oauth_state(bigint, jsonb), public.consume_oauth_state(text), public.end_oauth_state(bigint, bigint),
+  public.create_oauth_state(bigint, jsonb), public.consume_oauth_state(text),
+  public.end_oauth_state(bigint, bigint),
   public.store_oauth_code(bigint, bigint, text, text), public.take_oauth_code(bigint, bigint, uuid)
   from public, anon, authenticated, service_role;
 grant execute on function
   public.set_oauth_client(bigint, uuid, text, text, text, text),
-  public.lease_oauth_client(bigint, text, boolean, text), public.store_oauth_client(bigint, bigint, uuid, jsonb),
+  public.lease_oauth_client(bigint, text, boolean, text),
+  public.store_oauth_client(bigint, bigint, uuid, jsonb),
   public.release_oauth_client(bigint, bigint, uuid), public.reject_oauth_client(bigint, bigint, text),
-  public.create_oauth_state(bigint, jsonb), public.consume_oauth_state(text), public.end_oauth_state(bigint, bigint),
+  public.create_oauth_state(bigint, jsonb), public.consume_oauth_state(text),
+  public.end_oauth_state(bigint, bigint),
   public.store_oauth_code(bigint, bigint, text, text), public.take_oauth_code(bigint, bigint, uuid)
   to service_role;
