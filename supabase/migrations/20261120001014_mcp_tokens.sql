@@ -2,7 +2,11 @@
 -- Special: for service_role only. Each function looks the membership and the configuration up again,
 -- because the work that asks may outlive both.
 
-create function public.store_mcp_connection(organization_id bigint, user_id uuid, connection jsonb) returns bigint
+create function public.store_mcp_connection(
+  organization_id bigint,
+  user_id uuid,
+  connection jsonb
+) returns bigint
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: connections deny everyone. Executable by service_role only.
@@ -19,7 +23,9 @@ begin
     -- A change of the endpoint waits for this transaction, and then disconnects.
     select c.* into found_configuration from public.mcp_configurations c
     where c.organization_id = organization and c.id = (connection ->> 'mcp_configuration_id')::bigint
-      and c.endpoint = connection ->> 'endpoint' and c.auth_type = 'oauth' and (c.user_id is null or c.user_id = account)
+      and c.endpoint = connection ->> 'endpoint'
+      and c.auth_type = 'oauth'
+      and (c.user_id is null or c.user_id = account)
     for share;
   end if;
   if found_configuration.id is null then
@@ -28,13 +34,15 @@ begin
   end if;
 
   insert into public.mcp_oauth_tokens as t (
-    organization_id, user_id, mcp_configuration_id, mcp_name, oauth_provider, endpoint, issuer, resource, client_id,
+    organization_id, user_id, mcp_configuration_id, mcp_name, oauth_provider, endpoint, issuer,
+    resource, client_id,
     oauth_client_id, server_metadata, access_token, refresh_token, token_type, scope, expires_at
   ) values (
     organization, account, found_configuration.id, found_configuration.name,
     coalesce(found_configuration.oauth_provider, connection ->> 'issuer'), found_configuration.endpoint,
     connection ->> 'issuer', connection ->> 'resource', connection ->> 'client_id',
-    (connection ->> 'oauth_client_id')::bigint, connection -> 'server_metadata', connection ->> 'access_token',
+    (connection ->> 'oauth_client_id')::bigint, connection -> 'server_metadata',
+    connection ->> 'access_token',
     connection ->> 'refresh_token', connection ->> 'token_type', connection ->> 'scope',
     clock_timestamp() + (connection ->> 'expires_in')::double precision * interval '1 second'
   )
@@ -42,7 +50,8 @@ begin
     mcp_name = excluded.mcp_name, oauth_provider = excluded.oauth_provider, endpoint = excluded.endpoint,
     issuer = excluded.issuer, resource = excluded.resource, client_id = excluded.client_id,
     oauth_client_id = excluded.oauth_client_id, server_metadata = excluded.server_metadata,
-    access_token = excluded.access_token, refresh_token = excluded.refresh_token, token_type = excluded.token_type,
+    access_token = excluded.access_token, refresh_token = excluded.refresh_token,
+    token_type = excluded.token_type,
     scope = excluded.scope, required_scope = null, expires_at = excluded.expires_at, status = 'connected',
     generation = t.generation + 1, lease_id = null, lease_expires_at = null, connected_at = clock_timestamp(),
     refreshed_at = clock_timestamp(), refresh_failed_at = null, refresh_error = null
@@ -51,8 +60,8 @@ begin
 end
 $$;
 comment on function public.store_mcp_connection(bigint, uuid, jsonb) is
-  'Stores the tokens of an authorization in place of earlier ones, and returns the connection''s id. PT404 when the '
-  'membership or the configuration it was for is gone. Service role only.';
+  'Stores the tokens of an authorization in place of earlier ones, and returns the connection''s '
+  'id. PT404 when the membership or the configuration it was for is gone. Service role only.';
 
 create function public.use_mcp_connection(
   organization_id bigint,
@@ -77,7 +86,9 @@ declare
 begin
   select c.* into server
   from public.mcp_configurations c
-  join client_mgmt.client_users m on m.organization_id = c.organization_id and m.user_id = account and m.ended_at is null
+  join client_mgmt.client_users m on m.organization_id = c.organization_id
+    and m.user_id = account
+    and m.ended_at is null
   join public.users u on u.id = account and u.is_active
   join public.organizations o on o.id = c.organization_id and o.is_active
   where c.organization_id = organization and c.id = use_mcp_connection.mcp_configuration_id and c.enabled
@@ -90,7 +101,9 @@ begin
     raise exception using errcode = 'PT422', message = 'mcp_stdio_not_supported',
       detail = 'A stdio server is never run on the server.';
   end if;
-  common := jsonb_build_object('endpoint', server.endpoint, 'allowed_hosts', private.mcp_allowed_hosts(organization));
+  common := jsonb_build_object(
+    'endpoint', server.endpoint, 'allowed_hosts', private.mcp_allowed_hosts(organization)
+  );
   if server.auth_type = 'none' then
     return common || '{"status": "none"}';
   elsif server.auth_type = 'bearer' then
@@ -114,7 +127,8 @@ begin
         and (held.refresh_token is null or held.refresh_failed_at > moment - interval '5 seconds')))
   then
     return common || jsonb_build_object(
-      'status', 'usable', 'access_token', held.access_token, 'token_type', held.token_type, 'expires_at', held.expires_at,
+      'status', 'usable', 'access_token', held.access_token, 'token_type',
+      held.token_type, 'expires_at', held.expires_at,
       'scope', held.scope
     );
   end if;
@@ -143,17 +157,24 @@ begin
   where c.organization_id = organization and c.id = held.oauth_client_id;
   return common || jsonb_build_object(
     'status', 'refresh', 'lease_id', lease, 'refresh_token', held.refresh_token, 'issuer', held.issuer,
-    'resource', held.resource, 'scope', held.scope, 'client_id', held.client_id, 'server_metadata', held.server_metadata,
+    'resource', held.resource, 'scope', held.scope, 'client_id', held.client_id,
+    'server_metadata', held.server_metadata,
     'client', case when client.id is not null then private.oauth_client_json(client) end
   );
 end
 $$;
 comment on function public.use_mcp_connection(bigint, uuid, bigint, bigint, boolean) is
-  'What a person''s calls to an MCP server carry. status: none, bearer, usable (with the sealed token), refresh (to one caller '
-  'at a time, with a lease and the sealed refresh token), wait, failed, needs_authorization. rejected_generation: tokens that '
-  'the server refused; force: refresh in any case. Service role only.';
+  'What a person''s calls to an MCP server carry. status: none, bearer, usable (with the sealed '
+  'token), refresh (to one caller at a time, with a lease and the sealed refresh token), wait, '
+  'failed, needs_authorization. rejected_generation: tokens that the server refused; force: '
+  'refresh in any case. Service role only.';
 
-create function public.store_mcp_refresh(organization_id bigint, id bigint, generation bigint, tokens jsonb) returns boolean
+create function public.store_mcp_refresh(
+  organization_id bigint,
+  id bigint,
+  generation bigint,
+  tokens jsonb
+) returns boolean
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: connections deny everyone. Executable by service_role only. The generation decides and not
@@ -174,7 +195,8 @@ begin
 end
 $$;
 comment on function public.store_mcp_refresh(bigint, bigint, bigint, jsonb) is
-  'Stores refreshed tokens if the generation they come from is still the stored one. Returns whether it was. Service role only.';
+  'Stores refreshed tokens if the generation they come from is still the stored one. Returns '
+  'whether it was. Service role only.';
 
 create function public.fail_mcp_refresh(
   organization_id bigint, id bigint, generation bigint, lease_id uuid, error_code text, is_final boolean
@@ -186,7 +208,8 @@ as $$
 #variable_conflict use_column
 begin
   update public.mcp_oauth_tokens t set
-    lease_id = null, lease_expires_at = null, refresh_failed_at = clock_timestamp(), refresh_error = error_code,
+    lease_id = null, lease_expires_at = null, refresh_failed_at = clock_timestamp(),
+    refresh_error = error_code,
     status = case when is_final then 'needs_reauthorization' else t.status end
   where t.organization_id = fail_mcp_refresh.organization_id and t.id = fail_mcp_refresh.id
     and t.generation = fail_mcp_refresh.generation and t.lease_id = fail_mcp_refresh.lease_id;
@@ -194,9 +217,15 @@ begin
 end
 $$;
 comment on function public.fail_mcp_refresh(bigint, bigint, bigint, uuid, text, boolean) is
-  'Ends a refresh that failed, for the holder of the lease and the generation it used. Returns whether it did. Service role only.';
+  'Ends a refresh that failed, for the holder of the lease and the generation it used. Returns '
+  'whether it did. Service role only.';
 
-create function public.require_mcp_scope(organization_id bigint, user_id uuid, mcp_configuration_id bigint, scope text)
+create function public.require_mcp_scope(
+  organization_id bigint,
+  user_id uuid,
+  mcp_configuration_id bigint,
+  scope text
+)
 returns void
 language sql volatile security definer set search_path = ''
 as $$
@@ -210,7 +239,8 @@ as $$
     and t.mcp_configuration_id = require_mcp_scope.mcp_configuration_id
 $$;
 comment on function public.require_mcp_scope(bigint, uuid, bigint, text) is
-  'Notes scopes that the server asked for; the next authorization requests them with those already granted. Service role only.';
+  'Notes scopes that the server asked for; the next authorization requests them with those already '
+  'granted. Service role only.';
 
 create function public.delete_mcp_connection(organization_id bigint, id bigint, user_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = ''
@@ -232,7 +262,8 @@ begin
   select c.* into client from client_mgmt.oauth_clients c
   where c.organization_id = gone.organization_id and c.id = gone.oauth_client_id;
   return jsonb_build_object(
-    'organization_id', gone.organization_id, 'user_id', gone.user_id, 'mcp_configuration_id', gone.mcp_configuration_id,
+    'organization_id', gone.organization_id, 'user_id', gone.user_id,
+    'mcp_configuration_id', gone.mcp_configuration_id,
     'issuer', gone.issuer, 'client_id', gone.client_id, 'server_metadata', gone.server_metadata,
     'access_token', gone.access_token, 'refresh_token', gone.refresh_token,
     'client', case when client.id is not null then private.oauth_client_json(client) end,
@@ -241,16 +272,19 @@ begin
 end
 $$;
 comment on function public.delete_mcp_connection(bigint, bigint, uuid) is
-  'Deletes a connection and returns its sealed tokens, to be revoked; null when it is gone. Service role only.';
+  'Deletes a connection and returns its sealed tokens, to be revoked; null when it is gone. '
+  'Service role only.';
 
 revoke all on function
-  public.store_mcp_connection(bigint, uuid, jsonb), public.use_mcp_connection(bigint, uuid, bigint, bigint, boolean),
+  public.store_mcp_connection(bigint, uuid, jsonb),
+  public.use_mcp_connection(bigint, uuid, bigint, bigint, boolean),
   public.store_mcp_refresh(bigint, bigint, bigint, jsonb),
   public.fail_mcp_refresh(bigint, bigint, bigint, uuid, text, boolean),
   public.require_mcp_scope(bigint, uuid, bigint, text), public.delete_mcp_connection(bigint, bigint, uuid)
   from public, anon, authenticated, service_role;
 grant execute on function
-  public.store_mcp_connection(bigint, uuid, jsonb), public.use_mcp_connection(bigint, uuid, bigint, bigint, boolean),
+  public.store_mcp_connection(bigint, uuid, jsonb),
+  public.use_mcp_connection(bigint, uuid, bigint, bigint, boolean),
   public.store_mcp_refresh(bigint, bigint, bigint, jsonb),
   public.fail_mcp_refresh(bigint, bigint, bigint, uuid, text, boolean),
   public.require_mcp_scope(bigint, uuid, bigint, text), public.delete_mcp_connection(bigint, bigint, uuid)
