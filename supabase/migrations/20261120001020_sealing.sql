@@ -1,5 +1,6 @@
 -- Sealed values: the older format, and sealing every value anew when the key changes.
--- Special: the database never holds a key; it lists ciphertexts and replaces one only if it is still the same.
+-- Special: the database never holds a key; it lists ciphertexts and replaces one only if it is
+-- still the same.
 
 -- ── The older sealed format ───────────────────────────────────────────────────────────────────
 
@@ -15,7 +16,8 @@ begin
 end
 $$;
 comment on function public.encrypt_token(text, text) is
-  'Older format (pgcrypto), for data stored before sealing moved into the function. Service role only. 22004 for null.';
+  'Older format (pgcrypto), for data stored before sealing moved into the function. Service role '
+  'only. 22004 for null.';
 
 create function public.decrypt_token(encrypted text, key text) returns text
 language plpgsql stable security invoker set search_path = ''
@@ -33,7 +35,8 @@ exception
 end
 $$;
 comment on function public.decrypt_token(text, text) is
-  'Opens the older format. Service role only. 22004 for null, 22023 decryption_failed for a wrong key or damaged text; never null.';
+  'Opens the older format. Service role only. 22004 for null, 22023 decryption_failed for a wrong '
+  'key or damaged text; never null.';
 revoke all on function public.encrypt_token(text, text), public.decrypt_token(text, text)
   from public, anon, authenticated, service_role;
 grant execute on function public.encrypt_token(text, text), public.decrypt_token(text, text) to service_role;
@@ -53,19 +56,23 @@ union all
 select 'public.oauth_states', s.organization_id, encode(s.state, 'hex'), 'code', s.code
 from public.oauth_states s where s.code is not null
 union all
-select 'public.mcp_oauth_tokens', t.organization_id, t.user_id || '/' || t.mcp_configuration_id, 'access_token', t.access_token
+select 'public.mcp_oauth_tokens', t.organization_id, t.user_id || '/' || t.mcp_configuration_id,
+  'access_token', t.access_token
 from public.mcp_oauth_tokens t
 union all
-select 'public.mcp_oauth_tokens', t.organization_id, t.user_id || '/' || t.mcp_configuration_id, 'refresh_token', t.refresh_token
+select 'public.mcp_oauth_tokens', t.organization_id, t.user_id || '/' || t.mcp_configuration_id,
+  'refresh_token', t.refresh_token
 from public.mcp_oauth_tokens t where t.refresh_token is not null
 union all
-select 'client_mgmt.oauth_clients', o.organization_id, concat_ws(' ', o.source, o.issuer, o.redirect_uri), 'client_secret', o.client_secret
+select 'client_mgmt.oauth_clients', o.organization_id,
+  concat_ws(' ', o.source, o.issuer, o.redirect_uri), 'client_secret', o.client_secret
 from client_mgmt.oauth_clients o where o.client_secret is not null
 union all
 select 'client_mgmt.provider_credentials', p.organization_id, p.provider, 'sealed_key', p.sealed_key
 from client_mgmt.provider_credentials p;
 comment on view private.sealed_values is
-  'Every sealed value with the place it was sealed for: table, organization, row, column. No role has a grant.';
+  'Every sealed value with the place it was sealed for: table, organization, row, column. No role '
+  'has a grant.';
 revoke all on private.sealed_values from public, anon, authenticated, service_role;
 
 create function public.list_sealed_values(
@@ -87,7 +94,8 @@ as $$
   limit least(greatest(batch, 0), 1000)
 $$;
 comment on function public.list_sealed_values(text, jsonb, integer) is
-  'The next values that another key than the primary one has sealed, after the place of an earlier answer. Service role only.';
+  'The next values that another key than the primary one has sealed, after the place of an earlier '
+  'answer. Service role only.';
 
 create function public.reseal_value(
   table_name text,
@@ -111,7 +119,9 @@ begin
       where c.organization_id = organization and c.id::text = row_key and c.bearer_token = old_value;
     when 'public.oauth_states.code_verifier' then
       update public.oauth_states s set code_verifier = new_value
-      where s.organization_id = organization and s.state = decode(row_key, 'hex') and s.code_verifier = old_value;
+      where s.organization_id = organization
+        and s.state = decode(row_key, 'hex')
+        and s.code_verifier = old_value;
     when 'public.oauth_states.code' then
       update public.oauth_states s set code = new_value
       where s.organization_id = organization and s.state = decode(row_key, 'hex') and s.code = old_value;
