@@ -5,7 +5,10 @@
 
 create function private.effective_llm(
   organization_id bigint, agent_id bigint, model text, session_id uuid, project_id bigint
-) returns table (layer_order integer, layer text, model_id bigint, name text, provider text, settings jsonb, is_winner boolean)
+) returns table (
+  layer_order integer, layer text, model_id bigint, name text, provider text, settings jsonb,
+  is_winner boolean
+)
 language plpgsql stable security definer set search_path = ''
 as $$
 -- Definer: called by definer functions, which have checked that session and project are the caller's.
@@ -23,7 +26,9 @@ begin
     union all
     select 2, 'session', s.model_id, null, null, '{}'
     from public.chat_sessions s
-    where s.organization_id = effective_llm.organization_id and s.id = effective_llm.session_id and s.model_id is not null
+    where s.organization_id = effective_llm.organization_id
+      and s.id = effective_llm.session_id
+      and s.model_id is not null
     union all
     select 3, 'project', null, c.model, c.provider, c.settings
     from client_mgmt.llm_configs c
@@ -35,7 +40,11 @@ begin
     where v.organization_id = effective_llm.organization_id
       and v.client_schema_id = coalesce(
         (select client_schema_id from scope),
-        (select min(c.id) from public.client_schemas c where c.organization_id = effective_llm.organization_id)
+        (
+          select min(c.id)
+          from public.client_schemas c
+          where c.organization_id = effective_llm.organization_id
+        )
       )
     union all
     select 5, 'organization', null, c.model, c.provider, c.settings
@@ -64,8 +73,10 @@ begin
 end
 $$;
 comment on function private.effective_llm(bigint, bigint, text, uuid, bigint) is
-  'Every layer that names an enabled model of the agent: request, session, project, schema preference, organization, agent.';
-revoke all on function private.effective_llm(bigint, bigint, text, uuid, bigint) from public, anon, authenticated, service_role;
+  'Every layer that names an enabled model of the agent: request, session, project, schema '
+  'preference, organization, agent.';
+revoke all on function private.effective_llm(bigint, bigint, text, uuid, bigint)
+  from public, anon, authenticated, service_role;
 
 create function private.find_agent(organization_id bigint, agent text, agent_id bigint) returns public.agents
 language plpgsql stable security definer set search_path = ''
@@ -84,18 +95,24 @@ begin
   order by a.organization_id nulls last, a.id
   limit 1;
   if not found then
-    raise exception using errcode = 'PT404', message = 'agent_not_found', detail = 'No such agent, or it is disabled.';
+    raise exception using errcode = 'PT404', message = 'agent_not_found',
+      detail = 'No such agent, or it is disabled.';
   end if;
   return result;
 end
 $$;
 comment on function private.find_agent(bigint, text, bigint) is
   'An enabled agent by name or id, the organization''s before the platform''s; PT404 agent_not_found.';
-revoke all on function private.find_agent(bigint, text, bigint) from public, anon, authenticated, service_role;
+revoke all on function private.find_agent(bigint, text, bigint)
+  from public, anon, authenticated, service_role;
 
 -- The agent of a request that names none: the session's, else the organization's preference, else the
 -- first one. Names are looked up by find_agent.
-create function private.preferred_agent(organization_id bigint, project_id bigint, providers text[]) returns text
+create function private.preferred_agent(
+  organization_id bigint,
+  project_id bigint,
+  providers text[]
+) returns text
 language plpgsql stable security definer set search_path = ''
 as $$
 -- Definer: called by definer functions only.
@@ -113,7 +130,11 @@ begin
               select p.client_schema_id from client_mgmt.projects p
               where p.organization_id = preferred_agent.organization_id and p.id = preferred_agent.project_id
             ),
-            (select min(c.id) from public.client_schemas c where c.organization_id = preferred_agent.organization_id)
+            (
+              select min(c.id)
+              from public.client_schemas c
+              where c.organization_id = preferred_agent.organization_id
+            )
           )
       ),
       (
@@ -130,10 +151,15 @@ begin
 end
 $$;
 comment on function private.preferred_agent(bigint, bigint, text[]) is
-  'Name of the agent that answers when none is named: preference default_agent, else the first whose provider is configured.';
-revoke all on function private.preferred_agent(bigint, bigint, text[]) from public, anon, authenticated, service_role;
+  'Name of the agent that answers when none is named: preference default_agent, else the first '
+  'whose provider is configured.';
+revoke all on function private.preferred_agent(bigint, bigint, text[])
+  from public, anon, authenticated, service_role;
 
-create function private.require_own_session(organization_id bigint, session_id uuid) returns public.chat_sessions
+create function private.require_own_session(
+  organization_id bigint,
+  session_id uuid
+) returns public.chat_sessions
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: locks the row. Another person's session, another organization's and none at all are one error.
@@ -147,13 +173,16 @@ begin
     and s.user_id = private.current_user_id()
   for no key update;
   if not found then
-    raise exception using errcode = 'PT404', message = 'session_not_found', detail = 'No session of yours has this id.';
+    raise exception using errcode = 'PT404', message = 'session_not_found',
+      detail = 'No session of yours has this id.';
   end if;
   return result;
 end
 $$;
-comment on function private.require_own_session(bigint, uuid) is 'The caller''s session, locked; PT404 session_not_found.';
-revoke all on function private.require_own_session(bigint, uuid) from public, anon, authenticated, service_role;
+comment on function private.require_own_session(bigint, uuid) is
+  'The caller''s session, locked; PT404 session_not_found.';
+revoke all on function private.require_own_session(bigint, uuid)
+  from public, anon, authenticated, service_role;
 
 create function private.require_project(organization_id bigint, project_id bigint) returns void
 language plpgsql stable security definer set search_path = ''
@@ -168,7 +197,8 @@ begin
   end if;
 end
 $$;
-comment on function private.require_project(bigint, bigint) is 'Passes for null and for the organization''s project; else PT404 project_not_found.';
+comment on function private.require_project(bigint, bigint) is
+  'Passes for null and for the organization''s project; else PT404 project_not_found.';
 revoke all on function private.require_project(bigint, bigint) from public, anon, authenticated, service_role;
 
 create function private.explain_effective_llm(agent text, model text, session_id uuid, project_id bigint)
@@ -199,18 +229,23 @@ begin
   from private.effective_llm(organization, chosen.id, explain_effective_llm.model, chat.id, project) e;
 end
 $$;
-comment on function private.explain_effective_llm(text, text, uuid, bigint) is 'Body of public.explain_effective_llm().';
-revoke all on function private.explain_effective_llm(text, text, uuid, bigint) from public, anon, authenticated, service_role;
+comment on function private.explain_effective_llm(text, text, uuid, bigint) is
+  'Body of public.explain_effective_llm().';
+revoke all on function private.explain_effective_llm(text, text, uuid, bigint)
+  from public, anon, authenticated, service_role;
 grant execute on function private.explain_effective_llm(text, text, uuid, bigint) to authenticated;
 
 create function public.explain_effective_llm(
-  agent text default null, model text default null, session_id uuid default null, project_id bigint default null
+  agent text default null, model text default null, session_id uuid default null,
+  project_id bigint default null
 ) returns table (layer text, model_name text, provider text, settings jsonb, is_winner boolean)
 language sql volatile security invoker set search_path = ''
 as $$ select * from private.explain_effective_llm(agent, model, session_id, project_id) $$;
 comment on function public.explain_effective_llm(text, text, uuid, bigint) is
-  'Which model an invocation with these arguments would use: every layer that names one, in order, and the winner.';
-revoke all on function public.explain_effective_llm(text, text, uuid, bigint) from public, anon, authenticated, service_role;
+  'Which model an invocation with these arguments would use: every layer that names one, in order, '
+  'and the winner.';
+revoke all on function public.explain_effective_llm(text, text, uuid, bigint)
+  from public, anon, authenticated, service_role;
 grant execute on function public.explain_effective_llm(text, text, uuid, bigint) to authenticated;
 
 create function private.available_models(providers text[])
@@ -223,7 +258,9 @@ declare
   organization constant bigint := private.require_organization();
 begin
   return query
-  select a.name, m.name, case when m.organization_id is null then 'platform' else 'organization' end, m.created_at
+  select a.name, m.name, case
+    when m.organization_id is null then 'platform'
+    else 'organization' end, m.created_at
   from (
     -- As find_agent(): the organization's agent hides the platform's of the same name.
     select distinct on (every.name) every.id, every.name, every.organization_id
@@ -249,8 +286,9 @@ returns table (agent text, model text, owned_by text, created_at timestamptz)
 language sql stable security invoker set search_path = ''
 as $$ select * from private.available_models(providers) $$;
 comment on function public.available_models(text[]) is
-  'The enabled models that begin_execution() finds for the caller''s organization, by agent, each agent''s in the '
-  'order of its route. providers: those the platform has a key for; null asks for no key. 42501 no_organization.';
+  'The enabled models that begin_execution() finds for the caller''s organization, by agent, each '
+  'agent''s in the order of its route. providers: those the platform has a key for; null asks for '
+  'no key. 42501 no_organization.';
 revoke all on function public.available_models(text[]) from public, anon, authenticated, service_role;
 grant execute on function public.available_models(text[]) to authenticated;
 
@@ -287,8 +325,9 @@ begin
 end
 $$;
 comment on function private.check_breaker(bigint, bigint, bigint) is
-  'Generation under which a call may be made, and whether acquire_probe() must come first; nulls while the breaker is '
-  'open or another worker probes. credential_owner: the organization whose own key is used; null for the platform''s.';
+  'Generation under which a call may be made, and whether acquire_probe() must come first; nulls '
+  'while the breaker is open or another worker probes. credential_owner: the organization whose '
+  'own key is used; null for the platform''s.';
 
 create function private.settle_breaker(
   credential_owner bigint, agent_id bigint, model_id bigint, generation bigint, outcome text
@@ -306,8 +345,14 @@ begin
       failure_count = b.failure_count + 1,
       last_failure_time = clock_timestamp(),
       state = case when b.state = 'half_open' or b.failure_count + 1 >= 5 then 'open' else b.state end,
-      opened_at = case when b.state = 'half_open' or b.failure_count + 1 >= 5 then clock_timestamp() else b.opened_at end,
-      generation = case when b.state = 'half_open' or b.failure_count + 1 >= 5 then b.generation + 1 else b.generation end,
+      opened_at = case
+        when b.state = 'half_open'
+        or b.failure_count + 1 >= 5 then clock_timestamp()
+        else b.opened_at end,
+      generation = case
+        when b.state = 'half_open'
+        or b.failure_count + 1 >= 5 then b.generation + 1
+        else b.generation end,
       probe_expires_at = null
     -- A late fault of an older generation says nothing of the provider now.
     where b.generation = settle_breaker.generation and b.state <> 'open';
@@ -315,19 +360,25 @@ begin
     update public.circuit_breaker_state b
     set state = 'closed', failure_count = 0, probe_expires_at = null, last_success_time = clock_timestamp(),
       success_count = b.success_count + case when b.state = 'half_open' then 1 else 0 end
-    where b.organization_id is not distinct from credential_owner and b.agent_id = settle_breaker.agent_id and b.model_id = settle_breaker.model_id
+    where b.organization_id is not distinct from credential_owner
+      and b.agent_id = settle_breaker.agent_id
+      and b.model_id = settle_breaker.model_id
       and b.generation = settle_breaker.generation and (b.state <> 'closed' or b.failure_count > 0);
   else
     -- The probe ended without a word on the provider: the next caller may probe.
     update public.circuit_breaker_state b set probe_expires_at = clock_timestamp()
-    where b.organization_id is not distinct from credential_owner and b.agent_id = settle_breaker.agent_id and b.model_id = settle_breaker.model_id
+    where b.organization_id is not distinct from credential_owner
+      and b.agent_id = settle_breaker.agent_id
+      and b.model_id = settle_breaker.model_id
       and b.generation = settle_breaker.generation and b.state = 'half_open';
   end if;
 end
 $$;
 comment on function private.settle_breaker(bigint, bigint, bigint, bigint, text) is
-  'Counts an outcome under the generation it was made in. A success on a closed breaker without faults writes nothing.';
-revoke all on function private.check_breaker(bigint, bigint, bigint), private.settle_breaker(bigint, bigint, bigint, bigint, text)
+  'Counts an outcome under the generation it was made in. A success on a closed breaker without '
+  'faults writes nothing.';
+revoke all on function private.check_breaker(bigint, bigint, bigint),
+  private.settle_breaker(bigint, bigint, bigint, bigint, text)
   from public, anon, authenticated, service_role;
 
 -- ── Planning a route ────────────────────────────────────────────────────────────────────────
@@ -350,11 +401,13 @@ declare
 begin
   select e.* into winner
   from private.effective_llm(
-    plan_route.organization_id, plan_route.agent_id, plan_route.model, plan_route.session_id, plan_route.project_id
+    plan_route.organization_id, plan_route.agent_id, plan_route.model, plan_route.session_id,
+    plan_route.project_id
   ) e
   where e.is_winner and (plan_route.model is null or e.layer = 'request');
   if not found then
-    raise exception using errcode = 'PT404', message = 'model_not_found', detail = 'The agent has no such enabled model.';
+    raise exception using errcode = 'PT404', message = 'model_not_found',
+      detail = 'The agent has no such enabled model.';
   end if;
 
   for candidate in
@@ -394,4 +447,5 @@ end
 $$;
 comment on function private.plan_route(bigint, bigint, text, uuid, bigint, text[]) is
   'Models to try in order. PT404 model_not_found; PT503 provider_not_configured or circuit_open.';
-revoke all on function private.plan_route(bigint, bigint, text, uuid, bigint, text[]) from public, anon, authenticated, service_role;
+revoke all on function private.plan_route(bigint, bigint, text, uuid, bigint, text[])
+  from public, anon, authenticated, service_role;
