@@ -31,18 +31,32 @@ create policy select_member on conversation.participants for select to authentic
   using (organization_id = (select private.current_organization_id()));
 comment on policy select_member on conversation.participants is 'Every member.';
 create policy insert_manager on conversation.participants for insert to authenticated
-  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+  with check (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('projects.manage'))
+  );
 comment on policy insert_manager on conversation.participants is 'With projects.manage.';
 create policy update_manager on conversation.participants for update to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')))
-  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('projects.manage'))
+  )
+  with check (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('projects.manage'))
+  );
 comment on policy update_manager on conversation.participants is 'With projects.manage.';
 create policy delete_manager on conversation.participants for delete to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('projects.manage'))
+  );
 comment on policy delete_manager on conversation.participants is 'With projects.manage.';
 revoke all on conversation.participants from anon, authenticated, service_role;
 grant select, delete on conversation.participants to authenticated;
-grant insert (user_id, name, type, patterns_metadata), update (name, type, patterns_metadata) on conversation.participants to authenticated;
+grant insert (user_id, name, type, patterns_metadata),
+  update (name, type, patterns_metadata) on conversation.participants
+  to authenticated;
 grant select, insert, update, delete on conversation.participants to service_role;
 create trigger participants_updated_at before update on conversation.participants
   for each row execute function private.update_updated_at_column();
@@ -74,18 +88,31 @@ create policy select_member on conversation.blocks for select to authenticated
   using (organization_id = (select private.current_organization_id()));
 comment on policy select_member on conversation.blocks is 'Every member.';
 create policy insert_manager on conversation.blocks for insert to authenticated
-  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+  with check (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('projects.manage'))
+  );
 comment on policy insert_manager on conversation.blocks is 'With projects.manage.';
 create policy update_manager on conversation.blocks for update to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')))
-  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('projects.manage'))
+  )
+  with check (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('projects.manage'))
+  );
 comment on policy update_manager on conversation.blocks is 'With projects.manage.';
 create policy delete_manager on conversation.blocks for delete to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('projects.manage'))
+  );
 comment on policy delete_manager on conversation.blocks is 'With projects.manage.';
 revoke all on conversation.blocks from anon, authenticated, service_role;
 grant select, delete on conversation.blocks to authenticated;
-grant insert (project_id, name, type, metadata), update (name, type, metadata) on conversation.blocks to authenticated;
+grant insert (project_id, name, type, metadata), update (name, type, metadata) on conversation.blocks
+  to authenticated;
 grant select, insert, update, delete on conversation.blocks to service_role;
 create trigger blocks_updated_at before update on conversation.blocks
   for each row execute function private.update_updated_at_column();
@@ -117,18 +144,32 @@ create policy select_member on conversation.turns for select to authenticated
   using (organization_id = (select private.current_organization_id()));
 comment on policy select_member on conversation.turns is 'Every member.';
 create policy insert_manager on conversation.turns for insert to authenticated
-  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+  with check (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('projects.manage'))
+  );
 comment on policy insert_manager on conversation.turns is 'With projects.manage.';
 create policy update_manager on conversation.turns for update to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')))
-  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('projects.manage'))
+  )
+  with check (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('projects.manage'))
+  );
 comment on policy update_manager on conversation.turns is 'With projects.manage.';
 create policy delete_manager on conversation.turns for delete to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('projects.manage'))
+  );
 comment on policy delete_manager on conversation.turns is 'With projects.manage.';
 revoke all on conversation.turns from anon, authenticated, service_role;
 grant select, delete on conversation.turns to authenticated;
-grant insert (participant_id, content, "timestamp", metadata), update (content, "timestamp", metadata) on conversation.turns to authenticated;
+grant insert (participant_id, content, "timestamp", metadata),
+  update (content, "timestamp", metadata) on conversation.turns
+  to authenticated;
 grant select, insert, update, delete on conversation.turns to service_role;
 create trigger turns_updated_at before update on conversation.turns
   for each row execute function private.update_updated_at_column();
@@ -157,18 +198,31 @@ create policy select_member on conversation.block_turns for select to authentica
   using (organization_id = (select private.current_organization_id()));
 comment on policy select_member on conversation.block_turns is 'Every member.';
 create policy insert_manager on conversation.block_turns for insert to authenticated
-  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+  with check (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('projects.manage'))
+  );
 comment on policy insert_manager on conversation.block_turns is 'With projects.manage.';
 create policy update_manager on conversation.block_turns for update to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')))
-  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('projects.manage'))
+  )
+  with check (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('projects.manage'))
+  );
 comment on policy update_manager on conversation.block_turns is 'With projects.manage.';
 create policy delete_manager on conversation.block_turns for delete to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('projects.manage'))
+  );
 comment on policy delete_manager on conversation.block_turns is 'With projects.manage.';
 revoke all on conversation.block_turns from anon, authenticated, service_role;
 grant select, delete on conversation.block_turns to authenticated;
-grant insert (block_id, turn_id, sequence_order), update (sequence_order) on conversation.block_turns to authenticated;
+grant insert (block_id, turn_id, sequence_order), update (sequence_order) on conversation.block_turns
+  to authenticated;
 grant select, insert, update, delete on conversation.block_turns to service_role;
 
 -- ── lens_prototypes ─────────────────────────────────────────────────────────────────────────────
@@ -184,7 +238,8 @@ create table conversation.lens_prototypes (
   updated_at timestamptz not null default now(),
   constraint lens_prototypes_name_key unique nulls not distinct (organization_id, name)
 );
-comment on table conversation.lens_prototypes is 'Ways to look at a block; organization_id null: the platform''s.';
+comment on table conversation.lens_prototypes is
+  'Ways to look at a block; organization_id null: the platform''s.';
 
 alter table conversation.lens_prototypes enable row level security;
 alter table conversation.lens_prototypes force row level security;
@@ -193,20 +248,34 @@ create policy select_member on conversation.lens_prototypes for select to authen
     organization_id = (select private.current_organization_id())
     or (organization_id is null and (select private.current_organization_id()) is not null)
   );
-comment on policy select_member on conversation.lens_prototypes is 'The platform''s and the organization''s own.';
+comment on policy select_member on conversation.lens_prototypes is
+  'The platform''s and the organization''s own.';
 create policy insert_manager on conversation.lens_prototypes for insert to authenticated
-  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+  with check (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('projects.manage'))
+  );
 comment on policy insert_manager on conversation.lens_prototypes is 'With projects.manage.';
 create policy update_manager on conversation.lens_prototypes for update to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')))
-  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('projects.manage'))
+  )
+  with check (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('projects.manage'))
+  );
 comment on policy update_manager on conversation.lens_prototypes is 'With projects.manage.';
 create policy delete_manager on conversation.lens_prototypes for delete to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('projects.manage'))
+  );
 comment on policy delete_manager on conversation.lens_prototypes is 'With projects.manage.';
 revoke all on conversation.lens_prototypes from anon, authenticated, service_role;
 grant select, delete on conversation.lens_prototypes to authenticated;
-grant insert (name, prompt_template), update (name, prompt_template) on conversation.lens_prototypes to authenticated;
+grant insert (name, prompt_template), update (name, prompt_template) on conversation.lens_prototypes
+  to authenticated;
 grant select, insert, update, delete on conversation.lens_prototypes to service_role;
 create trigger lens_prototypes_updated_at before update on conversation.lens_prototypes
   for each row execute function private.update_updated_at_column();
@@ -238,14 +307,21 @@ create policy select_member on conversation.block_lens_version for select to aut
   using (organization_id = (select private.current_organization_id()));
 comment on policy select_member on conversation.block_lens_version is 'Every member.';
 create policy insert_manager on conversation.block_lens_version for insert to authenticated
-  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+  with check (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('projects.manage'))
+  );
 comment on policy insert_manager on conversation.block_lens_version is 'With projects.manage.';
 create policy delete_manager on conversation.block_lens_version for delete to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('projects.manage')));
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('projects.manage'))
+  );
 comment on policy delete_manager on conversation.block_lens_version is 'With projects.manage.';
 revoke all on conversation.block_lens_version from anon, authenticated, service_role;
 grant select, delete on conversation.block_lens_version to authenticated;
-grant insert (block_id, lens_id, version, result, embedding) on conversation.block_lens_version to authenticated;
+grant insert (block_id, lens_id, version, result, embedding) on conversation.block_lens_version
+  to authenticated;
 grant select, insert, update, delete on conversation.block_lens_version to service_role;
 
 -- ── Views ─────────────────────────────────────────────────────────────────────────────────────
@@ -266,7 +342,9 @@ select b.organization_id, p.id as project_id, p.name as project_name, b.id as bl
   ) as turn_count
 from conversation.blocks b
 join client_mgmt.projects p on p.organization_id = b.organization_id and p.id = b.project_id;
-comment on view conversation.project_blocks is 'Blocks with the name of their project and how many turns they hold.';
+comment on view conversation.project_blocks is
+  'Blocks with the name of their project and how many turns they hold.';
 
-revoke all on conversation.participant_users, conversation.project_blocks from anon, authenticated, service_role;
+revoke all on conversation.participant_users, conversation.project_blocks
+  from anon, authenticated, service_role;
 grant select on conversation.participant_users, conversation.project_blocks to authenticated, service_role;
