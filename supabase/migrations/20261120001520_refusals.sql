@@ -25,8 +25,8 @@ begin
 end
 $$;
 comment on function private.require_permission() is
-  'Trigger: refuses a client''s statement without an active membership, or without any of the permissions given. '
-  'Which rows they reach is the policies'' to say.';
+  'Trigger: refuses a client''s statement without an active membership, or without any of the '
+  'permissions given. Which rows they reach is the policies'' to say.';
 revoke all on function private.require_permission() from public, anon, authenticated, service_role;
 
 -- Accounts are left out: people change their own also while they belong to no organization.
@@ -34,7 +34,8 @@ create trigger organizations_require_permission before insert or update or delet
   for each statement execute function private.require_permission('members.manage');
 create trigger user_sessions_require_permission before insert or update or delete on public.user_sessions
   for each statement execute function private.require_permission();
-create trigger billing_accounts_require_permission before insert or update or delete on client_mgmt.billing_accounts
+create trigger billing_accounts_require_permission
+  before insert or update or delete on client_mgmt.billing_accounts
   for each statement execute function private.require_permission('billing.manage');
 create trigger budgets_require_permission before insert or update or delete on client_mgmt.budgets
   for each statement execute function private.require_permission('billing.manage');
@@ -42,7 +43,8 @@ create trigger agents_require_permission before insert or update or delete on pu
   for each statement execute function private.require_permission('agents.manage');
 create trigger models_require_permission before insert or update or delete on public.models
   for each statement execute function private.require_permission('agents.manage');
-create trigger client_schema_preferences_require_permission before insert or update or delete on public.client_schema_preferences
+create trigger client_schema_preferences_require_permission
+  before insert or update or delete on public.client_schema_preferences
   for each statement execute function private.require_permission('agents.manage');
 create trigger llm_configs_require_permission before insert or update or delete on client_mgmt.llm_configs
   for each statement execute function private.require_permission('agents.manage');
@@ -50,15 +52,19 @@ create trigger prompts_require_permission before insert or update or delete on c
   for each statement execute function private.require_permission('prompts.manage');
 create trigger system_prompts_require_permission before insert or update or delete on public.system_prompts
   for each statement execute function private.require_permission('agents.invoke', 'prompts.manage');
-create trigger system_prompt_opt_outs_require_permission before insert or update or delete on client_mgmt.system_prompt_opt_outs
+create trigger system_prompt_opt_outs_require_permission
+  before insert or update or delete on client_mgmt.system_prompt_opt_outs
   for each statement execute function private.require_permission('agents.invoke');
 create trigger chat_sessions_require_permission before insert or update or delete on public.chat_sessions
   for each statement execute function private.require_permission('agents.invoke');
-create trigger mcp_configurations_require_permission before insert or update or delete on public.mcp_configurations
+create trigger mcp_configurations_require_permission
+  before insert or update or delete on public.mcp_configurations
   for each statement execute function private.require_permission('agents.invoke', 'mcp.manage');
-create trigger mcp_allowed_hosts_require_permission before insert or update or delete on client_mgmt.mcp_allowed_hosts
+create trigger mcp_allowed_hosts_require_permission
+  before insert or update or delete on client_mgmt.mcp_allowed_hosts
   for each statement execute function private.require_permission('mcp.manage');
-create trigger oauth_issuer_exceptions_require_permission before insert or update or delete on client_mgmt.oauth_issuer_exceptions
+create trigger oauth_issuer_exceptions_require_permission
+  before insert or update or delete on client_mgmt.oauth_issuer_exceptions
   for each statement execute function private.require_permission('mcp.manage');
 create trigger oauth_clients_require_permission before insert or update or delete on client_mgmt.oauth_clients
   for each statement execute function private.require_permission('mcp.manage');
@@ -72,7 +78,9 @@ create trigger turns_require_permission before insert or update or delete on con
   for each statement execute function private.require_permission('projects.manage');
 create trigger block_turns_require_permission before insert or update or delete on conversation.block_turns
   for each statement execute function private.require_permission('projects.manage');
-create trigger lens_prototypes_require_permission before insert or update or delete on conversation.lens_prototypes
+create trigger lens_prototypes_require_permission
+  before insert or update or delete on conversation.lens_prototypes
   for each statement execute function private.require_permission('projects.manage');
-create trigger block_lens_version_require_permission before insert or update or delete on conversation.block_lens_version
+create trigger block_lens_version_require_permission
+  before insert or update or delete on conversation.block_lens_version
   for each statement execute function private.require_permission('projects.manage');
