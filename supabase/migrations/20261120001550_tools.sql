@@ -9,20 +9,25 @@ create table client_mgmt.mcp_tool_policies (
     references public.organizations (id) on delete cascade,
   id bigint generated always as identity,
   mcp_configuration_id bigint not null,
-  tool_name text constraint mcp_tool_policies_tool_name_length check (char_length(tool_name) between 1 and 256),
+  tool_name text
+    constraint mcp_tool_policies_tool_name_length check (char_length(tool_name) between 1 and 256),
   policy text not null constraint mcp_tool_policies_policy check (policy in ('auto', 'ask', 'off')),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   primary key (organization_id, id),
-  constraint mcp_tool_policies_key unique nulls not distinct (organization_id, mcp_configuration_id, tool_name),
+  constraint mcp_tool_policies_key unique nulls not distinct (
+    organization_id, mcp_configuration_id, tool_name
+  ),
   constraint mcp_tool_policies_configuration_fkey foreign key (organization_id, mcp_configuration_id)
     references public.mcp_configurations (organization_id, id) on delete cascade
 );
 comment on table client_mgmt.mcp_tool_policies is
   'Whether agents may call the tools of an MCP server. Without a row: ask.';
-comment on column client_mgmt.mcp_tool_policies.tool_name is 'The tool for which this holds instead of the server''s policy; null for the server''s.';
+comment on column client_mgmt.mcp_tool_policies.tool_name is
+  'The tool for which this holds instead of the server''s policy; null for the server''s.';
 comment on column client_mgmt.mcp_tool_policies.policy is
-  'auto: at once; ask: after the person has approved the call and its arguments; off: never, and the model does not see it.';
+  'auto: at once; ask: after the person has approved the call and its arguments; off: never, and '
+  'the model does not see it.';
 
 alter table client_mgmt.mcp_tool_policies enable row level security;
 alter table client_mgmt.mcp_tool_policies force row level security;
@@ -31,7 +36,8 @@ create policy select_member on client_mgmt.mcp_tool_policies for select to authe
     organization_id = (select private.current_organization_id())
     and exists (
       select 1 from public.mcp_configurations c
-      where c.organization_id = mcp_tool_policies.organization_id and c.id = mcp_tool_policies.mcp_configuration_id
+      where c.organization_id = mcp_tool_policies.organization_id
+        and c.id = mcp_tool_policies.mcp_configuration_id
     )
   );
 comment on policy select_member on client_mgmt.mcp_tool_policies is 'Whoever sees the configuration.';
@@ -40,23 +46,32 @@ create policy insert_manager_or_self on client_mgmt.mcp_tool_policies for insert
     organization_id = (select private.current_organization_id())
     and exists (
       select 1 from public.mcp_configurations c
-      where c.organization_id = mcp_tool_policies.organization_id and c.id = mcp_tool_policies.mcp_configuration_id
+      where c.organization_id = mcp_tool_policies.organization_id
+        and c.id = mcp_tool_policies.mcp_configuration_id
         and (
           (c.user_id is null and (select private.has_permission('mcp.manage')))
-          or (c.user_id = (select private.current_user_id()) and (select private.has_permission('agents.invoke')))
+          or (
+            c.user_id = (select private.current_user_id())
+            and (select private.has_permission('agents.invoke'))
+          )
         )
     )
   );
-comment on policy insert_manager_or_self on client_mgmt.mcp_tool_policies is 'Whoever may change the configuration.';
+comment on policy insert_manager_or_self on client_mgmt.mcp_tool_policies is
+  'Whoever may change the configuration.';
 create policy update_manager_or_self on client_mgmt.mcp_tool_policies for update to authenticated
   using (
     organization_id = (select private.current_organization_id())
     and exists (
       select 1 from public.mcp_configurations c
-      where c.organization_id = mcp_tool_policies.organization_id and c.id = mcp_tool_policies.mcp_configuration_id
+      where c.organization_id = mcp_tool_policies.organization_id
+        and c.id = mcp_tool_policies.mcp_configuration_id
         and (
           (c.user_id is null and (select private.has_permission('mcp.manage')))
-          or (c.user_id = (select private.current_user_id()) and (select private.has_permission('agents.invoke')))
+          or (
+            c.user_id = (select private.current_user_id())
+            and (select private.has_permission('agents.invoke'))
+          )
         )
     )
   )
@@ -64,34 +79,46 @@ create policy update_manager_or_self on client_mgmt.mcp_tool_policies for update
     organization_id = (select private.current_organization_id())
     and exists (
       select 1 from public.mcp_configurations c
-      where c.organization_id = mcp_tool_policies.organization_id and c.id = mcp_tool_policies.mcp_configuration_id
+      where c.organization_id = mcp_tool_policies.organization_id
+        and c.id = mcp_tool_policies.mcp_configuration_id
         and (
           (c.user_id is null and (select private.has_permission('mcp.manage')))
-          or (c.user_id = (select private.current_user_id()) and (select private.has_permission('agents.invoke')))
+          or (
+            c.user_id = (select private.current_user_id())
+            and (select private.has_permission('agents.invoke'))
+          )
         )
     )
   );
-comment on policy update_manager_or_self on client_mgmt.mcp_tool_policies is 'Whoever may change the configuration.';
+comment on policy update_manager_or_self on client_mgmt.mcp_tool_policies is
+  'Whoever may change the configuration.';
 create policy delete_manager_or_self on client_mgmt.mcp_tool_policies for delete to authenticated
   using (
     organization_id = (select private.current_organization_id())
     and exists (
       select 1 from public.mcp_configurations c
-      where c.organization_id = mcp_tool_policies.organization_id and c.id = mcp_tool_policies.mcp_configuration_id
+      where c.organization_id = mcp_tool_policies.organization_id
+        and c.id = mcp_tool_policies.mcp_configuration_id
         and (
           (c.user_id is null and (select private.has_permission('mcp.manage')))
-          or (c.user_id = (select private.current_user_id()) and (select private.has_permission('agents.invoke')))
+          or (
+            c.user_id = (select private.current_user_id())
+            and (select private.has_permission('agents.invoke'))
+          )
         )
     )
   );
-comment on policy delete_manager_or_self on client_mgmt.mcp_tool_policies is 'Whoever may change the configuration; ask holds then.';
+comment on policy delete_manager_or_self on client_mgmt.mcp_tool_policies is
+  'Whoever may change the configuration; ask holds then.';
 revoke all on client_mgmt.mcp_tool_policies from anon, authenticated, service_role;
 grant select, delete on client_mgmt.mcp_tool_policies to authenticated;
-grant insert (mcp_configuration_id, tool_name, policy), update (policy) on client_mgmt.mcp_tool_policies to authenticated;
+grant insert (mcp_configuration_id, tool_name, policy), update (policy) on client_mgmt.mcp_tool_policies
+  to authenticated;
 grant select on client_mgmt.mcp_tool_policies to service_role;
 create trigger mcp_tool_policies_updated_at before update on client_mgmt.mcp_tool_policies
   for each row execute function private.update_updated_at_column();
-create trigger mcp_tool_policies_require_permission before insert or update or delete on client_mgmt.mcp_tool_policies
+create trigger mcp_tool_policies_require_permission
+  before insert or update or delete on client_mgmt.mcp_tool_policies
   for each statement execute function private.require_permission('agents.invoke', 'mcp.manage');
 
 create function private.audit_mcp_tool_policy() returns trigger
@@ -107,8 +134,12 @@ begin
     jsonb_build_object('mcp_configuration_id', subject.mcp_configuration_id)
       || case when exists (
         select 1 from public.mcp_configurations c
-        where c.organization_id = subject.organization_id and c.id = subject.mcp_configuration_id and c.user_id is null
-      ) then jsonb_strip_nulls(jsonb_build_object('tool_name', subject.tool_name, 'before', old.policy, 'after', new.policy))
+        where c.organization_id = subject.organization_id
+          and c.id = subject.mcp_configuration_id
+          and c.user_id is null
+      ) then jsonb_strip_nulls(
+        jsonb_build_object('tool_name', subject.tool_name, 'before', old.policy, 'after', new.policy)
+      )
       else '{}' end
   );
   return null;
@@ -118,7 +149,11 @@ comment on function private.audit_mcp_tool_policy() is 'Trigger: records a chang
 create trigger mcp_tool_policies_audit after insert or update or delete on client_mgmt.mcp_tool_policies
   for each row execute function private.audit_mcp_tool_policy();
 
-create function private.mcp_tool_policy(organization_id bigint, mcp_configuration_id bigint, tool_name text) returns text
+create function private.mcp_tool_policy(
+  organization_id bigint,
+  mcp_configuration_id bigint,
+  tool_name text
+) returns text
 language sql stable security definer set search_path = ''
 as $$
   -- Definer: called by definer functions only, which have checked their caller.
@@ -130,7 +165,8 @@ as $$
     order by p.tool_name nulls last limit 1
   ), 'ask')
 $$;
-comment on function private.mcp_tool_policy(bigint, bigint, text) is 'The tool''s policy, else the server''s, else ask.';
+comment on function private.mcp_tool_policy(bigint, bigint, text) is
+  'The tool''s policy, else the server''s, else ask.';
 
 -- ── client_mgmt.mcp_tools ─────────────────────────────────────────────────────────────────────
 
@@ -139,10 +175,12 @@ create table client_mgmt.mcp_tools (
   id bigint generated always as identity,
   mcp_configuration_id bigint not null,
   name text not null constraint mcp_tools_name_length check (char_length(name) between 1 and 256),
-  status text not null default 'quarantined' constraint mcp_tools_status check (status in ('pinned', 'quarantined')),
+  status text not null default 'quarantined'
+    constraint mcp_tools_status check (status in ('pinned', 'quarantined')),
   definition jsonb constraint mcp_tools_definition_size check (octet_length(definition::text) <= 65536),
   definition_hash text,
-  proposed_definition jsonb constraint mcp_tools_proposed_definition_size check (octet_length(proposed_definition::text) <= 65536),
+  proposed_definition jsonb
+    constraint mcp_tools_proposed_definition_size check (octet_length(proposed_definition::text) <= 65536),
   proposed_hash text,
   changed_at timestamptz,
   approved_by uuid,
@@ -155,16 +193,21 @@ create table client_mgmt.mcp_tools (
     references public.mcp_configurations (organization_id, id) on delete cascade
 );
 comment on table client_mgmt.mcp_tools is
-  'Tools of MCP servers as they were accepted. Kept when a server stops listing one, so that nothing comes back changed unseen.';
+  'Tools of MCP servers as they were accepted. Kept when a server stops listing one, so that '
+  'nothing comes back changed unseen.';
 comment on column client_mgmt.mcp_tools.status is
-  'pinned: the server still says what was accepted; quarantined: it says something else, and no agent sees or calls the tool.';
+  'pinned: the server still says what was accepted; quarantined: it says something else, and no '
+  'agent sees or calls the tool.';
 comment on column client_mgmt.mcp_tools.definition is
-  'As accepted: name, title, description, input_schema, output_schema. Null: never accepted. The server''s annotations are no part: nothing relies on them.';
+  'As accepted: name, title, description, input_schema, output_schema. Null: never accepted. The '
+  'server''s annotations are no part: nothing relies on them.';
 comment on column client_mgmt.mcp_tools.definition_hash is 'SHA-256 of definition, in hexadecimal.';
-comment on column client_mgmt.mcp_tools.proposed_definition is 'What the server says instead; approve_mcp_tool() accepts it.';
+comment on column client_mgmt.mcp_tools.proposed_definition is
+  'What the server says instead; approve_mcp_tool() accepts it.';
 comment on column client_mgmt.mcp_tools.proposed_hash is 'SHA-256 of proposed_definition, in hexadecimal.';
 comment on column client_mgmt.mcp_tools.changed_at is 'When the server began to say something else.';
-comment on column client_mgmt.mcp_tools.approved_by is 'Who accepted a change; null for a tool of the first listing. No foreign key: outlives the membership.';
+comment on column client_mgmt.mcp_tools.approved_by is
+  'Who accepted a change; null for a tool of the first listing. No foreign key: outlives the membership.';
 create index mcp_tools_status_idx on client_mgmt.mcp_tools (organization_id, status);
 alter table client_mgmt.mcp_tools enable row level security;
 alter table client_mgmt.mcp_tools force row level security;
@@ -200,8 +243,10 @@ create table client_mgmt.mcp_tool_listings (
     references public.mcp_configurations (organization_id, id) on delete cascade
 );
 comment on table client_mgmt.mcp_tool_listings is
-  'What a server last listed to a person: servers answer by account, so a listing is never shared. Kept as long as the server allows.';
-comment on column client_mgmt.mcp_tool_listings.tools is '[{ name, definition_hash }], in the server''s order.';
+  'What a server last listed to a person: servers answer by account, so a listing is never shared. '
+  'Kept as long as the server allows.';
+comment on column client_mgmt.mcp_tool_listings.tools is
+  '[{ name, definition_hash }], in the server''s order.';
 create index mcp_tool_listings_user_id_idx on client_mgmt.mcp_tool_listings (organization_id, user_id);
 alter table client_mgmt.mcp_tool_listings enable row level security;
 alter table client_mgmt.mcp_tool_listings force row level security;
@@ -232,12 +277,17 @@ comment on function private.forget_changed_server_tools() is
   'Trigger: a changed endpoint or type forgets the old server''s tools and policies.';
 create trigger mcp_configurations_forget_tools
   after update of type, endpoint, auth_type on public.mcp_configurations
-  for each row when ((new.type, new.endpoint, new.auth_type) is distinct from (old.type, old.endpoint, old.auth_type))
+  for each row
+    when ((new.type, new.endpoint, new.auth_type) is distinct from (old.type, old.endpoint, old.auth_type))
   execute function private.forget_changed_server_tools();
 
 -- ── Listing ───────────────────────────────────────────────────────────────────────────────────
 
-create function private.usable_mcp_configuration(organization_id bigint, user_id uuid, mcp_configuration_id bigint)
+create function private.usable_mcp_configuration(
+  organization_id bigint,
+  user_id uuid,
+  mcp_configuration_id bigint
+)
 returns public.mcp_configurations
 language sql stable security definer set search_path = ''
 as $$
@@ -245,7 +295,9 @@ as $$
   select c
   from public.mcp_configurations c
   join client_mgmt.client_users m
-    on m.organization_id = c.organization_id and m.user_id = usable_mcp_configuration.user_id and m.ended_at is null
+    on m.organization_id = c.organization_id
+      and m.user_id = usable_mcp_configuration.user_id
+      and m.ended_at is null
   join public.users u on u.id = m.user_id and u.is_active
   join public.organizations o on o.id = c.organization_id and o.is_active
   where c.organization_id = usable_mcp_configuration.organization_id
@@ -259,15 +311,23 @@ $$;
 comment on function private.usable_mcp_configuration(bigint, uuid, bigint) is
   'A server that the person''s agents use now, as effective_mcp_configurations has it; null for any other.';
 
-create function private.listed_mcp_tools(organization_id bigint, mcp_configuration_id bigint, user_id uuid) returns jsonb
+create function private.listed_mcp_tools(
+  organization_id bigint,
+  mcp_configuration_id bigint,
+  user_id uuid
+) returns jsonb
 language sql stable security definer set search_path = ''
 as $$
   -- Definer: called by definer functions only, which have checked whose listing it is.
   select jsonb_build_object(
     'tools', coalesce(jsonb_agg(jsonb_build_object(
       'name', t.name, 'definition', t.definition, 'definition_hash', t.definition_hash, 'policy', p.policy
-    ) order by e.n) filter (where t.definition_hash = e.tool ->> 'definition_hash' and t.status = 'pinned' and p.policy <> 'off'), '[]'),
-    'quarantined', coalesce(jsonb_agg(t.name order by e.n) filter (where t.status = 'quarantined' and p.policy <> 'off'), '[]')
+    ) order by e.n) filter (where t.definition_hash = e.tool ->> 'definition_hash'
+      and t.status = 'pinned'
+      and p.policy <> 'off'), '[]'),
+    'quarantined', coalesce(
+      jsonb_agg(t.name order by e.n) filter (where t.status = 'quarantined' and p.policy <> 'off'), '[]'
+    )
   )
   from client_mgmt.mcp_tool_listings l
   cross join lateral jsonb_array_elements(l.tools) with ordinality e(tool, n)
@@ -276,10 +336,12 @@ as $$
     and t.name = e.tool ->> 'name'
   cross join lateral private.mcp_tool_policy(l.organization_id, l.mcp_configuration_id, t.name) p(policy)
   where l.organization_id = listed_mcp_tools.organization_id
-    and l.mcp_configuration_id = listed_mcp_tools.mcp_configuration_id and l.user_id = listed_mcp_tools.user_id
+    and l.mcp_configuration_id = listed_mcp_tools.mcp_configuration_id
+    and l.user_id = listed_mcp_tools.user_id
 $$;
 comment on function private.listed_mcp_tools(bigint, bigint, uuid) is
-  '{ tools: [{ name, definition, definition_hash, policy }], quarantined: [name] } of a person''s stored listing.';
+  '{ tools: [{ name, definition, definition_hash, policy }], quarantined: [name] } of a person''s '
+  'stored listing.';
 
 create function private.execution_tools(organization_id bigint, user_id uuid) returns jsonb
 language plpgsql stable security definer set search_path = ''
@@ -289,7 +351,9 @@ as $$
 begin
   return (
     select coalesce(jsonb_agg(
-      jsonb_build_object('mcp_configuration_id', c.id, 'server', c.name, 'type', c.type, 'endpoint', c.endpoint)
+      jsonb_build_object(
+        'mcp_configuration_id', c.id, 'server', c.name, 'type', c.type, 'endpoint', c.endpoint
+      )
         || case when l.user_id is not null
           then private.listed_mcp_tools(c.organization_id, c.id, l.user_id)
           else '{"tools": null, "quarantined": []}' end
@@ -315,9 +379,14 @@ begin
 end
 $$;
 comment on function private.execution_tools(bigint, uuid) is
-  '[{ mcp_configuration_id, server, type, endpoint, tools, quarantined }]: the servers a person''s agents use; tools null: to be listed.';
+  '[{ mcp_configuration_id, server, type, endpoint, tools, quarantined }]: the servers a person''s '
+  'agents use; tools null: to be listed.';
 
-create function private.record_mcp_tool(server public.mcp_configurations, tool jsonb, is_first boolean) returns void
+create function private.record_mcp_tool(
+  server public.mcp_configurations,
+  tool jsonb,
+  is_first boolean
+) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: called by record_mcp_tools() only. Writes nothing while a server says what it said before.
@@ -326,7 +395,9 @@ declare
   held client_mgmt.mcp_tools;
 begin
   select t.* into held from client_mgmt.mcp_tools t
-  where t.organization_id = server.organization_id and t.mcp_configuration_id = server.id and t.name = tool ->> 'name';
+  where t.organization_id = server.organization_id
+    and t.mcp_configuration_id = server.id
+    and t.name = tool ->> 'name';
   if not found then
     -- A server that has other names each time fills neither the table nor the log.
     if (
@@ -336,9 +407,12 @@ begin
       return;
     end if;
     insert into client_mgmt.mcp_tools (
-      organization_id, mcp_configuration_id, name, status, definition, definition_hash, proposed_definition, proposed_hash, changed_at
+      organization_id, mcp_configuration_id, name, status, definition, definition_hash,
+      proposed_definition, proposed_hash, changed_at
     ) values (
-      server.organization_id, server.id, tool ->> 'name', case when is_first then 'pinned' else 'quarantined' end,
+      server.organization_id, server.id, tool ->> 'name', case
+        when is_first then 'pinned'
+        else 'quarantined' end,
       case when is_first then tool end, case when is_first then hash end,
       case when not is_first then tool end, case when not is_first then hash end,
       case when not is_first then clock_timestamp() end
@@ -350,8 +424,11 @@ begin
     return;
   else
     update client_mgmt.mcp_tools t
-    set status = 'quarantined', proposed_definition = tool, proposed_hash = hash, changed_at = clock_timestamp()
-    where t.organization_id = held.organization_id and t.id = held.id and t.proposed_hash is distinct from hash;
+    set status = 'quarantined', proposed_definition = tool, proposed_hash = hash,
+      changed_at = clock_timestamp()
+    where t.organization_id = held.organization_id
+      and t.id = held.id
+      and t.proposed_hash is distinct from hash;
     -- What a quarantined tool says after that is on record with its approval.
     if not found or held.status = 'quarantined' then
       return;
@@ -362,16 +439,19 @@ begin
       server.organization_id, 'mcp_tool.quarantine', 'mcp_tool', held.id::text,
       jsonb_build_object('mcp_configuration_id', server.id)
         || case when server.user_id is null
-          then jsonb_build_object('name', held.name, 'before', held.definition_hash, 'after', hash) else '{}' end
+          then jsonb_build_object('name', held.name, 'before', held.definition_hash, 'after', hash)
+            else '{}' end
     );
   end if;
 end
 $$;
 comment on function private.record_mcp_tool(public.mcp_configurations, jsonb, boolean) is
-  'Pins a tool of a first listing; later compares it, and quarantines what is new or different. Of one server 512 are kept.';
+  'Pins a tool of a first listing; later compares it, and quarantines what is new or different. Of '
+  'one server 512 are kept.';
 
 create function public.record_mcp_tools(
-  organization_id bigint, user_id uuid, mcp_configuration_id bigint, endpoint text, tools jsonb, ttl_seconds integer
+  organization_id bigint, user_id uuid, mcp_configuration_id bigint, endpoint text, tools jsonb,
+  ttl_seconds integer
 ) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -382,7 +462,8 @@ declare
   server public.mcp_configurations;
   is_first boolean;
 begin
-  -- The row is held, so that of two first listings one is the first, and an endpoint does not change meanwhile.
+  -- The row is held, so that of two first listings one is the first, and an endpoint does not
+  -- change meanwhile.
   perform 1 from public.mcp_configurations c
   where c.organization_id = record_mcp_tools.organization_id and c.id = record_mcp_tools.mcp_configuration_id
   for no key update;
@@ -392,28 +473,37 @@ begin
     raise exception using errcode = 'PT404', message = 'mcp_configuration_not_found',
       detail = 'No enabled MCP configuration that this person uses has this id and endpoint.';
   end if;
-  if jsonb_typeof(tools) <> 'array' or jsonb_array_length(tools) > 256 or ttl_seconds not between 0 and 86400 then
+  if jsonb_typeof(tools) <> 'array'
+    or jsonb_array_length(tools) > 256
+    or ttl_seconds not between 0 and 86400 then
     raise exception using errcode = '22023', message = 'invalid_request',
       detail = 'tools is an array of at most 256 definitions, ttl_seconds from 0 to 86400.';
   end if;
 
   is_first := not exists (
-    select 1 from client_mgmt.mcp_tools t where t.organization_id = server.organization_id and t.mcp_configuration_id = server.id
+    select 1 from client_mgmt.mcp_tools t
+    where t.organization_id = server.organization_id and t.mcp_configuration_id = server.id
   );
-  perform private.record_mcp_tool(server, t.tool, is_first) from jsonb_array_elements(tools) with ordinality t(tool, n) order by t.n;
-  insert into client_mgmt.mcp_tool_listings as l (organization_id, mcp_configuration_id, user_id, tools, expires_at)
+  perform private.record_mcp_tool(server, t.tool, is_first)
+  from jsonb_array_elements(tools) with ordinality t(tool, n)
+  order by t.n;
+  insert into client_mgmt.mcp_tool_listings as l (
+    organization_id, mcp_configuration_id, user_id, tools, expires_at
+  )
   select server.organization_id, server.id, record_mcp_tools.user_id, coalesce(jsonb_agg(jsonb_build_object(
       'name', t.tool ->> 'name', 'definition_hash', encode(sha256(convert_to(t.tool::text, 'UTF8')), 'hex')
     ) order by t.n), '[]'), clock_timestamp() + ttl_seconds * interval '1 second'
   from jsonb_array_elements(record_mcp_tools.tools) with ordinality t(tool, n)
-  on conflict on constraint mcp_tool_listings_pkey do update set tools = excluded.tools, expires_at = excluded.expires_at;
+  on conflict on
+    constraint mcp_tool_listings_pkey do update set tools = excluded.tools, expires_at = excluded.expires_at;
   return private.listed_mcp_tools(server.organization_id, server.id, record_mcp_tools.user_id);
 end
 $$;
 comment on function public.record_mcp_tools(bigint, uuid, bigint, text, jsonb, integer) is
-  'Stores what a server listed to a person, pins or quarantines each definition { name, title, description, input_schema, '
-  'output_schema }, and answers { tools: [{ name, definition, definition_hash, policy }], quarantined: [name] } without '
-  'what is off. PT404 when the person no longer uses this server at this endpoint. Service role only.';
+  'Stores what a server listed to a person, pins or quarantines each definition { name, title, '
+  'description, input_schema, output_schema }, and answers { tools: [{ name, definition, '
+  'definition_hash, policy }], quarantined: [name] } without what is off. PT404 when the person no '
+  'longer uses this server at this endpoint. Service role only.';
 
 -- ── Changed definitions ───────────────────────────────────────────────────────────────────────
 
@@ -427,17 +517,22 @@ as $$
     from nodes n
     cross join lateral (
       -- Quoted where it could be read as another path: no change hides behind a name.
-      select '.' || case when k.key ~ '^[A-Za-z0-9_$-]+$' then k.key else to_json(k.key)::text end as step, k.value as child
+      select '.' || case
+        when k.key ~ '^[A-Za-z0-9_$-]+$' then k.key
+        else to_json(k.key)::text end as step, k.value as child
       from jsonb_each(case when jsonb_typeof(n.value) = 'object' then n.value end) k
       union all
       select '[' || (a.n - 1) || ']', a.value
-      from jsonb_array_elements(case when jsonb_typeof(n.value) = 'array' then n.value end) with ordinality a(value, n)
+      from jsonb_array_elements(
+        case when jsonb_typeof(n.value) = 'array' then n.value end
+      ) with ordinality a(value, n)
     ) c
   )
   select n.path, n.value from nodes n
   where n.value is not null and (jsonb_typeof(n.value) not in ('object', 'array') or n.value in ('{}', '[]'))
 $$;
-comment on function private.json_leaves(jsonb) is 'Every scalar and empty container of a document with its path, as $.a.b[0] or $."a b".';
+comment on function private.json_leaves(jsonb) is
+  'Every scalar and empty container of a document with its path, as $.a.b[0] or $."a b".';
 
 create function public.mcp_tool_changes(mcp_configuration_id bigint default null)
 returns table (
@@ -455,12 +550,16 @@ as $$
     where b.value is distinct from a.value
   ) d
   where t.organization_id = (select private.current_organization_id()) and t.status = 'quarantined'
-    and (mcp_tool_changes.mcp_configuration_id is null or t.mcp_configuration_id = mcp_tool_changes.mcp_configuration_id)
+    and (
+      mcp_tool_changes.mcp_configuration_id is null
+      or t.mcp_configuration_id = mcp_tool_changes.mcp_configuration_id
+    )
   order by t.mcp_configuration_id, t.name, d.path
 $$;
 comment on function public.mcp_tool_changes(bigint) is
-  'What differs in quarantined tools, a line per path: before is what was accepted (null: not there), after what the server '
-  'says now. For whoever sees the configuration. approve_mcp_tool(id, proposed_hash) accepts it.';
+  'What differs in quarantined tools, a line per path: before is what was accepted (null: not '
+  'there), after what the server says now. For whoever sees the configuration. '
+  'approve_mcp_tool(id, proposed_hash) accepts it.';
 
 create function private.approve_mcp_tool(id bigint, proposed_hash text) returns void
 language plpgsql volatile security definer set search_path = ''
@@ -477,7 +576,8 @@ begin
     and (c.user_id is null or c.user_id = private.current_user_id())
   for update of t;
   if not found then
-    raise exception using errcode = 'PT404', message = 'tool_not_found', detail = 'No tool that the caller sees has this id.';
+    raise exception using errcode = 'PT404', message = 'tool_not_found',
+      detail = 'No tool that the caller sees has this id.';
   end if;
   select c.user_id into owner from public.mcp_configurations c
   where c.organization_id = organization and c.id = held.mcp_configuration_id;
@@ -496,7 +596,10 @@ begin
     organization, 'mcp_tool.approve', 'mcp_tool', held.id::text,
     jsonb_build_object('mcp_configuration_id', held.mcp_configuration_id)
       || case when owner is null
-        then jsonb_build_object('name', held.name, 'before', held.definition_hash, 'after', held.proposed_hash) else '{}' end
+        then jsonb_build_object(
+          'name', held.name, 'before', held.definition_hash, 'after', held.proposed_hash
+        )
+          else '{}' end
   );
 end
 $$;
@@ -506,11 +609,13 @@ create function public.approve_mcp_tool(id bigint, proposed_hash text) returns v
 language sql volatile security invoker set search_path = ''
 as $$ select private.approve_mcp_tool(id, proposed_hash) $$;
 comment on function public.approve_mcp_tool(bigint, text) is
-  'Accepts the changed definition of a tool, whose hash mcp_tool_changes() gave: one''s own server''s, or the '
-  'organization''s with mcp.manage. PT404 tool_not_found, PT409 tool_changed when it is another one by now.';
+  'Accepts the changed definition of a tool, whose hash mcp_tool_changes() gave: one''s own '
+  'server''s, or the organization''s with mcp.manage. PT404 tool_not_found, PT409 tool_changed '
+  'when it is another one by now.';
 
 revoke all on function
-  private.audit_mcp_tool_policy(), private.mcp_tool_policy(bigint, bigint, text), private.forget_changed_server_tools(),
+  private.audit_mcp_tool_policy(), private.mcp_tool_policy(bigint, bigint, text),
+  private.forget_changed_server_tools(),
   private.usable_mcp_configuration(bigint, uuid, bigint), private.listed_mcp_tools(bigint, bigint, uuid),
   private.execution_tools(bigint, uuid), private.record_mcp_tool(public.mcp_configurations, jsonb, boolean),
   private.json_leaves(jsonb), private.approve_mcp_tool(bigint, text),
