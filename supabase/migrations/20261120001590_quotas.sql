@@ -1,8 +1,9 @@
 -- Quotas: how much of each table one member or one organization may fill.
--- Special: private.table_bounds says for every table what bounds its growth, and a table that is not listed there fails a
--- test. One trigger function counts inserted and changed rows in one counter row, which stays locked until the
--- transaction ends, so that the bound is exact. What a deletion gives back is appended and added up when a bound
--- is reached, so that a deletion waits for no counter.
+-- Special: private.table_bounds says for every table what bounds its growth, and a table that is
+-- not listed there fails a test. One trigger function counts inserted and changed rows in one
+-- counter row, which stays locked until the transaction ends, so that the bound is exact. What a
+-- deletion gives back is appended and added up when a bound is reached, so that a deletion waits
+-- for no counter.
 
 create table private.table_bounds (
   table_name text primary key,
@@ -11,13 +12,16 @@ create table private.table_bounds (
   max_bytes bigint constraint table_bounds_bytes check (max_bytes > 0),
   reason text,
   constraint table_bounds_one_of check (
-    case when reason is null then num_nulls(scope, max_rows, max_bytes) = 0 else num_nonnulls(scope, max_rows, max_bytes) = 0 end
+    case when reason is null then num_nulls(scope, max_rows, max_bytes) = 0
+      else num_nonnulls(scope, max_rows, max_bytes) = 0 end
   )
 );
 comment on table private.table_bounds is
-  'What bounds the growth of each table: a quota, or a reason. docs/limits.md repeats it, and a test compares the two.';
+  'What bounds the growth of each table: a quota, or a reason. docs/limits.md repeats it, and a '
+  'test compares the two.';
 comment on column private.table_bounds.scope is
-  'Whose rows are counted together: a member''s (user_id; rows without one are the organization''s), or all of an organization.';
+  'Whose rows are counted together: a member''s (user_id; rows without one are the '
+  'organization''s), or all of an organization.';
 comment on column private.table_bounds.max_bytes is 'Bytes of the rows as JSON text.';
 comment on column private.table_bounds.reason is 'What else bounds the table; null where a quota does.';
 alter table private.table_bounds enable row level security;
@@ -55,18 +59,30 @@ insert into private.table_bounds (table_name, reason) values
   ('client_mgmt.billing_accounts', 'One row per organization.'),
   ('client_mgmt.budget_alerts', 'One row per budget and period.'),
   ('client_mgmt.budget_counters', 'One row per budget and period.'),
-  ('client_mgmt.budget_reservations', 'One row per execution and budget that applies; the rates bound executions.'),
+  (
+    'client_mgmt.budget_reservations',
+    'One row per execution and budget that applies; the rates bound executions.'
+  ),
   ('client_mgmt.mcp_tool_listings', 'One row per MCP configuration and member.'),
   ('client_mgmt.mcp_tools', '512 rows per MCP configuration.'),
   ('client_mgmt.model_prices', 'The platform writes it.'),
   ('client_mgmt.organization_limits', 'One row per organization.'),
   ('client_mgmt.provider_credentials', 'One row per organization and provider.'),
   ('client_mgmt.system_prompt_opt_outs', 'One row per member and system prompt.'),
-  ('client_mgmt.system_prompt_versions', '50 rows per prompt, 5,000 rows and 16 MiB per member and per organization.'),
+  (
+    'client_mgmt.system_prompt_versions',
+    '50 rows per prompt, 5,000 rows and 16 MiB per member and per organization.'
+  ),
   ('client_mgmt.usage_ledger', 'One row per execution; the rates bound executions.'),
-  ('conversation.execution_events', 'The stream of one answer, whose bytes the worker bounds; the rates bound executions.'),
+  (
+    'conversation.execution_events',
+    'The stream of one answer, whose bytes the worker bounds; the rates bound executions.'
+  ),
   ('conversation.tool_approvals', 'One row per tool call that needs one.'),
-  ('conversation.tool_calls', '16 calls per step and a bound of steps per execution; the rates bound executions.'),
+  (
+    'conversation.tool_calls',
+    '16 calls per step and a bound of steps per execution; the rates bound executions.'
+  ),
   ('private.audit_heads', 'One row per organization.'),
   ('private.platform_limits', 'One row.'),
   ('private.quota_returns', 'Emptied when a quota is reached: at most one row per counted row.'),
@@ -77,14 +93,20 @@ insert into private.table_bounds (table_name, reason) values
   ('public.agent_executions', 'The rates bound what begins within a minute.'),
   ('public.agent_health', 'One row per organization and agent.'),
   ('public.agent_metrics', 'One row per organization, agent and day.'),
-  ('public.audit_logs', 'Kept for good; a statement adds one row to the log of an organization for each table it changes.'),
+  (
+    'public.audit_logs',
+    'Kept for good; a statement adds one row to the log of an organization for each table it changes.'
+  ),
   ('public.chat_messages', 'At most 256 KiB per execution and an answer; the rates bound executions.'),
   ('public.circuit_breaker_state', 'One row per organization, agent and model.'),
   ('public.client_schemas', 'One row per organization; the platform writes it.'),
   ('public.organizations', 'One account founds at most 20.'),
   ('public.platform_admins', 'The database owner writes it.'),
   ('public.preference_types', 'The platform writes it.'),
-  ('public.user_sessions', 'One row per session at Auth, which bounds how often an address signs in; a clean-up deletes the expired.'),
+  (
+    'public.user_sessions',
+    'One row per session at Auth, which bounds how often an address signs in; a clean-up deletes the expired.'
+  ),
   ('public.users', 'One row per account at Auth, which bounds how many are made.');
 
 -- ── Counting ──────────────────────────────────────────────────────────────────────────────────
@@ -100,7 +122,8 @@ create table private.quota_use (
   constraint quota_use_key unique nulls not distinct (organization_id, user_id, table_name)
 ) with (fillfactor = 50);
 comment on table private.quota_use is
-  'Rows and bytes of a member, or of an organization (user_id null), in one table, before what private.quota_returns takes off.';
+  'Rows and bytes of a member, or of an organization (user_id null), in one table, before what '
+  'private.quota_returns takes off.';
 alter table private.quota_use enable row level security;
 alter table private.quota_use force row level security;
 revoke all on private.quota_use from public, anon, authenticated, service_role;
@@ -115,7 +138,8 @@ create table private.quota_returns (
   constraint quota_returns_use_fkey foreign key (organization_id, quota_use_id)
     references private.quota_use (organization_id, id) on delete cascade
 );
-comment on table private.quota_returns is 'What deletions and shorter values give back to a counter, until it needs it.';
+comment on table private.quota_returns is
+  'What deletions and shorter values give back to a counter, until it needs it.';
 create index quota_returns_use_idx on private.quota_returns (organization_id, quota_use_id);
 alter table private.quota_returns enable row level security;
 alter table private.quota_returns force row level security;
@@ -126,16 +150,20 @@ create function private.add_to_quota(
 ) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: nobody holds a grant on the counters. It binds members and what a function does for one; the database
--- owner and the platform are counted and not refused.
+-- Definer: nobody holds a grant on the counters. It binds members and what a function does for one;
+-- the database owner and the platform are counted and not refused.
 #variable_conflict use_column
 declare
   used private.quota_use;
   over text;
 begin
   insert into private.quota_use as u (organization_id, user_id, table_name, rows, bytes)
-  values (add_to_quota.organization_id, add_to_quota.user_id, bound.table_name, add_to_quota.rows, add_to_quota.bytes)
-  on conflict on constraint quota_use_key do update set rows = u.rows + excluded.rows, bytes = u.bytes + excluded.bytes
+  values (
+    add_to_quota.organization_id, add_to_quota.user_id, bound.table_name, add_to_quota.rows,
+    add_to_quota.bytes
+  )
+  on conflict on
+    constraint quota_use_key do update set rows = u.rows + excluded.rows, bytes = u.bytes + excluded.bytes
   returning u.* into used;
   if (used.rows <= bound.max_rows and used.bytes <= bound.max_bytes)
     or (private.jwt_claims() ->> 'role' is distinct from 'authenticated'
@@ -162,7 +190,9 @@ begin
     raise exception using errcode = 'PT409', message = 'quota_exceeded',
       detail = format('%s may fill %s of %s: delete some first.',
         case when bound.scope = 'organization' then 'The organization' else 'A member' end,
-        case over when 'rows' then bound.max_rows || ' rows' else bound.max_bytes || ' bytes' end, bound.table_name),
+        case over
+          when 'rows' then bound.max_rows || ' rows'
+          else bound.max_bytes || ' bytes' end, bound.table_name),
       hint = jsonb_build_object(
         'table', bound.table_name, 'scope', bound.scope, 'bound', over,
         'allowed', case over when 'rows' then bound.max_rows else bound.max_bytes end
@@ -171,21 +201,23 @@ begin
 end
 $$;
 comment on function private.add_to_quota(private.table_bounds, bigint, uuid, bigint, bigint) is
-  'Counts what a statement added for one owner, or raises PT409 quota_exceeded; the hint is JSON: { table, scope, bound '
-  '(rows or bytes), allowed }.';
+  'Counts what a statement added for one owner, or raises PT409 quota_exceeded; the hint is JSON: '
+  '{ table, scope, bound (rows or bytes), allowed }.';
 
 create function private.count_quota() returns trigger
 language plpgsql volatile security definer set search_path = '' set timezone = 'UTC'
 as $$
--- Definer: nobody holds a grant on the counters. The time zone is fixed because it is part of the text that is measured.
--- Rows of the platform (without an organization) are not counted.
+-- Definer: nobody holds a grant on the counters. The time zone is fixed because it is part of the
+-- text that is measured. Rows of the platform (without an organization) are not counted.
 declare
   bound private.table_bounds;
   added jsonb := '[]';
   taken jsonb := '[]';
   change record;
 begin
-  select b.* into strict bound from private.table_bounds b where b.table_name = tg_table_schema || '.' || tg_table_name;
+  select b.* into strict bound
+  from private.table_bounds b
+  where b.table_name = tg_table_schema || '.' || tg_table_name;
   if tg_op <> 'DELETE' then
     select coalesce(jsonb_agg(g), '[]') into added from (
       select r.body -> 'organization_id' as organization_id,
@@ -227,7 +259,8 @@ begin
 end
 $$;
 comment on function private.count_quota() is
-  'Trigger: counts the rows and bytes that a statement added per owner against the bound of the table, and gives back what it took.';
+  'Trigger: counts the rows and bytes that a statement added per owner against the bound of the '
+  'table, and gives back what it took.';
 revoke all on function
   private.add_to_quota(private.table_bounds, bigint, uuid, bigint, bigint), private.count_quota()
   from public, anon, authenticated, service_role;
@@ -243,15 +276,19 @@ begin
   loop
     execute format(
       'create trigger %I after insert on %s referencing new table as after_rows
-         for each statement execute function private.count_quota()', bound.name || '_quota_insert', bound.table_name);
+         for each statement execute function private.count_quota()', bound.name || '_quota_insert',
+         bound.table_name);
     execute format(
       'create trigger %I after update on %s referencing old table as before_rows new table as after_rows
-         for each statement %s execute function private.count_quota()', bound.name || '_quota_update', bound.table_name,
+         for each statement %s execute function private.count_quota()',
+      bound.name || '_quota_update', bound.table_name,
       -- begin_execution() writes times and a short title of its own, and does not stop to count them.
-      case when bound.table_name = 'public.chat_sessions' then 'when (current_user = ''authenticated'')' else '' end);
+      case when bound.table_name = 'public.chat_sessions' then 'when (current_user = ''authenticated'')'
+        else '' end);
     execute format(
       'create trigger %I after delete on %s referencing old table as before_rows
-         for each statement execute function private.count_quota()', bound.name || '_quota_delete', bound.table_name);
+         for each statement execute function private.count_quota()', bound.name || '_quota_delete',
+         bound.table_name);
   end loop;
 end
 $$;
