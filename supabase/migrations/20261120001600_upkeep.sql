@@ -1,6 +1,6 @@
 -- Upkeep: bounded clean-ups, safe to run twice at once, and the one list of them that every scheduler reads.
--- Special: each call is one transaction, handles at most one batch and waits for no other transaction: it skips
--- rows that are held.
+-- Special: each call is one transaction, handles at most one batch and waits for no other
+-- transaction: it skips rows that are held.
 
 create function public.cleanup_expired_sessions(batch integer default 1000) returns integer
 language plpgsql volatile security definer set search_path = ''
@@ -34,7 +34,8 @@ begin
 end
 $$;
 comment on function public.cleanup_expired_sessions(integer) is
-  'Deletes up to batch expired sessions with their auth session, and revoked ones with nothing left to refresh. Returns how many.';
+  'Deletes up to batch expired sessions with their auth session, and revoked ones with nothing '
+  'left to refresh. Returns how many.';
 
 create function public.cleanup_expired_oauth_states(batch integer default 1000) returns integer
 language plpgsql volatile security definer set search_path = ''
@@ -55,14 +56,15 @@ begin
   return handled;
 end
 $$;
-comment on function public.cleanup_expired_oauth_states(integer) is 'Deletes up to batch used or expired states. Returns how many.';
+comment on function public.cleanup_expired_oauth_states(integer) is
+  'Deletes up to batch used or expired states. Returns how many.';
 
 create function public.cleanup_expired_oauth_tokens(batch integer default 1000) returns integer
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: mcp_oauth_tokens denies everyone. Executable by service_role only.
--- Each deletion is an audit event. The removal of a member takes the organization's chain and then the member's
--- tokens: this takes them in the same order, and waits for neither.
+-- Each deletion is an audit event. The removal of a member takes the organization's chain and then
+-- the member's tokens: this takes them in the same order, and waits for neither.
 declare
   expired record;
   handled integer := 0;
@@ -74,7 +76,9 @@ begin
     order by t.organization_id, t.id
     limit greatest(batch, 0)
   loop
-    perform 1 from private.audit_heads h where h.organization_id = expired.organization_id for update skip locked;
+    perform 1
+    from private.audit_heads h
+    where h.organization_id = expired.organization_id for update skip locked;
     continue when not found;
     perform 1 from public.mcp_oauth_tokens t
     where t.organization_id = expired.organization_id and t.id = expired.id
@@ -160,8 +164,9 @@ as $$
     ('expired_idempotency_keys', 'expire_idempotency_keys', '*/5 * * * *')
 $$;
 comment on function public.clean_ups() is
-  'The list of clean-ups: the name under which one is scheduled and counted, its function of this schema, which takes a batch '
-  'and returns how many rows it handled, and when pg_cron calls it. The function session-cleanup calls them all. Service role only.';
+  'The list of clean-ups: the name under which one is scheduled and counted, its function of this '
+  'schema, which takes a batch and returns how many rows it handled, and when pg_cron calls it. '
+  'The function session-cleanup calls them all. Service role only.';
 
 revoke all on function
   public.cleanup_expired_sessions(integer), public.cleanup_expired_oauth_states(integer),
@@ -174,8 +179,9 @@ grant execute on function
   public.expire_idempotency_keys(integer), public.clean_ups()
   to service_role;
 
--- Where the server has pg_cron, each clean-up is a job of its own in the database, so that a forgotten scheduler
--- leaves nothing behind and a failing clean-up undoes no other. Elsewhere a scheduler calls the function session-cleanup.
+-- Where the server has pg_cron, each clean-up is a job of its own in the database, so that a
+-- forgotten scheduler leaves nothing behind and a failing clean-up undoes no other. Elsewhere a
+-- scheduler calls the function session-cleanup.
 do $$
 declare
   keeps_seconds boolean;
