@@ -1,12 +1,17 @@
 -- The platform's own rows. Safe to apply again: names stay, descriptions and defaults follow this file.
 
 insert into public.agents (organization_id, name, type, description, config) values
-  (null, 'ccrouter', 'vertex-ai', 'Gemini models on Vertex AI', '{"provider":"vertex-ai","location":"us-central1"}'),
+  (
+    null, 'ccrouter', 'vertex-ai', 'Gemini models on Vertex AI',
+    '{"provider":"vertex-ai","location":"us-central1"}'
+  ),
   (null, 'droid', 'openrouter', 'Models through OpenRouter', '{"provider":"openrouter"}')
 on conflict on constraint agents_name_key do update
 set type = excluded.type, description = excluded.description, config = excluded.config;
 
-insert into public.models (organization_id, agent_id, name, display_name, description, provider, model_id, priority)
+insert into public.models (
+  organization_id, agent_id, name, display_name, description, provider, model_id, priority
+)
 select null, a.id, m.name, m.display_name, m.description, m.provider, m.model_id, m.priority
 from (values
   ('ccrouter', 'gemini-1.5-pro', 'Gemini 1.5 Pro', 'Long context', 'vertex-ai', 'gemini-1.5-pro', 10),
