@@ -8,31 +8,11 @@ const longestLine = 110
  * broken goes off the list.
  */
 const longLines: Readonly<Record<string, number>> = {
-  '20261120000100_foundation.sql': 1,
-  '20261120000200_organizations.sql': 24,
-  '20261120000300_audit.sql': 18,
   '20261120000400_memberships.sql': 23,
-  '20261120000500_platform.sql': 26,
-  '20261120000600_agents.sql': 38,
-  '20261120000700_projects.sql': 33,
-  '20261120000800_prompts.sql': 31,
-  '20261120000900_chat.sql': 8,
-  '20261120001000_mcp.sql': 35,
-  '20261120001010_mcp_connections.sql': 36,
-  '20261120001012_mcp_authorization.sql': 43,
-  '20261120001014_mcp_tokens.sql': 22,
-  '20261120001020_sealing.sql': 9,
   '20261120001100_executions.sql': 26,
-  '20261120001200_routing.sql': 35,
   '20261120001300_budgets.sql': 51,
   '20261120001400_invocation.sql': 97,
-  '20261120001500_conversation.sql': 32,
-  '20261120001520_refusals.sql': 9,
-  '20261120001550_tools.sql': 67,
   '20261120001560_tool_calls.sql': 102,
-  '20261120001590_quotas.sql': 26,
-  '20261120001600_upkeep.sql': 9,
-  'seed.sql': 2,
 }
 
 /**
