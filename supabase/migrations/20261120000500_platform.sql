@@ -206,7 +206,7 @@ exception
   when check_violation or not_null_violation or numeric_value_out_of_range or datetime_field_overflow then
     raise exception using errcode = '22023', message = 'invalid_request',
       detail = 'A grant has a reason of 10 to 1000 characters, scope configuration or content, '
-            'and at most 24 hours.';
+        'and at most 24 hours.';
 end
 $$;
 comment on function private.open_break_glass(bigint, text, text, numeric) is
