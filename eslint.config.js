@@ -9,6 +9,11 @@ const discardedRejection = {
   message: 'A discarded rejection needs a block with a comment that says why.',
 }
 
+const bareWaitUntil = {
+  selector: "Identifier[name='EdgeRuntime']",
+  message: 'createWaitUntil() hands work to the platform, and logs what it rejects with.',
+}
+
 export default defineConfig(
   globalIgnores([
     'node_modules/',
@@ -61,6 +66,17 @@ export default defineConfig(
         { name: 'Deno', message: 'Only a function’s index.ts names Deno.' },
       ],
     },
+  },
+  {
+    name: 'colloquy/a function leaves no rejection unhandled',
+    files: [functions],
+    rules: { '@typescript-eslint/no-floating-promises': ['error', { ignoreVoid: false }] },
+  },
+  {
+    name: 'colloquy/only wait-until.ts hands work to the platform',
+    files: [functions],
+    ignores: ['supabase/functions/_shared/executions/wait-until.ts'],
+    rules: { 'no-restricted-syntax': ['error', discardedRejection, bareWaitUntil] },
   },
   {
     name: 'colloquy/only env.ts reads variables',

@@ -9,6 +9,7 @@ import type {
   Outcome,
   RouteStep,
 } from '../../supabase/functions/_shared/executions/types.ts'
+import { createWaitUntil } from '../../supabase/functions/_shared/executions/wait-until.ts'
 import type { LogEntry } from '../../supabase/functions/_shared/http/log.ts'
 import type { Clock } from '../../supabase/functions/_shared/models/clock.ts'
 import type { ModelEvent, ModelRequest } from '../../supabase/functions/_shared/models/types.ts'
@@ -219,6 +220,7 @@ export function agentsApp(
   } = {},
 ) {
   const entries: LogEntry[] = []
+  const log = (entry: LogEntry) => entries.push(entry)
   const background: Promise<unknown>[] = []
   const { database, calls, outcomes } = fakeDatabase(options.answers)
   const app = createApp({
@@ -234,8 +236,8 @@ export function agentsApp(
     }),
     clock: options.clock ?? stoppedClock,
     random: () => 0.5,
-    log: (entry) => entries.push(entry),
-    waitUntil: (work) => background.push(work),
+    log,
+    waitUntil: createWaitUntil(log, { waitUntil: (work) => background.push(work) }),
   })
   const invoke = async (body: unknown, headers: Record<string, string> = {}) =>
     app.request('/agents/invoke', {

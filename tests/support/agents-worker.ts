@@ -14,6 +14,7 @@ export interface AgentsWorker {
   invoke(person: Person, body: unknown, init?: AgentsRequest): Promise<Response>
   /** Ends it as a platform does that is out of patience: SIGKILL. */
   kill(): void
+  /** Ends it. An error that no code of the worker handled is thrown here. */
   close(): Promise<void>
 }
 
@@ -62,6 +63,10 @@ export async function startAgentsWorker(
       if (pid === undefined) throw new Error('the worker does not run')
       process.kill(pid, 'SIGKILL')
     },
-    close: () => worker.close(),
+    async close() {
+      await worker.close()
+      const defects = logged.filter((line) => line.includes('"unhandled_error"'))
+      if (defects.length > 0) throw new Error(`nothing handled: ${defects.join('\n')}`)
+    },
   }
 }

@@ -5,14 +5,13 @@ import { readEnv } from '../_shared/env.ts'
 import { createModels } from '../_shared/executions/create-models.ts'
 import { createOrganizationKeyReader } from '../_shared/executions/organization-key.ts'
 import { createKeyTest } from '../_shared/executions/test-key.ts'
+import { createWaitUntil } from '../_shared/executions/wait-until.ts'
 import { createLog } from '../_shared/http/log.ts'
+import { logDefects } from '../_shared/http/log-defects.ts'
 import { isLocalStack } from '../_shared/http/outbound/local-stack.ts'
 import { systemClock } from '../_shared/models/clock.ts'
 import { lazyToolServers } from '../_shared/tools/lazy-tool-servers.ts'
 import { createApp } from './app.ts'
-
-// The platform's way to keep a worker for unfinished work; a plain Deno process just lives on.
-declare const EdgeRuntime: { waitUntil(work: Promise<unknown>): void } | undefined
 
 const env = readEnv()
 const keyset = await readKeyset(env.tokenEncryptionKeys)
@@ -29,6 +28,7 @@ const shutdown = new AbortController()
 addEventListener('beforeunload', () => shutdown.abort())
 
 const log = createLog(console.error)
+logDefects(globalThis, log)
 const allowLoopback = isLocalStack(env.supabaseUrl)
 
 const app = createApp({
@@ -42,9 +42,7 @@ const app = createApp({
   random: Math.random,
   openToolServer: lazyToolServers({ database, keyset, log, allowLoopback }),
   log,
-  waitUntil: (work) => {
-    if (typeof EdgeRuntime !== 'undefined') EdgeRuntime.waitUntil(work)
-  },
+  waitUntil: createWaitUntil(log),
 })
 
 export default { fetch: (request: Request) => app.fetch(request) }

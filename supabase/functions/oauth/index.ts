@@ -2,12 +2,15 @@ import { createAccessTokenVerifier } from '../_shared/auth/access-token.ts'
 import { createDatabase } from '../_shared/database.ts'
 import { readEnv } from '../_shared/env.ts'
 import { createLog } from '../_shared/http/log.ts'
+import { logDefects } from '../_shared/http/log-defects.ts'
 import { createOAuth } from '../_shared/oauth/create-oauth.ts'
 import { createCredentials } from '../_shared/oauth/credentials.ts'
 import { createApp } from './app.ts'
 
 const env = readEnv()
-const oauth = await createOAuth(env, createDatabase(env), createLog(console.error))
+const log = createLog(console.error)
+logDefects(globalThis, log)
+const oauth = await createOAuth(env, createDatabase(env), log)
 
 const app = createApp({
   ...oauth,

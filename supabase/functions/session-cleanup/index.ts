@@ -1,10 +1,12 @@
 import { createDatabase } from '../_shared/database.ts'
 import { readEnv } from '../_shared/env.ts'
 import { createLog } from '../_shared/http/log.ts'
+import { logDefects } from '../_shared/http/log-defects.ts'
 import { createApp } from './app.ts'
 
 const env = readEnv()
 const log = createLog(console.error)
+logDefects(globalThis, log)
 const cleanupKey = env.secretKeys['session_cleanup']
 if (cleanupKey === undefined) log({ level: 'warn', event: 'no_secret_key_named_session_cleanup' })
 

@@ -4,6 +4,7 @@ import { readKeyset } from '../../../../supabase/functions/_shared/crypto/keyset
 import { createDatabase } from '../../../../supabase/functions/_shared/database.ts'
 import { readEnv } from '../../../../supabase/functions/_shared/env.ts'
 import { type Models, toEvents } from '../../../../supabase/functions/_shared/executions/models.ts'
+import { createWaitUntil } from '../../../../supabase/functions/_shared/executions/wait-until.ts'
 import { createLog } from '../../../../supabase/functions/_shared/http/log.ts'
 import { systemClock } from '../../../../supabase/functions/_shared/models/clock.ts'
 import { completeModel } from '../../../../supabase/functions/_shared/models/complete-model.ts'
@@ -23,6 +24,7 @@ const timeouts = {
 }
 
 const env = readEnv()
+const log = createLog(console.error)
 
 const models: Models = {
   providers: configuredProviders(env.models),
@@ -41,8 +43,8 @@ const app = createApp({
   verifyAccessToken: createAccessTokenVerifier(env),
   clock: systemClock,
   random: Math.random,
-  log: createLog(console.error),
-  waitUntil: () => undefined,
+  log,
+  waitUntil: createWaitUntil(log),
 })
 
 export default { fetch: (request: Request) => app.fetch(request) }
