@@ -51,7 +51,6 @@ describe('the tools of an execution', () => {
     expect(toolbox.tools).toEqual([
       { name: 'a__x', description: 'Does x', parameters: { type: 'object' } },
     ])
-    expect(toolbox.newLength).toBe(0)
     expect(opened).toEqual([])
   })
 
@@ -65,7 +64,6 @@ describe('the tools of an execution', () => {
       recorded: [listed('x')],
     })
     expect(namesOf(toolbox)).toEqual(['a__x'])
-    expect(toolbox.newLength).toBeGreaterThan(0)
     expect(opened).toEqual([
       {
         organizationId: 7,

@@ -90,37 +90,43 @@ async function collectWithTools(
 }
 
 /**
- * Adds to the reservation what the database could not know when it began the execution.
+ * Adds to the reservation what begin_execution() could not count: in a first step what goes beyond
+ * it, in a later one the whole request, which is sent once more.
  * @returns characters of the request
  * @throws AppError `budget_exceeded`
  */
 async function reserve(
   { admin }: RunDependencies,
   { execution }: Run,
-  { newLength, tools }: Toolbox,
+  { tools }: Toolbox,
   step: number,
   progress: Parameters<typeof toModelRequest>[2],
 ): Promise<number> {
   const [first] = execution.route
   if (!first) return 0
-  const request = toModelRequest(execution, first, progress)
-  const { responseFormat = null, systemPrompts, messages } = request
-  const sent = JSON.stringify([responseFormat, systemPrompts, messages, tools])
-  const added =
-    step > 1 ? sent.length : newLength + JSON.stringify(progress?.parts ?? []).length - 2
-  if (added > 0) {
+  const { responseFormat, systemPrompts, messages } = toModelRequest(execution, first, progress)
+  const sent = JSON.stringify([responseFormat ?? null, systemPrompts, messages, tools])
+  const bytes = bytesOf(sent)
+  const input_bytes = step > 1 ? bytes + attachmentBytes(messages) : bytes - begunBytes(execution)
+  if (input_bytes > 0) {
     const { organization_id, execution_id, params } = execution
     await admin.call('reserve_execution_step', {
       organization_id,
       execution_id,
-      // Characters that are no ASCII are at most three bytes; few are.
-      input_bytes:
-        new TextEncoder().encode(sent.slice(-added)).byteLength +
-        (step > 1 ? attachmentBytes(messages) : 0),
+      input_bytes,
       output_tokens: step > 1 ? Number(params['max_output_tokens'] ?? 4096) : 0,
     })
   }
   return sent.length
+}
+
+/** What begin_execution() reserved for, at least: it counts the same with blanks between. */
+function begunBytes({ asked, system_prompts, history, tools }: BegunExecution): number {
+  return bytesOf(JSON.stringify([asked?.responseFormat ?? null, system_prompts, history, tools]))
+}
+
+function bytesOf(text: string): number {
+  return new TextEncoder().encode(text).byteLength
 }
 
 function stepLimit({ route }: BegunExecution): number {

@@ -49,8 +49,6 @@ export interface ToolNotice {
 export interface Toolbox {
   readonly tools: readonly ModelTool[]
   readonly notices: readonly ToolNotice[]
-  /** Characters of definitions that were not known when the execution began. */
-  readonly newLength: number
   find(name: string): KnownTool | undefined
   serverOf(row: ToolServerRow): ToolServer | undefined
   close(): Promise<void>
@@ -73,14 +71,12 @@ export async function openToolbox(
     return server
   }
   const notices: ToolNotice[] = []
-  let newLength = 0
   const listed = await Promise.all(
     execution.tools.map(async (row) => {
       try {
         const listing = row.tools
           ? { ...row, tools: row.tools }
           : await ask(deps, execution, row, serverOf, notices, signal)
-        if (!row.tools) newLength += JSON.stringify(listing.tools).length
         if (listing.quarantined.length > 0) {
           notices.push({ server: row.server, code: 'tool_changed', tools: listing.quarantined })
         }
@@ -100,7 +96,6 @@ export async function openToolbox(
   return {
     tools: [...named].map(([name, { definition }]) => modelTool(name, definition)),
     notices,
-    newLength,
     find: (name) => named.get(name),
     serverOf,
     async close() {
