@@ -8,8 +8,13 @@ import type { ToolServersOptions } from './create-tool-servers.ts'
 export function lazyToolServers(options: ToolServersOptions): OpenToolServer {
   let loaded: Promise<OpenToolServer> | null = null
   const load = () =>
-    (loaded ??= import('./create-tool-servers.ts').then(({ createToolServers }) =>
-      createToolServers(options),
+    (loaded ??= import('./create-tool-servers.ts').then(
+      ({ createToolServers }) => createToolServers(options),
+      (error: unknown) => {
+        // The next execution loads it anew.
+        loaded = null
+        throw error
+      },
     ))
   return (key) => {
     let server: Promise<ToolServer> | null = null

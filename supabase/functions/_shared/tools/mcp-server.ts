@@ -1,4 +1,4 @@
-import { Client, type JsonSchemaValidator } from '@modelcontextprotocol/client'
+import { Client, type JsonSchemaValidator, type Transport } from '@modelcontextprotocol/client'
 import { findMismatch } from '../json-schema/find-mismatch.ts'
 import { abortable } from '../http/abortable.ts'
 import type { OutboundFetch } from '../http/outbound.ts'
@@ -12,8 +12,8 @@ import {
   toolTimeouts,
 } from './limits.ts'
 import { createTransport } from './mcp-transport.ts'
-import { callFailure, connectFailure, notMade, unknown } from './tool-failure.ts'
-import { readResult, textResult } from './tool-result.ts'
+import { callFailure, connectFailure, notMade } from './tool-failure.ts'
+import { readResult, textResult, unknown } from './tool-result.ts'
 import { notMadeText } from './tool-texts.ts'
 import type {
   ServerListing,
@@ -38,17 +38,18 @@ export function openMcpServer(
   key: ToolServerKey,
   fetch: OutboundFetch,
   timeouts: Timeouts = toolTimeouts,
+  transportTo = () => createTransport(key, fetch),
 ): ToolServer {
   let connected: Promise<Client> | null = null
   // Over SSE one stream brings all answers and ends when a request has to: each use has its own.
   const isShared = key.type !== 'sse'
   const connect = (signal: AbortSignal) => {
     const options = { signal, timeout: timeouts.connect }
-    if (!isShared) return connectTo(key, fetch, options)
-    return (connected ??= connectTo(key, fetch, options))
+    if (!isShared) return connectTo(transportTo(), options)
+    return (connected ??= connectTo(transportTo(), options))
   }
   const leave = async (client: Client) => {
-    if (!isShared) await client.close()
+    if (!isShared) await closeQuietly(client)
   }
   return {
     async list(signal) {
@@ -80,8 +81,17 @@ export function openMcpServer(
       const client = await connected?.catch(() => {
         // Whoever asked for the connection was told; there is nothing to close.
       })
-      await client?.close()
+      if (client) await closeQuietly(client)
     },
+  }
+}
+
+/** Closes what is of no more use: how that fails changes neither a listing nor the outcome of a call. */
+async function closeQuietly(connection: Pick<Client, 'close'>): Promise<void> {
+  try {
+    await connection.close()
+  } catch {
+    // The connection is given up either way, and its deadline ends what is left of it.
   }
 }
 
@@ -96,11 +106,7 @@ interface RequestOptions {
   readonly timeout: number
 }
 
-async function connectTo(
-  key: ToolServerKey,
-  fetch: OutboundFetch,
-  options: RequestOptions,
-): Promise<Client> {
+async function connectTo(transport: Transport, options: RequestOptions): Promise<Client> {
   const client = new Client(
     { name: 'colloquy', version: '1' },
     {
@@ -112,13 +118,12 @@ async function connectTo(
       listMaxPages: maxListingPages,
     },
   )
-  const transport = createTransport(key, fetch)
   const inTime = AbortSignal.any([options.signal, AbortSignal.timeout(options.timeout)])
   try {
     // The library counts from its first message, and over SSE that one waits for a stream.
     await abortable(client.connect(transport, options), inTime)
   } catch (error) {
-    await transport.close()
+    await closeQuietly(transport)
     throw error
   }
   return client

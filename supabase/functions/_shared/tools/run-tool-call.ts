@@ -1,8 +1,9 @@
 import { type Admin, untilStored } from '../database.ts'
 import { toAppError } from '../errors.ts'
-import type { Log } from '../http/log.ts'
+import { describe, type Log } from '../http/log.ts'
 import type { ToolResultPart } from '../models/types.ts'
 import { type Chunk, outputChunk, outputErrorChunk } from './tool-chunks.ts'
+import { unknown } from './tool-result.ts'
 import type { ToolDefinition, ToolOutcome, ToolServer } from './types.ts'
 
 export interface RunToolCallDependencies {
@@ -33,7 +34,7 @@ export async function runToolCall(
   deps: RunToolCallDependencies,
   call: RunningCall,
 ): Promise<ToolResultPart> {
-  const outcome = await call.server.call(call.definition, call.args, deps.signal)
+  const outcome = await outcomeOf(deps, call)
   await store(deps, call, outcome)
   const { status, error_code, result } = outcome
   const { tool_call_id, name } = call
@@ -43,6 +44,19 @@ export async function runToolCall(
   }
   deps.emit([outputErrorChunk(tool_call_id, error_code ?? status, result.text)])
   return { type: 'tool_result', tool_call_id, name, content: result.text, is_error: true }
+}
+
+/** A server's promise is to answer with an outcome. One that breaks it may have made the call. */
+async function outcomeOf(
+  { log, signal }: RunToolCallDependencies,
+  { server, definition, args, execution_id }: RunningCall,
+): Promise<ToolOutcome> {
+  try {
+    return await server.call(definition, args, signal)
+  } catch (error) {
+    log({ level: 'error', event: 'tool_call_threw', execution_id, detail: describe(error) })
+    return unknown('tool_answer_lost')
+  }
 }
 
 /** In the end unstored: the call counts as unknown. */

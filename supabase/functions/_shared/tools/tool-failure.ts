@@ -3,8 +3,8 @@ import { AppError } from '../errors.ts'
 import { OutboundError } from '../http/outbound/error.ts'
 import { answerLost } from './mcp-transport.ts'
 import { storableText } from './storable.ts'
-import { textResult } from './tool-result.ts'
-import { notMadeText, unknownText } from './tool-texts.ts'
+import { textResult, unknown } from './tool-result.ts'
+import { notMadeText } from './tool-texts.ts'
 import type { ToolErrorCode, ToolOutcome } from './types.ts'
 
 /** Outcome of a call that failed before it was sent. */
@@ -56,10 +56,6 @@ export function connectFailure(error: unknown): AppError {
     kind === 'TimeoutError' ||
     (cause instanceof SdkError && cause.code === SdkErrorCode.RequestTimeout)
   return new AppError(silent ? 'server_unreachable' : 'not_an_mcp_server', { cause: kind })
-}
-
-export function unknown(error_code: ToolErrorCode): ToolOutcome {
-  return { status: 'unknown', error_code, result: textResult(unknownText) }
 }
 
 function failed(error_code: ToolErrorCode, text: string): ToolOutcome {

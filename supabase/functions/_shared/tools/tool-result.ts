@@ -1,13 +1,19 @@
 import { isRecord } from '../models/json.ts'
 import { maxResultParts, maxResultText, maxStructuredLength } from './limits.ts'
 import { storableJson, storableText } from './storable.ts'
-import type { ToolContent, ToolResult } from './types.ts'
+import { unknownText } from './tool-texts.ts'
+import type { ToolContent, ToolErrorCode, ToolOutcome, ToolResult } from './types.ts'
 
 type Fields = Readonly<Record<string, unknown>>
 
 /** A sentence of ours in place of an answer. */
 export function textResult(text: string): ToolResult {
   return { text, content: [], truncated: false }
+}
+
+/** Outcome of a call that may have been carried out. */
+export function unknown(error_code: ToolErrorCode): ToolOutcome {
+  return { status: 'unknown', error_code, result: textResult(unknownText) }
 }
 
 /** Types and caps what a tool answered (CallToolResult). What a model cannot read is described to it. */
