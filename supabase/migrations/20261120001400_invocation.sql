@@ -522,11 +522,42 @@ comment on function private.end_expired_execution(bigint, uuid) is
   'Ends an execution whose lease ran out: failed (interrupted), or cancelled when that was asked for; what was streamed is '
   'kept. False when there was none, or somebody else has it.';
 
+create function private.event_batches(
+  organization_id bigint, execution_id uuid, after_seq bigint, max_batches integer
+) returns json
+language plpgsql stable security invoker set search_path = ''
+as $$
+-- Invoker: for a client the policies decide who reads. json all the way, so that stored events
+-- keep their bytes.
+#variable_conflict use_column
+begin
+  return coalesce((
+    select json_agg(json_build_object('seq', b.seq, 'events', b.event) order by b.seq)
+    from (
+      select e.seq, e.event from conversation.execution_events e
+      where e.organization_id = event_batches.organization_id
+        and e.execution_id = event_batches.execution_id
+        -- The batch that holds the next event may begin before it.
+        and e.seq >= coalesce((
+          select max(f.seq) from conversation.execution_events f
+          where f.organization_id = event_batches.organization_id
+            and f.execution_id = event_batches.execution_id
+            and f.seq <= event_batches.after_seq + 1
+        ), 0)
+      order by e.seq
+      limit least(greatest(event_batches.max_batches, 1), 500)
+    ) b
+  ), '[]'::json);
+end
+$$;
+comment on function private.event_batches(bigint, uuid, bigint, integer) is
+  '[{ seq, events }] of an execution after an event id, as far as the caller may read them.';
+
 create function public.read_execution(execution_id uuid, after_seq bigint default -1, max_batches integer default 500)
 returns json
 language plpgsql volatile security invoker set search_path = ''
 as $$
--- Invoker: the policies decide who reads. json all the way, so that stored events keep their bytes.
+-- Invoker: the policies decide who reads.
 declare
   result json;
 begin
@@ -537,21 +568,8 @@ begin
 
   select json_build_object(
     'execution_id', x.id, 'status', x.status,
-    'batches', coalesce((
-      select json_agg(json_build_object('seq', b.seq, 'events', b.event) order by b.seq)
-      from (
-        select e.seq, e.event from conversation.execution_events e
-        where e.organization_id = x.organization_id and e.execution_id = x.id
-          -- The batch that holds the next event may begin before it.
-          and e.seq >= coalesce((
-            select max(f.seq) from conversation.execution_events f
-            where f.organization_id = x.organization_id and f.execution_id = x.id
-              and f.seq <= read_execution.after_seq + 1
-          ), 0)
-        order by e.seq
-        limit least(greatest(max_batches, 1), 500)
-      ) b
-    ), '[]'::json)
+    'batches', private.event_batches(
+      x.organization_id, x.id, read_execution.after_seq, read_execution.max_batches)
   ) into result
   from public.agent_executions x
   where x.organization_id = (select private.current_organization_id()) and x.id = read_execution.execution_id;
@@ -564,6 +582,57 @@ $$;
 comment on function public.read_execution(uuid, bigint, integer) is
   '{ execution_id, status, batches: [{ seq, events }] } after an event id, for whoever may read the session. '
   'PT404 execution_not_found. With status success, failed or cancelled the last batch is the last there will be.';
+
+create function public.follow_execution(
+  organization_id bigint, execution_id uuid, after_seq bigint, sessions uuid[]
+) returns json
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: a worker looks once for all its followers. Executable by service_role only. Who may read
+-- is what private.current_session() and the policy select_reader of agent_executions say, for each
+-- auth session.
+#variable_conflict use_column
+declare
+  execution public.agent_executions;
+begin
+  perform private.end_expired_execution(x.organization_id, x.id)
+  from public.agent_executions x
+  where x.organization_id = follow_execution.organization_id
+    and x.id = follow_execution.execution_id
+    and x.status in ('pending', 'running') and x.lease_expires_at <= clock_timestamp();
+
+  -- Its status before its events: what is over by now has no event that the next statement does not see.
+  select x.* into execution from public.agent_executions x
+  where x.organization_id = follow_execution.organization_id
+    and x.id = follow_execution.execution_id;
+  if not found then
+    return null;
+  end if;
+  return json_build_object(
+    'status', execution.status,
+    'batches', private.event_batches(
+      execution.organization_id, execution.id, follow_execution.after_seq, 500),
+    'readers', coalesce((
+      select json_agg(s.id) from public.user_sessions s
+      where s.organization_id = execution.organization_id and s.id = any (follow_execution.sessions)
+        and s.is_active and s.revoked_at is null
+        and (s.expires_at is null or s.expires_at > clock_timestamp())
+        and (s.access_expires_at is null or s.access_expires_at > clock_timestamp())
+        and (s.user_id = execution.user_id or 'content.read_all' = any (s.permissions) or exists (
+          select 1 from public.chat_sessions c
+          where c.organization_id = execution.organization_id and c.id = execution.session_id
+            and c.visibility = 'organization'
+        ))
+    ), '[]'::json),
+    'result', case when execution.completed_at is not null then
+      private.execution_result(execution.organization_id, execution.id) end
+  );
+end
+$$;
+comment on function public.follow_execution(bigint, uuid, bigint, uuid[]) is
+  '{ status, batches, readers, result } after an event id: readers are the auth sessions of the '
+  'list that may read the execution now, result its stored end once there is one. Null when it is '
+  'gone. Service role only.';
 
 create function private.read_execution_result(execution_id uuid) returns jsonb
 language plpgsql stable security definer set search_path = ''
@@ -1012,11 +1081,12 @@ revoke all on function
   private.end_expired_executions(bigint, uuid),
   private.begin_execution(jsonb, text, text, uuid, bigint, uuid, jsonb, text, text[], text, uuid, boolean, boolean, bigint),
   private.start_execution(uuid, text[]), private.cancel_execution(uuid), private.end_expired_execution(bigint, uuid),
-  private.read_execution_result(uuid),
+  private.event_batches(bigint, uuid, bigint, integer), private.read_execution_result(uuid),
   private.count_outcome(public.agent_executions, text, jsonb), private.store_answer(public.agent_executions, text, jsonb),
   private.settle_execution(public.agent_executions, text, jsonb), private.store_events(bigint, uuid, bigint, text),
   public.begin_execution(jsonb, text, text, uuid, bigint, uuid, jsonb, text, text[], text, uuid, boolean, boolean, bigint),
   public.start_execution(uuid, text[]), public.cancel_execution(uuid), public.read_execution(uuid, bigint, integer),
+  public.follow_execution(bigint, uuid, bigint, uuid[]),
   public.read_execution_result(uuid), public.finish_execution(bigint, uuid, jsonb),
   public.append_execution_events(bigint, uuid, bigint, text), public.acquire_probe(bigint, uuid, bigint),
   public.renew_execution_lease(bigint, uuid)
@@ -1024,12 +1094,13 @@ revoke all on function
 grant execute on function
   private.begin_execution(jsonb, text, text, uuid, bigint, uuid, jsonb, text, text[], text, uuid, boolean, boolean, bigint),
   private.start_execution(uuid, text[]), private.cancel_execution(uuid), private.end_expired_execution(bigint, uuid),
-  private.read_execution_result(uuid),
+  private.event_batches(bigint, uuid, bigint, integer), private.read_execution_result(uuid),
   public.begin_execution(jsonb, text, text, uuid, bigint, uuid, jsonb, text, text[], text, uuid, boolean, boolean, bigint),
   public.start_execution(uuid, text[]), public.cancel_execution(uuid), public.read_execution(uuid, bigint, integer),
   public.read_execution_result(uuid)
   to authenticated;
 grant execute on function
-  public.finish_execution(bigint, uuid, jsonb), public.append_execution_events(bigint, uuid, bigint, text),
+  public.follow_execution(bigint, uuid, bigint, uuid[]), public.finish_execution(bigint, uuid, jsonb),
+  public.append_execution_events(bigint, uuid, bigint, text),
   public.acquire_probe(bigint, uuid, bigint), public.renew_execution_lease(bigint, uuid)
   to service_role;

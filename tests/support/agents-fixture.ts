@@ -85,6 +85,14 @@ export function memoryLog() {
     if (typeof events !== 'string') return
     batches.push({ seq: Number(seq), events: JSON.parse(events) as unknown[] })
   }
+  const page = (after_seq: unknown) => {
+    const next = Number(after_seq) + 1
+    const from = Math.max(0, ...batches.map(({ seq }) => seq).filter((seq) => seq <= next))
+    return {
+      status: stored?.status ?? 'running',
+      batches: batches.filter(({ seq }) => seq >= from),
+    }
+  }
   const answers: Record<string, Answer> = {
     append_execution_events: ({ seq, events }) => {
       store(seq, events)
@@ -95,14 +103,12 @@ export function memoryLog() {
       store(events_seq, events)
       return (stored = storedEnd(outcome as Outcome))
     },
-    read_execution: ({ after_seq }) => {
-      const next = Number(after_seq) + 1
-      const from = Math.max(0, ...batches.map(({ seq }) => seq).filter((seq) => seq <= next))
-      return {
-        status: stored?.status ?? 'running',
-        batches: batches.filter(({ seq }) => seq >= from),
-      }
-    },
+    read_execution: ({ after_seq }) => page(after_seq),
+    follow_execution: ({ after_seq, sessions }) => ({
+      ...page(after_seq),
+      readers: sessions,
+      result: stored,
+    }),
     read_execution_result: () => stored,
   }
   return { answers, batches, end: (end: FinishedExecution) => (stored = end) }

@@ -3216,6 +3216,15 @@ export type Database = {
         Args: { execution_id: string; organization_id: number; outcome: Json; tool_call_id: string }
         Returns: string
       }
+      follow_execution: {
+        Args: {
+          after_seq: number
+          execution_id: string
+          organization_id: number
+          sessions: string[]
+        }
+        Returns: Json
+      }
       get_effective_system_prompts: {
         Args: Record<PropertyKey, never>
         Returns: {

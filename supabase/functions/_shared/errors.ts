@@ -40,6 +40,7 @@ export const errorCodes = {
   },
   rate_limited: { status: 429, message: 'More was begun within a minute than is allowed.' },
   too_many_executions: { status: 429, message: 'Too many executions are running.' },
+  too_many_requests: { status: 429, message: 'One person does this too often at once.' },
   internal_error: { status: 500, message: 'Something went wrong on our side.' },
   interrupted: { status: 500, message: 'The execution was interrupted before it ended.' },
   provider_error: { status: 502, message: 'The model provider failed.' },

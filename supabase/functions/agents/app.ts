@@ -1,8 +1,10 @@
 import type { Context, Hono } from 'hono'
 import type { VerifyAccessToken } from '../_shared/auth/access-token.ts'
+import { RequestLimit } from '../_shared/auth/request-limit.ts'
 import { cancelExecution } from '../_shared/executions/cancel.ts'
 import { decideToolCall, decisionSchema, toolCallIdSchema } from '../_shared/executions/decide.ts'
 import { followExecution } from '../_shared/executions/follow.ts'
+import { FollowHub } from '../_shared/executions/follow-hub.ts'
 import {
   idempotencyKeySchema,
   invocationLimit,
@@ -20,20 +22,33 @@ import { readExecutionId, readLastEventId } from '../_shared/executions/stream-a
 import { createFunctionApp } from '../_shared/http/function-app.ts'
 import { allowOnly } from '../_shared/http/handle-error.ts'
 import type { Log } from '../_shared/http/log.ts'
+import { PersonLimit } from '../_shared/http/person-limit.ts'
 import { readJson } from '../_shared/http/read-json.ts'
 import { validate } from '../_shared/http/validate.ts'
 import { createOpenAiRoutes } from '../_shared/openai/routes.ts'
 
 export interface AgentsDependencies
-  extends InvokeDependencies, Omit<ProviderKeyDependencies, 'db'> {
+  extends Omit<InvokeDependencies, 'hub' | 'followers'>, Omit<ProviderKeyDependencies, 'db'> {
   readonly verifyAccessToken: VerifyAccessToken
 }
 
 const decisionLimit = { bytes: 1024, path: '' }
 
+/** Executions that one person follows or waits for at once, and requests of theirs under way. */
+const maxFollowed = 100
+const maxRequests = 100
+
 /** Routes of the function `agents`. */
-export function createApp(deps: AgentsDependencies): Hono {
-  const app = createFunctionApp('agents', deps.log)
+export function createApp(given: AgentsDependencies): Hono {
+  const app = createFunctionApp('agents', given.log)
+  const requests = new RequestLimit(given.verifyAccessToken, maxRequests)
+  app.use(requests.release)
+  const deps = {
+    ...given,
+    verifyAccessToken: requests.verifyAccessToken,
+    hub: new FollowHub({ ...given, admin: given.database.admin }),
+    followers: new PersonLimit('followed_executions', maxFollowed),
+  }
   const logOf = (c: Context): Log => {
     const request_id = c.get('requestId')
     return (entry) => deps.log({ request_id, ...entry })
@@ -46,19 +61,17 @@ export function createApp(deps: AgentsDependencies): Hono {
       'Idempotency-Key': headers.get('idempotency-key') ?? undefined,
     })
     const invocation = validate(invocationSchema, await readJson(c.req.raw, invocationLimit))
-    return invoke({ ...deps, log: logOf(c) }, caller, invocation, key['Idempotency-Key'])
+    const { signal } = c.req.raw
+    return invoke({ ...deps, log: logOf(c) }, caller, invocation, key['Idempotency-Key'], signal)
   })
   app.all('/invoke', allowOnly('POST'))
 
   app.get('/executions/:id/stream', async (c) => {
-    const { accessToken } = await deps.verifyAccessToken(c.req.raw.headers)
-    const db = deps.database.forCaller(accessToken)
+    const caller = await deps.verifyAccessToken(c.req.raw.headers)
+    const db = deps.database.forCaller(caller.accessToken)
     const after = readLastEventId(c.req.raw)
-    return followExecution(
-      { ...deps, db, log: logOf(c) },
-      readExecutionId(c.req.param('id')),
-      after,
-    )
+    const id = readExecutionId(c.req.param('id'))
+    return followExecution({ ...deps, db }, caller, id, after)
   })
   app.all('/executions/:id/stream', allowOnly('GET', 'HEAD'))
 

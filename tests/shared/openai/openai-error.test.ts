@@ -16,6 +16,7 @@ const translated: Partial<Record<ErrorCode, readonly [number, string]>> = {
   budget_exceeded: [429, 'insufficient_quota'],
   rate_limited: [429, 'rate_limit_exceeded'],
   too_many_executions: [429, 'rate_limit_exceeded'],
+  too_many_requests: [429, 'rate_limit_exceeded'],
   provider_rejected_request: [400, 'provider_rejected_request'],
 }
 

@@ -2,6 +2,7 @@ import { toAppError } from '../errors.ts'
 import { describe, type Log } from '../http/log.ts'
 import type { Clock } from '../models/clock.ts'
 import { createClientStream } from './client-stream.ts'
+import { goneText } from './ui-message-end.ts'
 import { uiMessageStreamHeaders } from './ui-message-events.ts'
 import type { WaitUntil } from './wait-until.ts'
 
@@ -33,6 +34,11 @@ export function answerStream(
   const done = work(client.write).then(client.end, (thrown: unknown) => {
     const error = toAppError(thrown)
     const { code, cause = error } = error
+    // Its session was deleted meanwhile: nothing is left that could contradict this end.
+    if (code === 'execution_not_found') {
+      client.write(goneText())
+      return client.end()
+    }
     log({ level: 'error', event: 'end_not_stored', execution_id, code, detail: describe(cause) })
     client.cut('the end could not be stored')
   })

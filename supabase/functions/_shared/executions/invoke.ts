@@ -4,7 +4,7 @@ import { checkAnswer } from './answer-format.ts'
 import { answerJson } from './answer-json.ts'
 import { answerStream } from './answer-stream.ts'
 import { beginExecution } from './begin.ts'
-import { awaitExecution, followExecution } from './follow.ts'
+import { awaitExecution, type FollowDependencies, followExecution } from './follow.ts'
 import type { Invocation } from './invocation.ts'
 import { awaitTurn } from './queue.ts'
 import { runExecution, type RunDependencies, type RunOptions } from './run.ts'
@@ -13,7 +13,8 @@ import { beginning } from './ui-message-chunks.ts'
 import { endText } from './ui-message-end.ts'
 import type { WaitUntil } from './wait-until.ts'
 
-export interface InvokeDependencies extends Omit<RunDependencies, 'admin'> {
+export interface InvokeDependencies
+  extends Omit<RunDependencies, 'admin'>, Pick<FollowDependencies, 'hub' | 'followers'> {
   readonly database: Database
   readonly waitUntil: WaitUntil
 }
@@ -21,6 +22,7 @@ export interface InvokeDependencies extends Omit<RunDependencies, 'admin'> {
 /**
  * One turn of one conversation: begins the execution and answers it, as a stream or whole. A
  * request that was made before is answered with the execution it began, from its first event on.
+ * @param signal aborts when the client leaves before it has an answer
  * @throws AppError while nothing has been written, or, without a stream, why the answer failed
  */
 export async function invoke(
@@ -28,16 +30,16 @@ export async function invoke(
   caller: Caller,
   invocation: Invocation,
   idempotencyKey: string | undefined,
+  signal: AbortSignal,
 ): Promise<Response> {
   const { database, models, waitUntil } = deps
   const { stream, format } = invocation
   const db = database.forCaller(caller.accessToken)
   const execution = await beginExecution(db, invocation, idempotencyKey, models.providers)
   if (execution.replayed) {
-    const follower = { ...deps, db }
     const { execution_id, result } = execution
-    if (stream) return followExecution(follower, execution_id, 0)
-    const stored = result ?? (await awaitExecution(follower, execution_id))
+    if (stream) return followExecution({ ...deps, db }, caller, execution_id, 0)
+    const stored = result ?? (await awaitExecution(deps, caller, execution_id, signal))
     return answerJson(execution, stored, format?.schema)
   }
   const options: RunOptions = {

@@ -1,5 +1,6 @@
 import type { Db } from '../database.ts'
 import { AppError } from '../errors.ts'
+import type { EventBatch } from './followed-events.ts'
 import type { ExecutionStatus, FinishedExecution } from './types.ts'
 import { beginning, openAfter, type Position } from './ui-message-chunks.ts'
 import { endText } from './ui-message-end.ts'
@@ -10,11 +11,7 @@ const pageSize = 500
 
 interface Page {
   readonly status: ExecutionStatus
-  readonly batches: readonly {
-    /** Id of the first event. */
-    readonly seq: number
-    readonly events: readonly { readonly type?: unknown; readonly id?: unknown }[]
-  }[]
+  readonly batches: readonly EventBatch[]
 }
 
 export function isOver(status: ExecutionStatus): boolean {
@@ -26,7 +23,6 @@ export class LogReader {
   readonly #db: Db
   readonly #executionId: string
   readonly #after: number
-  /** After the last event that was read. */
   #position: Position = beginning
 
   /** @param after id of the last event the client has; 0 for none */
@@ -34,6 +30,26 @@ export class LogReader {
     this.#db = db
     this.#executionId = executionId
     this.#after = after
+  }
+
+  /** After the last event that was read. */
+  get position(): Position {
+    return this.#position
+  }
+
+  /** The last event that the client has, or will have with what was read. */
+  get seen(): number {
+    return Math.max(this.#after, this.#position.id)
+  }
+
+  /** Goes on after what the client was sent by other ways. */
+  moveTo(position: Position): void {
+    this.#position = position
+  }
+
+  /** The end of the stream, as text. */
+  endWith(stored: FinishedExecution): string {
+    return endText(this.#executionId, this.#position, stored, this.#after)
   }
 
   /**
@@ -48,15 +64,14 @@ export class LogReader {
       if (page.batches.length >= pageSize) continue
       if (!isOver(page.status)) return { text, ended: false }
       const stored = await readResult(this.#db, this.#executionId)
-      const end = endText(this.#executionId, this.#position, stored, this.#after)
-      return { text: text + end, ended: true }
+      return { text: text + this.endWith(stored), ended: true }
     }
   }
 
   async #page(): Promise<Page> {
     const page = await this.#db.call('read_execution', {
       execution_id: this.#executionId,
-      after_seq: Math.max(this.#after, this.#position.id),
+      after_seq: this.seen,
       max_batches: pageSize,
     })
     return page as Page

@@ -1,7 +1,8 @@
+import { AppError } from '../errors.ts'
 import { endingError } from './ending.ts'
 import type { FinishedExecution } from './types.ts'
 import { abortChunks, errorChunks, finishChunks, type Position } from './ui-message-chunks.ts'
-import { eventsText } from './ui-message-events.ts'
+import { eventsText, withoutIds } from './ui-message-events.ts'
 
 /**
  * Events by which the end of an execution is set off whose worker died: it may have sent some that
@@ -24,6 +25,15 @@ export function endText(
   const chunks = [...lastChunks(executionId, position, stored), '[DONE]']
   const seen = Math.min(Math.max(after + 1 - first, 0), chunks.length)
   return eventsText(first + seen, chunks.slice(seen))
+}
+
+/**
+ * The end of a stream that cannot go on for its reader: the execution was deleted, or the reader may
+ * not read it any more. It is no end of the execution, and so its events have no ids.
+ */
+export function goneText(): string {
+  const { code, message } = new AppError('execution_not_found')
+  return withoutIds([...errorChunks(null, `${code}: ${message}`), '[DONE]'])
 }
 
 function lastChunks(executionId: string, { open }: Position, stored: FinishedExecution): string[] {

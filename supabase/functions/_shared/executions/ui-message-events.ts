@@ -19,3 +19,8 @@ export function eventsText(firstId: number, chunks: readonly string[]): string {
   for (const chunk of chunks) text += `id: ${id++}\ndata: ${chunk}\n\n`
   return text
 }
+
+/** Chunks that are no part of an execution's stream: a client that resumes does so before them. */
+export function withoutIds(chunks: readonly string[]): string {
+  return chunks.map((chunk) => `data: ${chunk}\n\n`).join('')
+}

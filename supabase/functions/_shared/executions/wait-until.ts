@@ -18,8 +18,9 @@ export function createWaitUntil(
   return (work) => {
     const settled = work.catch((thrown: unknown) => {
       const error = toAppError(thrown)
-      const { code, cause = error } = error
-      log({ level: 'error', event: 'background_work_failed', code, detail: describe(cause) })
+      const { code, status, cause = error } = error
+      const level = status >= 500 ? 'error' : 'info'
+      log({ level, event: 'background_work_failed', code, detail: describe(cause) })
     })
     platform?.waitUntil(settled)
   }

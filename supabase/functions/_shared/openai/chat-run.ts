@@ -1,6 +1,4 @@
-import type { Db } from '../database.ts'
 import { checkAnswer } from '../executions/answer-format.ts'
-import { awaitExecution } from '../executions/follow.ts'
 import type { InvokeDependencies } from '../executions/invoke.ts'
 import { runExecution } from '../executions/run.ts'
 import type { BegunExecution, FinishedExecution, RouteStep } from '../executions/types.ts'
@@ -13,18 +11,17 @@ export type OnEvents = (events: readonly ModelEvent[], step: RouteStep | undefin
 /**
  * Brings a chat completion to its end: calls the model, or waits for whoever does when the request
  * was made before.
+ * @param awaitEnd waits for the end of an execution that another request began
  * @throws AppError only when its end could not be stored or read
  */
 export async function runChat(
   deps: InvokeDependencies,
-  db: Db,
   execution: BegunExecution,
   { stream, answerSchema }: ChatRequest,
+  awaitEnd: () => Promise<FinishedExecution>,
   onEvents?: OnEvents,
 ): Promise<FinishedExecution> {
-  if (execution.replayed) {
-    return execution.result ?? awaitExecution({ ...deps, db }, execution.execution_id)
-  }
+  if (execution.replayed) return execution.result ?? awaitEnd()
   let step: RouteStep | undefined
   const models: InvokeDependencies['models'] = {
     ...deps.models,

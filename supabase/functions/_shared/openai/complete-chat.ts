@@ -2,8 +2,9 @@ import type { Caller } from '../auth/access-token.ts'
 import type { Db } from '../database.ts'
 import { toAppError } from '../errors.ts'
 import { endingError } from '../executions/ending.ts'
+import { awaitExecution } from '../executions/follow.ts'
 import type { InvokeDependencies } from '../executions/invoke.ts'
-import type { BegunExecution } from '../executions/types.ts'
+import type { BegunExecution, FinishedExecution } from '../executions/types.ts'
 import { describe } from '../http/log.ts'
 import { beginChat } from './begin-chat.ts'
 import { identityOf, toChatCompletion } from './chat-completion.ts'
@@ -37,8 +38,10 @@ export async function completeChat(
   // Left while it began: the event has been.
   if (signal.aborted) leave()
   try {
-    if (request.stream) return await streamChat(deps, db, execution, request, leave)
-    return await answerWhole(deps, db, execution, request)
+    const { execution_id } = execution
+    const awaitEnd = (left: AbortSignal) => awaitExecution(deps, caller, execution_id, left)
+    if (request.stream) return await streamChat(deps, execution, request, awaitEnd, leave)
+    return await answerWhole(deps, execution, request, () => awaitEnd(signal))
   } finally {
     signal.removeEventListener('abort', leave)
   }
@@ -46,11 +49,11 @@ export async function completeChat(
 
 async function answerWhole(
   deps: InvokeDependencies,
-  db: Db,
   execution: BegunExecution,
   request: ChatRequest,
+  awaitEnd: () => Promise<FinishedExecution>,
 ): Promise<Response> {
-  const done = runChat(deps, db, execution, request)
+  const done = runChat(deps, execution, request, awaitEnd)
   deps.waitUntil(done)
   const stored = await done
   const error = endingError(execution.execution_id, stored)

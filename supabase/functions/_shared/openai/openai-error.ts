@@ -36,6 +36,7 @@ const rules: Partial<Record<ErrorCode, Rule>> = {
   budget_exceeded: [429, 'insufficient_quota', 'insufficient_quota'],
   rate_limited: [429, 'requests', 'rate_limit_exceeded'],
   too_many_executions: [429, 'requests', 'rate_limit_exceeded'],
+  too_many_requests: [429, 'requests', 'rate_limit_exceeded'],
   // The request cannot be answered as it is: 502 would have clients send it twice more.
   provider_rejected_request: [400, 'invalid_request_error', 'provider_rejected_request'],
   answer_does_not_match_schema: [422, 'invalid_response_error', 'answer_does_not_match_schema'],

@@ -1,15 +1,14 @@
-import type { Db } from '../database.ts'
 import { toAppError } from '../errors.ts'
 import { createClientStream } from '../executions/client-stream.ts'
 import { endingError } from '../executions/ending.ts'
 import type { InvokeDependencies } from '../executions/invoke.ts'
 import { sleep } from '../executions/sleep.ts'
-import type { BegunExecution } from '../executions/types.ts'
+import type { BegunExecution, FinishedExecution } from '../executions/types.ts'
 import { describe } from '../http/log.ts'
 import { ChatChunks, chatStreamHeaders } from './chat-chunks.ts'
 import { identityOf, modelId, modelOf } from './chat-completion.ts'
 import type { ChatRequest } from './chat-request.ts'
-import { runChat } from './chat-run.ts'
+import { type OnEvents, runChat } from './chat-run.ts'
 import { toOpenAiError } from './openai-error.ts'
 
 /** Bytes kept for a client that reads slower than the model writes. */
@@ -23,33 +22,38 @@ export const statusPatience = 10_000
 
 /**
  * Answers a chat completion as a stream, whose end is told only after it was stored.
+ * @param awaitEnd waits for the end of an execution that another request began
  * @param leave called when the client leaves the stream
  * @throws AppError why it failed before anything was sent
  */
 export async function streamChat(
   deps: InvokeDependencies,
-  db: Db,
   execution: BegunExecution,
   request: ChatRequest,
+  awaitEnd: (signal: AbortSignal) => Promise<FinishedExecution>,
   leave: () => void,
 ): Promise<Response> {
   const { clock, log, waitUntil } = deps
   const { execution_id } = execution
   const identity = identityOf(execution)
   const chunks = new ChatChunks(identity, request.includeUsage)
+  const left = new AbortController()
   const client = createClientStream({
     limit: clientBacklog,
     clock,
     onLost: (reason) => {
       log({ level: 'info', event: `client_${reason}`, execution_id })
+      left.abort()
       leave()
     },
   })
   const opened = new AbortController()
-  const done = runChat(deps, db, execution, request, (events, step) => {
+  const onEvents: OnEvents = (events, step) => {
     client.write(chunks.answer(modelOf(identity, step ?? execution.route[0]), events))
     opened.abort()
-  }).then((stored) => {
+  }
+  const awaitHere = () => awaitEnd(left.signal)
+  const done = runChat(deps, execution, request, awaitHere, onEvents).then((stored) => {
     const error = endingError(execution_id, stored)
     if (error) throw error
     const model = modelId(identity.agent, stored.model)

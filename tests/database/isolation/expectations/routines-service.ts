@@ -38,6 +38,7 @@ const plain = [
   'fail_mcp_refresh(bigint, bigint, bigint, uuid, text, boolean)',
   'finish_execution(bigint, uuid, jsonb)',
   'finish_tool_call(bigint, uuid, text, jsonb)',
+  'follow_execution(bigint, uuid, bigint, uuid[])',
   'record_mcp_tools(bigint, uuid, bigint, text, jsonb, integer)',
   'log_audit_event(bigint, text, text, text, jsonb, boolean, text, text, text)',
   'reject_oauth_client(bigint, bigint, text)',

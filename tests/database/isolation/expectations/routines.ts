@@ -193,6 +193,10 @@ export const routineExpectations: Readonly<Record<string, RoutineExpectation>> =
   ...rpc('cancel_execution(uuid)', { allowed: holds('agents.invoke') }),
   ...rpc('read_execution_result(uuid)', { allowed: inOrganization, empty: true }),
   'public.read_execution(uuid, bigint, integer)': { executors: ['authenticated'], definer: false },
+  'private.event_batches(bigint, uuid, bigint, integer)': {
+    executors: ['authenticated'],
+    definer: false,
+  },
   'private.end_expired_execution(bigint, uuid)': {
     executors: ['authenticated'],
     definer: true,

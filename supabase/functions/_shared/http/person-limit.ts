@@ -1,0 +1,38 @@
+import { AppError } from '../errors.ts'
+
+/** Bounds what one person does at once in this worker; another worker counts for itself. */
+export class PersonLimit {
+  readonly #name: string
+  readonly #max: number
+  /** Only of people who do something now. */
+  readonly #held = new Map<string, number>()
+
+  /** @param name how `details.limit` of the refusal calls it */
+  constructor(name: string, max: number) {
+    this.#name = name
+    this.#max = max
+  }
+
+  /**
+   * Takes one place, and gives the function that frees it, once.
+   * @throws AppError `too_many_requests`
+   */
+  enter(userId: string): () => void {
+    const held = this.#held.get(userId) ?? 0
+    if (held >= this.#max) {
+      throw new AppError('too_many_requests', {
+        headers: { 'retry-after': '2' },
+        details: { limit: this.#name, max_concurrent: this.#max },
+      })
+    }
+    this.#held.set(userId, held + 1)
+    let left = false
+    return () => {
+      if (left) return
+      left = true
+      const rest = (this.#held.get(userId) ?? 1) - 1
+      if (rest > 0) this.#held.set(userId, rest)
+      else this.#held.delete(userId)
+    }
+  }
+}

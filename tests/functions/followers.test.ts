@@ -1,0 +1,126 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { type AgentsWorker, startAgentsWorker } from '../support/agents-worker.ts'
+import { eventsOf, gate, lastIdOf, stop, StreamReader, text } from '../support/chat-stream.ts'
+import { connectOwner } from '../support/database.ts'
+import { createAgent, type ErrorBody } from '../support/invoke.ts'
+import {
+  type Organization,
+  type Person,
+  refreshSession,
+  signUp,
+  signUpWithOrganization,
+} from '../support/people.ts'
+import { eventStream } from '../support/raw-http.ts'
+import { type RawProvider, STALL, startRawProvider } from '../support/raw-provider.ts'
+
+const sql = connectOwner()
+let provider: RawProvider
+let here: AgentsWorker
+let elsewhere: AgentsWorker
+let ann: Person & { organization: Organization }
+let agent: string
+
+beforeAll(async () => {
+  provider = await startRawProvider()
+  const variables = { OPENROUTER_API_KEY: 'sk-or-v1-platform', OPENROUTER_BASE_URL: provider.url }
+  ;[here, elsewhere] = await Promise.all([
+    startAgentsWorker(variables),
+    startAgentsWorker(variables),
+  ])
+})
+afterAll(async () => {
+  await Promise.all([here.close(), elsewhere.close()])
+  await provider.close()
+})
+beforeEach(async () => {
+  ann = await signUpWithOrganization('ann')
+  agent = await createAgent(sql, ann.organization, ['openrouter'])
+})
+
+const ask = () => here.invoke(ann, { agent, message: { content: 'Hi' } })
+const idOf = (response: Response) => response.headers.get('x-execution-id') ?? ''
+const follow = (id: string, person: Person = ann) =>
+  elsewhere.request(person, `executions/${id}/stream`)
+const gone =
+  /\ndata: \{"type":"error","errorText":"execution_not_found: [^\n]*\n\ndata: \[DONE\]\n\n$/
+
+/** An answer that says a word, and the rest when the test says so. */
+function halfAnswer() {
+  const { step, open } = gate()
+  const [head = '', one = '', ...rest] = eventStream([text('one'), text(' two'), stop])
+  provider.respond([head, one, step, ...rest])
+  return open
+}
+
+/** A colleague who reads what is shared. */
+async function colleague(): Promise<Person> {
+  const bob = await signUp('bob')
+  await sql`insert into client_mgmt.client_users (organization_id, user_id, role)
+    values (${ann.organization.id}, ${bob.id}, 'member')`
+  await sql`update public.users set organization_id = ${ann.organization.id} where id = ${bob.id}`
+  await refreshSession(bob)
+  return bob
+}
+
+describe('following', () => {
+  it('is bounded per person, and the refusal names its bound; another person is let in', async () => {
+    const open = halfAnswer()
+    const response = await ask()
+    const id = idOf(response)
+    const streams = await Promise.all(Array.from({ length: 100 }, () => follow(id)))
+    expect(new Set(streams.map(({ status }) => status))).toEqual(new Set([200]))
+    const refused = await follow(id)
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '2'])
+    const details = { limit: 'followed_executions', max_concurrent: 100 }
+    expect((await refused.json()) as ErrorBody).toMatchObject({
+      error: { code: 'too_many_requests', details },
+    })
+    const zoe = await signUpWithOrganization('zoe')
+    expect((await follow(id, zoe)).status).toBe(404)
+    open()
+    const whole = eventsOf(await response.text())
+    for (const stream of streams) expect(eventsOf(await stream.text())).toBe(whole)
+    expect((await follow(id)).status).toBe(200)
+  })
+
+  it('ends for the person that loses the right, and goes on for the others in the same worker', async () => {
+    const open = halfAnswer()
+    const response = await ask()
+    const id = idOf(response)
+    const visibility = (value: string) => sql`update public.chat_sessions set visibility = ${value}
+      where id = (select session_id from public.agent_executions where id = ${id})`
+    await visibility('organization')
+    const bob = await colleague()
+    const [own, bobs] = [
+      new StreamReader(await follow(id)),
+      new StreamReader(await follow(id, bob)),
+    ]
+    await Promise.all([own.until('"delta":"one"'), bobs.until('"delta":"one"')])
+    await visibility('private')
+    expect(await bobs.toEnd()).toMatch(gone)
+    open()
+    const whole = eventsOf(await response.text())
+    expect(eventsOf(await own.toEnd())).toBe(whole)
+  })
+})
+
+describe('a session that is deleted in the middle of its answer', () => {
+  it('ends the stream and its followers with an error, and the call of the model', async () => {
+    const [head = '', one = ''] = eventStream([text('one')])
+    provider.respond([head, one, STALL])
+    const calls = provider.journal.length
+    const response = await ask()
+    const id = idOf(response)
+    const live = new StreamReader(response)
+    await live.until('"delta":"one"')
+    const follower = new StreamReader(await follow(id))
+    await follower.until('"delta":"one"')
+    const seen = lastIdOf(live.text)
+    const { error } = await ann.client.from('chat_sessions').delete().not('id', 'is', null)
+    expect(error).toBeNull()
+    expect(await live.toEnd()).toMatch(gone)
+    expect(await follower.toEnd()).toMatch(gone)
+    expect(lastIdOf(live.text)).toBe(seen)
+    await provider.journal[calls]?.closed
+  })
+})
