@@ -1,12 +1,9 @@
 import { randomUUID } from 'node:crypto'
 
-import { createClient, type SupabaseClient } from '@supabase/supabase-js'
-
-import type { Database } from '../../supabase/functions/_shared/database.types.ts'
 import { useStack } from './stack.ts'
+import { type Client, openClient } from './supabase-client.ts'
 
-/** A supabase-js client that knows the tables and functions of this database. */
-export type Client = SupabaseClient<Database>
+export type { Client }
 
 export interface Person {
   id: string
@@ -22,19 +19,9 @@ export interface Organization {
   slug: string
 }
 
-/** supabase-js wants a WebSocket, which Node.js has from version 22; no test uses Realtime. */
-class NoRealtime {
-  constructor() {
-    throw new Error('The tests do not use Realtime.')
-  }
-}
-
 /** A supabase-js client for one device: sessions are kept in memory and not shared. */
 export function newClient(key?: string, url?: string): Client {
-  return createClient<Database>(url ?? useStack().url, key ?? useStack().publishableKey, {
-    auth: { persistSession: false, autoRefreshToken: false },
-    realtime: { transport: NoRealtime as never },
-  })
+  return openClient(url ?? useStack().url, key ?? useStack().publishableKey)
 }
 
 /** Signs a new person up. They belong to no organization yet. */

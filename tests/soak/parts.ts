@@ -1,0 +1,45 @@
+import path from 'node:path'
+
+import { root } from '../../dev/check/command.ts'
+import type { Cleanup } from '../../dev/cleanup.ts'
+import { type FunctionProcess, startFunction } from '../../dev/function-process.ts'
+import { type Network, startNetwork } from './network.ts'
+import { type OwnStack, startOwnStack } from './own-stack.ts'
+import { type FaultyProvider, startFaultyProvider } from './provider.ts'
+import type { Random } from './random.ts'
+
+/** What the clients work with, and what is killed. */
+export interface Parts {
+  readonly provider: FaultyProvider
+  readonly network: Network
+  readonly stack: OwnStack
+  /** The second worker of the function agents; the first one is behind the gateway. */
+  readonly worker: FunctionProcess
+}
+
+/** Starts every part; `lines` gets what they log. */
+export async function startParts(
+  random: Random,
+  directory: string,
+  lines: string[],
+  cleanup: Cleanup,
+): Promise<Parts> {
+  const log = (line: string) => void lines.push(line)
+  const provider = await startFaultyProvider(random.fork())
+  cleanup.add(() => provider.close())
+  const network = await startNetwork(provider.url)
+  cleanup.add(() => network.close())
+  const variables = { OPENROUTER_API_KEY: 'sk-or-v1-soak', OPENROUTER_BASE_URL: network.url }
+  const stack = await startOwnStack(directory, variables, log)
+  cleanup.add(() => stack.close())
+  const worker = startFunction({
+    name: 'agents',
+    directory: path.join(root, 'supabase/functions'),
+    env: stack.functionEnv,
+    watch: false,
+    log,
+  })
+  cleanup.add(() => worker.close())
+  await worker.ready
+  return { provider, network, stack, worker }
+}
