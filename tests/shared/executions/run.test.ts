@@ -307,20 +307,23 @@ describe('the lease', () => {
 
   it('that is over because someone cancelled stops the model and keeps what had arrived', async () => {
     for (const status of ['cancelling', 'cancelled']) {
-      const { outcomes } = await run(waiting, {
+      const { outcomes, entries } = await run(waiting, {
         clock: fakeClock(),
         answers: { renew_execution_lease: () => status },
       })
       expect(outcomes).toMatchObject([{ status: 'cancelled', content: 'Hello' }])
+      // Nobody has to look at it: the log says what was asked for, not a defect of ours.
+      expect(entries).toMatchObject([{ level: 'info', code: 'execution_cancelled' }])
     }
   })
 
   it('that ran out ends the execution as interrupted', async () => {
     for (const status of ['failed', null]) {
-      const { outcomes } = await run(waiting, {
+      const { outcomes, entries } = await run(waiting, {
         clock: fakeClock(),
         answers: { renew_execution_lease: () => status },
       })
+      expect(entries).toMatchObject([{ level: 'warn', code: 'interrupted' }])
       expect(outcomes).toMatchObject([
         { status: 'failed', error_code: 'interrupted', fault: 'platform' },
       ])

@@ -59,10 +59,14 @@ export interface Run {
   readonly failedModels: RouteStep['model_id'][]
 }
 
-/** Someone ended the execution while it ran. */
+/** The execution was ended elsewhere while it ran: cancelled, or taken from this worker. */
 export class EndedElsewhere extends Error {
+  readonly code: 'execution_cancelled' | 'interrupted'
+
   constructor(readonly status: unknown) {
     super('the execution was ended elsewhere')
+    const isCancelled = status === 'cancelling' || status === 'cancelled'
+    this.code = isCancelled ? 'execution_cancelled' : 'interrupted'
   }
 }
 
@@ -72,12 +76,18 @@ export function report(
   event: string,
   error: unknown,
 ): void {
-  const known = error instanceof ModelError
-  log({
-    level: known && error.fault === 'caller' ? 'info' : 'warn',
-    event,
-    execution_id,
-    code: known ? error.code : toAppError(error).code,
-    detail: known ? (error.detail ?? error.message) : describe(error),
-  })
+  log({ event, execution_id, ...describeEnd(error) })
+}
+
+/** Only what an operator may have to look at is a warning. */
+function describeEnd(error: unknown): Pick<LogEntry, 'level' | 'code' | 'detail'> {
+  if (error instanceof ModelError) {
+    const level = error.fault === 'caller' ? 'info' : 'warn'
+    return { level, code: error.code, detail: error.detail ?? error.message }
+  }
+  if (error instanceof EndedElsewhere) {
+    const level = error.code === 'execution_cancelled' ? 'info' : 'warn'
+    return { level, code: error.code, detail: `${error.message}: ${String(error.status)}` }
+  }
+  return { level: 'warn', code: toAppError(error).code, detail: describe(error) }
 }

@@ -101,9 +101,8 @@ function whatWasUsed({ calls }: Run) {
 
 function failedOutcome(answer: ModelAnswer, error: unknown): AnswerOutcome {
   if (error instanceof EndedElsewhere) {
-    return error.status === 'cancelling' || error.status === 'cancelled'
-      ? failureOutcome(answer, 'execution_cancelled', 'caller')
-      : failureOutcome(answer, 'interrupted', 'platform')
+    const fault = error.code === 'execution_cancelled' ? 'caller' : 'platform'
+    return failureOutcome(answer, error.code, fault)
   }
   if (error instanceof ModelError) return failureOutcome(answer, error.code, error.fault)
   return failureOutcome(answer, toAppError(error).code, 'platform')
