@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 
@@ -26,11 +27,15 @@ async function main(options: SoakOptions): Promise<number> {
   try {
     const parts = await startParts(random, directory, lines, cleanup)
     const disturbed = await disturb(parts, options, random, lines)
+    const left = options.spoil
+      ? spawn(process.execPath, ['-e', 'setTimeout(() => 0, 60_000)'])
+      : null
     // But for the compiler that runs this program.
     const marks = descendantsOf(process.pid).filter(({ command }) => command !== 'esbuild')
     await cleanup.close()
     const { findings, ...rest } = disturbed
     findings.push(...(await checkClosed(marks, lines, directory)))
+    left?.kill()
     const all = (Date.now() - began) / 1000
     const code = conclude({ ...rest, findings, options, seconds: { ...rest.seconds, all } })
     if (code === 0) rmSync(directory, { recursive: true, force: true })

@@ -50,10 +50,9 @@ export async function spoil(
       update public.agent_executions set status = 'failed', error_code = 'provider_error'
       where id = ${executionId}`
     await tx`
-      insert into public.chat_sessions (organization_id, user_id, title)
-      select organization_id, user_id, 'spoilt' from public.chat_sessions limit 1`
+      insert into public.chat_sessions (organization_id, user_id, title, visibility)
+      select organization_id, user_id, 'spoilt', 'organization' from public.chat_sessions limit 1`
   })
-  world.clients[0]?.devices.reverse()
   answers.foreign.push('spoilt')
   answers.count('agents', 500, '{"error":{"code":"internal_error"}}')
   provider.mixed.push('spoilt')

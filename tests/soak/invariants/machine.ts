@@ -8,7 +8,7 @@ const unhandled =
   /\b(Uncaught|[Uu]nhandled|TypeError|ReferenceError|RangeError|AssertionError|panicked|PANIC|deadlock detected|out of memory)\b/
 /** The same in an entry of a function's log, which also tells how a connection was lost. */
 const defect =
-  /"code":"internal_error"|(TypeError|ReferenceError|RangeError)(?!: (fetch failed|error sending request))/
+  /"code":"internal_error"|(TypeError|ReferenceError|RangeError)(?!: (fetch failed|error (sending|reading)))/
 
 export function checkLogs(lines: readonly string[]): Finding {
   const wrong = lines.filter((line) => (/^[\w-]+: \{"/.test(line) ? defect : unhandled).test(line))

@@ -24,8 +24,12 @@ export async function checkCalls(
   }
   for (const { seed, executionId } of asked) {
     const own = calls.get(seed) ?? []
-    const lost = own.filter((call) => wasDisturbed(call, disturbances)).length
-    if (own.length > callsPerAttempt * (1 + lost)) {
+    const last = own.at(-1)
+    const all = { at: own[0]?.at ?? 0, closedAt: last?.closedAt ?? null }
+    const lost = disturbances.filter(
+      (other) => ['worker', 'postmaster'].includes(other.kind) && meets(all, other),
+    )
+    if (own.length > callsPerAttempt * (1 + lost.length)) {
       wrong.push(`${executionId} called the provider ${own.length} times`)
     }
     const spoke = own.findIndex((call) => call.speaks && !wasDisturbed(call, disturbances))
@@ -53,10 +57,13 @@ export async function checkCalls(
   ]
 }
 
-function wasDisturbed(call: ProviderCall, disturbances: readonly Disturbance[]): boolean {
-  const until = call.closedAt ?? Infinity
-  return disturbances.some(
-    ({ kind, from, until: end }) =>
-      kind !== 'backend' && from - 250 <= until && end + 250 >= call.at,
-  )
+/** A lost connection of REST is bridged: only a worker, the database and the network are lost. */
+function wasDisturbed(call: Span, disturbances: readonly Disturbance[]): boolean {
+  return disturbances.some((other) => other.kind !== 'backend' && meets(call, other))
+}
+
+type Span = Pick<ProviderCall, 'at' | 'closedAt'>
+
+function meets({ at, closedAt }: Span, { from, until }: Disturbance): boolean {
+  return from - 250 <= (closedAt ?? Infinity) && until + 250 >= at
 }
