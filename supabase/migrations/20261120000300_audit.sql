@@ -87,7 +87,7 @@ create table public.audit_logs (
   constraint audit_logs_sequence_key unique (organization_id, sequence)
 );
 comment on table public.audit_logs is
-  'One row per change that matters, in the same transaction as the change. hash = '
+  'One row per statement and table that changed what matters, in the same transaction. hash = '
   'sha256(previous_hash || payload).';
 comment on column public.audit_logs.sequence is
   'Position in the organization''s chain, from 1, without gaps.';
@@ -281,25 +281,32 @@ comment on function private.personal_columns(text) is
   'Columns that nobody else may read while a row belongs to one person (user_id). The log is read by others.';
 revoke all on function private.personal_columns(text) from public, anon, authenticated, service_role;
 
--- Arguments of the trigger: resource type, key column, then columns whose values never enter the log.
-create function private.audit_change() returns trigger
-language plpgsql volatile security definer set search_path = '' set timezone = 'UTC'
+create function private.audited_columns(table_name text) returns text[]
+language sql immutable security invoker set search_path = ''
 as $$
--- Definer: writes the chain whoever makes the change.
+  select case table_name
+    -- A refresh is no change of the connection; a new authorization, its end or other scopes are.
+    when 'mcp_oauth_tokens' then array['status', 'connected_at', 'scope', 'issuer']
+    -- A secret that is sealed anew is the same secret.
+    when 'mcp_configurations' then
+      array['name', 'type', 'endpoint', 'command', 'args', 'env', 'auth_type', 'oauth_provider',
+        'enabled']
+    when 'oauth_clients' then array['client_id', 'token_endpoint_auth_method', 'secret_expires_at']
+  end
+$$;
+comment on function private.audited_columns(text) is
+  'Columns of which one has to change for an update to be recorded; null for any.';
+
+create function private.describe_change(before jsonb, after jsonb, secrets text[]) returns jsonb
+language plpgsql immutable security invoker set search_path = ''
+as $$
 declare
-  resource_type constant text := tg_argv[0];
-  before jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) - 'updated_at' end;
-  after jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) - 'updated_at' end;
-  subject constant jsonb := coalesce(after, before);
-  organization bigint;
   secret text;
   details jsonb;
 begin
-  foreach secret in array tg_argv[2:]
-    || case when subject ->> 'user_id' is not null then private.personal_columns(tg_table_name) end
-  loop
-    -- A changed secret shows as changed, never as a value or a hash of one.
+  foreach secret in array secrets loop
     if before ->> secret is not null then
+      -- A changed secret differs from itself, so that the change is recorded.
       before := jsonb_set(before, array[secret],
         case when after ->> secret is distinct from before ->> secret then '"[old]"'::jsonb
           else '"[sealed]"' end);
@@ -308,47 +315,142 @@ begin
       after := jsonb_set(after, array[secret], '"[sealed]"');
     end if;
   end loop;
+  if before is null or after is null then
+    return jsonb_strip_nulls(jsonb_build_object('before', before, 'after', after));
+  end if;
+  select jsonb_build_object(
+    'before', jsonb_object_agg(k.key, before -> k.key),
+    'after', jsonb_object_agg(k.key, after -> k.key)
+  ) into details
+  from jsonb_object_keys(after) k(key)
+  where before -> k.key is distinct from after -> k.key;
+  return case when details ->> 'after' is not null then details end;
+end
+$$;
+comment on function private.describe_change(jsonb, jsonb, text[]) is
+  'What an event says of one row: its values before and after, of an update those that differ; '
+  'secrets only as changed or not. Null when nothing differs.';
 
-  if tg_op = 'UPDATE' then
-    select jsonb_build_object(
-      'before', jsonb_object_agg(k.key, before -> k.key), 'after', jsonb_object_agg(k.key, after -> k.key)
-    ) into details
-    from jsonb_object_keys(after) k(key)
-    where before -> k.key is distinct from after -> k.key;
-    if details -> 'after' = 'null' or details -> 'after' is null then
-      return null;
-    end if;
+create function private.fold_changes(ids text[], changes jsonb[]) returns jsonb
+language sql immutable security invoker set search_path = ''
+as $$
+  select jsonb_build_object('count', cardinality(ids), 'ids', to_jsonb(ids[1:100])) || coalesce((
+    select jsonb_object_agg(f.side, f.columns)
+    from (
+      select v.side, jsonb_object_agg(v.key, v.value) as columns
+      from (
+        select s.side, e.key, case
+            when count(distinct e.value) = 1 and count(*) = cardinality(ids)
+              then (array_agg(e.value))[1]
+            else '"[various]"'
+          end as value
+        from unnest(changes) c(change)
+        cross join (values ('before'), ('after')) s(side)
+        cross join lateral jsonb_each(c.change -> s.side) e
+        group by s.side, e.key
+      ) v
+      group by v.side
+    ) f
+  ), '{}')
+$$;
+comment on function private.fold_changes(text[], jsonb[]) is
+  'What one event says of several rows: { count, ids (the first 100), before, after }, where a '
+  'column has its value when all rows have the same, else "[various]".';
+
+-- Arguments of the trigger: resource type, key column, then columns whose values never enter the log.
+create function private.audit_change() returns trigger
+language plpgsql volatile security definer set search_path = '' set timezone = 'UTC'
+as $$
+-- Definer: writes the chain whoever makes the change. Rows before and after are paired by their key.
+declare
+  resource_type constant text := tg_argv[0];
+  key constant text := tg_argv[1];
+  tenant constant text := case
+    when tg_table_schema = 'public' and tg_table_name = 'organizations' then 'id'
+    else 'organization_id' end;
+  audited constant text[] := private.audited_columns(tg_table_name);
+  befores jsonb[];
+  afters jsonb[];
+  event record;
+begin
+  if tg_op = 'INSERT' then
+    select array_agg(to_jsonb(a) - 'updated_at') into afters from after_rows a;
+  elsif tg_op = 'DELETE' then
+    select array_agg(to_jsonb(b) - 'updated_at') into befores from before_rows b;
   else
-    details := jsonb_strip_nulls(jsonb_build_object('before', before, 'after', after));
+    select array_agg(b.body), array_agg(a.body) into befores, afters
+    from (select to_jsonb(r) - 'updated_at' as body from before_rows r) b
+    full join (select to_jsonb(r) - 'updated_at' as body from after_rows r) a
+      on b.body ->> key = a.body ->> key
+      and coalesce(b.body ->> tenant, '') = coalesce(a.body ->> tenant, '')
+    where audited is null
+      or exists (select 1 from unnest(audited) c where b.body -> c is distinct from a.body -> c);
   end if;
 
-  organization := case
-    when tg_table_schema = 'public' and tg_table_name = 'organizations' then (subject ->> 'id')::bigint
-    else (subject ->> 'organization_id')::bigint
-  end;
-  -- Platform-wide rows (no organization) are recorded by the administrators' log.
-  if organization is null then
-    perform private.write_admin_event(
-      resource_type || '.' || lower(tg_op), resource_type, subject ->> tg_argv[1], details
-    );
-  else
-    perform private.write_audit_event(
-      organization, resource_type || '.' || lower(tg_op), resource_type, subject ->> tg_argv[1], details
-    );
-  end if;
+  for event in
+    select (c.subject ->> tenant)::bigint as organization_id,
+      array_agg(c.subject ->> key order by c.n) as ids, array_agg(c.change order by c.n) as changes
+    from (
+      select u.n, coalesce(u.after, u.before) as subject, private.describe_change(
+          u.before, u.after,
+          tg_argv[2:] || case when coalesce(u.after, u.before) ->> 'user_id' is not null
+            then private.personal_columns(tg_table_name) else '{}' end
+        ) as change
+      from unnest(befores, afters) with ordinality u(before, after, n)
+    ) c
+    where c.change is not null
+    group by 1
+    order by 1
+  loop
+    declare
+      many constant boolean := cardinality(event.ids) > 1;
+      id constant text := case when not many then event.ids[1] end;
+      details constant jsonb := case
+        when many then private.fold_changes(event.ids, event.changes) else event.changes[1] end;
+    begin
+      -- Platform-wide rows (no organization) are recorded by the administrators' log.
+      if event.organization_id is null then
+        perform private.write_admin_event(
+          resource_type || '.' || lower(tg_op), resource_type, id, details
+        );
+      else
+        perform private.write_audit_event(
+          event.organization_id, resource_type || '.' || lower(tg_op), resource_type, id, details
+        );
+      end if;
+    end;
+  end loop;
   return null;
 end
 $$;
 comment on function private.audit_change() is
-  'Trigger: records a change with the values before and after; secret columns only as changed or not.';
-revoke all on function private.audit_change() from public, anon, authenticated, service_role;
+  'Trigger: records what one statement changed in a table, as one event per organization, with the '
+  'values before and after; secret columns only as changed or not.';
+revoke all on function
+  private.audited_columns(text), private.describe_change(jsonb, jsonb, text[]),
+  private.fold_changes(text[], jsonb[]),
+  private.audit_change()
+  from public, anon, authenticated, service_role;
 
-create trigger organizations_audit after insert or update on public.organizations
-  for each row execute function private.audit_change('organization', 'id');
-create trigger client_users_audit after insert or update or delete on client_mgmt.client_users
-  for each row execute function private.audit_change('membership', 'user_id');
-create trigger billing_accounts_audit after update on client_mgmt.billing_accounts
-  for each row execute function private.audit_change('billing_account', 'organization_id', 'billing_info');
+create trigger organizations_audit_insert after insert on public.organizations
+  referencing new table as after_rows
+  for each statement execute function private.audit_change('organization', 'id');
+create trigger organizations_audit_update after update on public.organizations
+  referencing old table as before_rows new table as after_rows
+  for each statement execute function private.audit_change('organization', 'id');
+create trigger client_users_audit_insert after insert on client_mgmt.client_users
+  referencing new table as after_rows
+  for each statement execute function private.audit_change('membership', 'user_id');
+create trigger client_users_audit_update after update on client_mgmt.client_users
+  referencing old table as before_rows new table as after_rows
+  for each statement execute function private.audit_change('membership', 'user_id');
+create trigger client_users_audit_delete after delete on client_mgmt.client_users
+  referencing old table as before_rows
+  for each statement execute function private.audit_change('membership', 'user_id');
+create trigger billing_accounts_audit_update after update on client_mgmt.billing_accounts
+  referencing old table as before_rows new table as after_rows
+  for each statement
+  execute function private.audit_change('billing_account', 'organization_id', 'billing_info');
 -- Accounts belong to no organization, so what suspends one is the administrators' log's to record.
 create function private.audit_account() returns trigger
 language plpgsql volatile security definer set search_path = ''
@@ -368,8 +470,15 @@ revoke all on function private.audit_account() from public, anon, authenticated,
 create trigger users_audit after update of is_active on public.users
   for each row when (old.is_active is distinct from new.is_active)
   execute function private.audit_account();
-create trigger platform_admins_audit after insert or update or delete on public.platform_admins
-  for each row execute function private.audit_change('platform_admin', 'id');
+create trigger platform_admins_audit_insert after insert on public.platform_admins
+  referencing new table as after_rows
+  for each statement execute function private.audit_change('platform_admin', 'id');
+create trigger platform_admins_audit_update after update on public.platform_admins
+  referencing old table as before_rows new table as after_rows
+  for each statement execute function private.audit_change('platform_admin', 'id');
+create trigger platform_admins_audit_delete after delete on public.platform_admins
+  referencing old table as before_rows
+  for each statement execute function private.audit_change('platform_admin', 'id');
 
 -- An erased account leaves one event in every organization it belonged to, and its id, never its data.
 create function private.audit_erasure() returns trigger

@@ -40,8 +40,18 @@ revoke all on client_mgmt.invitations from anon, authenticated, service_role;
 grant select (organization_id, id, email, role, invited_by, expires_at, accepted_at, accepted_by, revoked_at, created_at)
   on client_mgmt.invitations to authenticated, service_role;
 -- No insert, update or delete: invite_member(), accept_invitation(), revoke_invitation().
-create trigger invitations_audit after insert or update or delete on client_mgmt.invitations
-  for each row execute function private.audit_change('invitation', 'id', 'token_hash', 'email');
+create trigger invitations_audit_insert after insert on client_mgmt.invitations
+  referencing new table as after_rows
+  for each statement
+  execute function private.audit_change('invitation', 'id', 'token_hash', 'email');
+create trigger invitations_audit_update after update on client_mgmt.invitations
+  referencing old table as before_rows new table as after_rows
+  for each statement
+  execute function private.audit_change('invitation', 'id', 'token_hash', 'email');
+create trigger invitations_audit_delete after delete on client_mgmt.invitations
+  referencing old table as before_rows
+  for each statement
+  execute function private.audit_change('invitation', 'id', 'token_hash', 'email');
 -- The log is for ever and an address is personal: it names the invitation by id, the row has the address.
 
 create function private.erase_invitations() returns trigger

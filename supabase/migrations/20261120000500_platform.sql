@@ -42,8 +42,15 @@ comment on policy select_auditor on client_mgmt.access_grants is
 revoke all on client_mgmt.access_grants from anon, authenticated, service_role;
 grant select on client_mgmt.access_grants to authenticated, service_role;
 -- No insert, update or delete: open_break_glass(), close_break_glass().
-create trigger access_grants_audit after insert or update or delete on client_mgmt.access_grants
-  for each row execute function private.audit_change('break_glass', 'id');
+create trigger access_grants_audit_insert after insert on client_mgmt.access_grants
+  referencing new table as after_rows
+  for each statement execute function private.audit_change('break_glass', 'id');
+create trigger access_grants_audit_update after update on client_mgmt.access_grants
+  referencing old table as before_rows new table as after_rows
+  for each statement execute function private.audit_change('break_glass', 'id');
+create trigger access_grants_audit_delete after delete on client_mgmt.access_grants
+  referencing old table as before_rows
+  for each statement execute function private.audit_change('break_glass', 'id');
 create trigger access_grants_refresh_sessions after update or delete on client_mgmt.access_grants
   for each row execute function private.refresh_session_access();
 

@@ -65,8 +65,15 @@ grant insert (name, type, description, enabled, config), update (name, descripti
 grant select, insert, update, delete on public.agents to service_role;
 create trigger agents_updated_at before update on public.agents
   for each row execute function private.update_updated_at_column();
-create trigger agents_audit after insert or update or delete on public.agents
-  for each row execute function private.audit_change('agent', 'id');
+create trigger agents_audit_insert after insert on public.agents
+  referencing new table as after_rows
+  for each statement execute function private.audit_change('agent', 'id');
+create trigger agents_audit_update after update on public.agents
+  referencing old table as before_rows new table as after_rows
+  for each statement execute function private.audit_change('agent', 'id');
+create trigger agents_audit_delete after delete on public.agents
+  referencing old table as before_rows
+  for each statement execute function private.audit_change('agent', 'id');
 
 -- ── models ────────────────────────────────────────────────────────────────────────────────────
 
@@ -186,8 +193,15 @@ grant insert (agent_id, name, display_name, description, provider, model_id, ena
 grant select, insert, update, delete on public.models to service_role;
 create trigger models_updated_at before update on public.models
   for each row execute function private.update_updated_at_column();
-create trigger models_audit after insert or update or delete on public.models
-  for each row execute function private.audit_change('model', 'id');
+create trigger models_audit_insert after insert on public.models
+  referencing new table as after_rows
+  for each statement execute function private.audit_change('model', 'id');
+create trigger models_audit_update after update on public.models
+  referencing old table as before_rows new table as after_rows
+  for each statement execute function private.audit_change('model', 'id');
+create trigger models_audit_delete after delete on public.models
+  referencing old table as before_rows
+  for each statement execute function private.audit_change('model', 'id');
 
 -- ── agent_health, agent_metrics, circuit_breaker_state ───────────────────────────────────────
 

@@ -117,8 +117,15 @@ grant insert (project_id, provider, model, settings), update (provider, model, s
 grant select, insert, update, delete on client_mgmt.llm_configs to service_role;
 create trigger llm_configs_updated_at before update on client_mgmt.llm_configs
   for each row execute function private.update_updated_at_column();
-create trigger llm_configs_audit after insert or update or delete on client_mgmt.llm_configs
-  for each row execute function private.audit_change('llm_config', 'id');
+create trigger llm_configs_audit_insert after insert on client_mgmt.llm_configs
+  referencing new table as after_rows
+  for each statement execute function private.audit_change('llm_config', 'id');
+create trigger llm_configs_audit_update after update on client_mgmt.llm_configs
+  referencing old table as before_rows new table as after_rows
+  for each statement execute function private.audit_change('llm_config', 'id');
+create trigger llm_configs_audit_delete after delete on client_mgmt.llm_configs
+  referencing old table as before_rows
+  for each statement execute function private.audit_change('llm_config', 'id');
 
 -- ── prompts (library) ─────────────────────────────────────────────────────────────────────────
 
@@ -173,8 +180,15 @@ grant insert (name, template, variables), update (name, template, variables) on 
 grant select, insert, update, delete on client_mgmt.prompts to service_role;
 create trigger prompts_updated_at before update on client_mgmt.prompts
   for each row execute function private.update_updated_at_column();
-create trigger prompts_audit after insert or update or delete on client_mgmt.prompts
-  for each row execute function private.audit_change('prompt', 'id');
+create trigger prompts_audit_insert after insert on client_mgmt.prompts
+  referencing new table as after_rows
+  for each statement execute function private.audit_change('prompt', 'id');
+create trigger prompts_audit_update after update on client_mgmt.prompts
+  referencing old table as before_rows new table as after_rows
+  for each statement execute function private.audit_change('prompt', 'id');
+create trigger prompts_audit_delete after delete on client_mgmt.prompts
+  referencing old table as before_rows
+  for each statement execute function private.audit_change('prompt', 'id');
 
 -- ── provider_credentials ──────────────────────────────────────────────────────────────────────
 
@@ -219,8 +233,18 @@ grant select (organization_id, id, provider, last_four, created_by, created_at, 
 -- for service_role only: a sealed text of a client's own making would stop the rotation of keys.
 create trigger provider_credentials_updated_at before update on client_mgmt.provider_credentials
   for each row execute function private.update_updated_at_column();
-create trigger provider_credentials_audit after insert or update or delete on client_mgmt.provider_credentials
-  for each row execute function private.audit_change('provider_credential', 'id', 'sealed_key');
+create trigger provider_credentials_audit_insert after insert on client_mgmt.provider_credentials
+  referencing new table as after_rows
+  for each statement
+  execute function private.audit_change('provider_credential', 'id', 'sealed_key');
+create trigger provider_credentials_audit_update after update on client_mgmt.provider_credentials
+  referencing old table as before_rows new table as after_rows
+  for each statement
+  execute function private.audit_change('provider_credential', 'id', 'sealed_key');
+create trigger provider_credentials_audit_delete after delete on client_mgmt.provider_credentials
+  referencing old table as before_rows
+  for each statement
+  execute function private.audit_change('provider_credential', 'id', 'sealed_key');
 
 create function private.remove_provider_credential(provider text) returns void
 language plpgsql volatile security definer set search_path = ''

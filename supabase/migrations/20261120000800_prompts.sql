@@ -114,8 +114,15 @@ grant insert (scope, user_id, content, priority, template, variables, mandatory,
 grant select, insert, update, delete on public.system_prompts to service_role;
 create trigger system_prompts_updated_at before update on public.system_prompts
   for each row execute function private.update_updated_at_column();
-create trigger system_prompts_audit after insert or update or delete on public.system_prompts
-  for each row execute function private.audit_change('system_prompt', 'id', 'content');
+create trigger system_prompts_audit_insert after insert on public.system_prompts
+  referencing new table as after_rows
+  for each statement execute function private.audit_change('system_prompt', 'id', 'content');
+create trigger system_prompts_audit_update after update on public.system_prompts
+  referencing old table as before_rows new table as after_rows
+  for each statement execute function private.audit_change('system_prompt', 'id', 'content');
+create trigger system_prompts_audit_delete after delete on public.system_prompts
+  referencing old table as before_rows
+  for each statement execute function private.audit_change('system_prompt', 'id', 'content');
 
 -- ── Templates ─────────────────────────────────────────────────────────────────────────────────
 

@@ -110,12 +110,19 @@ grant delete on public.mcp_configurations to authenticated;
 -- text of a client's own making would stop the rotation of keys.
 create trigger mcp_configurations_updated_at before update on public.mcp_configurations
   for each row execute function private.update_updated_at_column();
-create trigger mcp_configurations_audit
-  after insert
-    or delete
-    or update of name, type, endpoint, command, args, env, auth_type, oauth_provider, enabled
-  on public.mcp_configurations
-  for each row execute function private.audit_change(
+create trigger mcp_configurations_audit_insert after insert on public.mcp_configurations
+  referencing new table as after_rows
+  for each statement execute function private.audit_change(
+    'mcp_configuration', 'id', 'bearer_token', 'env', 'args'
+  );
+create trigger mcp_configurations_audit_update after update on public.mcp_configurations
+  referencing old table as before_rows new table as after_rows
+  for each statement execute function private.audit_change(
+    'mcp_configuration', 'id', 'bearer_token', 'env', 'args'
+  );
+create trigger mcp_configurations_audit_delete after delete on public.mcp_configurations
+  referencing old table as before_rows
+  for each statement execute function private.audit_change(
     'mcp_configuration', 'id', 'bearer_token', 'env', 'args'
   );
 -- A new bearer token is recorded by set_mcp_bearer_token(): sealing one anew is no change of it.
@@ -206,8 +213,15 @@ revoke all on client_mgmt.mcp_allowed_hosts from anon, authenticated, service_ro
 grant select, delete on client_mgmt.mcp_allowed_hosts to authenticated;
 grant insert (host) on client_mgmt.mcp_allowed_hosts to authenticated;
 grant select on client_mgmt.mcp_allowed_hosts to service_role;
-create trigger mcp_allowed_hosts_audit after insert or update or delete on client_mgmt.mcp_allowed_hosts
-  for each row execute function private.audit_change('mcp_allowed_host', 'id');
+create trigger mcp_allowed_hosts_audit_insert after insert on client_mgmt.mcp_allowed_hosts
+  referencing new table as after_rows
+  for each statement execute function private.audit_change('mcp_allowed_host', 'id');
+create trigger mcp_allowed_hosts_audit_update after update on client_mgmt.mcp_allowed_hosts
+  referencing old table as before_rows new table as after_rows
+  for each statement execute function private.audit_change('mcp_allowed_host', 'id');
+create trigger mcp_allowed_hosts_audit_delete after delete on client_mgmt.mcp_allowed_hosts
+  referencing old table as before_rows
+  for each statement execute function private.audit_change('mcp_allowed_host', 'id');
 
 create function private.mcp_allowed_hosts(organization_id bigint) returns jsonb
 language sql stable security definer set search_path = ''
@@ -266,9 +280,15 @@ revoke all on client_mgmt.oauth_issuer_exceptions from anon, authenticated, serv
 grant select, delete on client_mgmt.oauth_issuer_exceptions to authenticated;
 grant insert (issuer, exception, reason) on client_mgmt.oauth_issuer_exceptions to authenticated;
 grant select on client_mgmt.oauth_issuer_exceptions to service_role;
-create trigger oauth_issuer_exceptions_audit
-  after insert or update or delete on client_mgmt.oauth_issuer_exceptions
-  for each row execute function private.audit_change('oauth_issuer_exception', 'id');
+create trigger oauth_issuer_exceptions_audit_insert after insert on client_mgmt.oauth_issuer_exceptions
+  referencing new table as after_rows
+  for each statement execute function private.audit_change('oauth_issuer_exception', 'id');
+create trigger oauth_issuer_exceptions_audit_update after update on client_mgmt.oauth_issuer_exceptions
+  referencing old table as before_rows new table as after_rows
+  for each statement execute function private.audit_change('oauth_issuer_exception', 'id');
+create trigger oauth_issuer_exceptions_audit_delete after delete on client_mgmt.oauth_issuer_exceptions
+  referencing old table as before_rows
+  for each statement execute function private.audit_change('oauth_issuer_exception', 'id');
 
 -- ── Functions of the caller ───────────────────────────────────────────────────────────────────
 

@@ -70,8 +70,15 @@ grant delete on client_mgmt.oauth_clients to authenticated;
 -- No insert or update, and no grant on client_secret: set_oauth_client() and the function oauth.
 create trigger oauth_clients_updated_at before update on client_mgmt.oauth_clients
   for each row execute function private.update_updated_at_column();
-create trigger oauth_clients_audit after insert or delete or update of client_id on client_mgmt.oauth_clients
-  for each row execute function private.audit_change('oauth_client', 'id', 'client_secret');
+create trigger oauth_clients_audit_insert after insert on client_mgmt.oauth_clients
+  referencing new table as after_rows
+  for each statement execute function private.audit_change('oauth_client', 'id', 'client_secret');
+create trigger oauth_clients_audit_update after update on client_mgmt.oauth_clients
+  referencing old table as before_rows new table as after_rows
+  for each statement execute function private.audit_change('oauth_client', 'id', 'client_secret');
+create trigger oauth_clients_audit_delete after delete on client_mgmt.oauth_clients
+  referencing old table as before_rows
+  for each statement execute function private.audit_change('oauth_client', 'id', 'client_secret');
 
 -- ── oauth_states ──────────────────────────────────────────────────────────────────────────────
 
@@ -221,15 +228,17 @@ revoke all on public.mcp_oauth_tokens from anon, authenticated, service_role;
 -- No grant and no policy: deny everyone. People see theirs by mcp_connections().
 create trigger mcp_oauth_tokens_updated_at before update on public.mcp_oauth_tokens
   for each row execute function private.update_updated_at_column();
-create trigger mcp_oauth_tokens_audit after insert or delete on public.mcp_oauth_tokens
-  for each row execute function private.audit_change('mcp_connection', 'id', 'access_token', 'refresh_token');
--- A refresh is no change of the connection; a new authorization, its end or other scopes are.
+create trigger mcp_oauth_tokens_audit_insert after insert on public.mcp_oauth_tokens
+  referencing new table as after_rows
+  for each statement
+  execute function private.audit_change('mcp_connection', 'id', 'access_token', 'refresh_token');
 create trigger mcp_oauth_tokens_audit_update after update on public.mcp_oauth_tokens
-  for each row when (
-    (
-      old.status, old.connected_at, old.scope, old.issuer
-    ) is distinct from (new.status, new.connected_at, new.scope, new.issuer)
-  )
+  referencing old table as before_rows new table as after_rows
+  for each statement
+  execute function private.audit_change('mcp_connection', 'id', 'access_token', 'refresh_token');
+create trigger mcp_oauth_tokens_audit_delete after delete on public.mcp_oauth_tokens
+  referencing old table as before_rows
+  for each statement
   execute function private.audit_change('mcp_connection', 'id', 'access_token', 'refresh_token');
 
 -- Whoever leaves leaves no key behind.

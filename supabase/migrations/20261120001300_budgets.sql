@@ -54,8 +54,15 @@ grant insert (project_id, user_id, period, limit_usd, limit_tokens, warn_at), up
 grant select, insert, update, delete on client_mgmt.budgets to service_role;
 create trigger budgets_updated_at before update on client_mgmt.budgets
   for each row execute function private.update_updated_at_column();
-create trigger budgets_audit after insert or update or delete on client_mgmt.budgets
-  for each row execute function private.audit_change('budget', 'id');
+create trigger budgets_audit_insert after insert on client_mgmt.budgets
+  referencing new table as after_rows
+  for each statement execute function private.audit_change('budget', 'id');
+create trigger budgets_audit_update after update on client_mgmt.budgets
+  referencing old table as before_rows new table as after_rows
+  for each statement execute function private.audit_change('budget', 'id');
+create trigger budgets_audit_delete after delete on client_mgmt.budgets
+  referencing old table as before_rows
+  for each statement execute function private.audit_change('budget', 'id');
 
 -- ── budget_counters, budget_reservations, budget_alerts ──────────────────────────────────────
 

@@ -63,8 +63,8 @@ create function public.cleanup_expired_oauth_tokens(batch integer default 1000) 
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: mcp_oauth_tokens denies everyone. Executable by service_role only.
--- Each deletion is an audit event. The removal of a member takes the organization's chain and then
--- the member's tokens: this takes them in the same order, and waits for neither.
+-- Each deletion is an audit event. The removal of a member takes the member's tokens and the
+-- organization's chain, too: this takes both, and waits for neither.
 declare
   expired record;
   handled integer := 0;

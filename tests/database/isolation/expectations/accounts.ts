@@ -17,7 +17,7 @@ export const accounts: Readonly<Record<string, RelationExpectation>> = {
     guard: 'members.manage',
     policies: ['select_member', 'update_manager'],
     triggers: {
-      ...audited('organizations', 'organization', 'id', [], 'INSERT OR UPDATE'),
+      ...audited('organizations', 'organization', 'id', [], ['insert', 'update']),
       ...touched('organizations'),
       ...trigger('organizations_default_schema', 'AFTER INSERT', 'create_default_schema()'),
       ...trigger('organizations_limits', 'AFTER INSERT', 'create_organization_limits()'),
@@ -128,7 +128,7 @@ export const accounts: Readonly<Record<string, RelationExpectation>> = {
         'billing_account',
         'organization_id',
         ['billing_info'],
-        'UPDATE',
+        ['update'],
       ),
       ...touched('billing_accounts'),
     },

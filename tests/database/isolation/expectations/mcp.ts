@@ -49,13 +49,7 @@ export const mcp: Readonly<Record<string, RelationExpectation>> = {
       'delete_manager_or_self',
     ],
     triggers: {
-      ...audited(
-        'mcp_configurations',
-        'mcp_configuration',
-        'id',
-        ['bearer_token', 'env', 'args'],
-        'INSERT OR DELETE OR UPDATE OF name, type, endpoint, command, args, env, auth_type, oauth_provider, enabled',
-      ),
+      ...audited('mcp_configurations', 'mcp_configuration', 'id', ['bearer_token', 'env', 'args']),
       ...touched('mcp_configurations'),
       ...trigger(
         'mcp_configurations_disconnect',
@@ -109,13 +103,7 @@ export const mcp: Readonly<Record<string, RelationExpectation>> = {
     guard: 'mcp.manage',
     policies: ['select_manager', 'delete_manager'],
     triggers: {
-      ...audited(
-        'oauth_clients',
-        'oauth_client',
-        'id',
-        ['client_secret'],
-        'INSERT OR DELETE OR UPDATE OF client_id',
-      ),
+      ...audited('oauth_clients', 'oauth_client', 'id', ['client_secret']),
       ...touched('oauth_clients'),
     },
     references: ofOrganization,
@@ -129,12 +117,7 @@ export const mcp: Readonly<Record<string, RelationExpectation>> = {
   'public.mcp_oauth_tokens': {
     grants: {},
     triggers: {
-      ...audited('mcp_oauth_tokens', 'mcp_connection', 'id', tokens, 'INSERT OR DELETE'),
-      ...trigger(
-        'mcp_oauth_tokens_audit_update',
-        'AFTER UPDATE',
-        "audit_change('mcp_connection', 'id', 'access_token', 'refresh_token')",
-      ),
+      ...audited('mcp_oauth_tokens', 'mcp_connection', 'id', tokens),
       ...touched('mcp_oauth_tokens'),
     },
     references: ofConnection,

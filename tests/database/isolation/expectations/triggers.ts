@@ -13,10 +13,10 @@ export function audited(
   resource: string,
   key = 'id',
   secrets: readonly string[] = [],
-  events = 'INSERT OR DELETE OR UPDATE',
+  events: readonly Event[] = ['insert', 'update', 'delete'],
 ): Triggers {
   const list = [resource, key, ...secrets].map((argument) => `'${argument}'`).join(', ')
-  return { [`${table}_audit`]: `AFTER ${events} ${run(`audit_change(${list})`)}` }
+  return perStatement(table, 'audit', `audit_change(${list})`, events)
 }
 
 const referencing = {
