@@ -218,11 +218,8 @@ describe('whoever may not read the session', () => {
     const follower = new StreamReader(await follow(elsewhere, idOf(response)))
     await follower.until('"delta":"one"')
     await sql`update public.users set is_active = false where id = ${ann.id}`
-    const seen = lastIdOf(follower.text)
-    expect(await follower.toEnd()).toContain(
-      '\ndata: {"type":"error","errorText":"execution_not_found: ',
-    )
-    expect(lastIdOf(follower.text)).toBe(seen)
+    // Without an id.
+    expect(await follower.toEnd()).toContain('\n\ndata: {"type":"error","errorText":"execution_not')
     await response.body?.cancel()
   })
 })
