@@ -69,7 +69,6 @@ export class Follower {
       signal.throwIfAborted()
       const told = this.#tell(after)
       if (told) return told
-      this.#woken = false
       const roused = new Promise<void>((resolve) => (this.#wake = resolve))
       await abortable(roused, signal)
     }
@@ -86,7 +85,10 @@ export class Follower {
       return { kind: 'end', result: this.#result, position: this.#allowed?.position ?? null }
     }
     if (this.#failure !== null) throw this.#failure as Error
-    return this.#woken ? { kind: 'silence' } : null
+    if (!this.#woken) return null
+    // Told once: the next silence is another one.
+    this.#woken = false
+    return { kind: 'silence' }
   }
 
   #rouse(): void {
