@@ -1,3 +1,4 @@
+import { createWriteStream } from 'node:fs'
 import path from 'node:path'
 
 import { root } from '../../dev/check/command.ts'
@@ -24,7 +25,12 @@ export async function startParts(
   lines: string[],
   cleanup: Cleanup,
 ): Promise<Parts> {
-  const log = (line: string) => void lines.push(line)
+  const file = createWriteStream(path.join(directory, 'soak.log'))
+  cleanup.add(() => void file.end())
+  const log = (line: string) => {
+    lines.push(line)
+    file.write(`${new Date().toISOString()} ${line}\n`)
+  }
   const provider = await startFaultyProvider(random.fork())
   cleanup.add(() => provider.close())
   const network = await startNetwork(provider.url)

@@ -42,10 +42,7 @@ async function main(options: SoakOptions): Promise<number> {
     return code
   } finally {
     await cleanup.close()
-    if (existsSync(directory)) {
-      writeFileSync(path.join(directory, 'soak.log'), lines.join('\n'))
-      console.log(`The logs are in ${directory}.`)
-    }
+    if (existsSync(directory)) console.log(`The logs are in ${directory}.`)
   }
 }
 
