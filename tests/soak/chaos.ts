@@ -33,7 +33,7 @@ export interface ChaosOptions {
 }
 
 /** Seconds between two disturbances of a kind in a run of ten minutes, on average. */
-const intervals: Record<Kind, number> = { worker: 30, backend: 9, postmaster: 75, network: 50 }
+const intervals: Record<Kind, number> = { worker: 30, backend: 9, postmaster: 75, network: 120 }
 /** No more of a kind than this, however long the run. */
 const most = 100
 

@@ -28,7 +28,7 @@ export interface FaultyProvider {
 
 const usage = { prompt_tokens: 20, completion_tokens: 10, total_tokens: 30 }
 /** Share of requests that meet a fault, and of those the silences, each of which takes a minute. */
-const faultShare = 0.12
+const faultShare = 0.08
 const silenceShare = 0.04
 
 /** A provider that answers at its own speed, and now and then as a row of the table of faults says. */
