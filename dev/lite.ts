@@ -8,6 +8,7 @@ import { jsonTypes } from './json-type.ts'
 import { platformSettings } from './platform-settings.ts'
 import { RestConnection } from './rest-connection.ts'
 import { quietRefusals } from './rest-errors.ts'
+import { withRequest } from './rest-request.ts'
 import type { Secrets } from './secrets.ts'
 
 type Fetch = (request: Request) => Promise<Response>
@@ -72,7 +73,7 @@ export async function startRest(options: LiteOptions): Promise<LiteServer> {
     await close()
     throw error
   }
-  return { fetch: (request) => app.fetch(request), close }
+  return { fetch: (request) => withRequest(request, (one) => app.fetch(one)), close }
 }
 
 /**

@@ -34,6 +34,7 @@ export async function ensurePlatform(sql: Sql, options: PlatformOptions): Promis
     await sql.begin(async (tx) => {
       await tx`select pg_advisory_xact_lock(hashtext('colloquy platform'))`
       await ensureRoles(tx, options)
+      await allowRestSettings(tx, options)
       await ensureSchemas(tx, options)
     })
   } catch (error) {
@@ -81,6 +82,20 @@ async function ensureRoles(sql: ISql, { owner, passwords }: PlatformOptions): Pr
   await sql`
     grant ${sql.unsafe(API_ROLES)}, authenticator, supabase_auth_admin to ${sql(owner)}
     ${sql.unsafe(terms)}`
+}
+
+/**
+ * The platform's `postgres` may give `authenticator` settings named pgrst.* (supautils). PostgreSQL
+ * asks for a right on each setting, which only a superuser grants, and for the role's admin option.
+ */
+async function allowRestSettings(sql: ISql, { owner }: PlatformOptions): Promise<void> {
+  const [caller] = await sql<{ rolsuper: boolean }[]>`
+    select rolsuper from pg_catalog.pg_roles where rolname = current_user`
+  // Without one the migration that needs the right says what to do.
+  if (caller?.rolsuper !== true) return
+  await sql`
+    grant set on parameter pgrst.db_pre_request, pgrst.db_plan_enabled to ${sql(owner)}`
+  await sql`grant authenticator to ${sql(owner)} with admin option`
 }
 
 async function ensureSchemas(sql: ISql, { owner }: PlatformOptions): Promise<void> {

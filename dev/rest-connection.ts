@@ -5,7 +5,9 @@ import postgres from 'postgres'
 
 import type { Database } from './database.ts'
 import { jsonTypes } from './json-type.ts'
+import { readPreRequest } from './pre-request.ts'
 import { RestError } from './rest-errors.ts'
+import { currentRequest } from './rest-request.ts'
 
 /**
  * lite's database connection for REST, on a login that may only become one of the API roles. It
@@ -14,6 +16,7 @@ import { RestError } from './rest-errors.ts'
  */
 export class RestConnection extends PostgresConnection {
   readonly #catalog: PostgresConnection
+  #preRequest: string | undefined
 
   constructor(database: Database) {
     const { url, options } = database.rest
@@ -41,11 +44,16 @@ export class RestConnection extends PostgresConnection {
     const isPlain = context !== undefined && !options?.transaction && !options?.forceRollback
     if (!isPlain) return super.withContext(context, work, options)
     const settings = settingsOf(context, options?.rpc)
+    const check = this.#preRequest
     return this.kysely.transaction().execute(async (transaction) => {
       const calls = Object.entries(settings).map(
         ([name, value]) => sql`set_config(${name}, ${value}, true)`,
       )
-      await sql`select ${sql.join(calls)}`.execute(transaction)
+      // Sent one behind the other, without waiting for the first: the second needs its role.
+      await Promise.all([
+        sql`select ${sql.join(calls)}`.execute(transaction),
+        check && sql`select ${sql.raw(check)}()`.execute(transaction),
+      ])
       return work(transaction)
     })
   }
@@ -62,7 +70,7 @@ export class RestConnection extends PostgresConnection {
     await Promise.all([super.close(), this.#catalog.close()])
   }
 
-  /** Reads the schema once, so that the first request does not wait for it. */
+  /** Reads the schema and the settings once, so that the first request does not wait for them. */
   async readSchema(): Promise<void> {
     // App.init gives a cache to the connection it knows.
     if (this.config.schemaCache !== undefined) {
@@ -70,6 +78,7 @@ export class RestConnection extends PostgresConnection {
     }
     const { tables } = await this.introspect({ useCache: true })
     if (tables.length === 0) throw new Error('lite could not read the schema of the database')
+    this.#preRequest = await readPreRequest(this.#catalog)
   }
 }
 
@@ -94,10 +103,8 @@ function settingsOf(
     'request.jwt.claim.sub': asText(uid ?? ''),
     'request.jwt.claim.role': asText(role),
     ...(jwt !== null && typeof jwt === 'object' && { 'request.jwt.claims': JSON.stringify(jwt) }),
+    ...currentRequest(),
     ...(rpc && {
-      'request.method': rpc.method,
-      'request.path': rpc.path,
-      'request.headers': JSON.stringify(rpc.requestHeaders ?? {}),
       'response.status': '',
       'response.headers': '',
       ...(rpc.readOnly && { transaction_read_only: 'on' }),

@@ -21,7 +21,8 @@ export class RestError extends Error {
     this.code = asIs ? code : 'PGRST'
     this.detail = asIs ? detail : JSON.stringify({ status: statusOf(code, message), headers: {} })
     this.hint = hint
-    this.isFault = /^(08|53|57|58|F0|XX)/.test(code)
+    // A statement that took too long (57014) is the statement's.
+    this.isFault = /^(08|53|57(?!014)|58|F0|XX)/.test(code)
   }
 }
 

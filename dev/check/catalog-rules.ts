@@ -61,13 +61,14 @@ const rules = [
    where c.relnamespace = any($2::regnamespace[]) and p.polcmd = 'w'
      and (p.polqual is null or p.polwithcheck is null)`,
 
-  // The advisors know auth.* and current_setting(); our helpers cost as much once per row.
+  // The advisors know auth.* and current_setting(); our helpers cost as much once per row, but for
+  // is_not_explained(), which the planner computes.
   `select 'policy ' || p.polname || ' on ' || p.polrelid::regclass || ' calls ' || call[1]
      || ' for every row: write (select ' || call[1] || ')'
    from pg_policy p join pg_class c on c.oid = p.polrelid,
      concat(pg_get_expr(p.polqual, p.polrelid), ' ', pg_get_expr(p.polwithcheck, p.polrelid)) as body,
      regexp_matches(
-       regexp_replace(body, 'SELECT private\\.\\w+\\(', '', 'g'),
+       regexp_replace(body, 'SELECT private\\.\\w+\\(|private\\.is_not_explained\\(', '', 'g'),
        '(private\\.\\w+\\((?:''[^'']*''::text)?\\))', 'g'
      ) as call
    where c.relnamespace = any($2::regnamespace[])`,

@@ -11,12 +11,18 @@ const sql = readdirSync(migrations)
   .map((name) => readFileSync(path.join(migrations, name), 'utf8'))
   .join('\n')
 
+/** Of an error that sets a header: PostgREST reads the SQLSTATE from its message. */
+const withHeader = [...sql.matchAll(/'code', '(\w{5})', 'message', '([a-z_]+)'/g)].map(
+  ([, sqlstate = '', code = '']) => ({ sqlstate, code }),
+)
+
 /** Every pair of SQLSTATE and stable code that a `raise` of the migrations can carry. */
 const raised = [...sql.matchAll(/raise exception using\s+(.*?);/gs)].flatMap(([, options = '']) => {
   const sqlstate = /errcode = '(\w{5})'/.exec(options)?.[1] ?? ''
   const message = /message = (.*?)(?:,\s*(?:detail|hint)\b|$)/s.exec(options)?.[1] ?? ''
   return [...message.matchAll(/'([a-z_]+)'/g)].map(([, code = '']) => ({ sqlstate, code }))
 })
+raised.push(...withHeader)
 const documented = new Map(
   [
     ...readFileSync(path.join(root, 'docs/error-codes.md'), 'utf8').matchAll(
@@ -26,7 +32,7 @@ const documented = new Map(
 )
 
 // Raised while migrations run, before there is a client to tell.
-const unseen = new Set(['migrations_need_bypassrls'])
+const unseen = new Set(['migrations_need_bypassrls', 'migrations_need_authenticator'])
 // Of triggers on tables and of decrypt_token(), neither of which the functions call.
 const direct = new Set(['23503', '22004'])
 

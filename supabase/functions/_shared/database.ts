@@ -115,6 +115,7 @@ const explained: readonly ErrorCode[] = [
   'quota_exceeded',
   'rate_limited',
   'too_many_executions',
+  'too_many_requests',
 ]
 // Connections, resources, locks, cancelled statements, and PostgREST without a database.
 const transient = /^(?:08...|53...|57...|55P03|40001|40P01|PGRST00\d)$/

@@ -18,6 +18,8 @@ export interface Worlds {
   empty: Sql
   /** URL of the database that holds both tenants. */
   fullUrl: string
+  /** URL of the one without B. */
+  emptyUrl: string
   close(): Promise<void>
 }
 
@@ -48,7 +50,8 @@ export async function createWorlds(url: string, content: Content = ours): Promis
       await Promise.all([full.end({ timeout: 5 }), empty.end({ timeout: 5 })])
       await drop()
     }
-    return { world, full, empty, fullUrl: urlOf(names.full), close }
+    const [fullUrl, emptyUrl] = [urlOf(names.full), urlOf(names.empty)]
+    return { world, full, empty, fullUrl, emptyUrl, close }
   } catch (error) {
     await drop()
     throw error

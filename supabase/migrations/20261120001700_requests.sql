@@ -1,0 +1,178 @@
+-- Requests: what PostgREST runs before each request, and what keeps estimates in the database.
+-- Special: the planner's estimates come from statistics over the rows of every organization. Row
+-- policies do not filter statistics, so no client may read an estimate. check_request() refuses a
+-- request that asks for one; the policies at the end refuse the EXPLAIN itself, because PostgREST
+-- shows check_request() only the last of several Prefer headers and obeys the first.
+
+-- ── Estimates ─────────────────────────────────────────────────────────────────────────────────
+
+create function private.refuse_estimates() returns void
+language plpgsql volatile security invoker set search_path = ''
+as $$
+begin
+  raise exception using errcode = 'PT400', message = 'count_not_exact',
+    detail = 'Estimates and plans are not given: they are made of the rows of every organization.',
+    hint = 'Use count=exact, or leave the count out.';
+end
+$$;
+comment on function private.refuse_estimates() is 'Raises PT400 count_not_exact.';
+revoke all on function private.refuse_estimates() from public, anon, authenticated, service_role;
+grant execute on function private.refuse_estimates() to anon, authenticated;
+
+create function private.is_not_explained() returns boolean
+language plpgsql immutable parallel safe security invoker set search_path = ''
+as $$
+-- Immutable, although it reads what runs: the planner computes a call of an immutable function once,
+-- while it plans, and drops `true` from the plan. So an EXPLAIN fails before it has an estimate, and
+-- any other statement pays nothing for each row or for each run of a cached plan.
+begin
+  if current_query() ~* '^\s*explain\M' and nullif(current_setting('request.method', true), '') is not null then
+    perform private.refuse_estimates();
+  end if;
+  return true;
+end
+$$;
+comment on function private.is_not_explained() is
+  'True; an EXPLAIN within a request is refused with PT400 count_not_exact. For policies only.';
+revoke all on function private.is_not_explained() from public, anon, authenticated, service_role;
+grant execute on function private.is_not_explained() to authenticated;
+
+do $$
+declare
+  relation regclass;
+begin
+  for relation in
+    select c.oid from pg_catalog.pg_class c
+    where c.relnamespace in ('public'::regnamespace, 'client_mgmt'::regnamespace, 'conversation'::regnamespace)
+      and c.relkind in ('r', 'p') and not c.relispartition
+      and has_any_column_privilege('authenticated', c.oid, 'select')
+    order by c.oid::regclass::text
+  loop
+    execute format(
+      'create policy select_unexplained on %s as restrictive for select to authenticated
+         using (private.is_not_explained())', relation);
+    execute format(
+      'comment on policy select_unexplained on %s is %L', relation,
+      'No plan and no estimate within a request: statistics cover the rows of every organization.');
+  end loop;
+end
+$$;
+
+-- ── Requests at once ──────────────────────────────────────────────────────────────────────────
+
+create function private.refuse_request() returns void
+language plpgsql volatile security invoker set search_path = ''
+as $$
+-- SQLSTATE PGRST lets the answer carry a header; the body is the one that PT429 would have.
+begin
+  raise sqlstate 'PGRST' using
+    message = json_build_object(
+      'code', 'PT429', 'message', 'too_many_requests',
+      'details', 'At most 2 requests of one person run at once, and 14 more wait while those are quick.',
+      'hint', '{"limit": "person", "max_concurrent": 2, "max_waiting": 14, "retry_after": 1}'
+    )::text,
+    detail = json_build_object('status', 429, 'headers', json_build_object('Retry-After', '1'))::text;
+end
+$$;
+comment on function private.refuse_request() is
+  'Raises PT429 too_many_requests; the hint is JSON: { limit, max_concurrent, max_waiting, retry_after (seconds) }.';
+revoke all on function private.refuse_request() from public, anon, authenticated, service_role;
+grant execute on function private.refuse_request() to anon, authenticated;
+
+create function private.take_turn(person text) returns void
+language plpgsql volatile security invoker set search_path = ''
+as $$
+-- Advisory locks of the transaction: they need no write, so a read-only request can take them, and
+-- they end with the request however it ends. A lock is (kind, person); kinds are 1700 for the next
+-- in line, 1701 and 1702 for the two that run, 1711 to 1724 for those that wait. A request that
+-- waits holds no other lock, so waiting makes no deadlock.
+declare
+  key constant integer := hashtext(person);
+  waited constant text := current_setting('lock_timeout');
+begin
+  for place in 1701..1702 loop
+    if pg_try_advisory_xact_lock(place, key) then
+      return;
+    end if;
+  end loop;
+  -- A request that waits holds a connection which others need. Once one has waited half a second,
+  -- those that run are slow: it stays next in line, and further ones are refused at once.
+  if not pg_try_advisory_lock_shared(1700, key) then
+    perform private.refuse_request();
+  end if;
+  perform pg_advisory_unlock_shared(1700, key);
+  for place in 1711..1725 loop
+    if place > 1724 then
+      perform private.refuse_request();
+    end if;
+    exit when pg_try_advisory_xact_lock(place, key);
+  end loop;
+  for patience in 1..2 loop
+    begin
+      perform set_config('lock_timeout', case patience when 1 then '500ms' else '4s' end, true);
+      perform pg_advisory_xact_lock(1701 + pg_backend_pid() % 2, key);
+      perform set_config('lock_timeout', waited, true);
+      return;
+    exception when lock_not_available then
+      if patience = 2 or not pg_try_advisory_xact_lock(1700, key) then
+        perform private.refuse_request();
+      end if;
+    end;
+  end loop;
+end
+$$;
+comment on function private.take_turn(text) is
+  'Waits until fewer than 2 requests of the person run, or raises PT429 too_many_requests. The turn ends with the transaction.';
+revoke all on function private.take_turn(text) from public, anon, authenticated, service_role;
+grant execute on function private.take_turn(text) to anon, authenticated;
+
+-- ── Before each request ───────────────────────────────────────────────────────────────────────
+
+create function private.check_request() returns void
+language plpgsql volatile security invoker set search_path = ''
+as $$
+declare
+  prefer constant text := nullif(current_setting('request.headers', true), '')::json ->> 'prefer';
+begin
+  -- The secret key may read the rows of every organization, so it may read their estimates.
+  if current_user = 'service_role' then
+    return;
+  end if;
+  if prefer ~* 'count\s*=\s*"?\s*(planned|estimated)' then
+    perform private.refuse_estimates();
+  end if;
+  -- Counts for the statements that follow in this transaction: the request's own.
+  if current_setting('request.method', true) in ('GET', 'HEAD') then
+    perform set_config('statement_timeout', '3s', true);
+  end if;
+  -- One person in several organizations and on several devices is one person. Callers without a
+  -- token are one too: their addresses come from headers that a client can write.
+  if current_user = 'authenticated' then
+    perform private.take_turn(coalesce(private.current_user_id()::text, 'nobody'));
+  else
+    perform private.take_turn('anon');
+  end if;
+end
+$$;
+comment on function private.check_request() is
+  'PostgREST runs it as the caller before each request (db-pre-request): refuses estimates, bounds the time of a '
+  'read to 3 seconds and the requests of one person at once.';
+revoke all on function private.check_request() from public, anon, authenticated, service_role;
+grant execute on function private.check_request() to anon, authenticated, service_role;
+-- To call it, and nothing else there.
+grant usage on schema private to anon;
+
+do $$
+begin
+  alter role authenticator set pgrst.db_pre_request = 'private.check_request';
+  alter role authenticator set pgrst.db_plan_enabled = 'false';
+exception when insufficient_privilege then
+  raise exception using
+    errcode = '42501',
+    message = 'migrations_need_authenticator',
+    detail = format('The role %s may not set pgrst.db_pre_request and pgrst.db_plan_enabled for the role authenticator.', current_user),
+    hint = format('The role postgres of the platform may. Elsewhere, as a superuser: '
+      'grant set on parameter pgrst.db_pre_request, pgrst.db_plan_enabled to %1$I; grant authenticator to %1$I with admin option;', current_user);
+end
+$$;
+notify pgrst, 'reload config';

@@ -1,0 +1,134 @@
+import type { Sql } from 'postgres'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+import { connect } from '../../../dev/database.ts'
+import { actAs, rolledBack, sqlstateOf } from '../../support/database.ts'
+import { useStack } from '../../support/stack.ts'
+import type { Actor } from './actors.ts'
+import { addNeighbours } from './answers/neighbours.ts'
+import { type Question, routineQuestions, tableQuestions } from './answers/questions.ts'
+import { openRest, type World } from './answers/rest.ts'
+import { relationExpectations } from './expectations/index.ts'
+import { createWorlds, type Worlds } from './scratch.ts'
+
+// Two worlds that differ in the rows of other organizations only, both analyzed: whatever one of A
+// asks, both give the same answer, to the last header.
+
+let worlds: Worlds
+let full: World
+let empty: World
+let cases = 0
+
+beforeAll(async () => {
+  const { databaseUrl, superuserUrl } = useStack()
+  worlds = await createWorlds(databaseUrl)
+  if (superuserUrl === undefined) throw new Error('the stack has no server of its own')
+  const at = Object.assign(new URL(superuserUrl), { pathname: new URL(worlds.fullUrl).pathname })
+  const superuser = connect(at.href)
+  const { catalog, b } = worlds.world
+  const added = await addNeighbours(superuser, catalog, b.organizationId, 200)
+  await superuser.end()
+  expect(added).toBeGreaterThan(10_000)
+  await Promise.all([worlds.full`analyze`, worlds.empty`analyze`])
+  ;[full, empty] = [await openRest(worlds.fullUrl), await openRest(worlds.emptyUrl)]
+}, 120_000)
+
+afterAll(async () => {
+  await Promise.all([full.close(), empty.close()])
+  await worlds.close()
+  console.log(`isolation: ${cases} requests, answered alike in two worlds`)
+})
+
+const someone = (name: string): Actor => {
+  const actor = worlds.world.actors.find((one) => one.name === name)
+  if (actor === undefined) throw new Error(`nobody is called ${name}`)
+  return actor
+}
+
+/** The questions to which the worlds do not give the same answer. */
+async function differences(actor: Actor, questions: readonly Question[]): Promise<string[]> {
+  const found: string[] = []
+  for (const question of questions) {
+    const [one, other] = await Promise.all([full.ask(question, actor), empty.ask(question, actor)])
+    cases++
+    if (one !== other) found.push(`${question.method} ${question.path}\n${one}\n≠\n${other}`)
+  }
+  return found
+}
+
+describe('no answer depends on a row of another organization', () => {
+  test.each(['owner', 'member', 'anon'])(
+    'tables and views, as %s',
+    async (name) => {
+      const actor = someone(name)
+      const exposed = worlds.world.catalog.relations.filter((relation) => relation.exposed)
+      const questions = exposed.flatMap((one) => tableQuestions(worlds.world, one, actor))
+      expect(questions.length).toBeGreaterThan(400)
+      expect(await differences(actor, questions)).toEqual([])
+    },
+    120_000,
+  )
+
+  test.each(['owner', 'anon'])(
+    'functions, as %s',
+    async (name) => {
+      const actor = someone(name)
+      const exposed = worlds.world.catalog.routines.filter(({ schema }) => schema === 'public')
+      const questions = exposed.flatMap((one) => routineQuestions(worlds.world, one, actor))
+      expect(questions.length).toBeGreaterThan(200)
+      expect(await differences(actor, questions)).toEqual([])
+    },
+    60_000,
+  )
+})
+
+describe('an estimate', () => {
+  /** What PostgREST sends for count=planned, within a request or not. */
+  const explain = (sql: Sql, statement: string, method: string) =>
+    rolledBack(sql, async (tx) => {
+      await actAs(tx, 'authenticated', someone('owner').claims)
+      await tx`select set_config('request.method', ${method}, true)`
+      const rows = await tx.unsafe(`EXPLAIN (FORMAT JSON) ${statement}`)
+      const [plan] = rows[0]?.['QUERY PLAN'] as [{ Plan: { 'Plan Rows': number } }]
+      return plan.Plan['Plan Rows']
+    })
+
+  const readable = () =>
+    worlds.world.catalog.relations.flatMap(({ id, exposed }) => {
+      const columns = relationExpectations[id]?.grants.authenticated?.select
+      return exposed && columns !== undefined ? [`select 1 from ${id}`] : []
+    })
+
+  test('is refused by each table and view, however the request hid that it asks for one', async () => {
+    expect(readable().length).toBeGreaterThan(40)
+    for (const statement of readable()) {
+      cases++
+      expect([statement, await sqlstateOf(explain(worlds.full, statement, 'GET'))]).toEqual([
+        statement,
+        'PT400',
+      ])
+    }
+  })
+
+  test('would tell of other organizations, were it given', async () => {
+    const told: string[] = []
+    for (const statement of readable()) {
+      const [one, other] = [
+        await explain(worlds.full, statement, ''),
+        await explain(worlds.empty, statement, ''),
+      ]
+      if (one !== other) told.push(statement)
+    }
+    expect(told.length).toBeGreaterThan(10)
+  })
+
+  test('is for the secret key alone, which reads every organization’s rows anyway', async () => {
+    const statement = 'explain select 1 from public.chat_sessions'
+    const rows = await rolledBack(worlds.full, async (tx) => {
+      await actAs(tx, 'service_role')
+      await tx`select set_config('request.method', 'GET', true)`
+      return tx.unsafe(statement)
+    })
+    expect(rows.length).toBeGreaterThan(0)
+  })
+})

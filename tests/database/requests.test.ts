@@ -1,0 +1,180 @@
+import { randomUUID } from 'node:crypto'
+
+import type { Sql, TransactionSql } from 'postgres'
+import { beforeAll, describe, expect, test } from 'vitest'
+
+import { connectOwner } from '../support/database.ts'
+import { useStack } from '../support/stack.ts'
+import { addMember, addOwner, type Member } from '../support/tenants.ts'
+import { signToken } from './isolation/rest/clients.ts'
+
+// What every request passes first: private.check_request(), as PostgREST calls it.
+
+const sql = connectOwner()
+let owner: Member
+let colleague: Member
+
+beforeAll(async () => {
+  owner = await addOwner(sql)
+  colleague = await addMember(sql, owner.organizationId)
+})
+
+interface Asked {
+  claims?: Record<string, unknown>
+  role?: 'anon' | 'authenticated' | 'service_role'
+  method?: string
+  headers?: Record<string, string>
+}
+
+/** Begins a request as PostgREST does; it lasts as long as its transaction. */
+async function begin(tx: TransactionSql, asked: Asked = {}): Promise<void> {
+  const { claims = owner.claims, role = 'authenticated', method = 'GET', headers = {} } = asked
+  await tx`
+    select set_config('request.jwt.claims', ${JSON.stringify(claims)}, true),
+      set_config('request.method', ${method}, true),
+      set_config('request.headers', ${JSON.stringify(headers)}, true),
+      set_config('role', ${role}, true)`
+  await tx`select private.check_request()`
+}
+
+/** SQLSTATE and code of a refusal, `allowed` without one. */
+async function outcome(pool: Sql, asked?: Asked): Promise<string> {
+  try {
+    await pool.begin((tx) => begin(tx, asked))
+    return 'allowed'
+  } catch (error) {
+    const { code, message } = error as { code: string; message: string }
+    if (code !== 'PGRST') return `${code} ${message}`
+    const answer = JSON.parse(message) as { code: string; message: string }
+    return `${answer.code} ${answer.message}`
+  }
+}
+
+/** Runs `work` while a number of requests of a person run. */
+async function during(count: number, asked: Asked, work: () => Promise<void>): Promise<void> {
+  if (count === 0) return work()
+  await sql.begin(async (tx) => {
+    await begin(tx, asked)
+    await during(count - 1, asked, work)
+  })
+}
+
+describe('an estimate', () => {
+  test.each([
+    'count=planned',
+    'count=estimated',
+    'Count=Planned',
+    'return=minimal,count=planned',
+    'count = "estimated" , return=representation',
+  ])('is refused whatever its spelling: %s', async (prefer) => {
+    expect(await outcome(sql, { headers: { prefer } })).toBe('PT400 count_not_exact')
+    expect(await outcome(sql, { headers: { prefer }, role: 'anon' })).toBe('PT400 count_not_exact')
+  })
+
+  test('is given to the secret key, and an exact count to each person', async () => {
+    const planned = { headers: { prefer: 'count=planned' } }
+    expect(await outcome(sql, { ...planned, role: 'service_role' })).toBe('allowed')
+    expect(await outcome(sql, { headers: { prefer: 'count=exact' } })).toBe('allowed')
+  })
+})
+
+describe('the requests of one person at once', () => {
+  test('are two; the third waits for one of them and then runs', async () => {
+    let third: Promise<string> | undefined
+    await during(2, {}, () => {
+      third = outcome(sql)
+      return Promise.resolve()
+    })
+    expect(await third).toBe('allowed')
+  })
+
+  test('are counted by person, on every device and in every organization', async () => {
+    const elsewhere = { ...owner.claims, session_id: randomUUID(), organization_id: 1 }
+    const impatient = { claims: elsewhere }
+    await during(2, {}, async () => {
+      expect(await outcome(sql, impatient)).toBe('PT429 too_many_requests')
+    })
+  }, 30_000)
+
+  test('do not hold up a colleague, the secret key or a caller without a token', async () => {
+    await during(2, {}, async () => {
+      expect(await outcome(sql, { claims: colleague.claims })).toBe('allowed')
+      expect(await outcome(sql, { role: 'service_role' })).toBe('allowed')
+      expect(await outcome(sql, { role: 'anon' })).toBe('allowed')
+    })
+  })
+
+  test('are refused at once while one of them has waited long', async () => {
+    await during(2, {}, async () => {
+      const next = outcome(sql)
+      await untilNextInLine()
+      const start = performance.now()
+      expect(await outcome(sql)).toBe('PT429 too_many_requests')
+      expect(performance.now() - start).toBeLessThan(400)
+      expect(await next).toBe('PT429 too_many_requests')
+    })
+  }, 30_000)
+
+  async function untilNextInLine(): Promise<void> {
+    for (;;) {
+      const rows = await sql`
+        select 1 from pg_locks where locktype = 'advisory' and classid = 1700 and granted`
+      if (rows.length > 0) return
+      await sql`select pg_sleep(0.01)`
+    }
+  }
+})
+
+describe('the time of a statement', () => {
+  test.each([
+    ['GET', '3s'],
+    ['HEAD', '3s'],
+    ['POST', '0'],
+  ])('of %s is at most %s', async (method, expected) => {
+    const shown = await sql.begin(async (tx) => {
+      await tx`set local statement_timeout = 0`
+      await begin(tx, { method })
+      const [row] = await tx<{ timeout: string }[]>`
+        select current_setting('statement_timeout') as timeout`
+      return row?.timeout
+    })
+    expect(shown).toBe(expected)
+  })
+})
+
+describe('through REST', () => {
+  const get = (path: string, headers: Record<string, string> = {}) => {
+    const { url, publishableKey } = useStack()
+    return fetch(`${url}/rest/v1${path}`, {
+      headers: {
+        apikey: publishableKey,
+        authorization: `Bearer ${signToken(owner.claims)}`,
+        ...headers,
+      },
+    })
+  }
+
+  test('a page that asks fifteen things at once gets them all', async () => {
+    const answers = await Promise.all(
+      Array.from({ length: 15 }, () => get('/chat_sessions?select=id')),
+    )
+    expect(answers.map(({ status }) => status)).toEqual(Array(15).fill(200))
+  })
+
+  test('a refusal names the limit and says when to come back', async () => {
+    const answer = await new Promise<Response>((resolve, reject) => {
+      during(2, {}, async () => resolve(await get('/chat_sessions?select=id'))).catch(reject)
+    })
+    expect(answer.status).toBe(429)
+    expect(answer.headers.get('retry-after')).toBe('1')
+    const body = (await answer.json()) as { code: string; message: string; hint: string }
+    expect([body.code, body.message]).toEqual(['PT429', 'too_many_requests'])
+    expect(JSON.parse(body.hint)).toMatchObject({ max_concurrent: 2, retry_after: 1 })
+  }, 30_000)
+
+  test('a planned count is refused with its code', async () => {
+    const answer = await get('/chat_sessions?select=id', { prefer: 'count=planned' })
+    expect(answer.status).toBe(400)
+    expect(await answer.json()).toMatchObject({ code: 'PT400', message: 'count_not_exact' })
+  })
+})
