@@ -88,37 +88,51 @@ as $$
 -- waits holds no other lock, so waiting makes no deadlock.
 declare
   key constant integer := hashtext(person);
-  waited constant text := current_setting('lock_timeout');
+  before constant text := current_setting('lock_timeout');
+  place integer;
+  running text;
+  seen text;
+  is_next boolean := false;
 begin
-  for place in 1701..1702 loop
-    if pg_try_advisory_xact_lock(place, key) then
+  for number in 1701..1702 loop
+    if pg_try_advisory_xact_lock(number, key) then
       return;
     end if;
   end loop;
-  -- A request that waits holds a connection which others need. Once one has waited half a second,
-  -- those that run are slow: it stays next in line, and further ones are refused at once.
+  -- A request that waits holds a connection which others need. Once one has waited while the same
+  -- request ran for half a second, it stays next in line, and further ones are refused at once.
   if not pg_try_advisory_lock_shared(1700, key) then
     perform private.refuse_request();
   end if;
   perform pg_advisory_unlock_shared(1700, key);
-  for place in 1711..1725 loop
-    if place > 1724 then
+  for number in 1711..1725 loop
+    if number > 1724 then
       perform private.refuse_request();
     end if;
-    exit when pg_try_advisory_xact_lock(place, key);
+    exit when pg_try_advisory_xact_lock(number, key);
   end loop;
-  for patience in 1..2 loop
+  place := 1701 + pg_backend_pid() % 2;
+  perform set_config('lock_timeout', '500ms', true);
+  for patience in 1..9 loop
     begin
-      perform set_config('lock_timeout', case patience when 1 then '500ms' else '4s' end, true);
-      perform pg_advisory_xact_lock(1701 + pg_backend_pid() % 2, key);
-      perform set_config('lock_timeout', waited, true);
+      perform pg_advisory_xact_lock(place, key);
+      perform set_config('lock_timeout', before, true);
       return;
     exception when lock_not_available then
-      if patience = 2 or not pg_try_advisory_xact_lock(1700, key) then
-        perform private.refuse_request();
+      select l.virtualtransaction into running from pg_catalog.pg_locks l
+      where l.locktype = 'advisory' and l.classid = place::oid and l.objid = (key::bigint & 4294967295)::oid
+        and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = current_database())
+        and l.granted;
+      if running = seen and not is_next then
+        is_next := pg_try_advisory_xact_lock(1700, key);
+        if not is_next then
+          perform private.refuse_request();
+        end if;
       end if;
+      seen := running;
     end;
   end loop;
+  perform private.refuse_request();
 end
 $$;
 comment on function private.take_turn(text) is

@@ -60,15 +60,18 @@ async function during(count: number, asked: Asked, work: () => Promise<void>): P
 }
 
 describe('an estimate', () => {
-  test.each([
-    'count=planned',
-    'count=estimated',
-    'Count=Planned',
-    'return=minimal,count=planned',
-    'count = "estimated" , return=representation',
-  ])('is refused whatever its spelling: %s', async (prefer) => {
-    expect(await outcome(sql, { headers: { prefer } })).toBe('PT400 count_not_exact')
-    expect(await outcome(sql, { headers: { prefer }, role: 'anon' })).toBe('PT400 count_not_exact')
+  test('is refused whatever its spelling', async () => {
+    for (const prefer of [
+      'count=planned',
+      'count=estimated',
+      'Count=Planned',
+      'return=minimal,count=planned',
+      'count = "estimated" , return=representation',
+    ]) {
+      const headers = { prefer }
+      expect(await outcome(sql, { headers })).toBe('PT400 count_not_exact')
+      expect(await outcome(sql, { headers, role: 'anon' })).toBe('PT400 count_not_exact')
+    }
   })
 
   test('is given to the secret key, and an exact count to each person', async () => {
@@ -125,21 +128,18 @@ describe('the requests of one person at once', () => {
   }
 })
 
-describe('the time of a statement', () => {
-  test.each([
-    ['GET', '3s'],
-    ['HEAD', '3s'],
-    ['POST', '0'],
-  ])('of %s is at most %s', async (method, expected) => {
-    const shown = await sql.begin(async (tx) => {
-      await tx`set local statement_timeout = 0`
+test('a read ends after three seconds, a write when its role says', async () => {
+  const timeouts: Record<string, string | undefined> = {}
+  for (const method of ['GET', 'HEAD', 'POST']) {
+    await sql.begin(async (tx) => {
+      await tx`set local statement_timeout = '8s'`
       await begin(tx, { method })
       const [row] = await tx<{ timeout: string }[]>`
         select current_setting('statement_timeout') as timeout`
-      return row?.timeout
+      timeouts[method] = row?.timeout
     })
-    expect(shown).toBe(expected)
-  })
+  }
+  expect(timeouts).toEqual({ GET: '3s', HEAD: '3s', POST: '8s' })
 })
 
 describe('through REST', () => {

@@ -56,31 +56,23 @@ async function differences(actor: Actor, questions: readonly Question[]): Promis
   return found
 }
 
-describe('no answer depends on a row of another organization', () => {
-  test.each(['owner', 'member', 'anon'])(
-    'tables and views, as %s',
-    async (name) => {
-      const actor = someone(name)
-      const exposed = worlds.world.catalog.relations.filter((relation) => relation.exposed)
-      const questions = exposed.flatMap((one) => tableQuestions(worlds.world, one, actor))
-      expect(questions.length).toBeGreaterThan(400)
-      expect(await differences(actor, questions)).toEqual([])
-    },
-    120_000,
-  )
+test('no answer about a table or a view depends on a row of another organization', async () => {
+  const exposed = worlds.world.catalog.relations.filter((relation) => relation.exposed)
+  for (const actor of ['owner', 'anon'].map(someone)) {
+    const questions = exposed.flatMap((one) => tableQuestions(worlds.world, one, actor))
+    expect(questions.length).toBeGreaterThan(400)
+    expect(await differences(actor, questions)).toEqual([])
+  }
+}, 150_000)
 
-  test.each(['owner', 'anon'])(
-    'functions, as %s',
-    async (name) => {
-      const actor = someone(name)
-      const exposed = worlds.world.catalog.routines.filter(({ schema }) => schema === 'public')
-      const questions = exposed.flatMap((one) => routineQuestions(worlds.world, one, actor))
-      expect(questions.length).toBeGreaterThan(200)
-      expect(await differences(actor, questions)).toEqual([])
-    },
-    60_000,
-  )
-})
+test('no answer of a function depends on a row of another organization', async () => {
+  const exposed = worlds.world.catalog.routines.filter(({ schema }) => schema === 'public')
+  for (const actor of ['owner', 'anon'].map(someone)) {
+    const questions = exposed.flatMap((one) => routineQuestions(worlds.world, one, actor))
+    expect(questions.length).toBeGreaterThan(200)
+    expect(await differences(actor, questions)).toEqual([])
+  }
+}, 60_000)
 
 describe('an estimate', () => {
   /** What PostgREST sends for count=planned, within a request or not. */
