@@ -74,6 +74,14 @@ describe('an estimate', () => {
     }
   })
 
+  test('is refused to an EXPLAIN too, which a header that PostgREST hides can ask for', async () => {
+    const explained = sql.begin(async (tx) => {
+      await begin(tx)
+      await tx`explain select id from public.chat_sessions`
+    })
+    await expect(explained).rejects.toMatchObject({ code: 'PT400', message: 'count_not_exact' })
+  })
+
   test('is given to the secret key, and an exact count to each person', async () => {
     const planned = { headers: { prefer: 'count=planned' } }
     expect(await outcome(sql, { ...planned, role: 'service_role' })).toBe('allowed')

@@ -98,6 +98,26 @@ export function seededDefects(catalog: Catalog, definitions: Definitions): Mutan
       ]),
     ),
     seed(
+      'a plan that a request can have explained',
+      changed(definitions, 'private.is_not_explained()', /perform private\.\w+\(\);/, 'null;'),
+      ['private.is_not_explained()'],
+    ),
+    seed(
+      'a header that asks for an estimate and is let through',
+      changed(
+        definitions,
+        'private.check_request()',
+        'perform private.refuse_estimates();',
+        'null;',
+      ),
+      ['private.check_request()'],
+    ),
+    seed(
+      'a person who runs as many requests at once as they send',
+      changed(definitions, 'private.take_turn(text)', /\bbegin\b/, 'begin\n  return;'),
+      ['private.take_turn(text)'],
+    ),
+    seed(
       'a metric that counts only successes',
       changed(
         definitions,

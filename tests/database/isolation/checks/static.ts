@@ -80,8 +80,8 @@ function compareRelation(
       'every table has the policies it should have',
       id,
       relation.policies.map(
-        ({ name, command, permissive, roles }) =>
-          `${name} for ${command} to ${roles.join()}${permissive ? '' : ' restrictive'}`,
+        ({ name, command, permissive, roles, using }) =>
+          `${name} for ${command} to ${roles.join()}${permissive ? '' : ` restrictive ${using ?? ''}`}`,
       ),
       [
         ...(expectation.policies ?? []).map(
@@ -89,7 +89,9 @@ function compareRelation(
         ),
         // Every table that a client reads refuses the EXPLAIN of a request (1700_requests.sql).
         ...(relation.kind === 'table' && expectation.grants.authenticated?.select !== undefined
-          ? ['select_unexplained for select to authenticated restrictive']
+          ? [
+              'select_unexplained for select to authenticated restrictive private.is_not_explained()',
+            ]
           : []),
       ],
     ),
