@@ -137,7 +137,8 @@ test('fifty acceptances of one invitation at once make one membership', async ()
       (devices[n % 5] ?? guest).client.rpc('accept_invitation', { token: token ?? '' }),
     ),
   )
-  const outcomes = answers.map(refused)
+  // Most do not come that far: a person's requests at once are bounded, whatever device they use.
+  const outcomes = answers.map(refused).filter((outcome) => outcome !== 'PT429 too_many_requests')
   expect(outcomes.filter((outcome) => outcome === 'allowed')).toHaveLength(1)
   expect(new Set(outcomes)).toEqual(new Set(['allowed', 'PT404 invalid_invitation']))
   const members = ok(await owner.client.rpc('organization_members'))
