@@ -26,7 +26,9 @@ as $$
 -- while it plans, and drops `true` from the plan. So an EXPLAIN fails before it has an estimate, and
 -- any other statement pays nothing for each row or for each run of a cached plan.
 begin
-  if current_query() ~* '^\s*explain\M' and nullif(current_setting('request.method', true), '') is not null then
+  if current_query() ~* '^\s*explain\M'
+    and nullif(current_setting('request.method', true), '') is not null
+  then
     perform private.refuse_estimates();
   end if;
   return true;
@@ -43,7 +45,7 @@ declare
 begin
   for relation in
     select c.oid from pg_catalog.pg_class c
-    where c.relnamespace in ('public'::regnamespace, 'client_mgmt'::regnamespace, 'conversation'::regnamespace)
+    where c.relnamespace = any ('{public,client_mgmt,conversation}'::regnamespace[])
       and c.relkind in ('r', 'p') and not c.relispartition
       and has_any_column_privilege('authenticated', c.oid, 'select')
     order by c.oid::regclass::text
@@ -68,14 +70,15 @@ begin
   raise sqlstate 'PGRST' using
     message = json_build_object(
       'code', 'PT429', 'message', 'too_many_requests',
-      'details', 'At most 2 requests of one person run at once, and 14 more wait while those are quick.',
+      'details', 'At most 2 requests of one person run at once; 14 more wait while those are quick.',
       'hint', '{"limit": "person", "max_concurrent": 2, "max_waiting": 14, "retry_after": 1}'
     )::text,
     detail = json_build_object('status', 429, 'headers', json_build_object('Retry-After', '1'))::text;
 end
 $$;
 comment on function private.refuse_request() is
-  'Raises PT429 too_many_requests; the hint is JSON: { limit, max_concurrent, max_waiting, retry_after (seconds) }.';
+  'Raises PT429 too_many_requests; the hint is JSON: { limit, max_concurrent, max_waiting, '
+  'retry_after (seconds) }.';
 revoke all on function private.refuse_request() from public, anon, authenticated, service_role;
 grant execute on function private.refuse_request() to anon, authenticated;
 
@@ -120,9 +123,11 @@ begin
       return;
     exception when lock_not_available then
       select l.virtualtransaction into running from pg_catalog.pg_locks l
-      where l.locktype = 'advisory' and l.classid = place::oid and l.objid = (key::bigint & 4294967295)::oid
-        and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = current_database())
-        and l.granted;
+      where l.locktype = 'advisory' and l.granted
+        and l.classid = place::oid and l.objid = (key::bigint & 4294967295)::oid
+        and l.database = (
+          select d.oid from pg_catalog.pg_database d where d.datname = current_database()
+        );
       if running = seen and not is_next then
         is_next := pg_try_advisory_xact_lock(1700, key);
         if not is_next then
@@ -136,7 +141,8 @@ begin
 end
 $$;
 comment on function private.take_turn(text) is
-  'Waits until fewer than 2 requests of the person run, or raises PT429 too_many_requests. The turn ends with the transaction.';
+  'Waits until fewer than 2 requests of the person run, or raises PT429 too_many_requests. The turn '
+  'ends with the transaction.';
 revoke all on function private.take_turn(text) from public, anon, authenticated, service_role;
 grant execute on function private.take_turn(text) to anon, authenticated;
 
@@ -169,8 +175,8 @@ begin
 end
 $$;
 comment on function private.check_request() is
-  'PostgREST runs it as the caller before each request (db-pre-request): refuses estimates, bounds the time of a '
-  'read to 3 seconds and the requests of one person at once.';
+  'PostgREST runs it as the caller before each request (db-pre-request): refuses estimates, bounds the '
+  'time of a read to 3 seconds and the requests of one person at once.';
 revoke all on function private.check_request() from public, anon, authenticated, service_role;
 grant execute on function private.check_request() to anon, authenticated, service_role;
 -- To call it, and nothing else there.
@@ -184,9 +190,16 @@ exception when insufficient_privilege then
   raise exception using
     errcode = '42501',
     message = 'migrations_need_authenticator',
-    detail = format('The role %s may not set pgrst.db_pre_request and pgrst.db_plan_enabled for the role authenticator.', current_user),
-    hint = format('The role postgres of the platform may. Elsewhere, as a superuser: '
-      'grant set on parameter pgrst.db_pre_request, pgrst.db_plan_enabled to %1$I; grant authenticator to %1$I with admin option;', current_user);
+    detail = format(
+      'The role %s may not set pgrst.db_pre_request and pgrst.db_plan_enabled for authenticator.',
+      current_user
+    ),
+    hint = format(
+      'The role postgres of the platform may. Elsewhere, as a superuser: '
+      'grant set on parameter pgrst.db_pre_request, pgrst.db_plan_enabled to %1$I; '
+      'grant authenticator to %1$I with admin option;',
+      current_user
+    );
 end
 $$;
 notify pgrst, 'reload config';
