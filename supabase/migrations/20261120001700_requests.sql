@@ -71,13 +71,13 @@ begin
     message = json_build_object(
       'code', 'PT429', 'message', 'too_many_requests',
       'details', 'At most 2 requests of one person run at once; 14 more wait while those are quick.',
-      'hint', '{"limit": "person", "max_concurrent": 2, "max_waiting": 14, "retry_after": 1}'
+      'hint', '{"limit": "rest", "max_concurrent": 2, "retry_after": 1}'
     )::text,
     detail = json_build_object('status', 429, 'headers', json_build_object('Retry-After', '1'))::text;
 end
 $$;
 comment on function private.refuse_request() is
-  'Raises PT429 too_many_requests; the hint is JSON: { limit, max_concurrent, max_waiting, '
+  'Raises PT429 too_many_requests; the hint is JSON: { limit, max_concurrent, '
   'retry_after (seconds) }.';
 revoke all on function private.refuse_request() from public, anon, authenticated, service_role;
 grant execute on function private.refuse_request() to anon, authenticated;

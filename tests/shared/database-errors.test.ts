@@ -29,6 +29,7 @@ describe('a failed statement', () => {
     ['PT402', 'budget_exceeded', 'budget_exceeded'],
     ['PT429', 'too_many_executions', 'too_many_executions'],
     ['PT429', 'rate_limited', 'rate_limited'],
+    ['PT429', 'too_many_requests', 'too_many_requests'],
     ['PT409', 'quota_exceeded', 'quota_exceeded'],
     ['PGRST301', 'JWSError', 'unauthorized'],
     ['PGRST303', 'JWT expired', 'unauthorized'],
@@ -133,6 +134,55 @@ describe('the clients', () => {
     await expect(admin.call('expire_execution_leases', {})).rejects.toMatchObject({
       code: 'agent_not_found',
       status: 404,
+    })
+  })
+
+  describe('of a caller whose requests all run', () => {
+    const noTurn = { code: 'PT429', message: 'too_many_requests', details: 'Later.' }
+    const hint = JSON.stringify({ limit: 'rest', max_concurrent: 2, retry_after: 1 })
+    /** A database that refuses a turn so often, and the pauses before each further try. */
+    const refusing = (times: number, refusal: object = noTurn) => {
+      const pauses: number[] = []
+      let sent = 0
+      const { forCaller } = createDatabase({
+        supabaseUrl: 'http://project.test',
+        publishableKey: 'p',
+        secretKey: 's',
+        random: () => 1,
+        sleep: (pause) => Promise.resolve(void pauses.push(pause)),
+        fetch: () =>
+          Promise.resolve(
+            sent++ < times
+              ? Response.json({ hint, ...refusal }, { status: 429 })
+              : Response.json(3),
+          ),
+      })
+      const call = () => forCaller('token').call('cleanup_expired_sessions', { batch: 1 })
+      return { call, pauses }
+    }
+
+    it('send a call again, for three seconds, until it has its turn', async () => {
+      const { call, pauses } = refusing(5)
+      expect(await call()).toBe(3)
+      expect(pauses).toEqual([100, 200, 400, 800, 1_600])
+    })
+
+    it('give the refusal on after that', async () => {
+      const { call, pauses } = refusing(6)
+      const error = await call().catch((thrown: unknown) => thrown)
+      expect(error).toMatchObject({
+        code: 'too_many_requests',
+        message: 'Later.',
+        headers: { 'retry-after': '1' },
+        details: { limit: 'rest', max_concurrent: 2 },
+      })
+      expect(pauses).toHaveLength(5)
+    })
+
+    it('send another refusal’s call once', async () => {
+      const { call, pauses } = refusing(1, { ...noTurn, message: 'too_many_executions' })
+      await expect(call()).rejects.toMatchObject({ code: 'too_many_executions' })
+      expect(pauses).toEqual([])
     })
   })
 

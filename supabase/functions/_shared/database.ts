@@ -37,6 +37,8 @@ export interface DatabaseOptions {
   /** Milliseconds after which a call is given up. */
   readonly timeout?: number
   readonly fetch?: typeof fetch
+  readonly sleep?: (milliseconds: number) => Promise<void>
+  readonly random?: () => number
 }
 
 export interface Database {
@@ -55,7 +57,7 @@ export function createDatabase(options: DatabaseOptions): Database {
     return {
       role,
       async call(name, args) {
-        const answer = await postgrest.rpc(name, args)
+        const answer = await untilTurn(async () => await postgrest.rpc(name, args), options)
         if (answer.error) throw databaseError(answer.error, answer.status)
         return answer.data as never
       },
@@ -90,6 +92,29 @@ export async function untilStored<Result>(
   }
   return store()
 }
+
+/** At most these milliseconds before a call that found no turn is sent again; half of them at least. */
+const turns = [100, 200, 400, 800, 1_600]
+
+/**
+ * Sends a call again, for three seconds, while too many requests of its caller run. The database
+ * refuses such a call before it executes it (private.check_request()), and never the service role's.
+ */
+async function untilTurn<Answer extends { error: PostgrestFailure | null }>(
+  send: () => Promise<Answer>,
+  { sleep = pauseFor, random = Math.random }: DatabaseOptions,
+): Promise<Answer> {
+  for (const pause of turns) {
+    const answer = await send()
+    if (answer.error?.code !== 'PT429' || answer.error.message !== 'too_many_requests')
+      return answer
+    await sleep(pause * (0.5 + random() / 2))
+  }
+  return send()
+}
+
+const pauseFor = (milliseconds: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, milliseconds))
 
 /** Not the client's own time-out: that one ends with the head of an answer, and its body may stall. */
 function fetchWhole({ timeout = 10_000, fetch: send = fetch }: DatabaseOptions): typeof fetch {
