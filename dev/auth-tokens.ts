@@ -1,5 +1,6 @@
 import { decodeJwt, SignJWT } from 'jose'
-import type { Sql } from 'postgres'
+
+import type { PgPool } from './pg-pool.ts'
 
 interface HookResult {
   claims?: Record<string, unknown>
@@ -27,23 +28,29 @@ export interface TokenIssuer {
  * `public.custom_access_token_hook` returns (Supabase, Auth Hooks: Custom Access Token Hook). The
  * hook runs as supabase_auth_admin, as on the platform.
  *
- * @param sql pool that is logged in as supabase_auth_admin
+ * @param pool logged in as supabase_auth_admin
  */
-export function createTokenIssuer(sql: Sql, jwtSecret: string, url: string): TokenIssuer {
+export function createTokenIssuer(pool: PgPool, jwtSecret: string, url: string): TokenIssuer {
   const key = new TextEncoder().encode(jwtSecret)
   return {
     async reissue(accessToken, method) {
-      const claims = await runHook(sql, platformClaims(decodeJwt(accessToken), method, url), method)
+      const claims = await runHook(
+        pool,
+        platformClaims(decodeJwt(accessToken), method, url),
+        method,
+      )
       return new SignJWT(claims).setProtectedHeader({ alg: 'HS256', typ: 'JWT' }).sign(key)
     },
   }
 }
 
 /** Whether the migrations bring the hook; a stack of other migrations issues plain tokens. */
-export async function hasTokenHook(sql: Sql): Promise<boolean> {
-  const [row] = await sql<{ hook: string | null }[]>`
-    select to_regprocedure('public.custom_access_token_hook(jsonb)') as hook`
-  return row?.hook != null
+export async function hasTokenHook(pool: PgPool): Promise<boolean> {
+  const { rows } = await pool.query(
+    "select to_regprocedure('public.custom_access_token_hook(jsonb)') as hook",
+    [],
+  )
+  return rows[0]?.hook != null
 }
 
 function platformClaims(lite: Record<string, unknown>, method: string, url: string) {
@@ -57,17 +64,17 @@ function platformClaims(lite: Record<string, unknown>, method: string, url: stri
 }
 
 async function runHook(
-  sql: Sql,
+  pool: PgPool,
   claims: Record<string, unknown> & { sub?: string },
   method: string,
 ): Promise<Record<string, unknown>> {
   const userId = claims.sub
   if (userId === undefined) throw new Error('lite issued a token without a subject')
-  const [row] = await sql<{ result: HookResult }[]>`
-    select public.custom_access_token_hook(jsonb_build_object(
+  const { rows } = await pool.query(
+    `select public.custom_access_token_hook(jsonb_build_object(
       'user_id', u.id,
-      'authentication_method', ${method}::text,
-      'claims', ${sql.json(claims as never)}::jsonb || jsonb_build_object(
+      'authentication_method', $1::text,
+      'claims', $2::jsonb || jsonb_build_object(
         'phone', coalesce(u.phone, ''),
         'app_metadata', u.raw_app_meta_data,
         'user_metadata', u.raw_user_meta_data,
@@ -75,8 +82,10 @@ async function runHook(
       )
     )) as result
     from auth.users as u
-    where u.id = ${userId}`
-  const result = row?.result
+    where u.id = $3`,
+    [method, claims, userId],
+  )
+  const result = rows[0]?.result as HookResult | undefined
   if (result?.error !== undefined) {
     throw new HookRefused(result.error.http_code ?? 500, result.error.message ?? 'hook refused')
   }

@@ -1,6 +1,8 @@
-import { connect } from './database.ts'
 import { createTokenIssuer, hasTokenHook, HookRefused, type TokenIssuer } from './auth-tokens.ts'
+import { refuseBody } from './auth-requests.ts'
+import { explainAuth, explaining } from './database-trouble.ts'
 import type { LiteServer, LiteOptions } from './lite.ts'
+import { openPool } from './pg-pool.ts'
 
 /**
  * Wraps lite's auth: every access token in an answer, in the body or in the fragment of a redirect,
@@ -9,27 +11,30 @@ import type { LiteServer, LiteOptions } from './lite.ts'
  */
 export async function withTokenHook(auth: LiteServer, options: LiteOptions): Promise<LiteServer> {
   const { database, secrets, url, log } = options
-  const sql = connect(database.auth, 4)
-  if (!(await hasTokenHook(sql))) {
-    await sql.end()
+  const pool = openPool(database.auth, 4)
+  if (!(await hasTokenHook(pool))) {
+    await pool.end()
     log('The migrations have no public.custom_access_token_hook: tokens carry no organization.')
-    return { fetch: auth.fetch, close: () => Promise.resolve() }
+    return { fetch: explaining(auth.fetch, explainAuth), close: () => Promise.resolve() }
   }
-  const issuer = createTokenIssuer(sql, secrets.jwtSecret, url)
+  const issuer = createTokenIssuer(pool, secrets.jwtSecret, url)
+  const answer = async (request: Request) => {
+    const refusal = await refuseBody(request)
+    if (refusal !== undefined) return refusal
+    const response = await auth.fetch(request)
+    try {
+      return await reissue(response, methodOf(new URL(request.url)), issuer)
+    } catch (error) {
+      if (!(error instanceof HookRefused)) throw error
+      return Response.json(
+        { code: error.status, error_code: 'hook_error', msg: error.message },
+        { status: error.status, headers: { 'X-Sb-Error-Code': 'hook_error' } },
+      )
+    }
+  }
   return {
-    async fetch(request) {
-      const response = await auth.fetch(request)
-      try {
-        return await reissue(response, methodOf(new URL(request.url)), issuer)
-      } catch (error) {
-        if (!(error instanceof HookRefused)) throw error
-        return Response.json(
-          { code: error.status, error_code: 'hook_error', msg: error.message },
-          { status: error.status, headers: { 'X-Sb-Error-Code': 'hook_error' } },
-        )
-      }
-    },
-    close: () => sql.end({ timeout: 1 }),
+    fetch: explaining(answer, explainAuth),
+    close: () => pool.end(),
   }
 }
 

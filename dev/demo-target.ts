@@ -32,7 +32,9 @@ export async function findTarget(
   say: (line: string) => void,
 ): Promise<DemoTarget> {
   const named = addressOf(env)
-  if (named !== undefined) {
+  const running = readEnvLocal(join(env['COLLOQUY_DIRECTORY'] || root, '.env.local'))
+  // A shell that has read .env.local names the stack of `npm start`, which need not run.
+  if (named !== undefined && named.publishableKey !== running?.publishableKey) {
     const problem = await findProblem(named)
     if (problem !== undefined) {
       throw new DemoStopped(
@@ -42,7 +44,6 @@ export async function findTarget(
     say(`Using ${named.url}, which SUPABASE_URL names.`)
     return { ...named, output: [], close: () => Promise.resolve() }
   }
-  const running = readEnvLocal(join(env['COLLOQUY_DIRECTORY'] || root, '.env.local'))
   if (running !== undefined && (await findProblem(running)) === undefined) {
     say(`Using the stack that runs at ${running.url}.`)
     return { ...running, output: [], close: () => Promise.resolve() }

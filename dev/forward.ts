@@ -47,7 +47,11 @@ export function forward(
       sendError(response, 503, 'function_unavailable', 'The function did not answer.')
     })
     upstream.once('response', (answer) => {
-      response.writeHead(answer.statusCode ?? 502, withoutHopByHop(answer.headers))
+      response.writeHead(answer.statusCode ?? 502, {
+        ...withoutHopByHop(answer.headers),
+        // What is still to come of the request is not waited for.
+        ...(!request.complete && { connection: 'close' }),
+      })
       // Headers first: a stream's first event may be long in coming.
       response.flushHeaders()
       answer.once('error', () => response.destroy())

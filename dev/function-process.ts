@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { findDeno } from './deno-binary.ts'
+import { growingPause } from './growing-pause.ts'
 import { StartError } from './start-error.ts'
 import { startTiedProcess, stopProcess } from './tied-process.ts'
 
@@ -28,9 +29,6 @@ interface FunctionProcessOptions {
 const CACHE = fileURLToPath(new URL('../node_modules/.cache/deno', import.meta.url))
 /** Deno takes no notice of SIGTERM while it watches files (2.9.6). */
 const STOP = 'SIGINT'
-const FIRST_DELAY_MS = 250
-const LONGEST_DELAY_MS = 10_000
-const STARTED_FOR_GOOD_MS = 30_000
 const READY_TIMEOUT_MS = 30_000
 
 /**
@@ -43,7 +41,7 @@ export function startFunction(options: FunctionProcessOptions): FunctionProcess 
   let child: ChildProcess | undefined
   let address: string | undefined
   let closing = false
-  let delay = FIRST_DELAY_MS
+  const pause = growingPause()
   let timer: NodeJS.Timeout | undefined
 
   const ready = new Promise<void>((resolve, reject) => {
@@ -67,13 +65,13 @@ export function startFunction(options: FunctionProcessOptions): FunctionProcess 
         address = undefined
         if (closing) return
         reject(new StartError(`The function ${name} did not start: ${lastError}`))
-        if (Date.now() - startedAt > STARTED_FOR_GOOD_MS) delay = FIRST_DELAY_MS
-        // Said only when it happens: on Ctrl-C the function ends before the stack closes.
-        timer = setTimeout(() => {
-          log(`${name}: ended (exit code ${code}) and is started again.`)
-          run()
-        }, delay)
-        delay = Math.min(delay * 2, LONGEST_DELAY_MS)
+        timer = setTimeout(
+          () => {
+            log(`${name}: ended (exit code ${code}) and is started again.`)
+            run()
+          },
+          pause(Date.now() - startedAt),
+        )
       })
     }
     run()

@@ -1,8 +1,13 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, ServerResponse } from 'node:http'
 
 import { forward } from './forward.ts'
 import { answerWithFetch } from './fetch-bridge.ts'
-import { sendError } from './gateway-errors.ts'
+import {
+  HEADERS_TIMEOUT_MS,
+  REQUEST_TIMEOUT_MS,
+  sendError,
+  sendRawError,
+} from './gateway-errors.ts'
 import type { Functions } from './functions.ts'
 import { errorCode, StartError } from './start-error.ts'
 
@@ -26,15 +31,30 @@ export interface Gateway {
  * function sees /<name>/... Listens on 127.0.0.1 only.
  *
  * @param port 0 for any free one
+ * @param requestTimeout how long a client may take to send a request; an answer is not bounded
  * @throws StartError when the port is taken
  */
-export async function openGateway(port: number): Promise<Gateway> {
+export async function openGateway(
+  port: number,
+  requestTimeout: number = REQUEST_TIMEOUT_MS,
+): Promise<Gateway> {
   let parts: Parts | undefined
-  const server = createServer((request, response) => {
+  const timeouts = {
+    requestTimeout,
+    headersTimeout: Math.min(HEADERS_TIMEOUT_MS, requestTimeout),
+    connectionsCheckingInterval: Math.min(1_000, requestTimeout),
+  }
+  const server = createServer(timeouts, (request, response) => {
     route(request, response, parts).catch((error: unknown) => {
-      console.error(error)
+      // A client that left in the middle of its request is no failure.
+      const isGone = request.destroyed && !request.complete
+      if (!isGone) console.error(error)
       sendError(response, 500, 'internal_error', 'The local gateway failed; see its output.')
     })
+  })
+  server.on('clientError', (error, socket) => {
+    if (hasAnswer(socket) || !socket.writable) socket.destroy()
+    else sendRawError(socket, errorCode(error) === 'ERR_HTTP_REQUEST_TIMEOUT')
   })
   // Longer than the idle time of usual clients, which would otherwise meet closed connections.
   server.keepAliveTimeout = 75_000
@@ -53,6 +73,12 @@ export async function openGateway(port: number): Promise<Gateway> {
         server.closeAllConnections()
       }),
   }
+}
+
+/** Whether an answer has begun on the socket: what follows would be taken for a part of it. */
+function hasAnswer(socket: object): boolean {
+  const response: unknown = Reflect.get(socket, '_httpMessage')
+  return response instanceof ServerResponse && response.headersSent
 }
 
 async function route(

@@ -1,13 +1,13 @@
 import { App, type EmailMessage, type HonoContext } from '@supabase/lite'
-import { PostgresConnection } from '@supabase/lite/postgres'
 import type { MiddlewareHandler } from 'hono'
 
 import { prepareAuthSchema, replaceAuthFunctions } from './auth-schema.ts'
 import { connect, type Database } from './database.ts'
-import { jsonTypes } from './json-type.ts'
+import { explaining, explainRest } from './database-trouble.ts'
 import { platformSettings } from './platform-settings.ts'
+import { PooledConnection } from './pooled-connection.ts'
 import { RestConnection } from './rest-connection.ts'
-import { quietRefusals } from './rest-errors.ts'
+import { quietRefusals, withoutInternals } from './rest-errors.ts'
 import { withRequest } from './rest-request.ts'
 import type { Secrets } from './secrets.ts'
 
@@ -73,7 +73,9 @@ export async function startRest(options: LiteOptions): Promise<LiteServer> {
     await close()
     throw error
   }
-  return { fetch: (request) => withRequest(request, (one) => app.fetch(one)), close }
+  const answer = async (request: Request) =>
+    withoutInternals(await withRequest(request, (one) => app.fetch(one)))
+  return { fetch: explaining(answer, explainRest), close }
 }
 
 /**
@@ -93,15 +95,7 @@ const withoutUserLookup: MiddlewareHandler<HonoContext> = async (context, next) 
 export async function startAuth(options: LiteOptions): Promise<LiteServer> {
   const { database } = options
   const sql = connect(database.auth)
-  const connection = new PostgresConnection({
-    url: database.auth.url,
-    postgresOptions: {
-      max: 10,
-      onnotice: () => undefined,
-      ...database.auth.options,
-      types: jsonTypes,
-    },
-  })
+  const connection = new PooledConnection(database.auth, 10)
   const email = { send: (message: EmailMessage) => Promise.resolve(report(message, options.log)) }
   const app = new App({
     ...appConfig(options),

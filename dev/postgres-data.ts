@@ -126,7 +126,7 @@ function run(command: string, args: string[], { user }: DataDirectory): Promise<
  * still on this data is an orphan: it is stopped. A process id that now belongs to something else,
  * common in containers, would keep PostgreSQL from starting: the file is removed.
  */
-async function clearPostmaster(path: string, log: (line: string) => void): Promise<void> {
+export async function clearPostmaster(path: string, log: (line: string) => void): Promise<void> {
   const file = join(path, 'postmaster.pid')
   if (!existsSync(file)) return
   const pid = Number(readFileSync(file, 'utf8').split('\n', 1)[0])

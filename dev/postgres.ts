@@ -3,10 +3,11 @@ import { createWriteStream } from 'node:fs'
 import { join } from 'node:path'
 
 import { findFreePort } from './free-port.ts'
+import { growingPause } from './growing-pause.ts'
 import { findPostgresBinaries } from './postgres-binaries.ts'
-import { type DataDirectory, prepareDataDirectory } from './postgres-data.ts'
+import { clearPostmaster, type DataDirectory, prepareDataDirectory } from './postgres-data.ts'
 import type { Secrets } from './secrets.ts'
-import { StartError } from './start-error.ts'
+import { firstLine, StartError } from './start-error.ts'
 import { isRunning, startTiedProcess, stopProcess } from './tied-process.ts'
 
 export type LoginRole = keyof Secrets['passwords']
@@ -26,9 +27,9 @@ export interface PostgresOptions {
   durable: boolean
   preferredPort: number | undefined
   log: (line: string) => void
-  /** Called when the server ends without having been asked to. */
-  onExit: (reason: string) => void
 }
+
+const SHUTDOWN_MS = 20_000
 
 /**
  * Starts PostgreSQL on the data directory of an earlier start, or on a new one. Listens on
@@ -38,21 +39,68 @@ export async function startPostgres(options: PostgresOptions): Promise<EmbeddedP
   const { directory, passwords } = options
   const data = await prepareDataDirectory(options)
   const port = await findFreePort(options.preferredPort)
-  let closing = false
-  const server = await launch(data, port, options)
-  server.once('exit', (code) => {
-    // On Ctrl-C the terminal ends PostgreSQL too, before the stack closes.
-    setTimeout(() => {
-      if (!closing) options.onExit(`PostgreSQL ended (exit code ${code}): ${logFile(directory)}`)
-    }, 500).unref()
+  const server = await keepRunning(() => launch(data, port, options), {
+    beforeRestart: () => clearPostmaster(data.path, options.log),
+    log: (line) => options.log(`${line} Its log is ${logFile(directory)}.`),
   })
   return {
     port,
     url: (role) => `postgresql://${role}:${passwords[role]}@127.0.0.1:${port}/postgres`,
+    close: () => server.close(),
+  }
+}
+
+interface Launched {
+  child: ChildProcess
+  /** Resolves when the server accepts connections. */
+  ready: Promise<void>
+}
+
+/**
+ * Starts the server, and again, after a growing pause, whenever it ends without having been asked
+ * to. Only the first start may fail.
+ */
+async function keepRunning(
+  launchServer: () => Launched,
+  { beforeRestart, log }: { beforeRestart: () => Promise<void>; log: (line: string) => void },
+): Promise<{ close(): Promise<void> }> {
+  const pause = growingPause()
+  let closing = false
+  let timer: NodeJS.Timeout | undefined
+  let current = launchServer()
+
+  const restartLater = (reason: string, startedAt: number) => {
+    if (closing) return
+    timer = setTimeout(
+      () => {
+        log(`PostgreSQL ended (${reason}) and is started again.`)
+        restart().catch((error: unknown) => restartLater(firstLine(error), Date.now()))
+      },
+      pause(Date.now() - startedAt),
+    )
+  }
+  const watch = ({ child }: Launched) => {
+    const startedAt = Date.now()
+    child.once('exit', (code, signal) => {
+      restartLater(signal ?? `exit code ${code}`, startedAt)
+    })
+  }
+  const restart = async () => {
+    await beforeRestart()
+    if (closing) return
+    current = launchServer()
+    await current.ready
+    watch(current)
+  }
+
+  await current.ready
+  watch(current)
+  return {
     async close() {
       closing = true
+      clearTimeout(timer)
       // SIGINT is PostgreSQL's fast shutdown: roll back, disconnect, checkpoint, end.
-      await stopProcess(server, 'SIGINT', 20_000)
+      await stopProcess(current.child, 'SIGINT', SHUTDOWN_MS)
     },
   }
 }
@@ -73,26 +121,28 @@ function settings(port: number, durable: boolean): string[] {
   return Object.entries(values).flatMap(([name, value]) => ['-c', `${name}=${value}`])
 }
 
-function launch(
-  data: DataDirectory,
-  port: number,
-  options: PostgresOptions,
-): Promise<ChildProcess> {
+function launch(data: DataDirectory, port: number, options: PostgresOptions): Launched {
   const { postgres } = findPostgresBinaries(data.user)
   const server = startTiedProcess(
     postgres,
     ['-D', data.path, ...settings(port, options.durable)],
     // LC_MESSAGES: the line that says the server is ready is looked for in English.
-    { env: { LC_MESSAGES: 'C', TZ: 'UTC' }, cwd: data.path, signal: 'SIGINT', ...data.user },
+    {
+      env: { LC_MESSAGES: 'C', TZ: 'UTC' },
+      cwd: data.path,
+      signal: 'SIGINT',
+      graceMs: SHUTDOWN_MS,
+      ...data.user,
+    },
   )
   const logged = createWriteStream(logFile(options.directory), { flags: 'a', mode: 0o600 })
-  return new Promise((resolve, reject) => {
+  const ready = new Promise<void>((resolve, reject) => {
     let recent = ''
     const listen = (chunk: Buffer) => {
       recent = (recent + chunk.toString()).slice(-4_000)
       if (!recent.includes('database system is ready to accept connections')) return
       server.stderr?.off('data', listen)
-      resolve(server)
+      resolve()
     }
     server.stderr?.pipe(logged)
     server.stdout?.pipe(logged, { end: false })
@@ -109,4 +159,5 @@ function launch(
     })
     if (!isRunning(server)) reject(new StartError(`PostgreSQL could not be run: ${postgres}`))
   })
+  return { child: server, ready }
 }

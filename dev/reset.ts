@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+import { externalDatabase } from './external-database.ts'
 import { takeLock } from './lock-file.ts'
 import { locateData } from './postgres-data.ts'
 import { loadSecrets } from './secrets.ts'
@@ -10,7 +11,7 @@ import { StartError } from './start-error.ts'
 
 /** `npm run db:reset`: deletes the embedded database and builds it from migrations and seed. */
 async function main(): Promise<void> {
-  if (process.env.DATABASE_URL) {
+  if (externalDatabase(process.env.DATABASE_URL) !== undefined) {
     throw new StartError(
       'DATABASE_URL is set, and only the embedded database is reset. Unset it, or empty that database yourself.',
     )

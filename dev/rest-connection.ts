@@ -1,12 +1,12 @@
-import type { ConnectionContextOptions, VarsContext } from '@supabase/lite'
-import { PostgresConnection } from '@supabase/lite/postgres'
+import type { AnyAST, ConnectionContextOptions, VarsContext } from '@supabase/lite'
 import { sql } from 'kysely'
-import postgres from 'postgres'
+import pg from 'pg'
 
 import type { Database } from './database.ts'
-import { jsonTypes } from './json-type.ts'
+import { PooledConnection } from './pooled-connection.ts'
 import { readPreRequest } from './pre-request.ts'
-import { RestError } from './rest-errors.ts'
+import { RestError, toRestError } from './rest-errors.ts'
+import { DefaultRows, readRows } from './rest-inserts.ts'
 import { currentRequest } from './rest-request.ts'
 
 /**
@@ -14,17 +14,14 @@ import { currentRequest } from './rest-request.ts'
  * reads the schema over another one, the owner's: the catalog views it uses show a role only what
  * that role may use.
  */
-export class RestConnection extends PostgresConnection {
-  readonly #catalog: PostgresConnection
+export class RestConnection extends PooledConnection {
+  readonly #catalog: PooledConnection
   #preRequest: string | undefined
 
   constructor(database: Database) {
-    const { url, options } = database.rest
-    super({
-      url,
-      postgresOptions: { max: 20, onnotice: () => undefined, ...options, types: jsonTypes },
-    })
-    this.#catalog = new PostgresConnection({ url: database.ownerUrl, postgresOptions: { max: 1 } })
+    super(database.rest, 20)
+    this.kysely = this.kysely.withPlugin(new DefaultRows())
+    this.#catalog = new PooledConnection({ url: database.ownerUrl, options: {} }, 1)
     // Left to itself, lite grants ALL on every table of a schema that has row-level security to
     // anon, authenticated and service_role at the first request (0.10.0, ensureRlsContext), which
     // undoes every column grant. This state makes it believe that was done. Its login holds no
@@ -38,7 +35,7 @@ export class RestConnection extends PostgresConnection {
    */
   override async withContext<Result>(
     context: VarsContext | undefined,
-    work: (transaction: PostgresConnection['kysely']) => Promise<Result>,
+    work: (transaction: PooledConnection['kysely']) => Promise<Result>,
     options?: ConnectionContextOptions,
   ): Promise<Result> {
     const isPlain = context !== undefined && !options?.transaction && !options?.forceRollback
@@ -47,13 +44,12 @@ export class RestConnection extends PostgresConnection {
     const check = this.#preRequest
     return this.kysely.transaction().execute(async (transaction) => {
       const calls = Object.entries(settings).map(
-        ([name, value]) => sql`set_config(${name}, ${value}, true)`,
+        ([name, value]) => `set_config(${literal(name)}, ${literal(value)}, true)`,
       )
-      // Sent one behind the other, without waiting for the first: the second needs its role.
-      await Promise.all([
-        sql`select ${sql.join(calls)}`.execute(transaction),
-        check && sql`select ${sql.raw(check)}()`.execute(transaction),
-      ])
+      // One text without parameters is one round trip. The second statement needs the first one's
+      // role, so they cannot be one statement.
+      const statements = [`select ${calls.join(', ')}`, ...(check ? [`select ${check}()`] : [])]
+      await sql.raw(statements.join('; ')).execute(transaction)
       return work(transaction)
     })
   }
@@ -62,8 +58,12 @@ export class RestConnection extends PostgresConnection {
     return this.#catalog.introspect(options)
   }
 
+  override async onPostgrestAST(ast: AnyAST): Promise<AnyAST> {
+    return readRows(await super.onPostgrestAST(ast))
+  }
+
   override normalizeDbError(error: unknown): unknown {
-    return error instanceof postgres.PostgresError ? new RestError(error) : error
+    return toRestError(error)
   }
 
   override async close(): Promise<void> {
@@ -87,6 +87,12 @@ interface Auth {
   readonly role?: unknown
   readonly uid?: unknown
   readonly jwt?: unknown
+}
+
+function literal(value: string): string {
+  if (!value.includes('\0')) return pg.escapeLiteral(value)
+  // Within a text without parameters a zero byte would end the text.
+  throw new RestError({ code: '22021', message: 'invalid byte sequence for encoding "UTF8": 0x00' })
 }
 
 const asText = (value: unknown): string =>

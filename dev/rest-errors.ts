@@ -1,4 +1,6 @@
-import type postgres from 'postgres'
+import pg from 'pg'
+
+import { UnusableValue } from './pg-query.ts'
 
 /**
  * An error of PostgreSQL in the form that makes lite answer as PostgREST does. lite turns SQLSTATEs
@@ -13,17 +15,47 @@ export class RestError extends Error {
   /** The server's own trouble, as opposed to a statement it refused. */
   readonly isFault: boolean
 
-  constructor(error: postgres.PostgresError) {
-    const { code, message, detail, hint } = error
+  constructor({ code = 'XX000', message, detail, hint }: Refusal) {
     // lite's own rule for this one is PostgREST's: 401 for anon, else 403.
     const asIs = code === '42501' || code === 'PGRST' || code.startsWith('PT')
     super(asIs ? message : JSON.stringify({ code, message, details: detail, hint }))
     this.code = asIs ? code : 'PGRST'
-    this.detail = asIs ? detail : JSON.stringify({ status: statusOf(code, message), headers: {} })
+    this.detail = asIs ? detail : JSON.stringify(answerTo(code, message))
     this.hint = hint
     // A statement that took too long (57014) is the statement's.
     this.isFault = /^(08|53|57(?!014)|58|F0|XX)/.test(code)
   }
+}
+
+interface Refusal {
+  code?: string | undefined
+  message: string
+  detail?: string | undefined
+  hint?: string | undefined
+}
+
+function answerTo(code: string, message: string) {
+  const status = statusOf(code, message)
+  return { status, headers: status === 503 ? { 'Retry-After': '1' } : {} }
+}
+
+/** Any error in the form that lite answers as PostgREST does; what is unknown stays as it is. */
+export function toRestError(error: unknown): unknown {
+  if (error instanceof pg.DatabaseError) return new RestError(error)
+  // PostgREST hands the body to PostgreSQL as it came, and has no such error of its own.
+  if (error instanceof UnusableValue || error instanceof RangeError) {
+    return new RestError({ code: 'PGRST102', message: 'The body is nested too deeply' })
+  }
+  return error
+}
+
+/** Replaces lite's answer to an error it has no rule for, whose text is that of Node.js. */
+export async function withoutInternals(response: Response): Promise<Response> {
+  if (response.status !== 500) return response
+  const body = (await response.clone().json()) as { code?: unknown }
+  if (body.code !== 'SUP') return response
+  const message = 'The local REST server failed; see its output.'
+  return Response.json({ code: 'XX000', message, details: null, hint: null }, { status: 500 })
 }
 
 const CLASSES: Record<string, number> = {

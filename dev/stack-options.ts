@@ -21,8 +21,8 @@ export interface StackOptions {
   durable?: boolean
   /** Call session-cleanup at the start and then this often; 0 never. Default 20 s. */
   cleanupIntervalMs?: number
-  /** Called when the database ends by itself: the stack is of no use any more. Default `log`. */
-  onFailure?: (reason: string) => void
+  /** Longest a client may take to send a request, headers and body. Default 30 s. */
+  requestTimeoutMs?: number
 }
 
 /** A running stack: addresses and keys, and how to end it. */

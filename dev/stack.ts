@@ -49,7 +49,7 @@ async function compose(options: Options, cleanup: Cleanup): Promise<Stack> {
   cleanup.add(() => lock.release())
 
   // The port first: when it is taken, nothing else has to be undone.
-  const gateway = await openGateway(options.port ?? 54321)
+  const gateway = await openGateway(options.port ?? 54321, options.requestTimeoutMs)
   cleanup.add(() => gateway.close())
   const { url } = gateway
   lock.publish(url)
@@ -118,7 +118,6 @@ async function openDatabase(
             passwords: secrets.passwords,
             durable: options.durable ?? true,
             preferredPort: port === 0 ? undefined : port + 1,
-            onExit: options.onFailure ?? log,
           },
           content,
         )

@@ -3,10 +3,14 @@ import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { writeEnvFile } from './env-file.ts'
+import { externalDatabase, markEmbedded } from './external-database.ts'
 import { readPort } from './read-port.ts'
 import { startStack } from './stack.ts'
 import { StartError } from './start-error.ts'
 import { welcome } from './welcome.ts'
+
+/** Longer than any part takes to end in order. */
+const STOP_TIMEOUT_MS = 25_000
 
 /** `npm start`: runs the stack until a signal ends it. */
 async function main(): Promise<void> {
@@ -15,7 +19,8 @@ async function main(): Promise<void> {
   const dotenv = join(root, '.env')
   // Variables that are set already win over the file.
   if (existsSync(dotenv)) process.loadEnvFile(dotenv)
-  const { COLLOQUY_DIRECTORY: directory, DATABASE_URL: databaseUrl, PORT } = process.env
+  const { COLLOQUY_DIRECTORY: directory, DATABASE_URL, PORT } = process.env
+  const databaseUrl = externalDatabase(DATABASE_URL)
   const port = readPort(PORT)
 
   console.log('Starting PostgreSQL, REST, Auth, the functions and a model server …')
@@ -26,22 +31,21 @@ async function main(): Promise<void> {
     env: definedOnly(process.env),
     watch: true,
     log: (line) => console.log(line),
-    onFailure: (reason) => {
-      if (stopping) return
-      console.error(reason)
-      stop(1)
-    },
   })
   let stopping = false
-  const stop = (code: number) => {
-    // A second Ctrl-C does not wait: the parts are tied to this process and end with it.
-    if (stopping) process.exit(code)
+  const stop = () => {
+    if (stopping) return
     stopping = true
     console.log('\nStopping.')
-    starting.then((stack) => stack.close()).then(() => process.exit(code), fail)
+    // Whatever does not end in time is tied to this process and ends with it.
+    setTimeout(() => process.exit(1), STOP_TIMEOUT_MS).unref()
+    starting.then((stack) => stack.close()).then(() => process.exit(0), fail)
   }
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop(0))
-  if (process.env.npm_lifecycle_event !== undefined) onParentGone(() => stop(0))
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    // A second Ctrl-C does not wait.
+    process.on(signal, () => (stopping ? process.exit(0) : stop()))
+  }
+  if (process.env.npm_lifecycle_event !== undefined) onParentGone(stop)
 
   const stack = await starting
   if (stopping) return
@@ -50,7 +54,7 @@ async function main(): Promise<void> {
     SUPABASE_URL: stack.url,
     SUPABASE_PUBLISHABLE_KEY: stack.publishableKey,
     SUPABASE_SECRET_KEY: stack.secretKey,
-    DATABASE_URL: stack.databaseUrl,
+    DATABASE_URL: databaseUrl ?? markEmbedded(stack.databaseUrl),
   })
   const seconds = (performance.now() - began) / 1000
   console.log(welcome(stack, seconds, relative('', envFile), process.env))

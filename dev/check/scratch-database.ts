@@ -28,7 +28,6 @@ export async function startScratchDatabase(): Promise<Database> {
         durable: false,
         preferredPort: undefined,
         log: ignore,
-        onExit: ignore,
       },
       content,
     )

@@ -145,6 +145,14 @@ const explained: readonly ErrorCode[] = [
 // Connections, resources, locks, cancelled statements, and PostgREST without a database.
 const transient = /^(?:08...|53...|57...|55P03|40001|40P01|PGRST00\d)$/
 
+/** Whether another moment may give an answer: what stands in front may say so by its status alone. */
+function isTransient({ code, message }: PostgrestFailure, status: number): boolean {
+  if (status === 0 || (status >= 502 && status <= 504)) return true
+  // The SQLSTATE has other meanings too; this one is of a database that is closed to everyone.
+  if (code === '55000') return /\bnot (?:currently )?accepting connections\b/.test(message)
+  return transient.test(code)
+}
+
 /** What PostgREST answers for a failed statement. */
 export interface PostgrestFailure {
   /** The SQLSTATE, or PostgREST's own `PGRST…`; empty when no answer came. */
@@ -170,7 +178,7 @@ export function databaseError(failure: PostgrestFailure, status: number): AppErr
     })
   }
   if (/^PGRST30\d$/.test(failure.code)) return new AppError('unauthorized', { cause })
-  if (status === 0 || transient.test(failure.code)) {
+  if (isTransient(failure, status)) {
     return new AppError('database_unavailable', { cause, headers: { 'retry-after': '1' } })
   }
   return new AppError('internal_error', { cause })

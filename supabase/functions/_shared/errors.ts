@@ -1,6 +1,6 @@
 /** What each stable code means: its HTTP status and the only sentence a client is sent for it. */
 interface ErrorDefinition {
-  readonly status: 400 | 401 | 402 | 403 | 404 | 405 | 409 | 422 | 429 | 500 | 502 | 503 | 504
+  readonly status: 400 | 401 | 402 | 403 | 404 | 405 | 408 | 409 | 422 | 429 | 500 | 502 | 503 | 504
   readonly message: string
 }
 
@@ -20,6 +20,7 @@ export const errorCodes = {
   execution_not_found: { status: 404, message: 'There is no such execution.' },
   parent_not_found: { status: 404, message: 'There is no such parent message.' },
   method_not_allowed: { status: 405, message: 'The method is not allowed at this address.' },
+  request_timeout: { status: 408, message: 'The request did not arrive in time.' },
   conflict: { status: 409, message: 'The value is already taken.' },
   idempotency_conflict: {
     status: 409,

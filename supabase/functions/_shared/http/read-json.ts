@@ -5,11 +5,16 @@ export interface ReadLimit {
   readonly bytes: number
   /** The field a longer body is blamed on: the one that may be long. */
   readonly path: string
+  /** How long the client may take to send the body. Default 20 s. */
+  readonly milliseconds?: number
 }
+
+const longestMs = 20_000
 
 /**
  * Reads a request's body as JSON.
- * @throws AppError `invalid_request` when it is longer than the limit, not UTF-8 or not JSON
+ * @throws AppError `invalid_request` when it is longer than the limit, not UTF-8 or not JSON;
+ *   `request_timeout` when it takes too long to come
  */
 export async function readJson(request: Request, limit: ReadLimit): Promise<unknown> {
   const text = await readText(request, limit)
@@ -24,7 +29,7 @@ async function readText(request: Request, limit: ReadLimit): Promise<string> {
   const decoder = new TextDecoder('utf-8', { fatal: true })
   let text = ''
   let size = 0
-  for await (const chunk of chunksOf(request)) {
+  for await (const chunk of chunksOf(request, limit.milliseconds ?? longestMs)) {
     size += chunk.byteLength
     if (size > limit.bytes) {
       throw new AppError('invalid_request', {
@@ -37,24 +42,34 @@ async function readText(request: Request, limit: ReadLimit): Promise<string> {
   return text + decode(decoder)
 }
 
-async function* chunksOf(request: Request): AsyncGenerator<Uint8Array> {
+async function* chunksOf(request: Request, milliseconds: number): AsyncGenerator<Uint8Array> {
   const reader = request.body?.getReader()
   if (!reader) return
+  let isLate = false
   let ended = false
+  // The platform has no such deadline of its own: a byte a second would hold the worker for hours.
+  const timer = setTimeout(() => {
+    isLate = true
+    void cancel(reader)
+  }, milliseconds)
   try {
     for (;;) {
       const { done, value } = await readChunk(reader)
+      if (isLate) throw new AppError('request_timeout')
       ended = done
       if (done) return
       yield value
     }
   } finally {
-    if (!ended) {
-      await reader.cancel().catch(() => {
-        // Only the refusal matters; a client that has already gone cannot be told.
-      })
-    }
+    clearTimeout(timer)
+    if (!ended) await cancel(reader)
   }
+}
+
+async function cancel(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+  await reader.cancel().catch(() => {
+    // Only the refusal matters; a client that has already gone cannot be told.
+  })
 }
 
 /** A client that goes away in the middle of its request is no failure of ours. */

@@ -1,0 +1,124 @@
+import pg, { type QueryResult } from 'pg'
+
+import type { Login } from './database.ts'
+import { DatabaseUnavailable, note } from './database-trouble.ts'
+import { runQuery, UnusableValue } from './pg-query.ts'
+import { type ArrayTypes, readerOf } from './pg-values.ts'
+
+/** One connection of the pool, until it is released. */
+export interface PgClient {
+  query(text: string, values: readonly unknown[]): Promise<QueryResult>
+  release(): void
+}
+
+export interface PgPool {
+  connect(): Promise<PgClient>
+  query(text: string, values: readonly unknown[]): Promise<QueryResult>
+  end(): Promise<void>
+}
+
+const CONNECT_TIMEOUT_MS = 5_000
+const END_TIMEOUT_MS = 2_000
+
+/**
+ * A pool that outlives its connections: whatever ends one, at any moment, fails the statement that
+ * runs on it and nothing else. The next statement opens another.
+ *
+ * Errors are PostgreSQL's own, or {@link DatabaseUnavailable} when it could not be asked.
+ *
+ * @param max connections at most
+ */
+export function openPool({ url, options }: Login, max: number): PgPool {
+  let arrays: ArrayTypes = new Map()
+  let hasArrays = false
+  const pool = new pg.Pool({
+    connectionString: withSettings(url, options.connection ?? {}),
+    max,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    types: { getTypeParser: (type: number) => readerOf(type, arrays) } as never,
+  })
+  // What happens to a connection between two statements is told to the next one; without a
+  // listener, though, Node.js ends the process. `error` of the pool is of connections at rest.
+  pool.on('error', ignore)
+  pool.on('connect', (client) => client.on('error', ignore))
+
+  const connect = async (): Promise<PgClient> => {
+    const client = await pool.connect().catch((error: unknown) => {
+      throw note(new DatabaseUnavailable(isTimeout(error) ? 'busy' : 'unreachable', error))
+    })
+    const query = (text: string, values: readonly unknown[]) =>
+      runQuery(client, text, values, arrays).catch((error: unknown) => {
+        throw note(isLost(error) ? new DatabaseUnavailable('lost', error) : error)
+      })
+    if (!hasArrays) {
+      try {
+        arrays = await readArrayTypes(query)
+        hasArrays = true
+      } catch (error) {
+        client.release(true)
+        throw error
+      }
+    }
+    return { query, release: () => client.release() }
+  }
+
+  return {
+    connect,
+    async query(text, values) {
+      const client = await connect()
+      try {
+        return await client.query(text, values)
+      } finally {
+        client.release()
+      }
+    },
+    async end() {
+      // A statement under way is not waited for: its database is about to end as well.
+      let timer: NodeJS.Timeout | undefined
+      const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, END_TIMEOUT_MS)))
+      await Promise.race([pool.end(), late])
+      clearTimeout(timer)
+    },
+  }
+}
+
+function ignore(): void {
+  // The statement that runs next on the pool is told.
+}
+
+async function readArrayTypes(query: PgClient['query']): Promise<ArrayTypes> {
+  const { rows } = await query(
+    "select oid, typelem from pg_catalog.pg_type where typcategory = 'A' and typelem <> 0",
+    [],
+  )
+  return new Map(rows.map((row) => [Number(row['oid']), Number(row['typelem'])]))
+}
+
+/**
+ * Whether the error ended the connection. A FATAL one does, whatever its SQLSTATE; the severity may
+ * be in another language, so the SQLSTATEs of that kind count too. What is no answer of PostgreSQL
+ * comes from the socket.
+ */
+function isLost(error: unknown): boolean {
+  if (!(error instanceof pg.DatabaseError)) return !(error instanceof UnusableValue)
+  const { severity = '', code = '' } = error
+  return /^(FATAL|PANIC)$/.test(severity) || /^(08...|57P0[1-5])$/.test(code)
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('timeout exceeded')
+}
+
+/** The address with settings of the session, which PostgreSQL makes before the first statement. */
+function withSettings(url: string, settings: Readonly<Record<string, unknown>>): string {
+  const address = new URL(url)
+  const { searchParams: parameters } = address
+  const given = parameters.get('options')
+  const all = Object.entries({ TimeZone: 'UTC', ...settings }).map(
+    ([name, value]) => `-c ${name}=${String(value).replaceAll(/[\\ ]/g, '\\$&')}`,
+  )
+  parameters.set('options', [...(given === null ? [] : [given]), ...all].join(' '))
+  // `sslmode` as in libpq and in the driver that migrates: `require` does not verify.
+  if (parameters.has('sslmode')) parameters.set('uselibpqcompat', 'true')
+  return address.href
+}

@@ -1,0 +1,56 @@
+import type { AnyAST } from '@supabase/lite'
+import {
+  InsertQueryNode,
+  type KyselyPlugin,
+  type PluginTransformQueryArgs,
+  type PluginTransformResultArgs,
+  RawNode,
+  ValuesNode,
+} from 'kysely'
+
+/**
+ * Rows without any column. lite writes them as `() values ()`, which is no SQL; PostgREST selects
+ * as many rows of no columns, so that each gets the defaults.
+ */
+export class DefaultRows implements KyselyPlugin {
+  transformQuery({ node }: PluginTransformQueryArgs) {
+    if (!InsertQueryNode.is(node) || node.columns?.length !== 0) return node
+    const { columns: _, onConflict, ...insert } = node
+    const rows = node.values !== undefined && ValuesNode.is(node.values) ? node.values.values : []
+    const values = RawNode.createWithSql(`select from generate_series(1, ${rows.length})`)
+    // There is nothing that a row in the way could be set to.
+    const { updates: __, ...target } = onConflict ?? {}
+    return {
+      ...insert,
+      values,
+      ...(onConflict && { onConflict: { ...target, kind: onConflict.kind, doNothing: true } }),
+    }
+  }
+
+  transformResult({ result }: PluginTransformResultArgs) {
+    return Promise.resolve(result)
+  }
+}
+
+/**
+ * The rows of a request as PostgREST reads them, where lite does not: what is neither object nor
+ * list has no rows, and a column that `columns` names and an object lacks is null, or has its
+ * default where the client asks for `missing=default`; lite always gives the default.
+ */
+export function readRows(ast: AnyAST): AnyAST {
+  const values: unknown = ast.values
+  if (values === undefined || values === null || ast.type === 'rpc') return ast
+  const { columns = [], missing } = ast.$meta ?? {}
+  const empty = missing === 'default' ? [] : columns.map((column) => [column, null] as const)
+  const fill = (row: object) => (isRow(row) ? { ...Object.fromEntries(empty), ...row } : row)
+  if (ast.type === 'update') {
+    const row = Array.isArray(values) ? (values as unknown[])[0] : values
+    return { ...ast, values: isRow(row) ? fill(row) : {} }
+  }
+  if (Array.isArray(values)) return { ...ast, values: (values as object[]).map(fill) }
+  return { ...ast, values: isRow(values) ? fill(values) : [] }
+}
+
+function isRow(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
