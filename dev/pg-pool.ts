@@ -1,8 +1,8 @@
-import pg, { type QueryResult } from 'pg'
+import pg from 'pg'
 
 import type { Login } from './database.ts'
 import { DatabaseUnavailable, note } from './database-trouble.ts'
-import { runQuery, UnusableValue } from './pg-query.ts'
+import { type QueryResult, runQuery, UnusableValue } from './pg-query.ts'
 import { type ArrayTypes, readerOf } from './pg-values.ts'
 
 /** One connection of the pool, until it is released. */
@@ -35,7 +35,7 @@ export function openPool({ url, options }: Login, max: number): PgPool {
     connectionString: withSettings(url, options.connection ?? {}),
     max,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    types: { getTypeParser: (type: number) => readerOf(type, arrays) } as never,
+    types: { getTypeParser: (type: number) => readerOf(type, arrays) },
   })
   // What happens to a connection between two statements is told to the next one; without a
   // listener, though, Node.js ends the process. `error` of the pool is of connections at rest.

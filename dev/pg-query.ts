@@ -1,6 +1,9 @@
-import pg, { type Connection, type QueryResult } from 'pg'
+import pg, { type Connection, type QueryResult as PgResult } from 'pg'
 
 import { type ArrayTypes, ownType, writeValue } from './pg-values.ts'
+
+/** What a statement answered. */
+export type QueryResult = PgResult<Record<string, unknown>>
 
 interface Description {
   dataTypeIDs: number[]

@@ -64,8 +64,12 @@ export function writeValue(value: unknown, type: number, arrays: ArrayTypes): st
       return value
     case 'object':
       return JSON.stringify(value)
-    default:
+    case 'number':
+    case 'boolean':
+    case 'bigint':
       return String(value)
+    default:
+      throw new TypeError(`a ${typeof value} is no value of a statement`)
   }
 }
 
