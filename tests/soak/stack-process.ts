@@ -14,7 +14,6 @@ const stack = await startStack({
   env: JSON.parse(env) as Record<string, string>,
   cleanupIntervalMs: 60_000,
   log: (line) => console.log(line),
-  onFailure: (reason) => console.error(`stack: ${reason}`),
 })
 const close = () => {
   stack.close().then(
