@@ -17,7 +17,8 @@ export interface PgPool {
   end(): Promise<void>
 }
 
-const CONNECT_TIMEOUT_MS = 5_000
+/** As PostgREST waits (db-pool-acquisition-timeout). */
+const CONNECT_TIMEOUT_MS = 10_000
 const END_TIMEOUT_MS = 2_000
 
 /**
