@@ -19,7 +19,6 @@ function begun(): object {
     status: 'running',
     replayed: false,
     result: null,
-    lease_seconds: 30,
     agent: { id: 1, name: 'droid' },
     route: [{ ...step, config: {}, credential: 'platform', probe: false }],
     params: {},

@@ -145,6 +145,7 @@ create table public.user_sessions (
   expires_at timestamptz,
   last_active_at timestamptz not null default now(),
   revoked_at timestamptz,
+  revoked_by uuid,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   primary key (organization_id, id),
@@ -163,6 +164,8 @@ comment on column public.user_sessions.is_active is
   'Derived: account, organization and membership (or grant) are all active.';
 comment on column public.user_sessions.access_expires_at is
   'Derived: when the break-glass grant ends; null for members.';
+comment on column public.user_sessions.revoked_by is
+  'Account that revoked it, which cancels what the session began; null for one that signed out.';
 comment on column public.user_sessions.expires_at is 'Null: as long as the auth session lives.';
 create index user_sessions_user_id_idx on public.user_sessions (user_id);
 create index user_sessions_organization_id_user_id_idx on public.user_sessions (organization_id, user_id);

@@ -84,6 +84,48 @@ $$;
 comment on function private.open_session(bigint, uuid) is 'Makes an organization the active one of this session.';
 revoke all on function private.open_session(bigint, uuid) from public, anon, authenticated, service_role;
 
+create table private.founder_salt (
+  only_row boolean primary key default true constraint founder_salt_one_row check (only_row),
+  salt bytea not null default uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())
+);
+comment on table private.founder_salt is
+  'What a founder is hashed with: without it, a hash tells nobody the address. One row.';
+alter table private.founder_salt enable row level security;
+alter table private.founder_salt force row level security;
+revoke all on private.founder_salt from public, anon, authenticated, service_role;
+insert into private.founder_salt default values;
+
+create table private.founders (
+  founder bytea primary key,
+  founded integer not null constraint founders_founded check (founded between 1 and 20)
+);
+comment on table private.founders is
+  'How many organizations an account, and an address, has founded. Refers to no row: no transfer, '
+  'removal or deletion gives a founding back.';
+comment on column private.founders.founder is
+  'SHA-256 of the salt and the account''s id, or its address in lower case without a +tag.';
+alter table private.founders enable row level security;
+alter table private.founders force row level security;
+revoke all on private.founders from public, anon, authenticated, service_role;
+
+create function private.count_founding(identity text) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: nobody holds a grant on founders. One statement decides among all that found at once.
+begin
+  insert into private.founders as f (founder, founded)
+  select sha256(s.salt || convert_to(identity, 'UTF8')), 1 from private.founder_salt s
+  on conflict on constraint founders_pkey do update set founded = f.founded + 1 where f.founded < 20;
+  if not found then
+    raise exception using errcode = 'PT409', message = 'too_many_organizations',
+      detail = 'One account, and one address, founds at most 20 organizations.';
+  end if;
+end
+$$;
+comment on function private.count_founding(text) is
+  'Counts one more organization, for good, or raises PT409 too_many_organizations beyond 20.';
+revoke all on function private.count_founding(text) from public, anon, authenticated, service_role;
+
 create function private.create_organization(name text, slug text) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -96,13 +138,9 @@ declare
 begin
   -- Each organization has its share of the platform; without a bound one person could take it all.
   perform 1 from public.users u where u.id = account for no key update;
-  if (
-    select count(*) from client_mgmt.client_users m
-    where m.user_id = account and m.role = 'owner' and m.invited_by is null and m.ended_at is null
-  ) >= 20 then
-    raise exception using errcode = 'PT409', message = 'too_many_organizations',
-      detail = 'One account founds at most 20 organizations.';
-  end if;
+  perform private.count_founding(account::text);
+  perform private.count_founding(regexp_replace(lower(a.email), '[+][^@]*@', '@'))
+  from auth.users a where a.id = account and a.email <> '';
   insert into public.organizations (name, slug)
   values (btrim(create_organization.name), create_organization.slug)
   returning * into organization;
@@ -518,6 +556,8 @@ begin
     raise exception using errcode = 'PT404', message = 'session_not_found',
       detail = 'No session of yours has this id.';
   end if;
+  update public.user_sessions s set revoked_by = account
+  where s.id = revoke_session.session_id and s.user_id = account;
 end
 $$;
 comment on function private.revoke_session(uuid) is 'Body of public.revoke_session().';
@@ -624,7 +664,7 @@ create function public.revoke_session(session_id uuid) returns void
 language sql volatile security invoker set search_path = ''
 as $$ select private.revoke_session(session_id) $$;
 comment on function public.revoke_session(uuid) is
-  'Signs one of the caller''s devices out, at once. PT404 session_not_found.';
+  'Signs one of the caller''s devices out, at once, and cancels what it began. PT404 session_not_found.';
 
 revoke all on function
   public.create_organization(text, text), public.switch_organization(bigint), public.organization_members(),

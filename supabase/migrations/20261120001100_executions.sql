@@ -82,6 +82,9 @@ create index agent_executions_lease_idx on public.agent_executions (lease_expire
 create index agent_executions_keys_idx on public.agent_executions (created_at) where idempotency_key is not null;
 create index agent_executions_live_idx on public.agent_executions (organization_id, user_id, session_id)
   where status in ('pending', 'running');
+-- One person's, over all organizations.
+create index agent_executions_person_idx on public.agent_executions (user_id)
+  where status in ('pending', 'running');
 create trigger agent_executions_check_references
   before insert or update of organization_id, agent_id, model_id on public.agent_executions
   for each row execute function private.check_shared_references();
@@ -107,6 +110,50 @@ grant select on public.agent_executions to authenticated, service_role;
 -- No insert, update or delete: begin_execution(), finish_execution().
 create trigger agent_executions_updated_at before update on public.agent_executions
   for each row execute function private.update_updated_at_column();
+
+-- ── execution_callers ───────────────────────────────────────────────────────────────────────────
+
+create table private.execution_callers (
+  organization_id bigint not null,
+  execution_id uuid not null,
+  user_session_id uuid not null,
+  primary key (organization_id, execution_id),
+  constraint execution_callers_execution_fkey foreign key (organization_id, execution_id)
+    references public.agent_executions (organization_id, id) on delete cascade
+);
+comment on table private.execution_callers is
+  'The auth session that began a live execution. No column of agent_executions, whose readers learn '
+  'nothing of a person''s devices. The end of the execution deletes the row.';
+alter table private.execution_callers enable row level security;
+alter table private.execution_callers force row level security;
+revoke all on private.execution_callers from public, anon, authenticated, service_role;
+
+create function private.access_stands(execution public.agent_executions) returns boolean
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: called by functions of the service role only. Locks nothing: a change of a membership waits
+-- for no execution. A session that signed out or expired leaves what it began to run: only a revoked
+-- one stops it.
+begin
+  return exists (
+    select 1 from client_mgmt.client_users m
+    join public.users u on u.id = m.user_id and u.is_active
+    join public.organizations o on o.id = m.organization_id and o.is_active
+    where m.organization_id = execution.organization_id and m.user_id = execution.user_id
+      and m.ended_at is null
+      and 'agents.invoke' = any (private.role_permissions(m.role) || m.permissions)
+  ) and not exists (
+    select 1 from private.execution_callers c
+    join public.user_sessions s on s.id = c.user_session_id and s.revoked_by is not null
+    where c.organization_id = execution.organization_id and c.execution_id = execution.id
+  );
+end
+$$;
+comment on function private.access_stands(public.agent_executions) is
+  'Whether the person of an execution may still invoke agents there, and nobody revoked the session '
+  'that began it.';
+revoke all on function private.access_stands(public.agent_executions)
+  from public, anon, authenticated, service_role;
 
 -- ── execution_events ────────────────────────────────────────────────────────────────────────────
 

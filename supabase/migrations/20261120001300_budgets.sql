@@ -203,7 +203,9 @@ create table private.platform_limits (
   max_concurrent_executions integer not null default 500
     constraint platform_limits_executions check (max_concurrent_executions > 0)
 );
-comment on table private.platform_limits is 'How many executions may run at once on the whole platform. One row.';
+comment on table private.platform_limits is
+  'How many executions may run at once on the whole platform, beside the one that every organization '
+  'may begin. One row.';
 alter table private.platform_limits enable row level security;
 alter table private.platform_limits force row level security;
 revoke all on private.platform_limits from public, anon, authenticated, service_role;
@@ -354,10 +356,23 @@ $$;
 comment on function private.refuse_execution(text, text, integer) is
   'Raises PT429 too_many_executions; the hint is JSON: { limit, max_concurrent, retry_after (seconds) }.';
 
+create function private.first_lease() returns timestamptz
+language plpgsql volatile security invoker set search_path = ''
+as $$
+begin
+  return clock_timestamp() + interval '8 seconds';
+end
+$$;
+comment on function private.first_lease() is
+  'How long an execution counts that no worker has worked on yet. A worker''s first sign of life '
+  'prolongs it.';
+
 create function private.admit_execution(organization_id bigint, user_id uuid) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: locks the organization's limits. Counts live executions, so a dead worker blocks nobody.
+-- Definer: locks the organization's limits. Counts live executions, so a dead worker blocks nobody. A
+-- person's executions count over all organizations: after the limits of its organization, each
+-- transaction takes the person's key, which is no row: a change of an account waits for nothing here.
 #variable_conflict use_column
 declare
   limits client_mgmt.organization_limits;
@@ -369,23 +384,33 @@ declare
 begin
   select l.* into strict limits from client_mgmt.organization_limits l
   where l.organization_id = admit_execution.organization_id for update;
-  select count(*), count(*) filter (where x.user_id = admit_execution.user_id) into live, own
+  select count(*) into live
   from public.agent_executions x
   where x.organization_id = admit_execution.organization_id
     and x.status in ('pending', 'running') and x.lease_expires_at > clock_timestamp();
   if live >= limits.max_concurrent_executions then
     perform private.refuse_execution('The organization runs as many executions as it may.', 'organization', limits.max_concurrent_executions);
-  elsif own >= limits.max_concurrent_per_user then
-    perform private.refuse_execution('You run as many executions as one person may.', 'user', limits.max_concurrent_per_user);
+  end if;
+  perform pg_advisory_xact_lock(hashtextextended('executions of ' || admit_execution.user_id, 0));
+  select count(*) into own
+  from public.agent_executions x
+  where x.user_id = admit_execution.user_id
+    and x.status in ('pending', 'running') and x.lease_expires_at > clock_timestamp();
+  if own >= limits.max_concurrent_per_user then
+    perform private.refuse_execution(
+      'You run as many executions as one person may, over all organizations.',
+      'user', limits.max_concurrent_per_user);
   end if;
 
   -- When the platform is full, organizations that already hold their equal share wait; one that
-  -- holds less is still let in, so that nobody starves behind a busy neighbour.
+  -- holds less is still let in, and the share is at least one: nobody starves behind busy neighbours.
   select max_concurrent_executions into platform_max from private.platform_limits;
   select count(*), count(distinct x.organization_id) into platform_live, organizations_live
   from public.agent_executions x
   where x.status in ('pending', 'running') and x.lease_expires_at > clock_timestamp();
-  if platform_live >= platform_max and live >= platform_max / (organizations_live + (live = 0)::integer) then
+  if platform_live >= platform_max
+    and live >= greatest(platform_max / (organizations_live + (live = 0)::integer), 1)
+  then
     perform private.refuse_execution('The platform is busy.', 'platform', platform_max);
   end if;
   perform private.check_rate(limits, admit_execution.user_id);
@@ -394,7 +419,9 @@ $$;
 comment on function private.admit_execution(bigint, uuid) is
   'Passes while organization, person and platform may run one more and begin one more in this minute; else PT429 '
   'too_many_executions or rate_limited.';
-revoke all on function private.refuse_execution(text, text, integer), private.admit_execution(bigint, uuid)
+revoke all on function
+  private.refuse_execution(text, text, integer), private.first_lease(),
+  private.admit_execution(bigint, uuid)
   from public, anon, authenticated, service_role;
 
 -- ── Reserving and settling ────────────────────────────────────────────────────────────────────

@@ -2,8 +2,8 @@
 -- Special: beginning is one transaction as the caller, so a refused request writes nothing and needs no
 -- privilege; finishing is the platform's, because a caller must not write usage, cost or an assistant's
 -- words. An execution has exactly one end. Locks are taken in one order: the session's key, execution, session,
--- limits, budgets, rates, breakers, health, metrics; whoever holds more of a session than its key never waits for an
--- execution, but who deletes it.
+-- limits, the person's key, budgets, rates, breakers, health, metrics; whoever holds more of a session than its
+-- key never waits for an execution, but who deletes it.
 
 -- ── begin_execution ───────────────────────────────────────────────────────────────────────────
 
@@ -138,6 +138,9 @@ begin
   perform private.count_rate(
     execution.organization_id, execution.user_id, (execution.reserved_tokens = 0)::integer, more_tokens);
 
+  insert into private.execution_callers (organization_id, execution_id, user_session_id)
+  values (execution.organization_id, execution.id, private.claim_uuid('session_id'))
+  on conflict on constraint execution_callers_pkey do nothing;
   update public.agent_executions x
   set estimated_input_tokens = ceil(bytes / 4.0)::bigint,
     reserved_tokens = execution.reserved_tokens + more_tokens,
@@ -179,8 +182,7 @@ begin
     'message_id', execution.message_id,
     'response_message_id', execution.response_message_id,
     'status', execution.status,
-    'agent', (select jsonb_build_object('id', a.id, 'name', a.name) from public.agents a where a.id = execution.agent_id),
-    'lease_seconds', 30
+    'agent', (select jsonb_build_object('id', a.id, 'name', a.name) from public.agents a where a.id = execution.agent_id)
   );
 end
 $$;
@@ -374,7 +376,7 @@ begin
     case when waits then jsonb_build_object(
       'model', model, 'params', params, 'follows', regenerate is null and parent is null and not as_root
     ) else '{}' end,
-    clock_timestamp() + interval '30 seconds'
+    private.first_lease()
   ) returning * into execution;
 
   update public.chat_sessions s
@@ -414,9 +416,13 @@ begin
   end if;
   chat := private.require_own_session(organization, execution.session_id);
   perform private.end_expired_executions(organization, execution.id);
+  -- One that no worker kept alive gave its place back, and needs another.
+  if execution.status = 'pending' and execution.lease_expires_at <= clock_timestamp() then
+    perform private.admit_execution(organization, execution.user_id);
+  end if;
 
   update public.agent_executions x
-  set lease_expires_at = clock_timestamp() + interval '30 seconds',
+  set lease_expires_at = private.first_lease(),
     status = case when exists (
       select 1 from public.agent_executions y
       where y.organization_id = organization and y.user_id = chat.user_id and y.session_id = chat.id
@@ -922,6 +928,8 @@ begin
       || jsonb_build_object('already_final', true);
   end if;
 
+  delete from private.execution_callers c
+  where c.organization_id = execution.organization_id and c.execution_id = execution.id;
   -- The events that were still on their way belong to the same transaction as the end.
   if jsonb_typeof(outcome -> 'events') = 'string' then
     perform private.store_events(
@@ -953,7 +961,7 @@ declare
   state text;
 begin
   state := public.renew_execution_lease(append_execution_events.organization_id, append_execution_events.execution_id);
-  if state in ('running', 'cancelling') then
+  if state in ('running', 'cancelling', 'revoked') then
     perform private.store_events(
       append_execution_events.organization_id, append_execution_events.execution_id,
       append_execution_events.seq, append_execution_events.events
@@ -1015,16 +1023,25 @@ as $$
 #variable_conflict use_column
 declare
   execution public.agent_executions;
+  revoked boolean;
 begin
   select x.* into execution from public.agent_executions x
   where x.organization_id = renew_execution_lease.organization_id and x.id = renew_execution_lease.execution_id;
+  revoked := execution.status in ('pending', 'running') and not private.access_stands(execution);
   -- Written only when it is getting short: a stream that writes events four times a second renews it every ten.
-  if execution.status in ('pending', 'running') and execution.lease_expires_at < clock_timestamp() + interval '20 seconds' then
-    update public.agent_executions x set lease_expires_at = clock_timestamp() + interval '30 seconds'
+  if execution.status in ('pending', 'running') and (
+    execution.lease_expires_at < clock_timestamp() + interval '20 seconds'
+    or (revoked and execution.cancel_requested_at is null)
+  ) then
+    update public.agent_executions x
+    set lease_expires_at = clock_timestamp() + interval '30 seconds',
+      cancel_requested_at = case when revoked then coalesce(x.cancel_requested_at, clock_timestamp())
+        else x.cancel_requested_at end
     where x.organization_id = execution.organization_id and x.id = execution.id and x.status in ('pending', 'running')
     returning x.* into execution;
   end if;
   return case
+    when execution.status = 'running' and revoked then 'revoked'
     when execution.status = 'running' and execution.cancel_requested_at is not null then 'cancelling'
     else execution.status
   end;
@@ -1032,7 +1049,8 @@ end
 $$;
 comment on function public.renew_execution_lease(bigint, uuid) is
   'Keeps a running execution alive for up to 30 seconds more; answers its status, cancelling when someone asked '
-  'for that, null when it is gone. Service role only.';
+  'for that, revoked when its person may invoke agents there no longer or its session was revoked, '
+  'null when it is gone. Service role only.';
 
 -- ── The RPCs ──────────────────────────────────────────────────────────────────────────────────
 

@@ -263,8 +263,12 @@ begin
   select x.* into execution from public.agent_executions x
   where x.organization_id = begin_tool_calls.organization_id and x.id = begin_tool_calls.execution_id
   for share;
-  if execution.status is distinct from 'running' or execution.cancel_requested_at is not null then
-    return jsonb_build_object('status', case when execution.status = 'running' then 'cancelling' else execution.status end);
+  if execution.status is distinct from 'running' then
+    return jsonb_build_object('status', execution.status);
+  elsif not private.access_stands(execution) then
+    return jsonb_build_object('status', 'revoked');
+  elsif execution.cancel_requested_at is not null then
+    return jsonb_build_object('status', 'cancelling');
   end if;
 
   for wanted in
@@ -429,7 +433,7 @@ begin
   ) values (
     source.organization_id, source.session_id, source.user_id, source.response_message_id, source.project_id, source.agent_id,
     'running', sha256(convert_to('continues ' || source.id, 'UTF8')), jsonb_build_object('continues', source.id),
-    clock_timestamp() + interval '30 seconds'
+    private.first_lease()
   ) returning * into execution;
   return private.describe_execution(execution)
     || jsonb_build_object('replayed', false, 'result', null, 'continues', source.id)
@@ -549,7 +553,7 @@ begin
   where x.organization_id = claim_tool_calls.organization_id and x.id = claim_tool_calls.execution_id
     and x.status = 'running' and x.metadata ->> 'continues' is not null
   for share;
-  if not found then
+  if not found or not private.access_stands(execution) then
     return jsonb_build_array();
   end if;
   for held in

@@ -5,7 +5,16 @@ import { refusedWith } from '../support/budgets.ts'
 import { rolledBack } from '../support/database.ts'
 import { addAgent, begin, type Begun, finish, outcomes } from '../support/executions.ts'
 import { ownDatabase } from '../support/own-database.ts'
-import { addMember, addOwner, as, committedAs, type Member, outcome } from '../support/tenants.ts'
+import {
+  addDevice,
+  addMember,
+  addOwner,
+  as,
+  committedAs,
+  type Member,
+  outcome,
+  signIn,
+} from '../support/tenants.ts'
 
 // Of its own, because a platform counts everyone's executions.
 const database = ownDatabase(40)
@@ -22,6 +31,16 @@ async function arrange(tx: TransactionSql, { organization = 1000, user = 1000 }:
   })
   const { name: agent } = await addAgent(tx, owner)
   return { owner, agent }
+}
+
+/** Another device of the person, at work in another organization. */
+async function join(tx: TransactionSql, organizationId: number, person: Member): Promise<Member> {
+  await tx`
+    insert into client_mgmt.client_users (organization_id, user_id, role)
+    values (${organizationId}, ${person.id}, 'member')`
+  const device = await addDevice(tx, person)
+  await as(tx, device, (t) => t`select public.switch_organization(${organizationId})`)
+  return { ...(await signIn(tx, device)), organizationId }
 }
 
 async function beginMany(tx: TransactionSql, owner: Member, agent: string, count: number) {
@@ -127,6 +146,97 @@ test('on a full platform whoever holds an equal share waits, and whoever holds l
     expect(await fill(tx, calm.owner, calm.agent)).toMatchObject({ admitted: 0 })
     expect(await fill(tx, late.owner, late.agent)).toMatchObject({ admitted: 1 })
   })
+})
+
+test('a full platform lets each organization that runs nothing begin one', async () => {
+  await rolledBack(database(), async (tx) => {
+    await platformMaximum(tx, 3)
+    const busy = []
+    for (let n = 0; n < 3; n++) busy.push(await arrange(tx))
+    for (const { owner, agent } of busy) await beginMany(tx, owner, agent, 1)
+    const late = [await arrange(tx), await arrange(tx)]
+    for (const { owner, agent } of late) {
+      expect(await fill(tx, owner, agent)).toMatchObject({ admitted: 1, limit: 'platform' })
+    }
+    for (const { owner, agent } of busy) {
+      expect(await fill(tx, owner, agent)).toMatchObject({ admitted: 0, limit: 'platform' })
+    }
+  })
+})
+
+test('an execution that no worker works on gives its place back within seconds', async () => {
+  await rolledBack(database(), async (tx) => {
+    const { owner, agent } = await arrange(tx, { user: 2 })
+    const [idle, worked] = await beginMany(tx, owner, agent, 2)
+    await as(
+      tx,
+      'service_role',
+      (t) => t`
+        select public.renew_execution_lease(${owner.organizationId}, ${worked?.execution_id ?? ''})`,
+    )
+    expect(await fill(tx, owner, agent)).toMatchObject({ admitted: 0, limit: 'user' })
+    const counts = await tx<{ id: string; seconds: number }[]>`
+      select id, extract(epoch from lease_expires_at - clock_timestamp())::float8 as seconds
+      from public.agent_executions order by seconds`
+    expect(counts.map(({ id }) => id)).toEqual([idle?.execution_id, worked?.execution_id])
+    expect(counts[0]?.seconds).toBeLessThanOrEqual(8)
+    expect(counts[1]?.seconds).toBeGreaterThan(20)
+    // What a client can call prolongs by seconds, too, and needs a place once its own is given back.
+    await tx`update public.agent_executions set lease_expires_at = clock_timestamp() - interval '1 second'
+      where id = ${idle?.execution_id ?? ''}`
+    const waiting = await as(tx, owner, async (t) => {
+      const [row] = await t<{ result: Begun }[]>`
+        select public.begin_execution(message => '{"content": "next"}', on_busy => 'queue',
+          session_id => ${worked?.session_id ?? ''}, agent => ${agent}) as result`
+      return row?.result
+    })
+    await tx`update public.agent_executions set lease_expires_at = clock_timestamp() - interval '1 second'
+      where id = ${waiting?.execution_id ?? ''}`
+    const start = (t: TransactionSql) =>
+      t`select public.start_execution(${waiting?.execution_id ?? ''})`
+    await as(tx, owner, start)
+    const [row] = await tx<{ seconds: number }[]>`
+      select extract(epoch from lease_expires_at - clock_timestamp())::float8 as seconds
+      from public.agent_executions where id = ${waiting?.execution_id ?? ''}`
+    expect(row?.seconds).toBeLessThanOrEqual(8)
+    await tx`update public.agent_executions set lease_expires_at = clock_timestamp() - interval '1 second'
+      where id = ${waiting?.execution_id ?? ''}`
+    await tx`update client_mgmt.organization_limits set max_concurrent_per_user = 1`
+    expect(await outcome(as(tx, owner, start))).toBe('PT429 too_many_executions')
+  })
+})
+
+test('the executions of a person count over all their organizations', async () => {
+  await rolledBack(database(), async (tx) => {
+    const first = await arrange(tx, { user: 2 })
+    const second = await arrange(tx, { user: 2 })
+    const there = await join(tx, second.owner.organizationId, first.owner)
+    await as(tx, first.owner, begin({ agent: first.agent }))
+    expect(await fill(tx, there, second.agent)).toMatchObject({ admitted: 1, limit: 'user' })
+    expect(await fill(tx, second.owner, second.agent)).toMatchObject({ admitted: 2, limit: 'user' })
+  })
+})
+
+test('of 40 at once in two organizations exactly the 5 that a person may run are admitted', async () => {
+  const sql = database()
+  const places = await sql.begin(async (tx) => {
+    const first = await arrange(tx, { user: 5 })
+    const second = await arrange(tx, { user: 5 })
+    const there = await join(tx, second.owner.organizationId, first.owner)
+    return [
+      { person: first.owner, agent: first.agent },
+      { person: there, agent: second.agent },
+    ]
+  })
+  const answers = await Promise.all(
+    Array.from({ length: 40 }, (_, n) => {
+      const { person, agent } = places[n % 2] as (typeof places)[number]
+      return outcome(committedAs(sql, person, begin({ agent })))
+    }),
+  )
+  expect(answers.filter((answer) => answer === 'allowed')).toHaveLength(5)
+  expect(answers.filter((answer) => answer === 'PT429 too_many_executions')).toHaveLength(35)
+  await sql`delete from public.agent_executions`
 })
 
 test('a refused request writes nothing and reserves nothing', async () => {

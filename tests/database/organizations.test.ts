@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import type { TransactionSql } from 'postgres'
 import { expect, test } from 'vitest'
 
@@ -63,6 +63,34 @@ test('one account founds at most twenty organizations', async () => {
     const slug = newSlug()
     expect(await refusal(tx, founder, create('Acme', slug))).toBe('PT409 too_many_organizations')
     expect(await tx`select 1 from public.organizations where slug = ${slug}`).toEqual([])
+  })
+})
+
+test('no transfer, deletion or new account with the address gives a founding back', async () => {
+  await rolledBack(sql, async (tx) => {
+    const founder = await addAccount(tx)
+    const accomplice = await addAccount(tx)
+    for (let count = 0; count < 20; count += 1) await as(tx, founder, create('Acme', newSlug()))
+    await tx`
+      insert into client_mgmt.client_users (organization_id, user_id, role)
+      select organization_id, ${accomplice.id}, 'owner' from client_mgmt.client_users
+      where user_id = ${founder.id}`
+    await tx`
+      update client_mgmt.client_users set role = 'member', ended_at = now()
+      where user_id = ${founder.id}`
+    const slug = newSlug()
+    expect(await refusal(tx, founder, create('Acme', slug))).toBe('PT409 too_many_organizations')
+    await tx`delete from auth.users where id = ${founder.id}`
+    const address = founder.email.toUpperCase().replace('@', '+again@')
+    const again = await addAccount(tx, address)
+    expect(await refusal(tx, again, create('Acme', slug))).toBe('PT409 too_many_organizations')
+    await as(tx, accomplice, create('Acme', slug))
+    // What is kept tells neither the account nor the address.
+    const kept = await tx<{ founder: Buffer }[]>`select founder from private.founders`
+    for (const identity of [founder.id, founder.email]) {
+      const plain = createHash('sha256').update(identity).digest('hex')
+      expect(kept.map((row) => row.founder.toString('hex'))).not.toContain(plain)
+    }
   })
 })
 

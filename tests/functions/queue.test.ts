@@ -82,7 +82,7 @@ describe('a session that is busy', () => {
     await vi.waitFor(async () => {
       const [row] = await sql`select count(*)::int as waiting from public.agent_executions
         where organization_id = ${ann.organization.id} and status = 'pending'
-          and lease_expires_at > created_at + interval '31 seconds'`
+          and lease_expires_at > created_at + interval '9 seconds'`
       expect(row).toEqual({ waiting: 2 })
     }, 10_000)
     expect(provider.journal).toHaveLength(1)

@@ -2774,6 +2774,7 @@ export type Database = {
           organization_id: number
           permissions: string[]
           revoked_at: string | null
+          revoked_by: string | null
           role: string | null
           session_metadata: NonNullable<Json>
           system_prompt: string | null
@@ -2793,6 +2794,7 @@ export type Database = {
           organization_id: number
           permissions?: string[]
           revoked_at?: string | null
+          revoked_by?: string | null
           role?: string | null
           session_metadata?: NonNullable<Json>
           system_prompt?: string | null
@@ -2811,6 +2813,7 @@ export type Database = {
           organization_id?: number
           permissions?: string[]
           revoked_at?: string | null
+          revoked_by?: string | null
           role?: string | null
           session_metadata?: NonNullable<Json>
           system_prompt?: string | null

@@ -11,6 +11,10 @@ export const errorCodes = {
   budget_exceeded: { status: 402, message: 'A budget does not cover the request.' },
   no_organization: { status: 403, message: 'The account has no active organization.' },
   permission_denied: { status: 403, message: 'The account may not do this.' },
+  access_revoked: {
+    status: 403,
+    message: 'The access with which the execution began was revoked.',
+  },
   not_found: { status: 404, message: 'There is nothing at this address.' },
   agent_not_found: { status: 404, message: 'There is no such agent.' },
   model_not_found: { status: 404, message: 'There is no such model for this agent.' },

@@ -10,7 +10,8 @@ export function endingError(
   { status, error_code }: FinishedExecution,
 ): AppError | null {
   if (status === 'success') return null
-  const code = status === 'cancelled' ? 'execution_cancelled' : error_code
+  const stopped = status === 'cancelled' && error_code !== 'access_revoked'
+  const code = stopped ? 'execution_cancelled' : error_code
   // Under this id the client can read what had arrived.
   const headers = { 'x-execution-id': executionId }
   return new AppError(isErrorCode(code) ? code : 'internal_error', { headers })

@@ -14,12 +14,17 @@ export function successOutcome(answer: ModelAnswer): AnswerOutcome {
 export function failureOutcome(answer: ModelAnswer, code: ErrorCode, fault: Fault): AnswerOutcome {
   return {
     ...answerOutcome(answer),
-    status: code === 'execution_cancelled' ? 'cancelled' : 'failed',
+    status: isCancellation(code) ? 'cancelled' : 'failed',
     error_code: code,
     // Members can read it: our own sentence, never what a provider said.
     error_message: errorCodes[code].message,
     fault,
   }
+}
+
+/** Whether an execution that ends for this reason was stopped, by its person or with their access. */
+export function isCancellation(code: ErrorCode): boolean {
+  return code === 'execution_cancelled' || code === 'access_revoked'
 }
 
 /** What was used, as far as the provider says. */

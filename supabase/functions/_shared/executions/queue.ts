@@ -3,6 +3,7 @@ import { errorCodes, toAppError, type ErrorCode } from '../errors.ts'
 import type { Clock } from '../models/clock.ts'
 import { finishExecution } from './finish.ts'
 import { isOver, readResult } from './log-reader.ts'
+import { isCancellation } from './outcome.ts'
 import { sleep } from './sleep.ts'
 import type { BegunExecution, FinishedExecution } from './types.ts'
 
@@ -45,7 +46,9 @@ export async function awaitTurn(
     } catch (error) {
       const { code } = toAppError(error)
       if (code === 'database_unavailable') continue
-      return fail(code)
+      // It would begin in the caller's name, and the caller has no access any more.
+      const revoked = code === 'no_organization' || code === 'permission_denied'
+      return fail(revoked ? 'access_revoked' : code)
     }
     if (next.status === 'running') return { execution: next }
     if (isOver(next.status)) return { stored: await readResult(db, execution_id) }
@@ -57,7 +60,7 @@ export async function awaitTurn(
       admin,
       waiting,
       {
-        status: 'failed',
+        status: isCancellation(code) ? 'cancelled' : 'failed',
         error_code: code,
         error_message: errorCodes[code].message,
         fault: 'platform',

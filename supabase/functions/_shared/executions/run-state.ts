@@ -61,12 +61,13 @@ export interface Run {
 
 /** The execution was ended elsewhere while it ran: cancelled, or taken from this worker. */
 export class EndedElsewhere extends Error {
-  readonly code: 'execution_cancelled' | 'interrupted'
+  readonly code: 'execution_cancelled' | 'access_revoked' | 'interrupted'
 
   constructor(readonly status: unknown) {
     super('the execution was ended elsewhere')
     const isCancelled = status === 'cancelling' || status === 'cancelled'
-    this.code = isCancelled ? 'execution_cancelled' : 'interrupted'
+    if (status === 'revoked') this.code = 'access_revoked'
+    else this.code = isCancelled ? 'execution_cancelled' : 'interrupted'
   }
 }
 
@@ -86,7 +87,7 @@ function describeEnd(error: unknown): Pick<LogEntry, 'level' | 'code' | 'detail'
     return { level, code: error.code, detail: error.detail ?? error.message }
   }
   if (error instanceof EndedElsewhere) {
-    const level = error.code === 'execution_cancelled' ? 'info' : 'warn'
+    const level = error.code === 'interrupted' ? 'warn' : 'info'
     return { level, code: error.code, detail: `${error.message}: ${String(error.status)}` }
   }
   return { level: 'warn', code: toAppError(error).code, detail: describe(error) }

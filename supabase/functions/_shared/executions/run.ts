@@ -5,7 +5,13 @@ import { AnswerRecorder } from './answer-recorder.ts'
 import { collectAnswer } from './collect-answer.ts'
 import { EventLog } from './event-log.ts'
 import { finishExecution } from './finish.ts'
-import { failureOutcome, successOutcome, usageOutcome, type AnswerOutcome } from './outcome.ts'
+import {
+  failureOutcome,
+  isCancellation,
+  successOutcome,
+  usageOutcome,
+  type AnswerOutcome,
+} from './outcome.ts'
 import {
   EndedElsewhere,
   report,
@@ -101,7 +107,7 @@ function whatWasUsed({ calls }: Run) {
 
 function failedOutcome(answer: ModelAnswer, error: unknown): AnswerOutcome {
   if (error instanceof EndedElsewhere) {
-    const fault = error.code === 'execution_cancelled' ? 'caller' : 'platform'
+    const fault = isCancellation(error.code) ? 'caller' : 'platform'
     return failureOutcome(answer, error.code, fault)
   }
   if (error instanceof ModelError) return failureOutcome(answer, error.code, error.fault)

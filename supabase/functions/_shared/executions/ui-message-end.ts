@@ -1,5 +1,6 @@
 import { AppError } from '../errors.ts'
 import { endingError } from './ending.ts'
+import { isCancellation } from './outcome.ts'
 import type { FinishedExecution } from './types.ts'
 import { abortChunks, errorChunks, finishChunks, type Position } from './ui-message-chunks.ts'
 import { eventsText, withoutIds } from './ui-message-events.ts'
@@ -40,7 +41,5 @@ function lastChunks(executionId: string, { open }: Position, stored: FinishedExe
   const error = endingError(executionId, stored)
   if (!error) return finishChunks(open, stored)
   const { code, message } = error
-  return code === 'execution_cancelled'
-    ? abortChunks(open, code)
-    : errorChunks(open, `${code}: ${message}`)
+  return isCancellation(code) ? abortChunks(open, code) : errorChunks(open, `${code}: ${message}`)
 }

@@ -180,6 +180,8 @@ export const accounts: Readonly<Record<string, RelationExpectation>> = {
     aboutOthers: true,
   },
   'private.audit_heads': { grants: {} },
+  'private.founders': { grants: {} },
+  'private.founder_salt': { grants: {} },
   'client_mgmt.provider_credentials': {
     grants: {
       authenticated: {

@@ -90,6 +90,10 @@ export const budgets: Readonly<Record<string, RelationExpectation>> = {
     grants: {},
     references: { 'organization_id quota_use_id': 'private.quota_use' },
   },
+  'private.execution_callers': {
+    grants: {},
+    references: { 'organization_id execution_id': 'public.agent_executions' },
+  },
   'private.rate_windows': {
     grants: {},
     references: { ...ofOrganization, 'organization_id user_id': 'client_mgmt.client_users' },

@@ -41,6 +41,7 @@ export const internalDefiners: readonly string[] = [
   'require_platform_admin',
   'require_project',
   // Memberships, sessions, audit.
+  'count_founding',
   'end_membership',
   'lock_access',
   'lock_memberships',
@@ -49,6 +50,7 @@ export const internalDefiners: readonly string[] = [
   'write_audit_event',
   // Executions.
   'add_to_reservation',
+  'access_stands',
   'admit_execution',
   'check_breaker',
   'check_rate',
