@@ -14,13 +14,13 @@ export interface ModelPeer {
 export interface StackPeer {
   url: string
   publishableKey: string
+  databaseUrl: string
   close: () => Promise<void>
 }
 
 /** A local stack with a worker of the function `agents` of its own, and what to look into it with. */
 export interface AgentsPeer extends StackPeer {
   secretKey: string
-  databaseUrl: string
   superuserUrl: string
   /** The worker, called without the local gateway. */
   agentsUrl: string

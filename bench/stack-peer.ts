@@ -11,4 +11,8 @@ const stack = await startStack({
 process.once('disconnect', () => {
   void stack.close().finally(() => process.exit())
 })
-process.send?.({ url: stack.url, publishableKey: stack.publishableKey })
+process.send?.({
+  url: stack.url,
+  publishableKey: stack.publishableKey,
+  databaseUrl: stack.databaseUrl,
+})
