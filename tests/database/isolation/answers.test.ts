@@ -48,11 +48,15 @@ const someone = (name: string): Actor => {
 /** The questions to which the worlds do not give the same answer. */
 async function differences(actor: Actor, questions: readonly Question[]): Promise<string[]> {
   const found: string[] = []
-  for (const question of questions) {
-    const [one, other] = await Promise.all([full.ask(question, actor), empty.ask(question, actor)])
-    cases++
-    if (one !== other) found.push(`${question.method} ${question.path}\n${one}\n≠\n${other}`)
+  const waiting = [...questions]
+  const work = async (): Promise<void> => {
+    for (let one = waiting.pop(); one !== undefined; one = waiting.pop()) {
+      const [inFull, inEmpty] = await Promise.all([full.ask(one, actor), empty.ask(one, actor)])
+      cases++
+      if (inFull !== inEmpty) found.push(`${one.method} ${one.path}\n${inFull}\n≠\n${inEmpty}`)
+    }
   }
+  await Promise.all([work(), work(), work()])
   return found
 }
 
@@ -60,7 +64,7 @@ test('no answer about a table or a view depends on a row of another organization
   const exposed = worlds.world.catalog.relations.filter((relation) => relation.exposed)
   for (const actor of ['owner', 'anon'].map(someone)) {
     const questions = exposed.flatMap((one) => tableQuestions(worlds.world, one, actor))
-    expect(questions.length).toBeGreaterThan(400)
+    expect(questions.length).toBeGreaterThan(250)
     expect(await differences(actor, questions)).toEqual([])
   }
 }, 150_000)
