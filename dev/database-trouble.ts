@@ -85,15 +85,22 @@ export function explainAuth(troubles: readonly unknown[]): Response | undefined 
   if (unavailability(troubles) !== undefined) {
     return authError(503, 'database_unavailable', UNAVAILABLE, RETRY)
   }
-  const unusable = troubles.find((trouble) => errorCode(trouble)?.startsWith('22'))
-  if (unusable !== undefined) {
+  if (troubles.some(isUnusable)) {
     return authError(400, 'validation_failed', 'A value cannot be stored.')
   }
-  const conflict = troubles.find((trouble) => errorCode(trouble) === '23505')
+  const conflict = troubles.find(isConflict)
   if (conflict === undefined) return undefined
   return Reflect.get(conflict as object, 'table') === 'users'
     ? authError(422, 'user_already_exists', 'User already registered')
     : authError(409, 'conflict', 'Another request changed the same; try again.', RETRY)
+}
+
+const isUnusable = (trouble: unknown) => errorCode(trouble)?.startsWith('22') === true
+const isConflict = (trouble: unknown) => errorCode(trouble) === '23505'
+
+/** Whether the answer to this error of a statement is a refusal, and no failure of Auth. */
+export function isRefusedByAuth(error: unknown): boolean {
+  return isUnusable(error) || isConflict(error)
 }
 
 /** An error in the shape of GoTrue. */

@@ -1,5 +1,6 @@
 import pg from 'pg'
 
+import { DatabaseUnavailable, isRefusedByAuth } from './database-trouble.ts'
 import { UnusableValue } from './pg-query.ts'
 
 /**
@@ -102,7 +103,8 @@ export function statusOf(code: string, message: string): number {
 
 /**
  * Keeps lite from printing a stack trace for every request that PostgreSQL refuses, which is an
- * answer and no failure. What else goes to console.error is printed as before.
+ * answer and no failure, or that it could not be asked about, which is one line. What else goes to
+ * console.error is printed as before.
  *
  * @returns how to undo it
  */
@@ -110,8 +112,10 @@ export function quietRefusals(): () => void {
   const original = console.error
   const filtered = (...values: unknown[]) => {
     const [error] = values
-    if (!(error instanceof RestError)) original(...values)
-    else if (error.isFault) original(`rest: ${error.message}`)
+    if (error instanceof RestError) {
+      if (error.isFault) original(`rest: ${error.message}`)
+    } else if (error instanceof DatabaseUnavailable) original(error.message)
+    else if (!isRefusedByAuth(error)) original(...values)
   }
   console.error = filtered
   return () => {

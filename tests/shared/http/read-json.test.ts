@@ -53,6 +53,20 @@ describe('a request body', () => {
     expect(state).toEqual({ pulled: 4, cancelled: true })
   })
 
+  it('that takes longer than its time is given up and cancelled', async () => {
+    let cancelled = false
+    const body = new ReadableStream<Uint8Array>({
+      start: (controller) => controller.enqueue(Uint8Array.of(0x22)),
+      cancel: () => {
+        cancelled = true
+      },
+    })
+    const init = { method: 'POST', body, duplex: 'half' } as RequestInit
+    const late = readJson(new Request('http://test', init), { ...limit, milliseconds: 20 })
+    await expect(late).rejects.toMatchObject({ code: 'request_timeout', status: 408 })
+    expect(cancelled).toBe(true)
+  })
+
   it.each([
     ['empty', ''],
     ['half of JSON', '{"message":'],
