@@ -21,6 +21,7 @@ const timeouts = {
   betweenTokensMs: 2_000,
   trailerMs: 500,
   completeMs: 9_000,
+  totalMs: 30_000,
 }
 const EMPTY_DELTA = 'data: {"choices":[{"delta":{"role":"assistant","content":""}}]}\n\n'
 
@@ -129,6 +130,28 @@ describe('time-outs of a stream', () => {
     expect(await outcome).toMatchObject({ error: null, answer: { content: 'xxxxx' } })
   })
 
+  it('end a stream that never pauses, and keep what it said', async () => {
+    const clock = new ManualClock()
+    const body = manualBody()
+    const outcome = collect(openRouter('http://x'), { clock, timeouts, fetch: body.fetch })
+    const step = timeouts.betweenTokensMs - 500
+    const steps = timeouts.totalMs / step
+    for (let count = 0; count < steps; count += 1) {
+      await body.reading()
+      body.send(delta('x'))
+      await body.reading()
+      clock.advance(count < steps - 1 ? step : step - 1)
+      body.send(': still here\n\n')
+    }
+    await body.reading()
+    clock.advance(1)
+    const { error, answer } = await outcome
+    // A long answer is its caller's to ask for, and no reason to pause the model for all.
+    expect(error).toMatchObject({ code: 'provider_timeout', fault: 'caller', outputSeen: true })
+    expect(answer.content).toBe('x'.repeat(steps))
+    expect(clock.timers).toBe(0)
+  })
+
   it('let an answer end without its usage when nothing follows the finish reason', async () => {
     const clock = new ManualClock()
     const body = manualBody()
@@ -155,6 +178,16 @@ describe('time-outs of a stream', () => {
     // Long answers are the caller's to ask for; the breaker is everyone's.
     await expect(answer).rejects.toMatchObject({ code: 'provider_timeout', fault: 'caller' })
     await asked.closed
+  })
+
+  it('hold for an answer that is not streamed too, whatever else it may take', async () => {
+    provider.respond([head(200, { 'content-type': 'application/json' }), ' ', STALL])
+    const clock = new ManualClock()
+    const patient = { ...timeouts, completeMs: 90_000 }
+    const answer = completeModel(openRouter(provider.url), request, { clock, timeouts: patient })
+    await provider.nextRequest()
+    clock.advance(timeouts.totalMs)
+    await expect(answer).rejects.toMatchObject({ code: 'provider_timeout', fault: 'caller' })
   })
 })
 

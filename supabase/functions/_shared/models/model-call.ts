@@ -19,6 +19,8 @@ export interface ModelTimeouts {
   trailerMs: number
   /** From the start to the whole body (answers that are not streamed). */
   completeMs: number
+  /** From the start to the end of the body, however steadily it comes. */
+  totalMs: number
 }
 
 export const defaultTimeouts: ModelTimeouts = {
@@ -27,6 +29,7 @@ export const defaultTimeouts: ModelTimeouts = {
   betweenTokensMs: 60_000,
   trailerMs: 5_000,
   completeMs: 140_000,
+  totalMs: 600_000,
 }
 
 export interface ModelCallOptions {
@@ -50,7 +53,8 @@ export class ModelCall {
   readonly #controller = new AbortController()
   readonly #watchdog: Watchdog
   readonly #onAbort: () => void
-  #expired: ModelErrorCode | null = null
+  readonly #endsAt: number
+  #expired: ModelError | null = null
   answer: AnswerBuilder
   /**
    * Held until the call is over: once Deno (2.9.6) has collected a Response, aborting no longer
@@ -63,9 +67,10 @@ export class ModelCall {
     this.#options = options
     this.#clock = options.clock ?? systemClock
     this.timeouts = { ...defaultTimeouts, ...options.timeouts }
+    this.#endsAt = this.#clock.now() + this.timeouts.totalMs
     this.answer = this.#newAnswer(null)
     this.#watchdog = new Watchdog(this.#clock, (reason) => {
-      this.#expired = reason as ModelErrorCode
+      this.#expired = this.#timeout(reason as ModelErrorCode)
       this.#controller.abort(new DOMException(reason, 'TimeoutError'))
     })
     this.#onAbort = () => this.#controller.abort(options.signal?.reason)
@@ -73,9 +78,9 @@ export class ModelCall {
     if (options.signal?.aborted === true) this.#onAbort()
   }
 
-  /** Replaces the deadline; when it passes the call fails with `code`. */
+  /** Replaces the deadline, never beyond the end of all; when it passes the call fails with `code`. */
   expect(code: ModelErrorCode, milliseconds: number): void {
-    this.#watchdog.expect(code, milliseconds)
+    this.#watchdog.expect(code, Math.min(milliseconds, this.#endsAt - this.#clock.now()))
   }
 
   /** Whether the caller gave up. */
@@ -112,7 +117,7 @@ export class ModelCall {
 
   /** What a failure of the network means: `code`, or the time-out that caused it. */
   transportFailure(error: unknown, code: ModelErrorCode): ModelError {
-    if (this.#expired !== null) return new ModelError(this.#expired)
+    if (this.#expired !== null) return this.#expired
     return new ModelError(code, { detail: describeError(error, this.#adapter.secrets()) })
   }
 
@@ -142,7 +147,13 @@ export class ModelCall {
     if (error instanceof ProviderReportedError) {
       return failureOfErrorObject(error.reported, this.#context())
     }
-    return this.#expired === null ? null : new ModelError(this.#expired)
+    return this.#expired
+  }
+
+  /** An answer that took all the time there is was long, which its caller asked for. */
+  #timeout(code: ModelErrorCode): ModelError {
+    if (this.#clock.now() < this.#endsAt) return new ModelError(code)
+    return new ModelError('provider_timeout', { fault: 'caller' })
   }
 
   /** A status other than 200 speaks for itself, however much of its body can be read. */
