@@ -96,5 +96,5 @@ function describe(part: ToolContent): string {
 const shorten = (text: string) => storableText(text.slice(0, 2_048))
 const short = (text: unknown) =>
   typeof text === 'string' ? storableText(text.slice(0, 255)) : undefined
-/** Bytes that a text in base64 stands for. */
-const size = (base64: string) => Math.floor((base64.replace(/=+$/, '').length * 3) / 4)
+/** Bytes that a text in base64 stands for, which ends with two `=` at most. */
+const size = (base64: string) => Math.floor((base64.replace(/={1,2}$/, '').length * 3) / 4)
