@@ -1,6 +1,6 @@
 import type { Context, Hono } from 'hono'
 import type { VerifyAccessToken } from '../_shared/auth/access-token.ts'
-import { RequestLimit } from '../_shared/auth/request-limit.ts'
+import { maxRequests, RequestLimit } from '../_shared/auth/request-limit.ts'
 import { cancelExecution } from '../_shared/executions/cancel.ts'
 import { decideToolCall, decisionSchema, toolCallIdSchema } from '../_shared/executions/decide.ts'
 import { followExecution } from '../_shared/executions/follow.ts'
@@ -34,13 +34,12 @@ export interface AgentsDependencies
 
 const decisionLimit = { bytes: 1024, path: '' }
 
-/** Executions that one person follows or waits for at once, and requests of theirs under way. */
+/** Executions that one person follows or waits for at once. */
 const maxFollowed = 100
-const maxRequests = 100
 
 /** Routes of the function `agents`. */
 export function createApp(given: AgentsDependencies): Hono {
-  const app = createFunctionApp('agents', given.log)
+  const app = createFunctionApp('agents', given.log, () => given.clock.now())
   const requests = new RequestLimit(given.verifyAccessToken, maxRequests)
   app.use(requests.release)
   const deps = {

@@ -1,6 +1,7 @@
 import type { Context, Hono } from 'hono'
 import * as z from 'zod'
 import type { VerifyAccessToken } from '../_shared/auth/access-token.ts'
+import { maxRequests, RequestLimit } from '../_shared/auth/request-limit.ts'
 import { createFunctionApp } from '../_shared/http/function-app.ts'
 import { allowOnly } from '../_shared/http/handle-error.ts'
 import { readJson } from '../_shared/http/read-json.ts'
@@ -30,8 +31,10 @@ const idSchema = z.strictObject({
 
 /** Routes of the function `oauth`. */
 export function createApp(deps: OAuthAppDependencies): Hono {
-  const app = createFunctionApp('oauth', deps.log)
-  const callerOf = (c: Context) => deps.verifyAccessToken(c.req.raw.headers)
+  const app = createFunctionApp('oauth', deps.log, deps.now)
+  const requests = new RequestLimit(deps.verifyAccessToken, maxRequests)
+  app.use(requests.release)
+  const callerOf = (c: Context) => requests.verifyAccessToken(c.req.raw.headers)
   const idOf = (c: Context) => validate(idSchema, { id: c.req.param('id') }).id
   const bodyOf = async <Schema extends z.ZodType>(c: Context, schema: Schema) =>
     validate(schema, await readJson(c.req.raw, bodyLimit))

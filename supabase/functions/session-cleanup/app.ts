@@ -17,9 +17,12 @@ export interface CleanupDependencies {
   readonly log: Log
 }
 
-/** Routes of the function `session-cleanup`. */
+/**
+ * Routes of the function `session-cleanup`. Without a limit per person: its one caller is the schedule,
+ * whose key is compared before anything else is done.
+ */
 export function createApp(deps: CleanupDependencies): Hono {
-  const app = createFunctionApp('session-cleanup', deps.log)
+  const app = createFunctionApp('session-cleanup', deps.log, deps.now)
 
   app.post('/', async (c) => {
     await verifySecretKey(c.req.raw.headers, deps.cleanupKey)

@@ -2,6 +2,9 @@ import type { MiddlewareHandler } from 'hono'
 import { PersonLimit } from '../http/person-limit.ts'
 import type { VerifyAccessToken } from './access-token.ts'
 
+/** Requests of one person that a function answers at once. */
+export const maxRequests = 100
+
 /** Bounds the requests of one person that this worker answers at once, streams aside. */
 export class RequestLimit {
   readonly #limit: PersonLimit
