@@ -210,3 +210,8 @@ export function toEnvelope({ code, message, path, details }: AppError): ErrorEnv
 export function toAppError(error: unknown): AppError {
   return error instanceof AppError ? error : new AppError('internal_error', { cause: error })
 }
+
+/** Whether the error is a refusal in the ordinary course, and nothing that an operator must look at. */
+export function isExpected({ code, status }: AppError): boolean {
+  return status < 500 || code === 'circuit_open'
+}

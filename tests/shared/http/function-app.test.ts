@@ -12,7 +12,10 @@ const canaries = {
 
 function testApp() {
   const entries: LogEntry[] = []
-  const app = createFunctionApp('example', (entry) => entries.push(entry))
+  let time = 0
+  const log = (entry: LogEntry) => entries.push(entry)
+  const app = createFunctionApp('example', log, () => time)
+  const pass = (milliseconds: number) => (time += milliseconds)
   app.post('/known', () => {
     throw new AppError('agent_not_found')
   })
@@ -28,7 +31,13 @@ function testApp() {
       headers: { 'retry-after': '1' },
     })
   })
-  return { app, entries }
+  app.get('/paused', () => {
+    throw new AppError('circuit_open')
+  })
+  app.get('/refused', () => {
+    throw new AppError('unauthorized', { cause: 'a wrong signature' })
+  })
+  return { app, entries, pass }
 }
 
 const bodyOf = async (response: Response): Promise<unknown> => response.json()
@@ -121,6 +130,29 @@ describe('a request id', () => {
 })
 
 describe('a failure', () => {
+  it.each([
+    ['paused', 'circuit_open'],
+    ['refused', 'unauthorized'],
+  ])('that is expected is logged as info, once within 10 s: %s', async (path, code) => {
+    const { app, entries, pass } = testApp()
+    const flood = async () => {
+      for (let count = 0; count < 50; count += 1) await app.request(`/example/${path}`)
+    }
+    await flood()
+    pass(9_999)
+    await flood()
+    expect(entries).toMatchObject([{ level: 'info', code }])
+    pass(1)
+    await flood()
+    expect(entries).toHaveLength(2)
+  })
+
+  it('of ours is logged each time', async () => {
+    const { app, entries } = testApp()
+    for (let count = 0; count < 3; count += 1) await app.request('/example/defect')
+    expect(entries.map(({ level }) => level)).toEqual(['error', 'error', 'error'])
+  })
+
   it('of ours is logged with the request id and its causes, and answered without them', async () => {
     const { app, entries } = testApp()
     const response = await app.request('/example/defect')

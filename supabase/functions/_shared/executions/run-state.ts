@@ -1,5 +1,5 @@
 import type { Admin } from '../database.ts'
-import { toAppError } from '../errors.ts'
+import { isExpected, toAppError } from '../errors.ts'
 import { describe, type LogEntry } from '../http/log.ts'
 import type { Clock } from '../models/clock.ts'
 import type { ModelAnswer } from '../models/model-answer.ts'
@@ -90,5 +90,6 @@ function describeEnd(error: unknown): Pick<LogEntry, 'level' | 'code' | 'detail'
     const level = error.code === 'interrupted' ? 'warn' : 'info'
     return { level, code: error.code, detail: `${error.message}: ${String(error.status)}` }
   }
-  return { level: 'warn', code: toAppError(error).code, detail: describe(error) }
+  const known = toAppError(error)
+  return { level: isExpected(known) ? 'info' : 'warn', code: known.code, detail: describe(error) }
 }

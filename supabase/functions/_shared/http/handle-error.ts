@@ -1,25 +1,44 @@
 import type { Context, ErrorHandler, MiddlewareHandler, NotFoundHandler } from 'hono'
-import { AppError, toAppError, toEnvelope } from '../errors.ts'
+import { AppError, type ErrorCode, isExpected, toAppError, toEnvelope } from '../errors.ts'
 import { describe, type Log } from './log.ts'
 
-/** Logs what a client is not told: the cause, with the request id. */
-export function reportFailure(log: Log, c: Context, error: AppError): void {
-  if (error.status < 500 && error.cause === undefined) return
-  log({
-    level: error.status >= 500 ? 'error' : 'info',
-    event: 'request_failed',
-    request_id: c.get('requestId'),
-    code: error.code,
-    status: error.status,
-    detail: describe(error.cause ?? error),
-  })
+/** Milliseconds for which one line stands for all refusals with its code. */
+const quiet = 10_000
+
+export type ReportFailure = (c: Context, error: AppError) => void
+
+/**
+ * Logs what a client is not told: the cause, with the request id. Callers can have as many requests
+ * refused as they like, so of expected refusals with one code only the first within 10 s is logged.
+ */
+export function createFailureReport(log: Log, now: () => number): ReportFailure {
+  /** At most one entry per code of the registry. */
+  const logged = new Map<ErrorCode, number>()
+  return (c, error) => {
+    const { code, status } = error
+    const expected = isExpected(error)
+    if (expected) {
+      if (error.cause === undefined && status < 500) return
+      const time = now()
+      if (time - (logged.get(code) ?? -Infinity) < quiet) return
+      logged.set(code, time)
+    }
+    log({
+      level: expected ? 'info' : 'error',
+      event: 'request_failed',
+      request_id: c.get('requestId'),
+      code,
+      status,
+      detail: describe(error.cause ?? error),
+    })
+  }
 }
 
 /** Answers the envelope; the cause goes to the log and nowhere else. */
-export function handleError(log: Log): ErrorHandler {
+export function handleError(report: ReportFailure): ErrorHandler {
   return (thrown, c) => {
     const error = toAppError(thrown)
-    reportFailure(log, c, error)
+    report(c, error)
     return c.json(toEnvelope(error), error.status, { ...error.headers })
   }
 }

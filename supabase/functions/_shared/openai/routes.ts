@@ -3,7 +3,7 @@ import type { VerifyAccessToken } from '../auth/access-token.ts'
 import { AppError, toAppError } from '../errors.ts'
 import { idempotencyKeySchema } from '../executions/invocation.ts'
 import type { InvokeDependencies } from '../executions/invoke.ts'
-import { allowOnly, reportFailure } from '../http/handle-error.ts'
+import { allowOnly, createFailureReport } from '../http/handle-error.ts'
 import type { Log } from '../http/log.ts'
 import { readJson } from '../http/read-json.ts'
 import { validate } from '../http/validate.ts'
@@ -19,9 +19,10 @@ export interface OpenAiDependencies extends InvokeDependencies {
 /** The part of OpenAI's API that its clients need here; the key is a user's access token. */
 export function createOpenAiRoutes(deps: OpenAiDependencies): Hono {
   const routes = new Hono({ strict: false })
+  const report = createFailureReport(deps.log, () => deps.clock.now())
   routes.onError((thrown, c) => {
     const error = toAppError(thrown)
-    reportFailure(deps.log, c, error)
+    report(c, error)
     const { status, body, headers } = toOpenAiError(error)
     return c.json(body, status, { ...headers })
   })
