@@ -66,7 +66,7 @@ test('one account founds at most twenty organizations', async () => {
   })
 })
 
-test('no transfer, deletion or new account with the address gives a founding back', async () => {
+test('no transfer, new address, deletion or new account gives a founding back', async () => {
   await rolledBack(sql, async (tx) => {
     const founder = await addAccount(tx)
     const accomplice = await addAccount(tx)
@@ -80,6 +80,11 @@ test('no transfer, deletion or new account with the address gives a founding bac
       where user_id = ${founder.id}`
     const slug = newSlug()
     expect(await refusal(tx, founder, create('Acme', slug))).toBe('PT409 too_many_organizations')
+    const rename = (email: string) =>
+      tx`update auth.users set email = ${email} where id = ${founder.id}`
+    await rename(`new-${founder.email}`)
+    expect(await refusal(tx, founder, create('Acme', slug))).toBe('PT409 too_many_organizations')
+    await rename(founder.email)
     await tx`delete from auth.users where id = ${founder.id}`
     const address = founder.email.toUpperCase().replace('@', '+again@')
     const again = await addAccount(tx, address)
