@@ -275,25 +275,19 @@ describe('a worker that is about to be ended', () => {
 })
 
 describe('the lease', () => {
-  /** A model that says Hello and then nothing until it is aborted. */
-  const waiting = fakeModels(async function* (_step, _request, { signal }) {
-    yield* helloAnswer.slice(0, 1)
-    await new Promise((_, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason as Error))
+  /** A model that answers so many batches and then nothing until it is aborted. */
+  const waitingAfter = (batches: number) =>
+    fakeModels(async function* (_step, _request, { signal }) {
+      yield* helloAnswer.slice(0, batches)
+      await new Promise((_, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason as Error))
+      })
     })
-  })
-
-  /** One that says nothing at all. */
-  const silent = fakeModels(async function* (_step, _request, { signal }) {
-    yield* []
-    await new Promise((_, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason as Error))
-    })
-  })
+  const waiting = waitingAfter(1)
 
   it('is renewed while the model answers, and only then', async () => {
     const statuses = ['running', 'running', 'cancelled']
-    const { calls } = await run(silent, {
+    const { calls } = await run(waitingAfter(0), {
       clock: fakeClock(),
       answers: { renew_execution_lease: () => statuses.shift() },
     })
