@@ -8,7 +8,7 @@ import { platformSettings } from './platform-settings.ts'
 import { PooledConnection } from './pooled-connection.ts'
 import { RestConnection } from './rest-connection.ts'
 import { quietRefusals, withoutInternals } from './rest-errors.ts'
-import { withRequest } from './rest-request.ts'
+import { inTurn, withRequest } from './rest-request.ts'
 import type { Secrets } from './secrets.ts'
 
 type Fetch = (request: Request) => Promise<Response>
@@ -75,7 +75,8 @@ export async function startRest(options: LiteOptions): Promise<LiteServer> {
   }
   const answer = async (request: Request) =>
     withoutInternals(await withRequest(request, (one) => app.fetch(one)))
-  return { fetch: explaining(answer, explainRest), close }
+  const fetch = inTurn(options.secrets.secretKey, explaining(answer, explainRest))
+  return { fetch, close }
 }
 
 /**

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { Sql, TransactionSql } from 'postgres'
 import { beforeAll, describe, expect, test } from 'vitest'
 
+import { connect } from '../../dev/database.ts'
 import { connectOwner } from '../support/database.ts'
 import { useStack } from '../support/stack.ts'
 import { addMember, addOwner, type Member } from '../support/tenants.ts'
@@ -24,6 +25,8 @@ interface Asked {
   role?: 'anon' | 'authenticated' | 'service_role'
   method?: string
   headers?: Record<string, string>
+  /** What the request does once it has its turn. */
+  work?: (tx: TransactionSql) => PromiseLike<unknown>
 }
 
 /** Begins a request as PostgREST does; it lasts as long as its transaction. */
@@ -40,7 +43,10 @@ async function begin(tx: TransactionSql, asked: Asked = {}): Promise<void> {
 /** SQLSTATE and code of a refusal, `allowed` without one. */
 async function outcome(pool: Sql, asked?: Asked): Promise<string> {
   try {
-    await pool.begin((tx) => begin(tx, asked))
+    await pool.begin(async (tx) => {
+      await begin(tx, asked)
+      await asked?.work?.(tx)
+    })
     return 'allowed'
   } catch (error) {
     const { code, message } = error as { code: string; message: string }
@@ -48,6 +54,12 @@ async function outcome(pool: Sql, asked?: Asked): Promise<string> {
     const answer = JSON.parse(message) as { code: string; message: string }
     return `${answer.code} ${answer.message}`
   }
+}
+
+/** What becomes of so many requests at once, each of which lasts a tenth of a second. */
+function held(pool: Sql, count: number): Promise<string[]> {
+  const slow = { work: (tx: TransactionSql) => tx`select pg_sleep(0.1)` }
+  return Promise.all(Array.from({ length: count }, () => outcome(pool, slow)))
 }
 
 /** Runs `work` while a number of requests of a person run. */
@@ -98,6 +110,20 @@ describe('the requests of one person at once', () => {
     })
     expect(await third).toBe('allowed')
   })
+
+  test('are answered all when a page sends fifteen, and some of thirty slow ones are not', async () => {
+    const pool = connect(useStack().databaseUrl, 30)
+    try {
+      const outcomes = (count: number) =>
+        Promise.all(Array.from({ length: count }, () => outcome(pool)))
+      // Opens the connections first.
+      await Promise.all(Array.from({ length: 30 }, () => pool`select pg_sleep(0.1)`))
+      expect(await outcomes(15)).toEqual(Array(15).fill('allowed'))
+      expect(new Set(await held(pool, 30))).toEqual(new Set(['allowed', 'PT429 too_many_requests']))
+    } finally {
+      await pool.end()
+    }
+  }, 30_000)
 
   test('are counted by person, on every device and in every organization', async () => {
     const elsewhere = { ...owner.claims, session_id: randomUUID(), organization_id: 1 }
