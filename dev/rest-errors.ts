@@ -111,7 +111,8 @@ export function statusOf(code: string, message: string): number {
 export function quietRefusals(): () => void {
   const original = console.error
   const filtered = (...values: unknown[]) => {
-    const [error] = values
+    // Auth writes two words before the error.
+    const error = values.find((value) => value instanceof Error)
     if (error instanceof RestError) {
       if (error.isFault) original(`rest: ${error.message}`)
     } else if (error instanceof DatabaseUnavailable) original(error.message)
