@@ -40,15 +40,23 @@ export class DefaultRows implements KyselyPlugin {
 export function readRows(ast: AnyAST): AnyAST {
   const values: unknown = ast.values
   if (values === undefined || values === null || ast.type === 'rpc') return ast
-  const { columns = [], missing } = ast.$meta ?? {}
-  const empty = missing === 'default' ? [] : columns.map((column) => [column, null] as const)
-  const fill = (row: object) => (isRow(row) ? { ...Object.fromEntries(empty), ...row } : row)
+  const { columns, missing } = ast.$meta ?? {}
+  // Left there, lite would answer null for each of them that an object lacks, whatever was stored.
+  delete ast.$meta?.columns
+  const fill = (row: object) =>
+    columns === undefined || !isRow(row) ? row : pick(row, columns, missing === 'default')
   if (ast.type === 'update') {
     const row = Array.isArray(values) ? (values as unknown[])[0] : values
     return { ...ast, values: isRow(row) ? fill(row) : {} }
   }
   if (Array.isArray(values)) return { ...ast, values: (values as object[]).map(fill) }
   return { ...ast, values: isRow(values) ? fill(values) : [] }
+}
+
+/** The named columns of a row; those that it lacks are null unless they are left to the default. */
+function pick(row: object, columns: readonly string[], leaveDefaults: boolean): object {
+  const named = leaveDefaults ? columns.filter((column) => Object.hasOwn(row, column)) : columns
+  return Object.fromEntries(named.map((column) => [column, Reflect.get(row, column) ?? null]))
 }
 
 function isRow(value: unknown): value is object {
