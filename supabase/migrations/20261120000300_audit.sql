@@ -192,6 +192,10 @@ begin
   on conflict on constraint audit_heads_pkey do nothing;
   select h.* into strict head from private.audit_heads h
   where h.organization_id = write_audit_event.organization_id for update;
+  -- The record of a refusal is no change, and a refused change leaves no record.
+  if success and (actor = 'user' or (actor = 'service_role' and acting is not null)) then
+    perform private.count_change(organization_id, coalesce(account, acting::uuid));
+  end if;
 
   payload := jsonb_build_object(
     'organization_id', organization_id, 'sequence', head.sequence + 1, 'timestamp', happened_at,
@@ -215,7 +219,8 @@ end
 $$;
 comment on function private.write_audit_event(bigint, text, text, text, jsonb, boolean, text, text, text) is
   'Appends one link to an organization''s chain and returns its sequence. What the service role '
-  'does for a person (private.require_acting_member()) has their id as details.user_id.';
+  'does for a person (private.require_acting_member()) has their id as details.user_id. Events of '
+  'people are counted in their minute: PT429 rate_limited.';
 revoke all on function private.write_audit_event(bigint, text, text, text, jsonb, boolean, text, text, text)
   from public, anon, authenticated, service_role;
 
@@ -291,11 +296,26 @@ as $$
     when 'mcp_configurations' then
       array['name', 'type', 'endpoint', 'command', 'args', 'env', 'auth_type', 'oauth_provider',
         'enabled']
-    when 'oauth_clients' then array['client_id', 'token_endpoint_auth_method', 'secret_expires_at']
+    when 'oauth_clients' then
+      array['client_id', 'token_endpoint_auth_method', 'registered_at', 'secret_expires_at']
   end
 $$;
 comment on function private.audited_columns(text) is
   'Columns of which one has to change for an update to be recorded; null for any.';
+
+create function private.shorten_values(columns jsonb) returns jsonb
+language sql immutable security invoker set search_path = ''
+as $$
+  select jsonb_object_agg(c.key, case when octet_length(c.value::text) <= 1024 then c.value
+    else jsonb_build_object(
+      'sha256', encode(sha256(convert_to(c.value::text, 'UTF8')), 'hex'),
+      'bytes', octet_length(c.value::text)
+    ) end)
+  from jsonb_each(columns) c
+$$;
+comment on function private.shorten_values(jsonb) is
+  'Column values as an event holds them: of one over 1,024 bytes as JSON text, the hash and the '
+  'length of that text, { sha256, bytes }.';
 
 create function private.describe_change(before jsonb, after jsonb, secrets text[]) returns jsonb
 language plpgsql immutable security invoker set search_path = ''
@@ -316,11 +336,13 @@ begin
     end if;
   end loop;
   if before is null or after is null then
-    return jsonb_strip_nulls(jsonb_build_object('before', before, 'after', after));
+    return jsonb_strip_nulls(jsonb_build_object(
+      'before', private.shorten_values(before), 'after', private.shorten_values(after)
+    ));
   end if;
   select jsonb_build_object(
-    'before', jsonb_object_agg(k.key, before -> k.key),
-    'after', jsonb_object_agg(k.key, after -> k.key)
+    'before', private.shorten_values(jsonb_object_agg(k.key, before -> k.key)),
+    'after', private.shorten_values(jsonb_object_agg(k.key, after -> k.key))
   ) into details
   from jsonb_object_keys(after) k(key)
   where before -> k.key is distinct from after -> k.key;
@@ -329,7 +351,7 @@ end
 $$;
 comment on function private.describe_change(jsonb, jsonb, text[]) is
   'What an event says of one row: its values before and after, of an update those that differ; '
-  'secrets only as changed or not. Null when nothing differs.';
+  'long ones by their hash, secrets only as changed or not. Null when nothing differs.';
 
 create function private.fold_changes(ids text[], changes jsonb[]) returns jsonb
 language sql immutable security invoker set search_path = ''
@@ -427,7 +449,8 @@ comment on function private.audit_change() is
   'Trigger: records what one statement changed in a table, as one event per organization, with the '
   'values before and after; secret columns only as changed or not.';
 revoke all on function
-  private.audited_columns(text), private.describe_change(jsonb, jsonb, text[]),
+  private.audited_columns(text), private.shorten_values(jsonb),
+  private.describe_change(jsonb, jsonb, text[]),
   private.fold_changes(text[], jsonb[]),
   private.audit_change()
   from public, anon, authenticated, service_role;

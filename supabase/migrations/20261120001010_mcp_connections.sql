@@ -21,6 +21,7 @@ create table client_mgmt.oauth_clients (
   token_endpoint_auth_method text constraint oauth_clients_auth_method check (
     token_endpoint_auth_method in ('none', 'client_secret_basic', 'client_secret_post')
   ),
+  registered_at timestamptz,
   secret_expires_at timestamptz,
   rejected_at timestamptz,
   lease_id uuid,
@@ -41,6 +42,8 @@ comment on column client_mgmt.oauth_clients.redirect_uri is
   'What a dynamic client is registered with. With another one there is another client, and this '
   'one stays for the connections made with it. null for a preregistered one: what its issuer knows '
   'is not known here.';
+comment on column client_mgmt.oauth_clients.registered_at is
+  'When the id and the secret were stored last. A secret that is sealed anew keeps it.';
 comment on column client_mgmt.oauth_clients.secret_expires_at is
   'When a dynamic client has to be registered anew; null for never.';
 comment on column client_mgmt.oauth_clients.rejected_at is

@@ -214,15 +214,15 @@ declare
 begin
   perform private.require_acting_member(organization, set_oauth_client.user_id, 'mcp.manage');
   insert into client_mgmt.oauth_clients (
-    organization_id, issuer, source, client_id, client_secret, token_endpoint_auth_method
+    organization_id, issuer, source, client_id, client_secret, token_endpoint_auth_method, registered_at
   )
   values (
     organization, set_oauth_client.issuer, 'preregistered', set_oauth_client.client_id, sealed_secret,
-    set_oauth_client.token_endpoint_auth_method
+    set_oauth_client.token_endpoint_auth_method, clock_timestamp()
   )
   on conflict on constraint oauth_clients_key do update
     set client_id = excluded.client_id, client_secret = excluded.client_secret,
-      token_endpoint_auth_method = excluded.token_endpoint_auth_method
+      token_endpoint_auth_method = excluded.token_endpoint_auth_method, registered_at = excluded.registered_at
   returning * into stored;
   perform set_config('colloquy.acting_user', '', true);
   return jsonb_build_object(
@@ -254,7 +254,7 @@ declare
 begin
   update client_mgmt.oauth_clients c
   set client_id = client ->> 'client_id', client_secret = client ->> 'client_secret',
-    token_endpoint_auth_method = client ->> 'token_endpoint_auth_method',
+    token_endpoint_auth_method = client ->> 'token_endpoint_auth_method', registered_at = clock_timestamp(),
     secret_expires_at = to_timestamp((client ->> 'secret_expires_at')::double precision),
     rejected_at = null, lease_id = null, lease_expires_at = null
   where c.organization_id = store_oauth_client.organization_id and c.id = store_oauth_client.id

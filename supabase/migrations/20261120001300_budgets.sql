@@ -161,14 +161,20 @@ create table client_mgmt.organization_limits (
     constraint organization_limits_tokens check (tokens_per_minute >= 0),
   tokens_per_minute_per_user bigint not null default 3000000
     constraint organization_limits_tokens_per_user check (tokens_per_minute_per_user >= 0),
+  changes_per_minute integer not null default 1200
+    constraint organization_limits_changes check (changes_per_minute >= 0),
+  changes_per_minute_per_user integer not null default 120
+    constraint organization_limits_changes_per_user check (changes_per_minute_per_user >= 0),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );
 comment on table client_mgmt.organization_limits is
-  'How many executions may run at once, and how many executions and tokens may begin in a minute. Set by the platform; '
-  'its row also orders admissions.';
+  'How many executions may run at once, how many executions and tokens may begin in a minute, and how many changes may be '
+  'recorded in one. Set by the platform; its row also orders admissions.';
 comment on column client_mgmt.organization_limits.tokens_per_minute is
   'Counts the estimated input and the bound of the answer when an execution begins, and true usage from its end on.';
+comment on column client_mgmt.organization_limits.changes_per_minute is
+  'Audit events of people: a statement is one for each table that it changes.';
 alter table client_mgmt.organization_limits enable row level security;
 alter table client_mgmt.organization_limits force row level security;
 create policy select_member on client_mgmt.organization_limits for select to authenticated
@@ -178,7 +184,7 @@ revoke all on client_mgmt.organization_limits from anon, authenticated, service_
 grant select on client_mgmt.organization_limits to authenticated;
 grant select, update (
     max_concurrent_executions, max_concurrent_per_user, requests_per_minute, requests_per_minute_per_user,
-    tokens_per_minute, tokens_per_minute_per_user
+    tokens_per_minute, tokens_per_minute_per_user, changes_per_minute, changes_per_minute_per_user
   ) on client_mgmt.organization_limits to service_role;
 -- No insert or delete: the row comes and goes with the organization.
 create trigger organization_limits_updated_at before update on client_mgmt.organization_limits
@@ -232,6 +238,22 @@ alter table private.rate_windows enable row level security;
 alter table private.rate_windows force row level security;
 revoke all on private.rate_windows from public, anon, authenticated, service_role;
 
+create function private.refuse_rate(name text, of_user boolean, allowed bigint, started_at timestamptz) returns void
+language plpgsql stable security invoker set search_path = ''
+as $$
+begin
+  raise exception using errcode = 'PT429', message = 'rate_limited',
+    detail = format('%s has at most %s %s within a minute.',
+      case when of_user then 'A person' else 'The organization' end, allowed, split_part(name, '_', 1)),
+    hint = jsonb_build_object(
+      'limit', name, 'scope', case when of_user then 'user' else 'organization' end, 'allowed', allowed,
+      'retry_after', greatest(1, ceil(extract(epoch from started_at + interval '1 minute' - clock_timestamp())))::integer
+    )::text;
+end
+$$;
+comment on function private.refuse_rate(text, boolean, bigint, timestamptz) is
+  'Raises PT429 rate_limited; the hint is JSON: { limit, scope, allowed, retry_after (seconds) }.';
+
 create function private.refuse_over_rate(limits client_mgmt.organization_limits, used private.rate_windows) returns void
 language plpgsql stable security invoker set search_path = ''
 as $$
@@ -241,30 +263,16 @@ declare
     when of_user then limits.requests_per_minute_per_user else limits.requests_per_minute end;
   max_tokens constant bigint := case
     when of_user then limits.tokens_per_minute_per_user else limits.tokens_per_minute end;
-  name text;
-  allowed bigint;
 begin
   if used.requests > max_requests then
-    name := 'requests_per_minute';
-    allowed := max_requests;
+    perform private.refuse_rate('requests_per_minute', of_user, max_requests, used.started_at);
   elsif used.tokens > max_tokens then
-    name := 'tokens_per_minute';
-    allowed := max_tokens;
-  else
-    return;
+    perform private.refuse_rate('tokens_per_minute', of_user, max_tokens, used.started_at);
   end if;
-  raise exception using errcode = 'PT429', message = 'rate_limited',
-    detail = format('%s may begin %s %s within a minute.',
-      case when of_user then 'A person' else 'The organization' end, allowed, split_part(name, '_', 1)),
-    hint = jsonb_build_object(
-      'limit', name, 'scope', case when of_user then 'user' else 'organization' end, 'allowed', allowed,
-      'retry_after', greatest(1, ceil(extract(epoch from used.started_at + interval '1 minute' - clock_timestamp())))::integer
-    )::text;
 end
 $$;
 comment on function private.refuse_over_rate(client_mgmt.organization_limits, private.rate_windows) is
-  'Raises PT429 rate_limited for a window that holds more than the limits allow; the hint is JSON: { limit, scope, '
-  'allowed, retry_after (seconds) }.';
+  'Raises PT429 rate_limited for a window that holds more than the limits allow.';
 
 create function private.check_rate(limits client_mgmt.organization_limits, user_id uuid) returns void
 language plpgsql stable security definer set search_path = ''
@@ -298,17 +306,18 @@ as $$
 declare
   limits client_mgmt.organization_limits;
   used private.rate_windows;
-  counted uuid;
 begin
   select l.* into strict limits from client_mgmt.organization_limits l where l.organization_id = count_rate.organization_id;
-  foreach counted in array array[null, count_rate.user_id] loop
+  for used in
     insert into private.rate_windows as w (organization_id, user_id, started_at, requests, tokens)
-    values (count_rate.organization_id, counted, now(), count_rate.requests, count_rate.tokens)
+    select count_rate.organization_id, c.id, now(), count_rate.requests, count_rate.tokens
+    from (values (null, 1), (count_rate.user_id, 2)) c(id, n) order by c.n
     on conflict on constraint rate_windows_key do update set
       started_at = case when w.started_at <= now() - interval '1 minute' then now() else w.started_at end,
       requests = case when w.started_at <= now() - interval '1 minute' then 0 else w.requests end + excluded.requests,
       tokens = case when w.started_at <= now() - interval '1 minute' then 0 else w.tokens end + excluded.tokens
-    returning w.* into used;
+    returning w.*
+  loop
     perform private.refuse_over_rate(limits, used);
   end loop;
 end
@@ -339,7 +348,57 @@ $$;
 comment on function private.correct_rate(public.agent_executions, bigint) is
   'Adds the tokens that an execution used beyond its reservation to the current minute; gives back what it did not use '
   'while the minute of the reservation lasts.';
+
+-- ── change_windows ────────────────────────────────────────────────────────────────────────────
+
+create table private.change_windows (
+  organization_id bigint not null,
+  id bigint generated always as identity,
+  user_id uuid,
+  started_at timestamptz not null,
+  changes integer not null,
+  primary key (organization_id, id),
+  constraint change_windows_key unique nulls not distinct (organization_id, user_id)
+) with (fillfactor = 50);
+comment on table private.change_windows is
+  'How many audit events an organization (user_id null) and each of its people wrote within one minute. No foreign keys: '
+  'a row is written while the head of the log is held, and a key would wait for a membership then.';
+alter table private.change_windows enable row level security;
+alter table private.change_windows force row level security;
+revoke all on private.change_windows from public, anon, authenticated, service_role;
+
+create function private.count_change(organization_id bigint, user_id uuid) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: nobody holds a grant on the windows. Called by write_audit_event() only, which holds the head of the log:
+-- so these rows are never waited for in a circle.
+#variable_conflict use_column
+declare
+  limits client_mgmt.organization_limits;
+  used private.change_windows;
+  allowed integer;
+begin
+  select l.* into strict limits from client_mgmt.organization_limits l where l.organization_id = count_change.organization_id;
+  for used in
+    insert into private.change_windows as w (organization_id, user_id, started_at, changes)
+    select count_change.organization_id, c.id, now(), 1
+    from (values (null, 1), (count_change.user_id, 2)) c(id, n) order by c.n
+    on conflict on constraint change_windows_key do update set
+      started_at = case when w.started_at <= now() - interval '1 minute' then now() else w.started_at end,
+      changes = case when w.started_at <= now() - interval '1 minute' then 0 else w.changes end + 1
+    returning w.*
+  loop
+    allowed := case when used.user_id is null then limits.changes_per_minute else limits.changes_per_minute_per_user end;
+    if used.changes > allowed then
+      perform private.refuse_rate('changes_per_minute', used.user_id is not null, allowed, used.started_at);
+    end if;
+  end loop;
+end
+$$;
+comment on function private.count_change(bigint, uuid) is
+  'Counts one audit event in the minute of the organization and of a person, or raises PT429 rate_limited.';
 revoke all on function
+  private.refuse_rate(text, boolean, bigint, timestamptz), private.count_change(bigint, uuid),
   private.refuse_over_rate(client_mgmt.organization_limits, private.rate_windows),
   private.check_rate(client_mgmt.organization_limits, uuid), private.count_rate(bigint, uuid, integer, bigint),
   private.correct_rate(public.agent_executions, bigint)

@@ -127,27 +127,61 @@ as $$
 -- Definer: writes the chain whoever makes the change. Of a personal server the log shows no more than
 -- that something changed: its readers may not read which tools it has.
 declare
-  subject constant client_mgmt.mcp_tool_policies := coalesce(new, old);
+  befores jsonb[];
+  afters jsonb[];
+  event record;
 begin
-  perform private.write_audit_event(
-    subject.organization_id, 'mcp_tool_policy.' || lower(tg_op), 'mcp_tool_policy', subject.id::text,
-    jsonb_build_object('mcp_configuration_id', subject.mcp_configuration_id)
-      || case when exists (
-        select 1 from public.mcp_configurations c
-        where c.organization_id = subject.organization_id
-          and c.id = subject.mcp_configuration_id
-          and c.user_id is null
-      ) then jsonb_strip_nulls(
-        jsonb_build_object('tool_name', subject.tool_name, 'before', old.policy, 'after', new.policy)
-      )
-      else '{}' end
-  );
+  if tg_op = 'INSERT' then
+    select array_agg(to_jsonb(a)) into afters from after_rows a;
+  elsif tg_op = 'DELETE' then
+    select array_agg(to_jsonb(b)) into befores from before_rows b;
+  else
+    select array_agg(to_jsonb(b)), array_agg(to_jsonb(a)) into befores, afters
+    from before_rows b
+    full join after_rows a on a.organization_id = b.organization_id and a.id = b.id;
+  end if;
+  for event in
+    select (c.subject ->> 'organization_id')::bigint as organization_id,
+      (c.subject ->> 'mcp_configuration_id')::bigint as server,
+      array_agg(c.subject ->> 'id' order by c.n) as ids,
+      (array_agg(jsonb_strip_nulls(jsonb_build_object(
+        'tool_name', c.subject ->> 'tool_name',
+        'before', c.before ->> 'policy',
+        'after', c.after ->> 'policy'
+      )) order by c.n))[1] as change
+    from (
+      select u.n, u.before, u.after, coalesce(u.after, u.before) as subject
+      from unnest(befores, afters) with ordinality u(before, after, n)
+    ) c
+    group by 1, 2
+    order by 1, 2
+  loop
+    perform private.write_audit_event(
+      event.organization_id, 'mcp_tool_policy.' || lower(tg_op), 'mcp_tool_policy',
+      case when cardinality(event.ids) = 1 then event.ids[1] end,
+      jsonb_build_object('mcp_configuration_id', event.server) || case
+        when cardinality(event.ids) > 1 then private.fold_changes(event.ids, '{}')
+        when exists (
+          select 1 from public.mcp_configurations c
+          where c.organization_id = event.organization_id and c.id = event.server and c.user_id is null
+        ) then event.change
+        else '{}' end
+    );
+  end loop;
   return null;
 end
 $$;
-comment on function private.audit_mcp_tool_policy() is 'Trigger: records a changed policy.';
-create trigger mcp_tool_policies_audit after insert or update or delete on client_mgmt.mcp_tool_policies
-  for each row execute function private.audit_mcp_tool_policy();
+comment on function private.audit_mcp_tool_policy() is
+  'Trigger: records the policies that one statement changed, as one event per configuration.';
+create trigger mcp_tool_policies_audit_insert after insert on client_mgmt.mcp_tool_policies
+  referencing new table as after_rows
+  for each statement execute function private.audit_mcp_tool_policy();
+create trigger mcp_tool_policies_audit_update after update on client_mgmt.mcp_tool_policies
+  referencing old table as before_rows new table as after_rows
+  for each statement execute function private.audit_mcp_tool_policy();
+create trigger mcp_tool_policies_audit_delete after delete on client_mgmt.mcp_tool_policies
+  referencing old table as before_rows
+  for each statement execute function private.audit_mcp_tool_policy();
 
 create function private.mcp_tool_policy(
   organization_id bigint,
@@ -386,7 +420,7 @@ create function private.record_mcp_tool(
   server public.mcp_configurations,
   tool jsonb,
   is_first boolean
-) returns void
+) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: called by record_mcp_tools() only. Writes nothing while a server says what it said before.
@@ -404,7 +438,7 @@ begin
       select count(*) from client_mgmt.mcp_tools t
       where t.organization_id = server.organization_id and t.mcp_configuration_id = server.id
     ) >= 512 then
-      return;
+      return null;
     end if;
     insert into client_mgmt.mcp_tools (
       organization_id, mcp_configuration_id, name, status, definition, definition_hash,
@@ -421,7 +455,7 @@ begin
     update client_mgmt.mcp_tools t
     set status = 'pinned', proposed_definition = null, proposed_hash = null, changed_at = null
     where t.organization_id = held.organization_id and t.id = held.id and t.status <> 'pinned';
-    return;
+    return null;
   else
     update client_mgmt.mcp_tools t
     set status = 'quarantined', proposed_definition = tool, proposed_hash = hash,
@@ -431,23 +465,20 @@ begin
       and t.proposed_hash is distinct from hash;
     -- What a quarantined tool says after that is on record with its approval.
     if not found or held.status = 'quarantined' then
-      return;
+      return null;
     end if;
   end if;
   if not is_first or held.definition_hash is distinct from hash then
-    perform private.write_audit_event(
-      server.organization_id, 'mcp_tool.quarantine', 'mcp_tool', held.id::text,
-      jsonb_build_object('mcp_configuration_id', server.id)
-        || case when server.user_id is null
-          then jsonb_build_object('name', held.name, 'before', held.definition_hash, 'after', hash)
-            else '{}' end
+    return jsonb_build_object(
+      'id', held.id, 'name', held.name, 'before', held.definition_hash, 'after', hash
     );
   end if;
+  return null;
 end
 $$;
 comment on function private.record_mcp_tool(public.mcp_configurations, jsonb, boolean) is
-  'Pins a tool of a first listing; later compares it, and quarantines what is new or different. Of '
-  'one server 512 are kept.';
+  'Pins a tool of a first listing; later compares it, and quarantines what is new or different: '
+  '{ id, name, before, after } of what is to be recorded, else null. Of one server 512 are kept.';
 
 create function public.record_mcp_tools(
   organization_id bigint, user_id uuid, mcp_configuration_id bigint, endpoint text, tools jsonb,
@@ -461,6 +492,7 @@ as $$
 declare
   server public.mcp_configurations;
   is_first boolean;
+  changes jsonb[];
 begin
   -- The row is held, so that of two first listings one is the first, and an endpoint does not
   -- change meanwhile.
@@ -484,9 +516,25 @@ begin
     select 1 from client_mgmt.mcp_tools t
     where t.organization_id = server.organization_id and t.mcp_configuration_id = server.id
   );
-  perform private.record_mcp_tool(server, t.tool, is_first)
-  from jsonb_array_elements(tools) with ordinality t(tool, n)
-  order by t.n;
+  select array_agg(c.change order by c.n) into changes
+  from (
+    select t.n, private.record_mcp_tool(server, t.tool, is_first) as change
+    from jsonb_array_elements(tools) with ordinality t(tool, n)
+    order by t.n
+    offset 0
+  ) c
+  where c.change is not null;
+  if cardinality(changes) > 0 then
+    perform private.write_audit_event(
+      server.organization_id, 'mcp_tool.quarantine', 'mcp_tool',
+      case when cardinality(changes) = 1 then changes[1] ->> 'id' end,
+      jsonb_build_object('mcp_configuration_id', server.id) || case
+        when cardinality(changes) > 1 then private.fold_changes(
+          array(select c ->> 'id' from unnest(changes) with ordinality u(c, n) order by u.n), '{}')
+        when server.user_id is null then changes[1] - 'id'
+        else '{}' end
+    );
+  end if;
   insert into client_mgmt.mcp_tool_listings as l (
     organization_id, mcp_configuration_id, user_id, tools, expires_at
   )

@@ -84,6 +84,7 @@ insert into private.table_bounds (table_name, reason) values
     '16 calls per step and a bound of steps per execution; the rates bound executions.'
   ),
   ('private.audit_heads', 'One row per organization.'),
+  ('private.change_windows', 'One row per organization and member; a clean-up deletes the ended.'),
   ('private.platform_limits', 'One row.'),
   ('private.quota_returns', 'Emptied when a quota is reached: at most one row per counted row.'),
   ('private.quota_use', 'One row per member and table with a quota.'),
@@ -103,10 +104,7 @@ insert into private.table_bounds (table_name, reason) values
   ('public.organizations', 'One account founds at most 20.'),
   ('public.platform_admins', 'The database owner writes it.'),
   ('public.preference_types', 'The platform writes it.'),
-  (
-    'public.user_sessions',
-    'One row per session at Auth, which bounds how often an address signs in; a clean-up deletes the expired.'
-  ),
+  ('public.user_sessions', '100 rows per person: the next sign-in signs out the session active longest ago.'),
   ('public.users', 'One row per account at Auth, which bounds how many are made.');
 
 -- ── Counting ──────────────────────────────────────────────────────────────────────────────────

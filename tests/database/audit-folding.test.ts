@@ -2,6 +2,7 @@ import type { TransactionSql } from 'postgres'
 import { expect, test } from 'vitest'
 
 import { connectOwner, rolledBack } from '../support/database.ts'
+import { addConfiguration } from '../support/mcp-rows.ts'
 import { addAccount, addOwner, as, join, type Member } from '../support/tenants.ts'
 
 const sql = connectOwner()
@@ -132,5 +133,32 @@ test('of a hundred and one rows the first hundred are named', async () => {
     expect(events).toHaveLength(1)
     expect(events[0]?.details['count']).toBe(101)
     expect(events[0]?.details['ids']).toHaveLength(100)
+  })
+})
+
+test('the policies that one statement sets are one event, which names the tool of one', async () => {
+  await rolledBack(sql, async (tx) => {
+    const owner = await addOwner(tx)
+    const server = await addConfiguration(tx, owner.organizationId)
+    const set = (names: string[]) => (t: TransactionSql) => t`
+      insert into client_mgmt.mcp_tool_policies ${t(
+        names.map((name) => ({ mcp_configuration_id: server, tool_name: name, policy: 'auto' })),
+      )}`
+    const events = await added(tx, owner, () =>
+      as(tx, owner, async (t) => {
+        await set(['a'])(t)
+        await set(['b', 'c', 'd'])(t)
+        await t`update client_mgmt.mcp_tool_policies set policy = 'off'`
+        await t`delete from client_mgmt.mcp_tool_policies`
+      }),
+    )
+    const of = { mcp_configuration_id: Number(server) }
+    expect(events).toMatchObject([
+      { action: 'mcp_tool_policy.insert', details: { ...of, tool_name: 'a', after: 'auto' } },
+      { action: 'mcp_tool_policy.insert', resource_id: null, details: { ...of, count: 3 } },
+      { action: 'mcp_tool_policy.update', details: { ...of, count: 4 } },
+      { action: 'mcp_tool_policy.delete', details: { ...of, count: 4 } },
+    ])
+    expect(events[0]?.resource_id).not.toBeNull()
   })
 })

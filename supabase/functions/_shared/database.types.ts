@@ -638,6 +638,7 @@ export type Database = {
           lease_id: string | null
           organization_id: number
           redirect_uri: string | null
+          registered_at: string | null
           rejected_at: string | null
           secret_expires_at: string | null
           source: string
@@ -655,6 +656,7 @@ export type Database = {
           lease_id?: string | null
           organization_id?: number
           redirect_uri?: string | null
+          registered_at?: string | null
           rejected_at?: string | null
           secret_expires_at?: string | null
           source: string
@@ -671,6 +673,7 @@ export type Database = {
           lease_id?: string | null
           organization_id?: number
           redirect_uri?: string | null
+          registered_at?: string | null
           rejected_at?: string | null
           secret_expires_at?: string | null
           source?: string
@@ -728,6 +731,8 @@ export type Database = {
       }
       organization_limits: {
         Row: {
+          changes_per_minute: number
+          changes_per_minute_per_user: number
           created_at: string
           max_concurrent_executions: number
           max_concurrent_per_user: number
@@ -740,6 +745,8 @@ export type Database = {
         }
         ComputedFields: never
         Insert: {
+          changes_per_minute?: number
+          changes_per_minute_per_user?: number
           created_at?: string
           max_concurrent_executions?: number
           max_concurrent_per_user?: number
@@ -751,6 +758,8 @@ export type Database = {
           updated_at?: string
         }
         Update: {
+          changes_per_minute?: number
+          changes_per_minute_per_user?: number
           created_at?: string
           max_concurrent_executions?: number
           max_concurrent_per_user?: number

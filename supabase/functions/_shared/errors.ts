@@ -43,7 +43,10 @@ export const errorCodes = {
     status: 422,
     message: 'The answer of the model does not match the requested format.',
   },
-  rate_limited: { status: 429, message: 'More was begun within a minute than is allowed.' },
+  rate_limited: {
+    status: 429,
+    message: 'More was begun or changed within a minute than is allowed.',
+  },
   too_many_executions: { status: 429, message: 'Too many executions are running.' },
   too_many_requests: { status: 429, message: 'One person does this too often at once.' },
   internal_error: { status: 500, message: 'Something went wrong on our side.' },

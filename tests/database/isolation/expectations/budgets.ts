@@ -72,7 +72,8 @@ export const budgets: Readonly<Record<string, RelationExpectation>> = {
         select: '*',
         update:
           'max_concurrent_executions max_concurrent_per_user requests_per_minute ' +
-          'requests_per_minute_per_user tokens_per_minute tokens_per_minute_per_user',
+          'requests_per_minute_per_user tokens_per_minute tokens_per_minute_per_user ' +
+          'changes_per_minute changes_per_minute_per_user',
       },
     },
     select: member,
@@ -94,6 +95,7 @@ export const budgets: Readonly<Record<string, RelationExpectation>> = {
     grants: {},
     references: { 'organization_id execution_id': 'public.agent_executions' },
   },
+  'private.change_windows': { grants: {} },
   'private.rate_windows': {
     grants: {},
     references: { ...ofOrganization, 'organization_id user_id': 'client_mgmt.client_users' },

@@ -1,5 +1,5 @@
 import { all, any, holding, is, manager, member, self } from '../rules.ts'
-import { audited, touched, trigger } from './triggers.ts'
+import { audited, perStatement, touched, trigger } from './triggers.ts'
 import type { RelationExpectation } from './types.ts'
 
 const shared = is('user_id', null)
@@ -147,11 +147,11 @@ export const mcp: Readonly<Record<string, RelationExpectation>> = {
     ],
     triggers: {
       ...touched('mcp_tool_policies'),
-      ...trigger(
-        'mcp_tool_policies_audit',
-        'AFTER INSERT OR DELETE OR UPDATE',
-        'audit_mcp_tool_policy()',
-      ),
+      ...perStatement('mcp_tool_policies', 'audit', 'audit_mcp_tool_policy()', [
+        'insert',
+        'update',
+        'delete',
+      ]),
     },
     references: ofServer,
   },
