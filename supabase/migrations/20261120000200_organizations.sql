@@ -292,7 +292,33 @@ create trigger organizations_refresh_sessions
   for each row when (old.is_active is distinct from new.is_active)
   execute function private.refresh_session_access();
 
-revoke all on function private.derive_session_access(), private.refresh_session_access()
+create function private.keep_newest_sessions() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: nobody holds a grant to delete sessions. Everything that inserts one holds the account
+-- (private.lock_access()), so that a person's sessions are counted one insert after the other.
+declare
+  oldest constant uuid[] := array(
+    select s.id from public.user_sessions s
+    where s.user_id = new.user_id and s.id <> new.id
+    order by s.last_active_at desc, s.id desc
+    offset 99
+  );
+begin
+  -- The auth session first, as signing out takes them: a revoked row refuses to refresh while it lasts.
+  delete from auth.sessions a where a.id = any (oldest);
+  delete from public.user_sessions s where s.user_id = new.user_id and s.id = any (oldest);
+  return null;
+end
+$$;
+comment on function private.keep_newest_sessions() is
+  'Trigger on user_sessions: keeps the new session and the 99 of the person that were active last, '
+  'and signs out the others.';
+create trigger user_sessions_keep_newest after insert on public.user_sessions
+  for each row execute function private.keep_newest_sessions();
+
+revoke all on function
+  private.derive_session_access(), private.refresh_session_access(), private.keep_newest_sessions()
   from public, anon, authenticated, service_role;
 
 -- ── The deciding functions ────────────────────────────────────────────────────────────────────

@@ -28,6 +28,7 @@ comment on table client_mgmt.invitations is 'Invitations by address. The token i
 comment on column client_mgmt.invitations.token_hash is 'Secret: SHA-256 of the token; no client can read it.';
 create index invitations_invited_by_idx on client_mgmt.invitations (organization_id, invited_by);
 create index invitations_email_idx on client_mgmt.invitations (email);
+create index invitations_expires_at_idx on client_mgmt.invitations (expires_at);
 create unique index invitations_pending_idx on client_mgmt.invitations (organization_id, email)
   where accepted_at is null and revoked_at is null;
 

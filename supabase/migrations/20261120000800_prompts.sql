@@ -233,20 +233,12 @@ begin
   end if;
   if tg_op = 'UPDATE' then
     new.version := old.version + 1;
-  elsif (
-    select count(*) from public.system_prompts p
-    where p.organization_id is not distinct from new.organization_id
-      and p.user_id is not distinct from new.user_id
-  ) >= 100 then
-    -- All of them are sent with every request.
-    raise exception using errcode = '22023', message = 'invalid_prompt',
-      detail = 'The platform, an organization and a person have at most 100 layers each.';
   end if;
   return new;
 end
 $$;
 comment on function private.check_prompt() is
-  'Trigger: refuses a template with undeclared variables and the hundred and first layer, counts versions.';
+  'Trigger: refuses a template with undeclared variables, counts versions.';
 create trigger system_prompts_check before insert or update on public.system_prompts
   for each row execute function private.check_prompt();
 

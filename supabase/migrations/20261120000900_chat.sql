@@ -44,6 +44,8 @@ create index chat_sessions_user_id_idx
   on public.chat_sessions (organization_id, user_id, last_message_at desc);
 create index chat_sessions_status_idx on public.chat_sessions (organization_id, status);
 create index chat_sessions_created_at_idx on public.chat_sessions (organization_id, created_at);
+create index chat_sessions_transient_idx on public.chat_sessions (created_at)
+  where status = 'closed' and metadata @> '{"transient": true}';
 create index chat_sessions_last_message_at_idx
   on public.chat_sessions (organization_id, last_message_at desc);
 create index chat_sessions_project_id_idx on public.chat_sessions (organization_id, project_id);

@@ -151,6 +151,100 @@ $$;
 comment on function public.expire_idempotency_keys(integer) is
   'Forgets up to batch idempotency keys older than 24 hours. Returns how many.';
 
+create function public.cleanup_ended_invitations(batch integer default 1000) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: service_role holds no grant to delete invitations. Executable by service_role only.
+-- A deletion is an audit event: as with tokens, a chain that is held is left for the next call.
+declare
+  organization bigint;
+  deleted integer;
+  handled integer := 0;
+begin
+  for organization in
+    select distinct e.organization_id
+    from (
+      select i.organization_id from client_mgmt.invitations i
+      where i.expires_at <= clock_timestamp() - interval '30 days'
+      order by i.expires_at
+      limit greatest(batch, 0)
+    ) e
+    order by 1
+  loop
+    perform 1 from private.audit_heads h where h.organization_id = organization for update skip locked;
+    continue when not found;
+    with ended as (
+      select i.organization_id, i.id from client_mgmt.invitations i
+      where i.organization_id = organization and i.expires_at <= clock_timestamp() - interval '30 days'
+      limit batch - handled
+      for update skip locked
+    )
+    delete from client_mgmt.invitations i using ended e
+    where i.organization_id = e.organization_id and i.id = e.id;
+    get diagnostics deleted = row_count;
+    handled := handled + deleted;
+    exit when handled >= batch;
+  end loop;
+  return handled;
+end
+$$;
+comment on function public.cleanup_ended_invitations(integer) is
+  'Deletes up to batch invitations 30 days after they expire, accepted and revoked ones too. Returns how many.';
+
+create function public.cleanup_transient_sessions(batch integer default 1000) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: service_role holds no grant to delete chat sessions. Executable by service_role only.
+-- The client of such a session keeps the conversation itself. What it used stays in usage_ledger.
+declare
+  handled integer;
+begin
+  with old as (
+    select s.organization_id, s.id from public.chat_sessions s
+    where s.status = 'closed' and s.metadata @> '{"transient": true}'
+      and s.created_at <= clock_timestamp() - interval '30 days'
+      and not exists (
+        select 1 from public.agent_executions x
+        where x.organization_id = s.organization_id and x.user_id = s.user_id and x.session_id = s.id
+          and x.status in ('pending', 'running')
+      )
+    order by s.created_at
+    limit greatest(batch, 0)
+    for update of s skip locked
+  )
+  delete from public.chat_sessions s using old
+  where s.organization_id = old.organization_id and s.id = old.id;
+  get diagnostics handled = row_count;
+  return handled;
+end
+$$;
+comment on function public.cleanup_transient_sessions(integer) is
+  'Deletes up to batch sessions that begin_execution() made for one request (transient), 30 days '
+  'after it. Returns how many.';
+
+create function public.cleanup_change_windows(batch integer default 1000) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: nobody holds a grant on the windows. Executable by service_role only. A window without a
+-- minute left says nothing, and none outlives a person or an organization for long.
+declare
+  handled integer;
+begin
+  with ended as (
+    select w.organization_id, w.id from private.change_windows w
+    where w.started_at <= clock_timestamp() - interval '10 minutes'
+    limit greatest(batch, 0)
+    for update skip locked
+  )
+  delete from private.change_windows w using ended e
+  where w.organization_id = e.organization_id and w.id = e.id;
+  get diagnostics handled = row_count;
+  return handled;
+end
+$$;
+comment on function public.cleanup_change_windows(integer) is
+  'Deletes up to batch windows that began 10 minutes ago. Returns how many.';
+
 create function public.clean_ups() returns table (task text, routine text, schedule text)
 language sql immutable security invoker set search_path = ''
 as $$
@@ -161,7 +255,10 @@ as $$
     ('expired_sessions', 'cleanup_expired_sessions', '*/5 * * * *'),
     ('expired_oauth_states', 'cleanup_expired_oauth_states', '*/5 * * * *'),
     ('expired_oauth_tokens', 'cleanup_expired_oauth_tokens', '*/5 * * * *'),
-    ('expired_idempotency_keys', 'expire_idempotency_keys', '*/5 * * * *')
+    ('expired_idempotency_keys', 'expire_idempotency_keys', '*/5 * * * *'),
+    ('ended_invitations', 'cleanup_ended_invitations', '*/5 * * * *'),
+    ('transient_sessions', 'cleanup_transient_sessions', '*/5 * * * *'),
+    ('change_windows', 'cleanup_change_windows', '*/5 * * * *')
 $$;
 comment on function public.clean_ups() is
   'The list of clean-ups: the name under which one is scheduled and counted, its function of this '
@@ -171,12 +268,14 @@ comment on function public.clean_ups() is
 revoke all on function
   public.cleanup_expired_sessions(integer), public.cleanup_expired_oauth_states(integer),
   public.cleanup_expired_oauth_tokens(integer), public.expire_execution_leases(integer),
-  public.expire_idempotency_keys(integer), public.clean_ups()
+  public.expire_idempotency_keys(integer), public.cleanup_ended_invitations(integer),
+  public.cleanup_transient_sessions(integer), public.cleanup_change_windows(integer), public.clean_ups()
   from public, anon, authenticated, service_role;
 grant execute on function
   public.cleanup_expired_sessions(integer), public.cleanup_expired_oauth_states(integer),
   public.cleanup_expired_oauth_tokens(integer), public.expire_execution_leases(integer),
-  public.expire_idempotency_keys(integer), public.clean_ups()
+  public.expire_idempotency_keys(integer), public.cleanup_ended_invitations(integer),
+  public.cleanup_transient_sessions(integer), public.cleanup_change_windows(integer), public.clean_ups()
   to service_role;
 
 -- Where the server has pg_cron, each clean-up is a job of its own in the database, so that a

@@ -1,3 +1,4 @@
+import { randomBytes, randomUUID } from 'node:crypto'
 import type { TransactionSql } from 'postgres'
 import { expect, test } from 'vitest'
 
@@ -18,6 +19,35 @@ import {
 const sql = connectOwner()
 const past = new Date(Date.now() - 60_000)
 const future = new Date(Date.now() + 600_000)
+const longPast = new Date(Date.now() - 31 * 86_400_000)
+
+const addInvitation = (
+  tx: TransactionSql,
+  { organizationId, id }: Member,
+  expires: Date,
+  ended: { accepted_at?: Date; revoked_at?: Date } = {},
+) => tx`
+  insert into client_mgmt.invitations ${tx({
+    organization_id: organizationId,
+    email: `${randomUUID()}@example.com`,
+    role: 'member',
+    token_hash: randomBytes(32),
+    invited_by: id,
+    expires_at: expires,
+    ...ended,
+  })}`
+
+const addChat = (
+  tx: TransactionSql,
+  { organizationId, id }: Member,
+  row: { status: string; metadata: object; created_at: Date },
+) => tx`
+  insert into public.chat_sessions ${tx({
+    organization_id: organizationId,
+    user_id: id,
+    ...row,
+    metadata: tx.json(row.metadata as never),
+  })}`
 
 const routines = async (tx: TransactionSql) => {
   const list = await tx<{ routine: string }[]>`select routine from public.clean_ups()`
@@ -41,6 +71,13 @@ const expired = {
     addState(tx, owner, { expires_at: past }),
   cleanup_expired_oauth_tokens: (tx: TransactionSql, owner: Member) =>
     addConnection(tx, owner, { refresh_token: null, expires_at: past }),
+  cleanup_ended_invitations: (tx: TransactionSql, owner: Member) =>
+    addInvitation(tx, owner, longPast),
+  cleanup_transient_sessions: (tx: TransactionSql, owner: Member) =>
+    addChat(tx, owner, { status: 'closed', metadata: { transient: true }, created_at: longPast }),
+  cleanup_change_windows: (tx: TransactionSql, { organizationId }: Member) => tx`
+    insert into private.change_windows (organization_id, user_id, started_at, changes)
+    values (${organizationId}, ${randomUUID()}, ${longPast}, 1)`,
 }
 
 test('the list has every clean-up there is, each of them once', async () => {

@@ -212,9 +212,9 @@ test('nobody can have more than a hundred layers sent along with every request',
     const many = (person: Account, count: number) => (t: TransactionSql) => t`
       insert into public.system_prompts (scope, user_id, content)
       select 'user', ${person.id}, 'layer' from generate_series(1, ${count})`
-    expect(await refusal(tx, owner, many(owner, 101))).toBe('22023 invalid_prompt')
+    expect(await refusal(tx, owner, many(owner, 101))).toBe('PT409 quota_exceeded')
     await as(tx, owner, many(owner, 100))
-    expect(await refusal(tx, owner, many(owner, 1))).toBe('22023 invalid_prompt')
+    expect(await refusal(tx, owner, many(owner, 1))).toBe('PT409 quota_exceeded')
     await as(tx, owner, add({ scope: 'organization', content: 'another scope' }))
     const member = await addMember(tx, owner.organizationId)
     await as(tx, member, many(member, 1))

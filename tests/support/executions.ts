@@ -61,6 +61,7 @@ export interface BeginArguments {
   idempotency_key?: string
   on_busy?: 'refuse' | 'queue'
   params?: Record<string, unknown>
+  transient?: boolean
 }
 
 /** A statement for as() or committedAs(). */
@@ -74,7 +75,8 @@ export const begin =
         model => ${args.model ?? null}, session_id => ${args.session_id ?? null},
         project_id => ${args.project_id ?? null},
         params => ${tx.json((args.params ?? {}) as never)},
-        idempotency_key => ${args.idempotency_key ?? null}, on_busy => ${args.on_busy ?? 'refuse'}
+        idempotency_key => ${args.idempotency_key ?? null}, on_busy => ${args.on_busy ?? 'refuse'},
+        transient => ${args.transient ?? false}
       ) as result`
     if (row === undefined) throw new Error('begin_execution answered nothing')
     return row.result

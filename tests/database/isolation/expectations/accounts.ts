@@ -62,6 +62,7 @@ export const accounts: Readonly<Record<string, RelationExpectation>> = {
         'BEFORE INSERT OR UPDATE OF organization_id, user_id, access_grant_id, role, permissions, is_active, access_expires_at',
         'derive_session_access()',
       ),
+      ...trigger('user_sessions_keep_newest', 'AFTER INSERT', 'keep_newest_sessions()'),
     },
     references: { organization_id: 'public.organizations', user_id: 'public.users' },
     aboutOthers: true,
