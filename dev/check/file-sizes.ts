@@ -11,7 +11,7 @@ const tooLong: Readonly<Record<string, number>> = {
   'tests/database/audit-events.test.ts': 352,
   'tests/database/budgets.test.ts': 543,
   'tests/database/execution-locks.test.ts': 354,
-  'tests/database/tool-calls.test.ts': 566,
+  'tests/database/tool-calls.test.ts': 578,
   'tests/database/tools.test.ts': 322,
   'tests/functions/oauth/callback.test.ts': 354,
   'tests/functions/oauth/discovery.test.ts': 357,

@@ -341,6 +341,11 @@ begin
     update private.rate_windows w set tokens = greatest(w.tokens + more, 0)
     where w.organization_id = execution.organization_id
       and (w.user_id = counted or (counted is null and w.user_id is null))
+      -- Deleting a membership ends its executions before it deletes the window.
+      and (w.user_id is null or exists (
+        select 1 from client_mgmt.client_users m
+        where m.organization_id = w.organization_id and m.user_id = w.user_id
+      ))
       and (more > 0 or w.started_at <= execution.created_at);
   end loop;
 end

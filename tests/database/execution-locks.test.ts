@@ -1,7 +1,13 @@
 import type { Sql, TransactionSql } from 'postgres'
 import { expect, test } from 'vitest'
 
-import { addBudget, addPricedAgent, discrepancies, setPrice } from '../support/budgets.ts'
+import {
+  addBudget,
+  addPricedAgent,
+  discrepancies,
+  liftLimits,
+  setPrice,
+} from '../support/budgets.ts'
 import { addAgent, begin, type Begun, finish, outcomes } from '../support/executions.ts'
 import { ownDatabase } from '../support/own-database.ts'
 import { addMember, addOwner, committedAs, type Member, outcome } from '../support/tenants.ts'
@@ -29,8 +35,7 @@ async function arrange(tx: TransactionSql): Promise<Arranged> {
   const owner = await addOwner(tx)
   const people = [owner]
   for (let n = 0; n < 5; n++) people.push(await addMember(tx, owner.organizationId))
-  await tx`update client_mgmt.organization_limits
-    set max_concurrent_executions = 1000, max_concurrent_per_user = 1000`
+  await liftLimits(tx, owner)
   const agents = []
   for (let n = 0; n < 2; n++) {
     const agent = await addAgent(tx, owner, ['first', 'second'])

@@ -74,6 +74,12 @@ test('auto runs at once, ask waits with the arguments’ hash, off is denied', a
   }
 })
 
+/** Each ends the person's access to the organization. */
+const revocations: ((tx: TransactionSql, staged: Stage) => Promise<unknown>)[] = [
+  (tx, { owner }) => tx`update public.users set is_active = false where id = ${owner.id}`,
+  (tx, staged) => endMembership(tx, staged),
+]
+
 test('what may be called is decided when it is called, not when the execution began', async () => {
   const changes: [string, string, (tx: TransactionSql, staged: Stage) => Promise<unknown>][] = [
     [
@@ -98,11 +104,6 @@ test('what may be called is decided when it is called, not when the execution be
       (tx, { server }) =>
         tx`update public.mcp_configurations set endpoint = 'https://x.example/' where id = ${server}`,
     ],
-    [
-      'error',
-      'tool_not_available',
-      (tx, { owner }) => tx`update public.users set is_active = false where id = ${owner.id}`,
-    ],
   ]
   for (const [status, error_code, change] of changes) {
     await onStage('auto', async (tx, staged) => {
@@ -110,6 +111,13 @@ test('what may be called is decided when it is called, not when the execution be
       const call = callOf(staged.server, staged.listed, 'search')
       const { calls } = await beginCalls(tx, staged.begun, [call])
       expect(calls, error_code).toMatchObject([{ status, error_code }])
+    })
+  }
+  for (const revoke of revocations) {
+    await onStage('auto', async (tx, staged) => {
+      await revoke(tx, staged)
+      const call = callOf(staged.server, staged.listed, 'search')
+      expect(await beginCalls(tx, staged.begun, [call])).toEqual({ status: 'revoked' })
     })
   }
 })
@@ -345,11 +353,6 @@ test('what was approved is not made when anything the person saw has changed sin
       (tx, { server }) =>
         tx`update public.mcp_configurations set endpoint = 'https://x.example/' where id = ${server}`,
     ],
-    [
-      'tool_not_available',
-      (tx, { owner }) => tx`update public.users set is_active = false where id = ${owner.id}`,
-    ],
-    ['tool_not_available', (tx, staged) => endMembership(tx, staged)],
   ]
   for (const [error_code, change] of changes) {
     await onStage('ask', async (tx, staged) => {
@@ -360,6 +363,15 @@ test('what was approved is not made when anything the person saw has changed sin
       expect(await claim(tx, continuation), error_code).toMatchObject([
         { status: 'denied', error_code },
       ])
+    })
+  }
+  for (const revoke of revocations) {
+    await onStage('ask', async (tx, staged) => {
+      await waiting(tx, staged)
+      const { continuation } = await as(tx, staged.owner, decide(staged.begun, 'approve'))
+      if (continuation === null) throw new Error('nothing goes on')
+      await revoke(tx, staged)
+      expect(await claim(tx, continuation)).toEqual([])
     })
   }
 })

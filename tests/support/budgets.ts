@@ -56,7 +56,9 @@ export function addBudget(tx: TransactionSql, manager: Member, budget: Budget): 
 export async function liftLimits(tx: Sql | TransactionSql, { organizationId }: Member) {
   await tx`
     update client_mgmt.organization_limits
-    set max_concurrent_executions = 1000, max_concurrent_per_user = 1000
+    set max_concurrent_executions = 1000, max_concurrent_per_user = 1000,
+      requests_per_minute = 100000, requests_per_minute_per_user = 100000,
+      changes_per_minute = 100000, changes_per_minute_per_user = 100000
     where organization_id = ${organizationId}`
 }
 

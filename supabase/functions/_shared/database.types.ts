@@ -3164,9 +3164,12 @@ export type Database = {
           task: string
         }[]
       }
+      cleanup_change_windows: { Args: { batch?: number }; Returns: number }
+      cleanup_ended_invitations: { Args: { batch?: number }; Returns: number }
       cleanup_expired_oauth_states: { Args: { batch?: number }; Returns: number }
       cleanup_expired_oauth_tokens: { Args: { batch?: number }; Returns: number }
       cleanup_expired_sessions: { Args: { batch?: number }; Returns: number }
+      cleanup_transient_sessions: { Args: { batch?: number }; Returns: number }
       close_break_glass: { Args: { id: number }; Returns: undefined }
       consume_oauth_state: { Args: { state: string }; Returns: Json }
       create_oauth_state: {

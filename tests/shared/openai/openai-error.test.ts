@@ -64,6 +64,7 @@ describe('an error for OpenAI’s clients', () => {
       'execution_cancelled',
       'idempotency_conflict',
       'price_unknown',
+      'quota_exceeded',
     ])
   })
 

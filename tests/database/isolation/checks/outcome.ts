@@ -8,7 +8,8 @@ import { describe } from './leaks.ts'
  * Classes of SQLSTATE that say the request was wrong. Anything else, such as 42P17 (a policy that
  * recurses), 54 (a limit of the program) or XX, would be our fault and a 500.
  */
-const answers = /^(22|23|0A000|42501|P0001|55000|PT\d{3}|428C9|42601|21000)/
+const answers =
+  /^(22|23|0A000|42501|P0001|55000|PT\d{3}|PGRST \{"code" : "PT429"|428C9|42601|21000)/
 
 /** No grant or no policy; or what no grant could allow, which the server finds out first. */
 const refusals = [/^42501/, /^428C9/, /^55000 cannot (insert into|update|delete from) view/]
