@@ -68,6 +68,11 @@ describe.each(['rest', 'auth'] as const)('%s', (part) => {
   const refusals = [
     ['has no connection left for the login', 'connection limit 0', 'connection limit -1'],
     ['lets the login in no more', 'nologin', 'login'],
+    [
+      'fails at a setting of the login',
+      "set session_preload_libraries = 'absent'",
+      'reset session_preload_libraries',
+    ],
   ] as const
   test.each(refusals)('says so and recovers when the database %s', async (_, spoil, mend) => {
     await superuser.unsafe(`alter role ${login} ${spoil}`)
