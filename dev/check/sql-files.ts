@@ -7,13 +7,7 @@ const longestLine = 110
  * Files with longer lines today, and how many. No file may gain one; a file whose lines have been
  * broken goes off the list.
  */
-const longLines: Readonly<Record<string, number>> = {
-  '20261120000400_memberships.sql': 23,
-  '20261120001100_executions.sql': 26,
-  '20261120001300_budgets.sql': 51,
-  '20261120001400_invocation.sql': 97,
-  '20261120001560_tool_calls.sql': 102,
-}
+const longLines: Readonly<Record<string, number>> = {}
 
 /**
  * References that may run to a later file: the file that has them, and the names. All stand in
@@ -21,6 +15,7 @@ const longLines: Readonly<Record<string, number>> = {
  */
 const forwardReferences: Readonly<Record<string, readonly string[]>> = {
   '20261120000200_organizations.sql': ['private.scope_permissions', 'client_mgmt.access_grants'],
+  '20261120000300_audit.sql': ['private.count_change'],
   '20261120000600_agents.sql': ['conversation.lens_prototypes'],
   '20261120001000_mcp.sql': ['public.oauth_states', 'public.mcp_oauth_tokens'],
   '20261120001400_invocation.sql': [

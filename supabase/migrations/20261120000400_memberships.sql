@@ -24,8 +24,10 @@ create table client_mgmt.invitations (
   constraint invitations_invited_by_fkey foreign key (organization_id, invited_by)
     references client_mgmt.client_users (organization_id, user_id) on delete cascade
 );
-comment on table client_mgmt.invitations is 'Invitations by address. The token is shown once; its SHA-256 is kept.';
-comment on column client_mgmt.invitations.token_hash is 'Secret: SHA-256 of the token; no client can read it.';
+comment on table client_mgmt.invitations is
+  'Invitations by address. The token is shown once; its SHA-256 is kept.';
+comment on column client_mgmt.invitations.token_hash is
+  'Secret: SHA-256 of the token; no client can read it.';
 create index invitations_invited_by_idx on client_mgmt.invitations (organization_id, invited_by);
 create index invitations_email_idx on client_mgmt.invitations (email);
 create index invitations_expires_at_idx on client_mgmt.invitations (expires_at);
@@ -35,10 +37,15 @@ create unique index invitations_pending_idx on client_mgmt.invitations (organiza
 alter table client_mgmt.invitations enable row level security;
 alter table client_mgmt.invitations force row level security;
 create policy select_manager on client_mgmt.invitations for select to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('members.manage')));
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('members.manage'))
+  );
 comment on policy select_manager on client_mgmt.invitations is 'Read with members.manage.';
 revoke all on client_mgmt.invitations from anon, authenticated, service_role;
-grant select (organization_id, id, email, role, invited_by, expires_at, accepted_at, accepted_by, revoked_at, created_at)
+grant select (
+  organization_id, id, email, role, invited_by, expires_at, accepted_at, accepted_by, revoked_at, created_at
+)
   on client_mgmt.invitations to authenticated, service_role;
 -- No insert, update or delete: invite_member(), accept_invitation(), revoke_invitation().
 create trigger invitations_audit_insert after insert on client_mgmt.invitations
@@ -64,7 +71,8 @@ begin
   return old;
 end
 $$;
-comment on function private.erase_invitations() is 'Trigger on users: an erased account leaves no invitation with its address.';
+comment on function private.erase_invitations() is
+  'Trigger on users: an erased account leaves no invitation with its address.';
 revoke all on function private.erase_invitations() from public, anon, authenticated, service_role;
 create trigger users_erase_invitations before delete on public.users
   for each row execute function private.erase_invitations();
@@ -82,7 +90,8 @@ as $$
   on conflict (id) do update set organization_id = excluded.organization_id, access_grant_id = null
   where s.user_id = excluded.user_id
 $$;
-comment on function private.open_session(bigint, uuid) is 'Makes an organization the active one of this session.';
+comment on function private.open_session(bigint, uuid) is
+  'Makes an organization the active one of this session.';
 revoke all on function private.open_session(bigint, uuid) from public, anon, authenticated, service_role;
 
 create table private.founder_salt (
@@ -160,7 +169,8 @@ exception
     raise exception using errcode = '23505', message = 'conflict', detail = 'The slug is taken.';
   when check_violation or not_null_violation then
     raise exception using errcode = '22023', message = 'invalid_request',
-      detail = 'A name has 1 to 100 characters; a slug has 2 to 63 of a-z, 0-9 and single hyphens between them.';
+      detail = 'A name has 1 to 100 characters; a slug has 2 to 63 of a-z, 0-9 and single hyphens '
+            'between them.';
 end
 $$;
 comment on function private.create_organization(text, text) is 'Body of public.create_organization().';
@@ -258,7 +268,11 @@ comment on function private.require_member(bigint, uuid) is
   'An active membership of at most the caller''s rank, locked; PT404 member_not_found or 42501.';
 revoke all on function private.require_member(bigint, uuid) from public, anon, authenticated, service_role;
 
-create function private.require_acting_member(organization_id bigint, user_id uuid, permission text) returns void
+create function private.require_acting_member(
+  organization_id bigint,
+  user_id uuid,
+  permission text
+) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: called by definer functions of the service role only, which have no token to ask. The caller
@@ -283,8 +297,10 @@ begin
 end
 $$;
 comment on function private.require_acting_member(bigint, uuid, text) is
-  'An active member who holds the permission, for whom the service role acts in this call; else 42501 permission_denied.';
-revoke all on function private.require_acting_member(bigint, uuid, text) from public, anon, authenticated, service_role;
+  'An active member who holds the permission, for whom the service role acts in this call; else '
+  '42501 permission_denied.';
+revoke all on function private.require_acting_member(bigint, uuid, text)
+  from public, anon, authenticated, service_role;
 
 create function private.keep_an_owner() returns trigger
 language plpgsql volatile security definer set search_path = ''
@@ -324,7 +340,9 @@ begin
   -- Only what is new needs to be held: a demotion never fails over what the member already had.
   perform private.require_grantable(
     set_member_role.role,
-    array(select unnest(coalesce(set_member_role.permissions, '{}')) except select unnest(membership.permissions))
+    array(
+      select unnest(coalesce(set_member_role.permissions, '{}')) except select unnest(membership.permissions)
+    )
   );
   update client_mgmt.client_users m
   set role = set_member_role.role, permissions = array(select distinct p from unnest(added) p order by p)
@@ -390,7 +408,9 @@ $$;
 comment on function private.leave_organization() is 'Body of public.leave_organization().';
 
 create function private.organization_members()
-returns table (user_id uuid, email text, display_name text, role text, permissions text[], joined_at timestamptz)
+returns table (
+  user_id uuid, email text, display_name text, role text, permissions text[], joined_at timestamptz
+)
 language plpgsql stable security definer set search_path = ''
 as $$
 -- Definer: shows names and addresses of fellow members, and nothing else of their accounts.
@@ -432,7 +452,9 @@ begin
   where i.organization_id = organization and i.email = address
     and i.accepted_at is null and i.revoked_at is null;
   insert into client_mgmt.invitations (organization_id, email, role, token_hash, invited_by)
-  values (organization, address, invite_member.role, sha256(convert_to(token, 'UTF8')), private.current_user_id())
+  values (
+    organization, address, invite_member.role, sha256(convert_to(token, 'UTF8')), private.current_user_id()
+  )
   returning * into invitation;
   return jsonb_build_object(
     'id', invitation.id, 'email', invitation.email, 'role', invitation.role,
@@ -583,15 +605,21 @@ create type public.founded_organization as (id bigint, name text, slug text);
 comment on type public.founded_organization is 'Answer of create_organization().';
 create type public.joined_organization as (organization_id bigint, role text);
 comment on type public.joined_organization is 'Answer of switch_organization() and accept_invitation().';
-create type public.issued_invitation as (id bigint, email text, role text, expires_at timestamptz, token text);
-comment on type public.issued_invitation is 'Answer of invite_member(): the only place where the token is shown.';
+create type public.issued_invitation as (
+  id bigint, email text, role text, expires_at timestamptz, token text
+);
+comment on type public.issued_invitation is
+  'Answer of invite_member(): the only place where the token is shown.';
 create type public.member_role as (user_id uuid, role text, permissions text[]);
-comment on type public.member_role is 'Answer of set_member_role(): the role and the permissions added to it.';
+comment on type public.member_role is
+  'Answer of set_member_role(): the role and the permissions added to it.';
 
 create function public.create_organization(name text, slug text) returns public.founded_organization
 language sql volatile security invoker set search_path = ''
 as $$
-  select * from jsonb_populate_record(null::public.founded_organization, private.create_organization(name, slug))
+  select * from jsonb_populate_record(
+    null::public.founded_organization, private.create_organization(name, slug)
+  )
 $$;
 comment on function public.create_organization(text, text) is
   'Founds an organization with the caller as owner: { id, name, slug }. 23505 conflict when the slug is '
@@ -600,17 +628,22 @@ comment on function public.create_organization(text, text) is
 create function public.switch_organization(organization_id bigint) returns public.joined_organization
 language sql volatile security invoker set search_path = ''
 as $$
-  select * from jsonb_populate_record(null::public.joined_organization, private.switch_organization(organization_id))
+  select * from jsonb_populate_record(
+    null::public.joined_organization, private.switch_organization(organization_id)
+  )
 $$;
 comment on function public.switch_organization(bigint) is
   'Makes another of the caller''s organizations the active one of this session only: { organization_id, '
   'role }. The old token reads nothing from then on: refresh the session. PT404 organization_not_found.';
 
 create function public.organization_members()
-returns table (user_id uuid, email text, display_name text, role text, permissions text[], joined_at timestamptz)
+returns table (
+  user_id uuid, email text, display_name text, role text, permissions text[], joined_at timestamptz
+)
 language sql stable security invoker set search_path = ''
 as $$ select * from private.organization_members() $$;
-comment on function public.organization_members() is 'Active members of the active organization, with name and address.';
+comment on function public.organization_members() is
+  'Active members of the active organization, with name and address.';
 
 create function public.invite_member(email text, role text default 'member') returns public.issued_invitation
 language sql volatile security invoker set search_path = ''
@@ -633,13 +666,16 @@ comment on function public.accept_invitation(text) is
 create function public.revoke_invitation(id bigint) returns void
 language sql volatile security invoker set search_path = ''
 as $$ select private.revoke_invitation(id) $$;
-comment on function public.revoke_invitation(bigint) is 'Withdraws a pending invitation. PT404 invitation_not_found.';
+comment on function public.revoke_invitation(bigint) is
+  'Withdraws a pending invitation. PT404 invitation_not_found.';
 
 create function public.set_member_role(user_id uuid, role text, permissions text[] default null)
 returns public.member_role
 language sql volatile security invoker set search_path = ''
 as $$
-  select * from jsonb_populate_record(null::public.member_role, private.set_member_role(user_id, role, permissions))
+  select * from jsonb_populate_record(
+    null::public.member_role, private.set_member_role(user_id, role, permissions)
+  )
 $$;
 comment on function public.set_member_role(uuid, text, text[]) is
   'Sets a member''s role and, when given, the permissions added to it: { user_id, role, permissions }. '
@@ -659,7 +695,8 @@ create function public.list_sessions()
 returns table (id uuid, created_at timestamptz, last_active_at timestamptz, is_current boolean)
 language sql stable security invoker set search_path = ''
 as $$ select * from private.list_sessions() $$;
-comment on function public.list_sessions() is 'The caller''s devices, whichever organization each is at work in.';
+comment on function public.list_sessions() is
+  'The caller''s devices, whichever organization each is at work in.';
 
 create function public.revoke_session(session_id uuid) returns void
 language sql volatile security invoker set search_path = ''

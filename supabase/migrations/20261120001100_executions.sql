@@ -15,8 +15,11 @@ create table public.agent_executions (
   agent_id bigint references public.agents (id) on delete set null,
   model_id bigint references public.models (id) on delete set null,
   status text not null default 'pending'
-    constraint agent_executions_status check (status in ('pending', 'running', 'success', 'failed', 'cancelled')),
-  idempotency_key text constraint agent_executions_idempotency_key_length check (char_length(idempotency_key) <= 255),
+    constraint agent_executions_status check (
+      status in ('pending', 'running', 'success', 'failed', 'cancelled')
+    ),
+  idempotency_key text
+    constraint agent_executions_idempotency_key_length check (char_length(idempotency_key) <= 255),
   request_hash bytea not null,
   route jsonb not null default '[]',
   input_tokens bigint,
@@ -52,34 +55,47 @@ create table public.agent_executions (
   constraint agent_executions_project_fkey foreign key (organization_id, project_id)
     references client_mgmt.projects (organization_id, id) on delete set null (project_id)
 );
-comment on table public.agent_executions is 'One invocation of an agent. Written by begin_execution() and finish_execution() only.';
+comment on table public.agent_executions is
+  'One invocation of an agent. Written by begin_execution() and finish_execution() only.';
 comment on column public.agent_executions.message_id is 'The user''s message that asked.';
-comment on column public.agent_executions.response_message_id is 'Id of the assistant''s message; it exists once there is something to keep.';
+comment on column public.agent_executions.response_message_id is
+  'Id of the assistant''s message; it exists once there is something to keep.';
 comment on column public.agent_executions.model_id is 'The model that answered, or was tried last.';
-comment on column public.agent_executions.request_hash is 'SHA-256 of the request, to tell a repeat from another request under the same key.';
-comment on column public.agent_executions.route is 'Models in the order they may be tried, each with the generation of its breaker.';
+comment on column public.agent_executions.request_hash is
+  'SHA-256 of the request, to tell a repeat from another request under the same key.';
+comment on column public.agent_executions.route is
+  'Models in the order they may be tried, each with the generation of its breaker.';
 comment on column public.agent_executions.tool_input_tokens is
-  'Part of input_tokens: what tools that the provider runs itself gave the model. Null where it is not told apart.';
-comment on column public.agent_executions.cost_usd is 'US dollars; null when a price or a token count is unknown.';
+  'Part of input_tokens: what tools that the provider runs itself gave the model. Null where it is '
+  'not told apart.';
+comment on column public.agent_executions.cost_usd is
+  'US dollars; null when a price or a token count is unknown.';
 comment on column public.agent_executions.status is
-  'pending: waits for an earlier execution of its session; running: a worker holds the lease; the others are ends.';
+  'pending: waits for an earlier execution of its session; running: a worker holds the lease; the '
+  'others are ends.';
 comment on column public.agent_executions.estimated_input_tokens is
   'Counted before the call; stands in where the provider reports no usage.';
 comment on column public.agent_executions.reserved_tokens is
   'Counted against the tokens a minute when it began: estimated input and the bound of the answer.';
-comment on column public.agent_executions.cancel_requested_at is 'Set by cancel_execution(); the worker sees it within two seconds.';
+comment on column public.agent_executions.cancel_requested_at is
+  'Set by cancel_execution(); the worker sees it within two seconds.';
 comment on column public.agent_executions.first_chunk_ms is 'Milliseconds to the provider''s first output.';
-comment on column public.agent_executions.lease_expires_at is 'While running: after this the worker counts as dead.';
-create index agent_executions_session_id_idx on public.agent_executions (organization_id, session_id, created_at);
-create index agent_executions_message_id_idx on public.agent_executions (organization_id, session_id, message_id);
+comment on column public.agent_executions.lease_expires_at is
+  'While running: after this the worker counts as dead.';
+create index agent_executions_session_id_idx
+  on public.agent_executions (organization_id, session_id, created_at);
+create index agent_executions_message_id_idx
+  on public.agent_executions (organization_id, session_id, message_id);
 create index agent_executions_user_id_idx on public.agent_executions (organization_id, user_id, created_at);
 create index agent_executions_status_idx on public.agent_executions (organization_id, status);
 create index agent_executions_created_at_idx on public.agent_executions (organization_id, created_at);
 create index agent_executions_project_id_idx on public.agent_executions (organization_id, project_id);
 create index agent_executions_agent_id_idx on public.agent_executions (agent_id);
 create index agent_executions_model_id_idx on public.agent_executions (model_id);
-create index agent_executions_lease_idx on public.agent_executions (lease_expires_at) where status in ('pending', 'running');
-create index agent_executions_keys_idx on public.agent_executions (created_at) where idempotency_key is not null;
+create index agent_executions_lease_idx on public.agent_executions (lease_expires_at)
+  where status in ('pending', 'running');
+create index agent_executions_keys_idx on public.agent_executions (created_at)
+  where idempotency_key is not null;
 create index agent_executions_live_idx on public.agent_executions (organization_id, user_id, session_id)
   where status in ('pending', 'running');
 -- One person's, over all organizations.
@@ -171,7 +187,8 @@ comment on table conversation.execution_events is
   'Everything a stream said before its end, in batches; the end itself follows from the execution. What a '
   'client reads live and what it reads again are the same bytes, hence json and not jsonb.';
 comment on column conversation.execution_events.seq is 'Id of the first event of the batch.';
-comment on column conversation.execution_events.event is 'Consecutive events: chunks of the AI SDK UI message stream v1.';
+comment on column conversation.execution_events.event is
+  'Consecutive events: chunks of the AI SDK UI message stream v1.';
 alter table conversation.execution_events enable row level security;
 alter table conversation.execution_events force row level security;
 create policy select_reader on conversation.execution_events for select to authenticated
@@ -212,7 +229,8 @@ create table client_mgmt.usage_ledger (
 );
 comment on table client_mgmt.usage_ledger is
   'What each execution used. No foreign keys: usage outlives the conversation and the membership.';
-comment on column client_mgmt.usage_ledger.cost_usd is 'US dollars; null when a price or a token count is unknown.';
+comment on column client_mgmt.usage_ledger.cost_usd is
+  'US dollars; null when a price or a token count is unknown.';
 comment on column client_mgmt.usage_ledger.is_estimated is
   'True: the provider reported no usage (a cut, a cancel), and the counts are estimates.';
 create index usage_ledger_user_id_idx on client_mgmt.usage_ledger (organization_id, user_id, created_at);
@@ -224,7 +242,8 @@ create policy select_self_or_billing on client_mgmt.usage_ledger for select to a
     organization_id = (select private.current_organization_id())
     and (user_id = (select private.current_user_id()) or (select private.has_permission('billing.manage')))
   );
-comment on policy select_self_or_billing on client_mgmt.usage_ledger is 'One''s own use; all of it with billing.manage.';
+comment on policy select_self_or_billing on client_mgmt.usage_ledger is
+  'One''s own use; all of it with billing.manage.';
 revoke all on client_mgmt.usage_ledger from anon, authenticated, service_role;
 grant select on client_mgmt.usage_ledger to authenticated, service_role;
 -- No insert, update or delete: finish_execution().
@@ -239,7 +258,8 @@ as $$
 begin
   return (
     select jsonb_build_object(
-      'execution_id', x.id, 'session_id', x.session_id, 'status', x.status, 'finish_reason', x.finish_reason, 'error_code', x.error_code,
+      'execution_id', x.id, 'session_id', x.session_id, 'status', x.status,
+      'finish_reason', x.finish_reason, 'error_code', x.error_code,
       'message', case when m.id is not null then
         jsonb_build_object('id', m.id, 'role', m.role, 'content', m.content, 'parts', m.parts) end,
       'usage', jsonb_build_object(
@@ -256,10 +276,15 @@ begin
 end
 $$;
 comment on function private.execution_result(bigint, uuid) is
-  '{ execution_id, session_id, status, finish_reason, error_code, message, usage, cost_usd, model, latency_ms } of an execution.';
+  '{ execution_id, session_id, status, finish_reason, error_code, message, usage, cost_usd, model, '
+  'latency_ms } of an execution.';
 revoke all on function private.execution_result(bigint, uuid) from public, anon, authenticated, service_role;
 
-create function private.conversation_history(organization_id bigint, session_id uuid, message_id uuid) returns jsonb
+create function private.conversation_history(
+  organization_id bigint,
+  session_id uuid,
+  message_id uuid
+) returns jsonb
 language plpgsql stable security definer set search_path = ''
 as $$
 -- Definer: called by begin_execution() only. Follows the branch upwards: at most 200 messages, and none
@@ -271,7 +296,8 @@ begin
       select m.id, m.parent_id, m.role, m.content, m.parts, 1 as depth,
         octet_length(m.content) + coalesce(octet_length(m.parts::text), 0) as bytes
       from public.chat_messages m
-      where m.organization_id = conversation_history.organization_id and m.id = conversation_history.message_id
+      where m.organization_id = conversation_history.organization_id
+        and m.id = conversation_history.message_id
       union all
       select m.id, m.parent_id, m.role, m.content, m.parts, b.depth + 1,
         b.bytes + octet_length(m.content) + coalesce(octet_length(m.parts::text), 0)
@@ -289,8 +315,10 @@ begin
   );
 end
 $$;
-comment on function private.conversation_history(bigint, uuid, uuid) is 'The branch that ends with a message, oldest first.';
-revoke all on function private.conversation_history(bigint, uuid, uuid) from public, anon, authenticated, service_role;
+comment on function private.conversation_history(bigint, uuid, uuid) is
+  'The branch that ends with a message, oldest first.';
+revoke all on function private.conversation_history(bigint, uuid, uuid)
+  from public, anon, authenticated, service_role;
 
 create function private.execution_cost(
   provider text, model_id text, input_tokens bigint, cached_input_tokens bigint, output_tokens bigint
@@ -303,7 +331,8 @@ begin
   return (
     select (
       greatest(input_tokens - coalesce(cached_input_tokens, 0), 0) * p.input_per_million
-      + case when coalesce(cached_input_tokens, 0) = 0 then 0 else cached_input_tokens * p.cached_input_per_million end
+      + case when coalesce(cached_input_tokens, 0) = 0 then 0
+        else cached_input_tokens * p.cached_input_per_million end
       + output_tokens * p.output_per_million
     ) / 1000000
     from client_mgmt.model_prices p
@@ -315,5 +344,6 @@ end
 $$;
 comment on function private.execution_cost(text, text, bigint, bigint, bigint) is
   'US dollars at the price valid now; null when a price or a count is unknown.';
-revoke all on function private.execution_cost(text, text, bigint, bigint, bigint) from public, anon, authenticated, service_role;
+revoke all on function private.execution_cost(text, text, bigint, bigint, bigint)
+  from public, anon, authenticated, service_role;
 

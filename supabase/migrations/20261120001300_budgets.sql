@@ -36,20 +36,34 @@ create policy select_billing on client_mgmt.budgets for select to authenticated
     organization_id = (select private.current_organization_id())
     and (user_id = (select private.current_user_id()) or (select private.has_permission('billing.manage')))
   );
-comment on policy select_billing on client_mgmt.budgets is 'One''s own limit; all of them with billing.manage.';
+comment on policy select_billing on client_mgmt.budgets is
+  'One''s own limit; all of them with billing.manage.';
 create policy insert_billing on client_mgmt.budgets for insert to authenticated
-  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('billing.manage')));
+  with check (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('billing.manage'))
+  );
 comment on policy insert_billing on client_mgmt.budgets is 'With billing.manage.';
 create policy update_billing on client_mgmt.budgets for update to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('billing.manage')))
-  with check (organization_id = (select private.current_organization_id()) and (select private.has_permission('billing.manage')));
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('billing.manage'))
+  )
+  with check (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('billing.manage'))
+  );
 comment on policy update_billing on client_mgmt.budgets is 'With billing.manage.';
 create policy delete_billing on client_mgmt.budgets for delete to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('billing.manage')));
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('billing.manage'))
+  );
 comment on policy delete_billing on client_mgmt.budgets is 'With billing.manage.';
 revoke all on client_mgmt.budgets from anon, authenticated, service_role;
 grant select, delete on client_mgmt.budgets to authenticated;
-grant insert (project_id, user_id, period, limit_usd, limit_tokens, warn_at), update (limit_usd, limit_tokens, warn_at)
+grant insert (project_id, user_id, period, limit_usd, limit_tokens, warn_at),
+  update (limit_usd, limit_tokens, warn_at)
   on client_mgmt.budgets to authenticated;
 grant select, insert, update, delete on client_mgmt.budgets to service_role;
 create trigger budgets_updated_at before update on client_mgmt.budgets
@@ -71,15 +85,18 @@ create table client_mgmt.budget_counters (
   budget_id bigint not null,
   period_start date not null,
   settled_usd numeric(18, 9) not null default 0,
-  reserved_usd numeric(18, 9) not null default 0 constraint budget_counters_reserved_usd check (reserved_usd >= 0),
+  reserved_usd numeric(18, 9) not null default 0
+    constraint budget_counters_reserved_usd check (reserved_usd >= 0),
   settled_tokens bigint not null default 0,
-  reserved_tokens bigint not null default 0 constraint budget_counters_reserved_tokens check (reserved_tokens >= 0),
+  reserved_tokens bigint not null default 0
+    constraint budget_counters_reserved_tokens check (reserved_tokens >= 0),
   updated_at timestamptz not null default now(),
   primary key (organization_id, budget_id, period_start),
   constraint budget_counters_budget_fkey foreign key (organization_id, budget_id)
     references client_mgmt.budgets (organization_id, id) on delete cascade
 );
-comment on table client_mgmt.budget_counters is 'What a budget has spent and holds reserved, per period. Sums of the reservations.';
+comment on table client_mgmt.budget_counters is
+  'What a budget has spent and holds reserved, per period. Sums of the reservations.';
 comment on column client_mgmt.budget_counters.period_start is 'First day of the period, UTC.';
 alter table client_mgmt.budget_counters enable row level security;
 alter table client_mgmt.budget_counters force row level security;
@@ -116,11 +133,15 @@ create table client_mgmt.budget_reservations (
 comment on table client_mgmt.budget_reservations is
   'The ledger of every budget: reserved when an execution begins, settled to its true use when it ends. No '
   'foreign key to the execution: what was spent outlives the conversation.';
-create index budget_reservations_counter_idx on client_mgmt.budget_reservations (organization_id, budget_id, period_start);
+create index budget_reservations_counter_idx
+  on client_mgmt.budget_reservations (organization_id, budget_id, period_start);
 alter table client_mgmt.budget_reservations enable row level security;
 alter table client_mgmt.budget_reservations force row level security;
 create policy select_billing on client_mgmt.budget_reservations for select to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('billing.manage')));
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('billing.manage'))
+  );
 comment on policy select_billing on client_mgmt.budget_reservations is 'With billing.manage.';
 revoke all on client_mgmt.budget_reservations from anon, authenticated, service_role;
 grant select on client_mgmt.budget_reservations to authenticated, service_role;
@@ -135,11 +156,15 @@ create table client_mgmt.budget_alerts (
   constraint budget_alerts_counter_fkey foreign key (organization_id, budget_id, period_start)
     references client_mgmt.budget_counters (organization_id, budget_id, period_start) on delete cascade
 );
-comment on table client_mgmt.budget_alerts is 'Written once per period, when what was spent passes warn_at of a limit.';
+comment on table client_mgmt.budget_alerts is
+  'Written once per period, when what was spent passes warn_at of a limit.';
 alter table client_mgmt.budget_alerts enable row level security;
 alter table client_mgmt.budget_alerts force row level security;
 create policy select_billing on client_mgmt.budget_alerts for select to authenticated
-  using (organization_id = (select private.current_organization_id()) and (select private.has_permission('billing.manage')));
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('billing.manage'))
+  );
 comment on policy select_billing on client_mgmt.budget_alerts is 'With billing.manage.';
 revoke all on client_mgmt.budget_alerts from anon, authenticated, service_role;
 grant select on client_mgmt.budget_alerts to authenticated, service_role;
@@ -169,10 +194,11 @@ create table client_mgmt.organization_limits (
   updated_at timestamptz not null default now()
 );
 comment on table client_mgmt.organization_limits is
-  'How many executions may run at once, how many executions and tokens may begin in a minute, and how many changes may be '
-  'recorded in one. Set by the platform; its row also orders admissions.';
+  'How many executions may run at once, how many executions and tokens may begin in a minute, and '
+  'how many changes may be recorded in one. Set by the platform; its row also orders admissions.';
 comment on column client_mgmt.organization_limits.tokens_per_minute is
-  'Counts the estimated input and the bound of the answer when an execution begins, and true usage from its end on.';
+  'Counts the estimated input and the bound of the answer when an execution begins, and true usage '
+  'from its end on.';
 comment on column client_mgmt.organization_limits.changes_per_minute is
   'Audit events of people: a statement is one for each table that it changes.';
 alter table client_mgmt.organization_limits enable row level security;
@@ -199,7 +225,8 @@ begin
   return null;
 end
 $$;
-comment on function private.create_organization_limits() is 'Trigger: gives each organization the default limits.';
+comment on function private.create_organization_limits() is
+  'Trigger: gives each organization the default limits.';
 revoke all on function private.create_organization_limits() from public, anon, authenticated, service_role;
 create trigger organizations_limits after insert on public.organizations
   for each row execute function private.create_organization_limits();
@@ -232,13 +259,18 @@ create table private.rate_windows (
     references client_mgmt.client_users (organization_id, user_id) on delete cascade
 ) with (fillfactor = 50);
 comment on table private.rate_windows is
-  'What an organization (user_id null) and each of its people began within one minute. A window starts with the first '
-  'request after the one before it has ended.';
+  'What an organization (user_id null) and each of its people began within one minute. A window '
+  'starts with the first request after the one before it has ended.';
 alter table private.rate_windows enable row level security;
 alter table private.rate_windows force row level security;
 revoke all on private.rate_windows from public, anon, authenticated, service_role;
 
-create function private.refuse_rate(name text, of_user boolean, allowed bigint, started_at timestamptz) returns void
+create function private.refuse_rate(
+  name text,
+  of_user boolean,
+  allowed bigint,
+  started_at timestamptz
+) returns void
 language plpgsql stable security invoker set search_path = ''
 as $$
 begin
@@ -247,14 +279,19 @@ begin
       case when of_user then 'A person' else 'The organization' end, allowed, split_part(name, '_', 1)),
     hint = jsonb_build_object(
       'limit', name, 'scope', case when of_user then 'user' else 'organization' end, 'allowed', allowed,
-      'retry_after', greatest(1, ceil(extract(epoch from started_at + interval '1 minute' - clock_timestamp())))::integer
+      'retry_after', greatest(
+        1, ceil(extract(epoch from started_at + interval '1 minute' - clock_timestamp()))
+      )::integer
     )::text;
 end
 $$;
 comment on function private.refuse_rate(text, boolean, bigint, timestamptz) is
   'Raises PT429 rate_limited; the hint is JSON: { limit, scope, allowed, retry_after (seconds) }.';
 
-create function private.refuse_over_rate(limits client_mgmt.organization_limits, used private.rate_windows) returns void
+create function private.refuse_over_rate(
+  limits client_mgmt.organization_limits,
+  used private.rate_windows
+) returns void
 language plpgsql stable security invoker set search_path = ''
 as $$
 declare
@@ -284,7 +321,8 @@ declare
   used private.rate_windows;
 begin
   for used in
-    select w.organization_id, w.id, w.user_id, w.started_at, w.requests + 1, w.tokens from private.rate_windows w
+    select w.organization_id, w.id, w.user_id, w.started_at, w.requests + 1, w.tokens
+    from private.rate_windows w
     where w.organization_id = limits.organization_id and (w.user_id = check_rate.user_id or w.user_id is null)
       and w.started_at > now() - interval '1 minute'
     order by w.user_id nulls first
@@ -294,28 +332,41 @@ begin
 end
 $$;
 comment on function private.check_rate(client_mgmt.organization_limits, uuid) is
-  'Passes while a person and the organization may begin one more in this minute; else PT429 rate_limited. Counts nothing.';
+  'Passes while a person and the organization may begin one more in this minute; else PT429 '
+  'rate_limited. Counts nothing.';
 
-create function private.count_rate(organization_id bigint, user_id uuid, requests integer, tokens bigint) returns void
+create function private.count_rate(
+  organization_id bigint,
+  user_id uuid,
+  requests integer,
+  tokens bigint
+) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: nobody holds a grant on the windows. A window's row stays locked until the transaction ends, and a refusal
--- undoes what was counted, so that the counts are exact whatever happens at once. Every transaction takes the
--- organization's row before a person's, and both after the budgets.
+-- Definer: nobody holds a grant on the windows. A window's row stays locked until the transaction
+-- ends, and a refusal undoes what was counted, so that the counts are exact whatever happens at
+-- once. Every transaction takes the organization's row before a person's, and both after the
+-- budgets.
 #variable_conflict use_column
 declare
   limits client_mgmt.organization_limits;
   used private.rate_windows;
 begin
-  select l.* into strict limits from client_mgmt.organization_limits l where l.organization_id = count_rate.organization_id;
+  select l.* into strict limits
+  from client_mgmt.organization_limits l
+  where l.organization_id = count_rate.organization_id;
   for used in
     insert into private.rate_windows as w (organization_id, user_id, started_at, requests, tokens)
     select count_rate.organization_id, c.id, now(), count_rate.requests, count_rate.tokens
     from (values (null, 1), (count_rate.user_id, 2)) c(id, n) order by c.n
     on conflict on constraint rate_windows_key do update set
       started_at = case when w.started_at <= now() - interval '1 minute' then now() else w.started_at end,
-      requests = case when w.started_at <= now() - interval '1 minute' then 0 else w.requests end + excluded.requests,
-      tokens = case when w.started_at <= now() - interval '1 minute' then 0 else w.tokens end + excluded.tokens
+      requests = case
+        when w.started_at <= now() - interval '1 minute' then 0
+        else w.requests end + excluded.requests,
+      tokens = case
+        when w.started_at <= now() - interval '1 minute' then 0
+        else w.tokens end + excluded.tokens
     returning w.*
   loop
     perform private.refuse_over_rate(limits, used);
@@ -323,13 +374,14 @@ begin
 end
 $$;
 comment on function private.count_rate(bigint, uuid, integer, bigint) is
-  'Counts requests and tokens in the minute of the organization and of a person, or raises PT429 rate_limited.';
+  'Counts requests and tokens in the minute of the organization and of a person, or raises PT429 '
+  'rate_limited.';
 
 create function private.correct_rate(execution public.agent_executions, tokens bigint) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: nobody holds a grant on the windows. Refuses nothing: an answer is kept whatever it took. The rows are
--- taken as count_rate() takes them.
+-- Definer: nobody holds a grant on the windows. Refuses nothing: an answer is kept whatever it
+-- took. The rows are taken as count_rate() takes them.
 declare
   more constant bigint := correct_rate.tokens - execution.reserved_tokens;
   counted uuid;
@@ -351,8 +403,8 @@ begin
 end
 $$;
 comment on function private.correct_rate(public.agent_executions, bigint) is
-  'Adds the tokens that an execution used beyond its reservation to the current minute; gives back what it did not use '
-  'while the minute of the reservation lasts.';
+  'Adds the tokens that an execution used beyond its reservation to the current minute; gives back '
+  'what it did not use while the minute of the reservation lasts.';
 
 -- ── change_windows ────────────────────────────────────────────────────────────────────────────
 
@@ -366,8 +418,9 @@ create table private.change_windows (
   constraint change_windows_key unique nulls not distinct (organization_id, user_id)
 ) with (fillfactor = 50);
 comment on table private.change_windows is
-  'How many audit events an organization (user_id null) and each of its people wrote within one minute. No foreign keys: '
-  'a row is written while the head of the log is held, and a key would wait for a membership then.';
+  'How many audit events an organization (user_id null) and each of its people wrote within one '
+  'minute. No foreign keys: a row is written while the head of the log is held, and a key would '
+  'wait for a membership then.';
 alter table private.change_windows enable row level security;
 alter table private.change_windows force row level security;
 revoke all on private.change_windows from public, anon, authenticated, service_role;
@@ -375,15 +428,17 @@ revoke all on private.change_windows from public, anon, authenticated, service_r
 create function private.count_change(organization_id bigint, user_id uuid) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: nobody holds a grant on the windows. Called by write_audit_event() only, which holds the head of the log:
--- so these rows are never waited for in a circle.
+-- Definer: nobody holds a grant on the windows. Called by write_audit_event() only, which holds the
+-- head of the log: so these rows are never waited for in a circle.
 #variable_conflict use_column
 declare
   limits client_mgmt.organization_limits;
   used private.change_windows;
   allowed integer;
 begin
-  select l.* into strict limits from client_mgmt.organization_limits l where l.organization_id = count_change.organization_id;
+  select l.* into strict limits
+  from client_mgmt.organization_limits l
+  where l.organization_id = count_change.organization_id;
   for used in
     insert into private.change_windows as w (organization_id, user_id, started_at, changes)
     select count_change.organization_id, c.id, now(), 1
@@ -393,7 +448,9 @@ begin
       changes = case when w.started_at <= now() - interval '1 minute' then 0 else w.changes end + 1
     returning w.*
   loop
-    allowed := case when used.user_id is null then limits.changes_per_minute else limits.changes_per_minute_per_user end;
+    allowed := case
+      when used.user_id is null then limits.changes_per_minute
+      else limits.changes_per_minute_per_user end;
     if used.changes > allowed then
       perform private.refuse_rate('changes_per_minute', used.user_id is not null, allowed, used.started_at);
     end if;
@@ -405,7 +462,8 @@ comment on function private.count_change(bigint, uuid) is
 revoke all on function
   private.refuse_rate(text, boolean, bigint, timestamptz), private.count_change(bigint, uuid),
   private.refuse_over_rate(client_mgmt.organization_limits, private.rate_windows),
-  private.check_rate(client_mgmt.organization_limits, uuid), private.count_rate(bigint, uuid, integer, bigint),
+  private.check_rate(client_mgmt.organization_limits, uuid),
+  private.count_rate(bigint, uuid, integer, bigint),
   private.correct_rate(public.agent_executions, bigint)
   from public, anon, authenticated, service_role;
 
@@ -453,7 +511,9 @@ begin
   where x.organization_id = admit_execution.organization_id
     and x.status in ('pending', 'running') and x.lease_expires_at > clock_timestamp();
   if live >= limits.max_concurrent_executions then
-    perform private.refuse_execution('The organization runs as many executions as it may.', 'organization', limits.max_concurrent_executions);
+    perform private.refuse_execution(
+      'The organization runs as many executions as it may.', 'organization', limits.max_concurrent_executions
+    );
   end if;
   perform pg_advisory_xact_lock(hashtextextended('executions of ' || admit_execution.user_id, 0));
   select count(*) into own
@@ -481,8 +541,8 @@ begin
 end
 $$;
 comment on function private.admit_execution(bigint, uuid) is
-  'Passes while organization, person and platform may run one more and begin one more in this minute; else PT429 '
-  'too_many_executions or rate_limited.';
+  'Passes while organization, person and platform may run one more and begin one more in this '
+  'minute; else PT429 too_many_executions or rate_limited.';
 revoke all on function
   private.refuse_execution(text, text, integer), private.first_lease(),
   private.admit_execution(bigint, uuid)
@@ -495,12 +555,17 @@ language plpgsql volatile security invoker set search_path = ''
 as $$
 declare
   resets_at constant timestamptz :=
-    (starts + case budget.period when 'day' then interval '1 day' else interval '1 month' end) at time zone 'utc';
+    (
+      starts + case budget.period when 'day' then interval '1 day' else interval '1 month' end
+    ) at time zone 'utc';
   scope constant text := case
-    when budget.user_id is not null then 'user' when budget.project_id is not null then 'project' else 'organization' end;
+    when budget.user_id is not null then 'user'
+      when budget.project_id is not null then 'project'
+      else 'organization' end;
 begin
   raise exception using errcode = 'PT402', message = 'budget_exceeded',
-    detail = format('The %s budget of the %s, %s, does not cover this request. It resets at %s.', budget.period, scope,
+    detail = format(
+      'The %s budget of the %s, %s, does not cover this request. It resets at %s.', budget.period, scope,
       concat_ws(' and ', trim_scale(budget.limit_usd) || ' US dollars', budget.limit_tokens || ' tokens'),
       to_char(resets_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')),
     hint = jsonb_build_object(
@@ -510,8 +575,8 @@ begin
 end
 $$;
 comment on function private.refuse_over_budget(client_mgmt.budgets, date) is
-  'Raises PT402 budget_exceeded for a period of a budget; the hint is JSON: { budget_id, scope, period, limit_usd, '
-  'limit_tokens, resets_at }.';
+  'Raises PT402 budget_exceeded for a period of a budget; the hint is JSON: { budget_id, scope, '
+  'period, limit_usd, limit_tokens, resets_at }.';
 revoke all on function private.refuse_over_budget(client_mgmt.budgets, date)
   from public, anon, authenticated, service_role;
 
@@ -534,9 +599,12 @@ begin
   end if;
   insert into client_mgmt.budget_reservations as r (
     organization_id, execution_id, budget_id, period_start, reserved_usd, reserved_tokens
-  ) values (budget.organization_id, add_to_reservation.execution_id, budget.id, starts, coalesce(usd, 0), tokens)
+  ) values (
+    budget.organization_id, add_to_reservation.execution_id, budget.id, starts, coalesce(usd, 0), tokens
+  )
   on conflict on constraint budget_reservations_pkey do update set
-    reserved_usd = r.reserved_usd + excluded.reserved_usd, reserved_tokens = r.reserved_tokens + excluded.reserved_tokens;
+    reserved_usd = r.reserved_usd + excluded.reserved_usd,
+    reserved_tokens = r.reserved_tokens + excluded.reserved_tokens;
 end
 $$;
 comment on function private.add_to_reservation(client_mgmt.budgets, uuid, date, numeric, bigint) is
@@ -549,8 +617,8 @@ language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: nobody holds a grant on counters. Budgets are taken in the order of their ids, so two
 -- executions never wait for each other. A budget that is being deleted is waited for and passed over:
--- its counter would refuse what nothing limits any more. Who waited for a session holds a reservation already:
--- the answers that came before it, and the prices by then, may ask for more.
+-- its counter would refuse what nothing limits any more. Who waited for a session holds a
+-- reservation already: the answers that came before it, and the prices by then, may ask for more.
 #variable_conflict use_column
 declare
   budget client_mgmt.budgets;
@@ -572,8 +640,12 @@ begin
         detail = 'A money budget applies, and the price of a model of this route is unknown.';
     end if;
     select r.* into held from client_mgmt.budget_reservations r
-    where r.organization_id = budget.organization_id and r.execution_id = reserve_budgets.execution_id and r.budget_id = budget.id;
-    starts := coalesce(held.period_start, date_trunc(budget.period, statement_timestamp() at time zone 'utc')::date);
+    where r.organization_id = budget.organization_id
+      and r.execution_id = reserve_budgets.execution_id
+      and r.budget_id = budget.id;
+    starts := coalesce(
+      held.period_start, date_trunc(budget.period, statement_timestamp() at time zone 'utc')::date
+    );
     more_usd := greatest(coalesce(usd, 0) - coalesce(held.reserved_usd, 0), 0);
     more_tokens := greatest(tokens - coalesce(held.reserved_tokens, 0), 0);
     insert into client_mgmt.budget_counters (organization_id, budget_id, period_start)
@@ -585,8 +657,8 @@ begin
 end
 $$;
 comment on function private.reserve_budgets(bigint, uuid, uuid, bigint, numeric, bigint) is
-  'Reserves so much in every budget that applies, what is reserved there included, or raises PT402 budget_exceeded; '
-  'PT409 price_unknown under a money budget.';
+  'Reserves so much in every budget that applies, what is reserved there included, or raises PT402 '
+  'budget_exceeded; PT409 price_unknown under a money budget.';
 
 create function private.lock_budgets(organization_id bigint) returns void
 language plpgsql volatile security definer set search_path = ''
@@ -595,10 +667,16 @@ as $$
 -- transaction: ending one takes its budgets and then metrics, so that all budgets come first, in one order.
 #variable_conflict use_column
 begin
-  perform 1 from client_mgmt.budgets b where b.organization_id = lock_budgets.organization_id order by b.id for key share;
+  perform 1
+  from client_mgmt.budgets b
+  where b.organization_id = lock_budgets.organization_id
+  order by b.id for key share;
   perform 1 from client_mgmt.budget_counters c
   where c.organization_id = lock_budgets.organization_id
-    and (c.reserved_tokens > 0 or c.period_start >= date_trunc('month', statement_timestamp() at time zone 'utc')::date)
+    and (
+      c.reserved_tokens > 0
+      or c.period_start >= date_trunc('month', statement_timestamp() at time zone 'utc')::date
+    )
   order by c.budget_id, c.period_start
   for no key update;
 end
@@ -606,7 +684,12 @@ $$;
 comment on function private.lock_budgets(bigint) is
   'Takes the budgets of an organization and their counters that anything can still change.';
 
-create function private.settle_budgets(organization_id bigint, execution_id uuid, usd numeric, tokens bigint) returns void
+create function private.settle_budgets(
+  organization_id bigint,
+  execution_id uuid,
+  usd numeric,
+  tokens bigint
+) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: nobody holds a grant on counters. Called once per execution, by its one end. The counter
@@ -648,7 +731,8 @@ begin
 end
 $$;
 comment on function private.settle_budgets(bigint, uuid, numeric, bigint) is
-  'Turns an execution''s reservations into what it used. usd null: unknown, and the reservation itself is charged.';
+  'Turns an execution''s reservations into what it used. usd null: unknown, and the reservation '
+  'itself is charged.';
 
 create function private.has_budget(organization_id bigint, user_id uuid, project_id bigint) returns boolean
 language plpgsql stable security definer set search_path = ''
@@ -664,7 +748,8 @@ begin
   );
 end
 $$;
-comment on function private.has_budget(bigint, uuid, bigint) is 'Whether any budget applies, and an estimate is worth making.';
+comment on function private.has_budget(bigint, uuid, bigint) is
+  'Whether any budget applies, and an estimate is worth making.';
 
 create function private.route_cost(route jsonb, input_tokens bigint, output_tokens bigint) returns numeric
 language plpgsql stable security definer set search_path = ''
@@ -681,7 +766,8 @@ begin
   );
 end
 $$;
-comment on function private.route_cost(jsonb, bigint, bigint) is 'Upper estimate of a call along a route, in US dollars.';
+comment on function private.route_cost(jsonb, bigint, bigint) is
+  'Upper estimate of a call along a route, in US dollars.';
 
 revoke all on function
   private.add_to_reservation(client_mgmt.budgets, uuid, date, numeric, bigint),

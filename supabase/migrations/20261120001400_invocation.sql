@@ -1,9 +1,9 @@
 -- Invocation: from begin_execution() to finish_execution(), and what may happen between them.
 -- Special: beginning is one transaction as the caller, so a refused request writes nothing and needs no
 -- privilege; finishing is the platform's, because a caller must not write usage, cost or an assistant's
--- words. An execution has exactly one end. Locks are taken in one order: the session's key, execution, session,
--- limits, the person's key, budgets, rates, breakers, health, metrics; whoever holds more of a session than its
--- key never waits for an execution, but who deletes it.
+-- words. An execution has exactly one end. Locks are taken in one order: the session's key,
+-- execution, session, limits, the person's key, budgets, rates, breakers, health, metrics; whoever
+-- holds more of a session than its key never waits for an execution, but who deletes it.
 
 -- ── begin_execution ───────────────────────────────────────────────────────────────────────────
 
@@ -32,10 +32,12 @@ begin
           when 'text' then jsonb_typeof(p -> 'text') = 'string'
           when 'tool_call' then jsonb_typeof(p -> 'id') = 'string' and jsonb_typeof(p -> 'name') = 'string'
             and jsonb_typeof(p -> 'arguments') = 'string'
-          when 'tool_result' then jsonb_typeof(p -> 'tool_call_id') = 'string' and jsonb_typeof(p -> 'name') = 'string'
+          when 'tool_result' then jsonb_typeof(p -> 'tool_call_id') = 'string'
+            and jsonb_typeof(p -> 'name') = 'string'
             and jsonb_typeof(p -> 'content') = 'string'
           else p ->> 'type' in ('image', 'file') and jsonb_typeof(p -> 'media_type') = 'string'
-            and char_length(p ->> 'url') <= 2048 and p ->> 'url' ~ '^https://[^[:space:]/?#@]+([/?#][^[:space:]]*)?$'
+            and char_length(p ->> 'url') <= 2048
+            and p ->> 'url' ~ '^https://[^[:space:]/?#@]+([/?#][^[:space:]]*)?$'
         end, false)
       )
     ))
@@ -49,7 +51,8 @@ begin
     or on_busy not in ('refuse', 'queue') or on_busy is null
   then
     raise exception using errcode = '22023', message = 'invalid_request',
-      detail = 'Either message { id?: uuid, content: text or parts of at most 256 KB, files by https } or session_id and regenerate; '
+      detail = 'Either message { id?: uuid, content: text or parts of at most 256 KB, files by https } '
+          'or session_id and regenerate; '
         'params an object, idempotency_key 1 to 255 characters, on_busy refuse or queue.';
   end if;
 end
@@ -71,7 +74,8 @@ begin
   end;
 end
 $$;
-comment on function private.message_text(jsonb) is 'The text of a content: itself, or that of its text parts.';
+comment on function private.message_text(jsonb) is
+  'The text of a content: itself, or that of its text parts.';
 
 create function private.events_text(organization_id bigint, execution_id uuid) returns text
 language sql stable security definer set search_path = ''
@@ -83,10 +87,16 @@ as $$
   where e.organization_id = events_text.organization_id and e.execution_id = events_text.execution_id
     and chunk ->> 'type' = 'text-delta'
 $$;
-comment on function private.events_text(bigint, uuid) is 'The text that an execution''s stored events add up to.';
+comment on function private.events_text(bigint, uuid) is
+  'The text that an execution''s stored events add up to.';
 
 -- What a worker needs to run an execution, and the reservation for it.
-create function private.prepare_execution(execution public.agent_executions, route jsonb, params jsonb, input_bytes bigint)
+create function private.prepare_execution(
+  execution public.agent_executions,
+  route jsonb,
+  params jsonb,
+  input_bytes bigint
+)
 returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -113,18 +123,24 @@ begin
   -- A client that keeps its conversation itself brings its own tools.
   tools := case when exists (
     select 1 from public.chat_sessions s
-    where s.organization_id = execution.organization_id and s.id = execution.session_id and s.metadata @> '{"transient": true}'
+    where s.organization_id = execution.organization_id
+      and s.id = execution.session_id
+      and s.metadata @> '{"transient": true}'
   ) then '[]' else private.execution_tools(execution.organization_id, execution.user_id) end;
   -- A file is sent as its address and read as what is there: each counts as more than most large images.
   bytes := octet_length(history::text) + 4096 * jsonb_array_length(
     jsonb_path_query_array(history, '$[*].parts[*] ? (@.type == "image" || @.type == "file")'));
   -- What a client sends instead of the history (input_bytes) goes along with the prompts, too. It is the
   -- caller's to say, so it counts only as far as a body with images can go.
-  bytes := greatest(bytes, least(coalesce(input_bytes, 0), 8388608)) + octet_length(prompts::text) + octet_length(tools::text)
+  bytes := greatest(
+    bytes, least(coalesce(input_bytes, 0), 8388608)
+  ) + octet_length(prompts::text) + octet_length(tools::text)
     + coalesce(octet_length(effective ->> 'response_format'), 0);
 
   max_output_tokens := case
-    when effective ->> 'max_output_tokens' ~ '^[1-9][0-9]{0,6}$' then (effective ->> 'max_output_tokens')::bigint else 4096 end;
+    when effective ->> 'max_output_tokens' ~ '^[1-9][0-9]{0,6}$'
+      then (effective ->> 'max_output_tokens')::bigint
+      else 4096 end;
   if private.has_budget(execution.organization_id, execution.user_id, execution.project_id) then
     -- No tokenizer makes more of a text than a token per byte; the answer's bound is sent along.
     effective := effective || jsonb_build_object('max_output_tokens', max_output_tokens);
@@ -182,17 +198,23 @@ begin
     'message_id', execution.message_id,
     'response_message_id', execution.response_message_id,
     'status', execution.status,
-    'agent', (select jsonb_build_object('id', a.id, 'name', a.name) from public.agents a where a.id = execution.agent_id)
+    'agent', (
+      select jsonb_build_object('id', a.id, 'name', a.name)
+      from public.agents a
+      where a.id = execution.agent_id
+    )
   );
 end
 $$;
-comment on function private.describe_execution(public.agent_executions) is 'Ids, status and agent of an execution.';
+comment on function private.describe_execution(public.agent_executions) is
+  'Ids, status and agent of an execution.';
 
 create function private.keep_session(organization_id bigint, execution_id uuid) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: called by definer functions that are about to take an execution. Whoever deletes a session takes it
--- before its executions, and waits here for nobody else: only a deletion wants what this holds.
+-- Definer: called by definer functions that are about to take an execution. Whoever deletes a
+-- session takes it before its executions, and waits here for nobody else: only a deletion wants
+-- what this holds.
 #variable_conflict use_column
 begin
   perform 1
@@ -208,8 +230,8 @@ comment on function private.keep_session(bigint, uuid) is
 create function private.end_expired_executions(organization_id bigint, but_not uuid default null) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: called by functions that go on to reserve and may hold a session: what dead workers left would keep it
--- busy, and budgets spent. A session that somebody else holds is left to them.
+-- Definer: called by functions that go on to reserve and may hold a session: what dead workers left
+-- would keep it busy, and budgets spent. A session that somebody else holds is left to them.
 #variable_conflict use_column
 declare
   dead uuid;
@@ -221,7 +243,9 @@ begin
   ) then
     return;
   end if;
-  perform 1 from client_mgmt.organization_limits l where l.organization_id = end_expired_executions.organization_id for update;
+  perform 1
+  from client_mgmt.organization_limits l
+  where l.organization_id = end_expired_executions.organization_id for update;
   perform private.lock_budgets(end_expired_executions.organization_id);
   for dead in
     select x.id from public.agent_executions x
@@ -285,7 +309,9 @@ begin
       end if;
       return private.describe_execution(execution) || jsonb_build_object(
         'replayed', true,
-        'result', case when execution.completed_at is not null then private.execution_result(organization, execution.id) end
+        'result', case
+          when execution.completed_at is not null
+            then private.execution_result(organization, execution.id) end
       );
     end if;
   end if;
@@ -315,7 +341,10 @@ begin
   perform private.require_project(organization, project);
   chosen := private.find_agent(
     organization,
-    coalesce(agent, case when chat.agent_id is null then private.preferred_agent(organization, project, providers) end),
+    coalesce(
+      agent, case
+        when chat.agent_id is null then private.preferred_agent(organization, project, providers) end
+    ),
     case when agent is null then chat.agent_id end
   );
   route := private.plan_route(organization, chosen.id, model, chat.id, project, providers);
@@ -338,23 +367,29 @@ begin
       where m.organization_id = organization and m.session_id = chat.id and m.id = regenerate
       union all
       select m.id, m.parent_id, m.role from branch b
-      join public.chat_messages m on m.organization_id = organization and m.session_id = chat.id and m.id = b.parent_id
+      join public.chat_messages m on m.organization_id = organization
+        and m.session_id = chat.id
+        and m.id = b.parent_id
       where b.role <> 'user'
     )
     select b.id into asked from branch b where b.role = 'user';
     if asked is null then
-      raise exception using errcode = 'PT404', message = 'message_not_found', detail = 'No message of the session has this id.';
+      raise exception using errcode = 'PT404', message = 'message_not_found',
+        detail = 'No message of the session has this id.';
     end if;
   else
     if parent is not null and not exists (
       select 1 from public.chat_messages m
       where m.organization_id = organization and m.session_id = chat.id and m.id = parent
     ) then
-      raise exception using errcode = 'PT404', message = 'parent_not_found', detail = 'No message of the session has this id.';
+      raise exception using errcode = 'PT404', message = 'parent_not_found',
+        detail = 'No message of the session has this id.';
     end if;
     asked := coalesce((message ->> 'id')::uuid, private.uuid_v7());
     begin
-      insert into public.chat_messages (organization_id, id, session_id, user_id, parent_id, role, content, parts)
+      insert into public.chat_messages (
+        organization_id, id, session_id, user_id, parent_id, role, content, parts
+      )
       values (
         organization, asked, chat.id, account,
         case when as_root then null else coalesce(parent, chat.current_message_id) end,
@@ -368,10 +403,13 @@ begin
   end if;
 
   insert into public.agent_executions (
-    organization_id, session_id, user_id, message_id, project_id, agent_id, status, idempotency_key, request_hash,
+    organization_id, session_id, user_id, message_id, project_id, agent_id, status, idempotency_key,
+    request_hash,
     metadata, lease_expires_at
   ) values (
-    organization, chat.id, account, asked, project, chosen.id, case when waits then 'pending' else 'running' end,
+    organization, chat.id, account, asked, project, chosen.id, case
+      when waits then 'pending'
+      else 'running' end,
     key, request,
     case when waits then jsonb_build_object(
       'model', model, 'params', params, 'follows', regenerate is null and parent is null and not as_root
@@ -380,7 +418,9 @@ begin
   ) returning * into execution;
 
   update public.chat_sessions s
-  set last_message_at = clock_timestamp(), current_message_id = case when waits then s.current_message_id else asked end,
+  set last_message_at = clock_timestamp(), current_message_id = case
+    when waits then s.current_message_id
+    else asked end,
     agent_id = coalesce(s.agent_id, chosen.id),
     title = coalesce(s.title, nullif(left(btrim(regexp_replace(
       private.message_text(message -> 'content'), '\s+', ' ', 'g')), 80), ''))
@@ -409,10 +449,13 @@ declare
 begin
   perform private.keep_session(organization, start_execution.execution_id);
   select x.* into execution from public.agent_executions x
-  where x.organization_id = organization and x.id = start_execution.execution_id and x.user_id = private.current_user_id()
+  where x.organization_id = organization
+    and x.id = start_execution.execution_id
+    and x.user_id = private.current_user_id()
   for no key update;
   if not found then
-    raise exception using errcode = 'PT404', message = 'execution_not_found', detail = 'No execution of yours has this id.';
+    raise exception using errcode = 'PT404', message = 'execution_not_found',
+      detail = 'No execution of yours has this id.';
   end if;
   chat := private.require_own_session(organization, execution.session_id);
   perform private.end_expired_executions(organization, execution.id);
@@ -448,7 +491,8 @@ begin
   return private.describe_execution(execution) || private.prepare_execution(
     execution,
     private.plan_route(
-      organization, execution.agent_id, execution.metadata ->> 'model', chat.id, execution.project_id, providers
+      organization, execution.agent_id, execution.metadata ->> 'model', chat.id,
+      execution.project_id, providers
     ),
     execution.metadata -> 'params', null
   );
@@ -468,7 +512,8 @@ declare
   execution public.agent_executions;
 begin
   perform private.keep_session(organization, cancel_execution.execution_id);
-  update public.agent_executions x set cancel_requested_at = coalesce(x.cancel_requested_at, clock_timestamp())
+  update public.agent_executions x
+  set cancel_requested_at = coalesce(x.cancel_requested_at, clock_timestamp())
   where x.organization_id = organization and x.id = cancel_execution.execution_id
     and x.user_id = private.current_user_id() and x.status in ('pending', 'running')
   returning x.* into execution;
@@ -480,9 +525,12 @@ begin
   end if;
 
   select x.* into execution from public.agent_executions x
-  where x.organization_id = organization and x.id = cancel_execution.execution_id and x.user_id = private.current_user_id();
+  where x.organization_id = organization
+    and x.id = cancel_execution.execution_id
+    and x.user_id = private.current_user_id();
   if not found then
-    raise exception using errcode = 'PT404', message = 'execution_not_found', detail = 'No execution of yours has this id.';
+    raise exception using errcode = 'PT404', message = 'execution_not_found',
+      detail = 'No execution of yours has this id.';
   end if;
   return execution.status;
 end
@@ -500,7 +548,8 @@ declare
 begin
   select x.* into dead from public.agent_executions x
   join public.chat_sessions s on s.organization_id = x.organization_id and s.id = x.session_id
-  where x.organization_id = end_expired_execution.organization_id and x.id = end_expired_execution.execution_id
+  where x.organization_id = end_expired_execution.organization_id
+    and x.id = end_expired_execution.execution_id
     and x.status in ('pending', 'running') and x.lease_expires_at <= clock_timestamp()
     -- A caller states it of the active organization's only.
     and (private.jwt_claims() ->> 'role' is distinct from 'authenticated'
@@ -525,8 +574,8 @@ begin
 end
 $$;
 comment on function private.end_expired_execution(bigint, uuid) is
-  'Ends an execution whose lease ran out: failed (interrupted), or cancelled when that was asked for; what was streamed is '
-  'kept. False when there was none, or somebody else has it.';
+  'Ends an execution whose lease ran out: failed (interrupted), or cancelled when that was asked '
+  'for; what was streamed is kept. False when there was none, or somebody else has it.';
 
 create function private.event_batches(
   organization_id bigint, execution_id uuid, after_seq bigint, max_batches integer
@@ -559,7 +608,11 @@ $$;
 comment on function private.event_batches(bigint, uuid, bigint, integer) is
   '[{ seq, events }] of an execution after an event id, as far as the caller may read them.';
 
-create function public.read_execution(execution_id uuid, after_seq bigint default -1, max_batches integer default 500)
+create function public.read_execution(
+  execution_id uuid,
+  after_seq bigint default -1,
+  max_batches integer default 500
+)
 returns json
 language plpgsql volatile security invoker set search_path = ''
 as $$
@@ -580,14 +633,16 @@ begin
   from public.agent_executions x
   where x.organization_id = (select private.current_organization_id()) and x.id = read_execution.execution_id;
   if result is null then
-    raise exception using errcode = 'PT404', message = 'execution_not_found', detail = 'No execution you may read has this id.';
+    raise exception using errcode = 'PT404', message = 'execution_not_found',
+      detail = 'No execution you may read has this id.';
   end if;
   return result;
 end
 $$;
 comment on function public.read_execution(uuid, bigint, integer) is
-  '{ execution_id, status, batches: [{ seq, events }] } after an event id, for whoever may read the session. '
-  'PT404 execution_not_found. With status success, failed or cancelled the last batch is the last there will be.';
+  '{ execution_id, status, batches: [{ seq, events }] } after an event id, for whoever may read '
+  'the session. PT404 execution_not_found. With status success, failed or cancelled the last batch '
+  'is the last there will be.';
 
 create function public.follow_execution(
   organization_id bigint, execution_id uuid, after_seq bigint, sessions uuid[]
@@ -663,11 +718,16 @@ create function public.read_execution_result(execution_id uuid) returns jsonb
 language sql stable security invoker set search_path = ''
 as $$ select private.read_execution_result(execution_id) $$;
 comment on function public.read_execution_result(uuid) is
-  'The stored end of an execution, as finish_execution() returned it; null while it runs and for whoever may not read it.';
+  'The stored end of an execution, as finish_execution() returned it; null while it runs and for '
+  'whoever may not read it.';
 
 -- ── finish_execution ──────────────────────────────────────────────────────────────────────────
 
-create function private.count_outcome(execution public.agent_executions, fault text, failed_models jsonb) returns void
+create function private.count_outcome(
+  execution public.agent_executions,
+  fault text,
+  failed_models jsonb
+) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: called by finish_execution() only.
@@ -675,18 +735,24 @@ declare
   succeeded constant integer := (execution.status = 'success')::integer;
   failed constant integer := (execution.status = 'failed')::integer;
   cancelled constant integer := (execution.status = 'cancelled')::integer;
-  measured constant integer := (execution.input_tokens is not null and execution.output_tokens is not null)::integer;
+  measured constant integer := (
+    execution.input_tokens is not null
+    and execution.output_tokens is not null
+  )::integer;
   faulty constant jsonb := case when jsonb_typeof(failed_models) = 'array' then failed_models else '[]' end;
   step record;
 begin
   -- Calls that failed before another model answered count for their own breakers. Breakers are shared by
   -- everyone, and routes differ in order: models are taken in the order of their ids.
   for step in
-    select case when r ->> 'credential' = 'organization' then execution.organization_id end as credential_owner,
+    select case
+      when r ->> 'credential' = 'organization' then execution.organization_id end as credential_owner,
       (r ->> 'model_id')::bigint as model_id, (r ->> 'generation')::bigint as generation,
       (r ->> 'model_id')::bigint is not distinct from execution.model_id as is_last,
       coalesce((r -> 'probe')::boolean, false) as is_probe,
-      (select count(*) from jsonb_array_elements(faulty) f(failed_model) where failed_model = r -> 'model_id') as faults
+      (
+        select count(*) from jsonb_array_elements(faulty) f(failed_model) where failed_model = r -> 'model_id'
+      ) as faults
     from jsonb_array_elements(execution.route) r
     -- One that was deleted meanwhile took its breaker along.
     join public.models m on m.id = (r ->> 'model_id')::bigint
@@ -711,7 +777,9 @@ begin
 
   if fault = 'provider' or (succeeded = 1 and faulty <> '[]') then
     -- Answered by another model than the one that was meant to: degraded, and no failure.
-    insert into public.agent_health as h (organization_id, agent_id, status, last_check, last_error, consecutive_failures)
+    insert into public.agent_health as h (
+      organization_id, agent_id, status, last_check, last_error, consecutive_failures
+    )
     values (
       execution.organization_id, execution.agent_id, 'degraded', clock_timestamp(),
       coalesce(execution.error_code, 'provider_error'), failed
@@ -738,8 +806,10 @@ begin
     organization_id, agent_id, total_requests, successful_requests, failed_requests, cancelled_requests,
     measured_requests, avg_latency_ms, avg_tokens_in, avg_tokens_out
   ) values (
-    execution.organization_id, execution.agent_id, 1, succeeded, failed, cancelled, measured, execution.latency_ms,
-    case when measured = 1 then execution.input_tokens end, case when measured = 1 then execution.output_tokens end
+    execution.organization_id, execution.agent_id, 1, succeeded, failed, cancelled, measured,
+    execution.latency_ms,
+    case when measured = 1 then execution.input_tokens end, case
+      when measured = 1 then execution.output_tokens end
   )
   on conflict on constraint agent_metrics_day_key do update set
     total_requests = m.total_requests + 1,
@@ -749,13 +819,22 @@ begin
     measured_requests = m.measured_requests + measured,
     avg_latency_ms = m.avg_latency_ms + (excluded.avg_latency_ms - m.avg_latency_ms) / (m.total_requests + 1),
     avg_tokens_in = case when measured = 0 then m.avg_tokens_in
-      else coalesce(m.avg_tokens_in, 0) + (excluded.avg_tokens_in - coalesce(m.avg_tokens_in, 0)) / (m.measured_requests + 1) end,
+      else coalesce(m.avg_tokens_in, 0) + (
+        excluded.avg_tokens_in - coalesce(m.avg_tokens_in, 0)
+      ) / (m.measured_requests + 1) end,
     avg_tokens_out = case when measured = 0 then m.avg_tokens_out
-      else coalesce(m.avg_tokens_out, 0) + (excluded.avg_tokens_out - coalesce(m.avg_tokens_out, 0)) / (m.measured_requests + 1) end;
+      else coalesce(m.avg_tokens_out, 0) + (
+        excluded.avg_tokens_out - coalesce(m.avg_tokens_out, 0)
+      ) / (m.measured_requests + 1) end;
 end
 $$;
-comment on function private.count_outcome(public.agent_executions, text, jsonb) is 'Breaker, health and metrics of one ended execution.';
-create function private.store_answer(execution public.agent_executions, content text, parts jsonb) returns void
+comment on function private.count_outcome(public.agent_executions, text, jsonb) is
+  'Breaker, health and metrics of one ended execution.';
+create function private.store_answer(
+  execution public.agent_executions,
+  content text,
+  parts jsonb
+) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: called by finish_execution() only.
@@ -770,7 +849,9 @@ begin
     execution.organization_id, execution.response_message_id, execution.session_id, execution.user_id,
     execution.message_id, 'assistant', store_answer.content, store_answer.parts,
     execution.input_tokens, execution.output_tokens, execution.total_tokens,
-    jsonb_build_object('execution_id', execution.id, 'status', execution.status, 'partial', execution.status <> 'success')
+    jsonb_build_object(
+      'execution_id', execution.id, 'status', execution.status, 'partial', execution.status <> 'success'
+    )
   );
   -- Whoever switched to another branch meanwhile stays there.
   update public.chat_sessions s
@@ -780,9 +861,14 @@ begin
   where s.organization_id = execution.organization_id and s.id = execution.session_id;
 end
 $$;
-comment on function private.store_answer(public.agent_executions, text, jsonb) is 'Keeps what was said, whole or partial, and marks which.';
+comment on function private.store_answer(public.agent_executions, text, jsonb) is
+  'Keeps what was said, whole or partial, and marks which.';
 
-create function private.settle_execution(execution public.agent_executions, content text, parts jsonb) returns void
+create function private.settle_execution(
+  execution public.agent_executions,
+  content text,
+  parts jsonb
+) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: called by finish_execution() only. What the provider did not count although it answered is
@@ -790,16 +876,20 @@ as $$
 declare
   model public.models;
   said constant bigint := greatest(octet_length(content), coalesce((
-    select sum(octet_length(concat(p ->> 'text', p ->> 'name', p ->> 'arguments'))) from jsonb_array_elements(parts) p
+    select sum(octet_length(concat(p ->> 'text', p ->> 'name', p ->> 'arguments')))
+    from jsonb_array_elements(parts) p
     -- What a tool answered is not the model's.
     where p ->> 'type' <> 'tool_result'
   ), 0));
   answered constant boolean := execution.status = 'success' or said > 0
     or execution.input_tokens is not null or execution.output_tokens is not null;
-  estimated constant boolean := answered and (execution.input_tokens is null or execution.output_tokens is null);
+  estimated constant boolean := answered
+    and (execution.input_tokens is null or execution.output_tokens is null);
   tokens_in constant bigint := coalesce(
     execution.input_tokens, case when answered then execution.estimated_input_tokens end);
-  tokens_out constant bigint := coalesce(execution.output_tokens, case when answered then ceil(said / 4.0) end);
+  tokens_out constant bigint := coalesce(
+    execution.output_tokens, case when answered then ceil(said / 4.0) end
+  );
   tokens constant bigint := greatest(execution.total_tokens, tokens_in + tokens_out, 0);
   cost numeric(18, 9) := execution.cost_usd;
 begin
@@ -810,7 +900,8 @@ begin
   end if;
   insert into client_mgmt.usage_ledger (
     organization_id, execution_id, user_id, project_id, agent_name, provider, model_id,
-    input_tokens, output_tokens, cached_input_tokens, reasoning_tokens, tool_input_tokens, cost_usd, is_estimated
+    input_tokens, output_tokens, cached_input_tokens, reasoning_tokens, tool_input_tokens, cost_usd,
+    is_estimated
   )
   select execution.organization_id, execution.id, execution.user_id, execution.project_id, a.name,
     -- Usage outlives the model too.
@@ -851,19 +942,31 @@ create trigger agent_executions_settle_deleted before delete on public.agent_exe
   for each row when (old.status in ('pending', 'running'))
   execute function private.settle_deleted_execution();
 
-create function private.store_events(organization_id bigint, execution_id uuid, seq bigint, events text) returns void
+create function private.store_events(
+  organization_id bigint,
+  execution_id uuid,
+  seq bigint,
+  events text
+) returns void
 language sql volatile security definer set search_path = ''
 as $$
   -- Definer: called by append_execution_events() and finish_execution() only. A worker that got no answer
   -- sends a batch again, with what came meanwhile: the longer text of the two then holds the other.
   insert into conversation.execution_events as e (organization_id, execution_id, seq, event)
-  values (store_events.organization_id, store_events.execution_id, store_events.seq, store_events.events::json)
+  values (
+    store_events.organization_id, store_events.execution_id, store_events.seq, store_events.events::json
+  )
   on conflict on constraint execution_events_pkey do update set event = excluded.event
   where octet_length(excluded.event::text) > octet_length(e.event::text)
 $$;
-comment on function private.store_events(bigint, uuid, bigint, text) is 'Stores one batch of a stream, or its longer repetition.';
+comment on function private.store_events(bigint, uuid, bigint, text) is
+  'Stores one batch of a stream, or its longer repetition.';
 
-create function public.finish_execution(organization_id bigint, execution_id uuid, outcome jsonb) returns jsonb
+create function public.finish_execution(
+  organization_id bigint,
+  execution_id uuid,
+  outcome jsonb
+) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: service_role holds no grant on these tables either. Executable by service_role only.
@@ -871,9 +974,13 @@ as $$
 declare
   execution public.agent_executions;
   content constant text := coalesce(outcome ->> 'content', '');
-  parts constant jsonb := nullif(case when jsonb_typeof(outcome -> 'parts') = 'array' then outcome -> 'parts' end, '[]');
+  parts constant jsonb := nullif(
+    case when jsonb_typeof(outcome -> 'parts') = 'array' then outcome -> 'parts' end, '[]'
+  );
   -- Null when it was deleted while it answered, which makes the answer none the worse.
-  answering constant bigint := (select m.id from public.models m where m.id = (outcome ->> 'model_id')::bigint);
+  answering constant bigint := (
+    select m.id from public.models m where m.id = (outcome ->> 'model_id')::bigint
+  );
 begin
   if outcome ->> 'status' not in ('success', 'failed', 'cancelled') or outcome ->> 'status' is null
     or (outcome ->> 'status' = 'success' and outcome ->> 'finish_reason' is null)
@@ -893,13 +1000,16 @@ begin
     input_tokens = (outcome ->> 'input_tokens')::bigint,
     output_tokens = (outcome ->> 'output_tokens')::bigint,
     total_tokens = coalesce(
-      (outcome ->> 'total_tokens')::bigint, (outcome ->> 'input_tokens')::bigint + (outcome ->> 'output_tokens')::bigint
+      (outcome ->> 'total_tokens')::bigint,
+      (outcome ->> 'input_tokens')::bigint + (outcome ->> 'output_tokens')::bigint
     ),
     cached_input_tokens = (outcome ->> 'cached_input_tokens')::bigint,
     reasoning_tokens = (outcome ->> 'reasoning_tokens')::bigint,
     tool_input_tokens = (outcome ->> 'tool_input_tokens')::bigint,
     -- Of several calls of the model some may have been counted.
-    estimated_input_tokens = coalesce((outcome ->> 'estimated_input_tokens')::bigint, x.estimated_input_tokens),
+    estimated_input_tokens = coalesce(
+      (outcome ->> 'estimated_input_tokens')::bigint, x.estimated_input_tokens
+    ),
     -- What the provider says it charged is truer than a price list.
     cost_usd = coalesce((outcome ->> 'provider_cost_usd')::numeric, (
       select private.execution_cost(
@@ -908,10 +1018,13 @@ begin
       ) from public.models m where m.id = coalesce((outcome ->> 'model_id')::bigint, x.model_id)
     )),
     latency_ms = coalesce(
-      (outcome ->> 'latency_ms')::integer, (extract(epoch from clock_timestamp() - x.created_at) * 1000)::integer
+      (outcome ->> 'latency_ms')::integer,
+      (extract(epoch from clock_timestamp() - x.created_at) * 1000)::integer
     ),
     first_chunk_ms = (outcome ->> 'first_chunk_ms')::integer,
-    metadata = x.metadata || jsonb_strip_nulls(jsonb_build_object('provider_request_id', outcome ->> 'provider_request_id')),
+    metadata = x.metadata || jsonb_strip_nulls(
+      jsonb_build_object('provider_request_id', outcome ->> 'provider_request_id')
+    ),
     completed_at = clock_timestamp()
   where x.organization_id = finish_execution.organization_id and x.id = finish_execution.execution_id
     and x.status in ('pending', 'running')
@@ -941,17 +1054,26 @@ begin
   if execution.agent_id is not null then
     perform private.count_outcome(execution, outcome ->> 'fault', outcome -> 'failed_models');
   end if;
-  return private.execution_result(execution.organization_id, execution.id) || jsonb_build_object('already_final', false);
+  return private.execution_result(
+    execution.organization_id, execution.id
+  ) || jsonb_build_object('already_final', false);
 end
 $$;
 comment on function public.finish_execution(bigint, uuid, jsonb) is
-  'Ends an execution, once: last events, answer, usage, cost, budgets, breaker, health and metrics in one transaction. '
-  'A second call changes nothing and answers what is stored (already_final). outcome.events is the JSON text of the '
-  'last batch, whose first id is outcome.events_seq; outcome.failed_models lists model ids, one per provider fault before the last call. Service role only: a caller must not write usage.';
+  'Ends an execution, once: last events, answer, usage, cost, budgets, breaker, health and metrics '
+  'in one transaction. A second call changes nothing and answers what is stored (already_final). '
+  'outcome.events is the JSON text of the last batch, whose first id is outcome.events_seq; '
+  'outcome.failed_models lists model ids, one per provider fault before the last call. Service '
+  'role only: a caller must not write usage.';
 
 -- ── While it runs ─────────────────────────────────────────────────────────────────────────────
 
-create function public.append_execution_events(organization_id bigint, execution_id uuid, seq bigint, events text)
+create function public.append_execution_events(
+  organization_id bigint,
+  execution_id uuid,
+  seq bigint,
+  events text
+)
 returns text
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -960,7 +1082,9 @@ as $$
 declare
   state text;
 begin
-  state := public.renew_execution_lease(append_execution_events.organization_id, append_execution_events.execution_id);
+  state := public.renew_execution_lease(
+    append_execution_events.organization_id, append_execution_events.execution_id
+  );
   if state in ('running', 'cancelling', 'revoked') then
     perform private.store_events(
       append_execution_events.organization_id, append_execution_events.execution_id,
@@ -971,10 +1095,15 @@ begin
 end
 $$;
 comment on function public.append_execution_events(bigint, uuid, bigint, text) is
-  'Stores one batch of a stream (the JSON text of an array), renews the lease and answers as renew_execution_lease(). '
-  'Repeating a batch changes nothing, repeating it with more events adds these. Service role only.';
+  'Stores one batch of a stream (the JSON text of an array), renews the lease and answers as '
+  'renew_execution_lease(). Repeating a batch changes nothing, repeating it with more events adds '
+  'these. Service role only.';
 
-create function public.acquire_probe(organization_id bigint, execution_id uuid, model_id bigint) returns boolean
+create function public.acquire_probe(
+  organization_id bigint,
+  execution_id uuid,
+  model_id bigint
+) returns boolean
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: circuit_breaker_state denies everyone. Executable by service_role only.
@@ -985,11 +1114,14 @@ declare
 begin
   -- The execution first, as its end takes them, which may come from elsewhere meanwhile.
   select x.* into execution from public.agent_executions x
-  where x.organization_id = acquire_probe.organization_id and x.id = acquire_probe.execution_id and x.status = 'running'
+  where x.organization_id = acquire_probe.organization_id
+    and x.id = acquire_probe.execution_id
+    and x.status = 'running'
   for no key update;
   -- One update decides among all workers.
   update public.circuit_breaker_state b
-  set state = 'half_open', generation = b.generation + 1, probe_expires_at = clock_timestamp() + interval '60 seconds'
+  set state = 'half_open', generation = b.generation + 1,
+    probe_expires_at = clock_timestamp() + interval '60 seconds'
   from jsonb_array_elements(execution.route) r
   where (r ->> 'model_id')::bigint = acquire_probe.model_id
     and b.organization_id is not distinct from
@@ -1014,7 +1146,8 @@ begin
 end
 $$;
 comment on function public.acquire_probe(bigint, uuid, bigint) is
-  'Takes the one probe of an open breaker for an execution, for 60 seconds; false when another worker has it. Service role only.';
+  'Takes the one probe of an open breaker for an execution, for 60 seconds; false when another '
+  'worker has it. Service role only.';
 
 create function public.renew_execution_lease(organization_id bigint, execution_id uuid) returns text
 language plpgsql volatile security definer set search_path = ''
@@ -1026,9 +1159,11 @@ declare
   revoked boolean;
 begin
   select x.* into execution from public.agent_executions x
-  where x.organization_id = renew_execution_lease.organization_id and x.id = renew_execution_lease.execution_id;
+  where x.organization_id = renew_execution_lease.organization_id
+    and x.id = renew_execution_lease.execution_id;
   revoked := execution.status in ('pending', 'running') and not private.access_stands(execution);
-  -- Written only when it is getting short: a stream that writes events four times a second renews it every ten.
+  -- Written only when it is getting short: a stream that writes events four times a second renews
+  -- it every ten.
   if execution.status in ('pending', 'running') and (
     execution.lease_expires_at < clock_timestamp() + interval '20 seconds'
     or (revoked and execution.cancel_requested_at is null)
@@ -1037,7 +1172,9 @@ begin
     set lease_expires_at = clock_timestamp() + interval '30 seconds',
       cancel_requested_at = case when revoked then coalesce(x.cancel_requested_at, clock_timestamp())
         else x.cancel_requested_at end
-    where x.organization_id = execution.organization_id and x.id = execution.id and x.status in ('pending', 'running')
+    where x.organization_id = execution.organization_id
+      and x.id = execution.id
+      and x.status in ('pending', 'running')
     returning x.* into execution;
   end if;
   return case
@@ -1048,9 +1185,9 @@ begin
 end
 $$;
 comment on function public.renew_execution_lease(bigint, uuid) is
-  'Keeps a running execution alive for up to 30 seconds more; answers its status, cancelling when someone asked '
-  'for that, revoked when its person may invoke agents there no longer or its session was revoked, '
-  'null when it is gone. Service role only.';
+  'Keeps a running execution alive for up to 30 seconds more; answers its status, cancelling when '
+  'someone asked for that, revoked when its person may invoke agents there no longer or its '
+  'session was revoked, null when it is gone. Service role only.';
 
 -- ── The RPCs ──────────────────────────────────────────────────────────────────────────────────
 
@@ -1071,25 +1208,28 @@ $$;
 comment on function public.begin_execution(
   jsonb, text, text, uuid, bigint, uuid, jsonb, text, text[], text, uuid, boolean, boolean, bigint
 ) is
-  'Opens one execution for the caller in one transaction: session, user message, route, prompts, history, budget. '
-  'The same idempotency key (or message id) and request answers the same execution (replayed). parent_id continues '
-  'from a message, as_root starts over, regenerate asks again, on_busy queue waits (start_execution), transient keeps '
-  'the session out of the lists. For the function agents: an execution nobody works on ends failed (interrupted) '
-  'when its lease runs out. Errors are listed in docs/error-codes.md; a refused request writes nothing.';
+  'Opens one execution for the caller in one transaction: session, user message, route, prompts, '
+  'history, budget. The same idempotency key (or message id) and request answers the same '
+  'execution (replayed). parent_id continues from a message, as_root starts over, regenerate asks '
+  'again, on_busy queue waits (start_execution), transient keeps the session out of the lists. For '
+  'the function agents: an execution nobody works on ends failed (interrupted) when its lease runs '
+  'out. Errors are listed in docs/error-codes.md; a refused request writes nothing.';
 
 create function public.start_execution(execution_id uuid, providers text[] default null) returns jsonb
 language sql volatile security invoker set search_path = ''
 as $$ select private.start_execution(execution_id, providers) $$;
 comment on function public.start_execution(uuid, text[]) is
-  'Starts an execution that waited for its session: as begin_execution() once it is its turn (status running, with '
-  'route and history), else its status alone. Keeps it alive while it waits. PT404 execution_not_found.';
+  'Starts an execution that waited for its session: as begin_execution() once it is its turn '
+  '(status running, with route and history), else its status alone. Keeps it alive while it waits. '
+  'PT404 execution_not_found.';
 
 create function public.cancel_execution(execution_id uuid) returns text
 language sql volatile security invoker set search_path = ''
 as $$ select private.cancel_execution(execution_id) $$;
 comment on function public.cancel_execution(uuid) is
-  'Asks the worker of one''s own execution to stop; what was said is kept. Answers the status: running until the worker '
-  'has stopped. An execution that has ended stays as it is. PT404 execution_not_found.';
+  'Asks the worker of one''s own execution to stop; what was said is kept. Answers the status: '
+  'running until the worker has stopped. An execution that has ended stays as it is. PT404 '
+  'execution_not_found.';
 
 revoke all on function
   private.validate_invocation(jsonb, jsonb, text, uuid, text, uuid), private.message_text(jsonb),
@@ -1097,24 +1237,38 @@ revoke all on function
   private.prepare_execution(public.agent_executions, jsonb, jsonb, bigint),
   private.describe_execution(public.agent_executions), private.keep_session(bigint, uuid),
   private.end_expired_executions(bigint, uuid),
-  private.begin_execution(jsonb, text, text, uuid, bigint, uuid, jsonb, text, text[], text, uuid, boolean, boolean, bigint),
-  private.start_execution(uuid, text[]), private.cancel_execution(uuid), private.end_expired_execution(bigint, uuid),
+  private.begin_execution(
+    jsonb, text, text, uuid, bigint, uuid, jsonb, text, text[], text, uuid, boolean, boolean, bigint
+  ),
+  private.start_execution(uuid, text[]), private.cancel_execution(uuid),
+  private.end_expired_execution(bigint, uuid),
   private.event_batches(bigint, uuid, bigint, integer), private.read_execution_result(uuid),
-  private.count_outcome(public.agent_executions, text, jsonb), private.store_answer(public.agent_executions, text, jsonb),
-  private.settle_execution(public.agent_executions, text, jsonb), private.store_events(bigint, uuid, bigint, text),
-  public.begin_execution(jsonb, text, text, uuid, bigint, uuid, jsonb, text, text[], text, uuid, boolean, boolean, bigint),
-  public.start_execution(uuid, text[]), public.cancel_execution(uuid), public.read_execution(uuid, bigint, integer),
+  private.count_outcome(public.agent_executions, text, jsonb),
+  private.store_answer(public.agent_executions, text, jsonb),
+  private.settle_execution(public.agent_executions, text, jsonb),
+  private.store_events(bigint, uuid, bigint, text),
+  public.begin_execution(
+    jsonb, text, text, uuid, bigint, uuid, jsonb, text, text[], text, uuid, boolean, boolean, bigint
+  ),
+  public.start_execution(uuid, text[]), public.cancel_execution(uuid),
+  public.read_execution(uuid, bigint, integer),
   public.follow_execution(bigint, uuid, bigint, uuid[]),
   public.read_execution_result(uuid), public.finish_execution(bigint, uuid, jsonb),
   public.append_execution_events(bigint, uuid, bigint, text), public.acquire_probe(bigint, uuid, bigint),
   public.renew_execution_lease(bigint, uuid)
   from public, anon, authenticated, service_role;
 grant execute on function
-  private.begin_execution(jsonb, text, text, uuid, bigint, uuid, jsonb, text, text[], text, uuid, boolean, boolean, bigint),
-  private.start_execution(uuid, text[]), private.cancel_execution(uuid), private.end_expired_execution(bigint, uuid),
+  private.begin_execution(
+    jsonb, text, text, uuid, bigint, uuid, jsonb, text, text[], text, uuid, boolean, boolean, bigint
+  ),
+  private.start_execution(uuid, text[]), private.cancel_execution(uuid),
+  private.end_expired_execution(bigint, uuid),
   private.event_batches(bigint, uuid, bigint, integer), private.read_execution_result(uuid),
-  public.begin_execution(jsonb, text, text, uuid, bigint, uuid, jsonb, text, text[], text, uuid, boolean, boolean, bigint),
-  public.start_execution(uuid, text[]), public.cancel_execution(uuid), public.read_execution(uuid, bigint, integer),
+  public.begin_execution(
+    jsonb, text, text, uuid, bigint, uuid, jsonb, text, text[], text, uuid, boolean, boolean, bigint
+  ),
+  public.start_execution(uuid, text[]), public.cancel_execution(uuid),
+  public.read_execution(uuid, bigint, integer),
   public.read_execution_result(uuid)
   to authenticated;
 grant execute on function

@@ -122,6 +122,7 @@ create table private.quota_use (
   primary key (organization_id, id),
   constraint quota_use_key unique nulls not distinct (organization_id, user_id, table_name)
 ) with (fillfactor = 50);
+create index quota_use_table_name_idx on private.quota_use (table_name);
 comment on table private.quota_use is
   'Rows and bytes of a member, or of an organization (user_id null), in one table, before what '
   'private.quota_returns takes off.';

@@ -189,7 +189,8 @@ begin
 end
 $$;
 comment on function public.cleanup_ended_invitations(integer) is
-  'Deletes up to batch invitations 30 days after they expire, accepted and revoked ones too. Returns how many.';
+  'Deletes up to batch invitations 30 days after they expire, accepted and revoked ones too. '
+  'Returns how many.';
 
 create function public.cleanup_transient_sessions(batch integer default 1000) returns integer
 language plpgsql volatile security definer set search_path = ''
