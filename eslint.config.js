@@ -75,7 +75,7 @@ export default defineConfig(
   {
     name: 'colloquy/only wait-until.ts hands work to the platform',
     files: [functions],
-    ignores: ['supabase/functions/_shared/executions/wait-until.ts'],
+    ignores: ['supabase/functions/_shared/http/wait-until.ts'],
     rules: { 'no-restricted-syntax': ['error', discardedRejection, bareWaitUntil] },
   },
   {

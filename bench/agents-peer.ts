@@ -1,9 +1,8 @@
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-
 import { makeScratchDirectory } from '../dev/check/scratch-directory.ts'
-import { startFunction } from '../dev/function-process.ts'
-import { startStack } from '../dev/stack.ts'
+import { startFunction } from '../dev/functions/function-process.ts'
+import { startStack } from '../dev/stack/stack.ts'
 
 /**
  * A stack, and beside it one more worker of the function `agents` that is called without the local

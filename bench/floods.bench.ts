@@ -1,8 +1,8 @@
-import { connect } from '../dev/database.ts'
+import { connect } from '../dev/postgres/database.ts'
 import { duringFlood, type Flood } from './flood-peer.ts'
 import { startModelPeer, startStackPeer } from './peers.ts'
 import { signUpWithOrganization } from './sign-up.ts'
-import { median, printComparisons, type Comparison } from './support.ts'
+import { type Comparison, median, printComparisons } from './support.ts'
 
 // What floods by one member cost another organization: the 95th percentile of its reads of 50
 // messages through the local gateway, during each flood against just before and just after it.

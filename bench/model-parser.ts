@@ -14,11 +14,11 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { ByteReader } from '../supabase/functions/_shared/models/byte-reader.ts'
 import type { ModelAdapter } from '../supabase/functions/_shared/models/model-adapter.ts'
+import type { ModelRequest } from '../supabase/functions/_shared/models/model-protocol.ts'
 import { createOpenRouterAdapter } from '../supabase/functions/_shared/models/openai-compatible.ts'
 import { streamModel } from '../supabase/functions/_shared/models/stream-model.ts'
-import type { ModelRequest } from '../supabase/functions/_shared/models/types.ts'
-import { CHUNKS, WORD } from './chunk-frames.ts'
 import { createVertexAdapter } from '../supabase/functions/_shared/models/vertex.ts'
+import { CHUNKS, WORD } from './chunk-frames.ts'
 
 const AT_ONCE = 16
 const STREAMS = 480

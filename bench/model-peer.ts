@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto'
-import { startModelServer } from '../dev/model-server.ts'
+import { startModelServer } from '../dev/functions/model-server.ts'
 
 const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
 const server = await startModelServer({

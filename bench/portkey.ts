@@ -2,10 +2,9 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-
-import { findDeno } from '../dev/deno-binary.ts'
-import { findFreePort } from '../dev/free-port.ts'
-import { startTiedProcess, stopProcess } from '../dev/tied-process.ts'
+import { findDeno } from '../dev/functions/deno-binary.ts'
+import { findFreePort } from '../dev/process/free-port.ts'
+import { startTiedProcess, stopProcess } from '../dev/process/tied-process.ts'
 
 /** The gateway we compare with. It is no dependency of ours: 95 packages, 25 MB. */
 export const portkeyVersion = '1.15.2'

@@ -1,5 +1,5 @@
 import { makeScratchDirectory } from '../dev/check/scratch-directory.ts'
-import { startStack } from '../dev/stack.ts'
+import { startStack } from '../dev/stack/stack.ts'
 
 const directory = await makeScratchDirectory()
 const { OPENROUTER_API_KEY = '', OPENROUTER_BASE_URL = '' } = process.env

@@ -1,6 +1,6 @@
 import type { ReservedSql, Sql } from 'postgres'
 import { startMigrated } from '../dev/check/database-steps.ts'
-import { connect } from '../dev/database.ts'
+import { connect } from '../dev/postgres/database.ts'
 import { measure, printComparisons, timeOf } from './support.ts'
 
 // What the check of the caller costs: the last 50 messages of a session, read by a member under

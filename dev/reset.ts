@@ -1,13 +1,12 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-
-import { externalDatabase } from './external-database.ts'
-import { takeLock } from './lock-file.ts'
-import { locateData } from './postgres-data.ts'
-import { loadSecrets } from './secrets.ts'
-import { startStack } from './stack.ts'
-import { StartError } from './start-error.ts'
+import { locateData } from './postgres/postgres-data.ts'
+import { loadSecrets } from './postgres/secrets.ts'
+import { externalDatabase } from './process/external-database.ts'
+import { takeLock } from './process/lock-file.ts'
+import { StartError } from './process/start-error.ts'
+import { startStack } from './stack/stack.ts'
 
 /** `npm run db:reset`: deletes the embedded database and builds it from migrations and seed. */
 async function main(): Promise<void> {

@@ -1,13 +1,12 @@
 import { existsSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-
-import { writeEnvFile } from './env-file.ts'
-import { externalDatabase, markEmbedded } from './external-database.ts'
-import { readPort } from './read-port.ts'
-import { startStack } from './stack.ts'
-import { StartError } from './start-error.ts'
-import { welcome } from './welcome.ts'
+import { writeEnvFile } from './process/env-file.ts'
+import { externalDatabase, markEmbedded } from './process/external-database.ts'
+import { readPort } from './process/read-port.ts'
+import { StartError } from './process/start-error.ts'
+import { startStack } from './stack/stack.ts'
+import { welcome } from './stack/welcome.ts'
 
 /** Longer than any part takes to end in order. */
 const STOP_TIMEOUT_MS = 25_000

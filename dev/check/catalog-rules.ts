@@ -1,5 +1,5 @@
 import type { Sql } from 'postgres'
-import { platformSettings } from '../platform-settings.ts'
+import { platformSettings } from '../api/platform-settings.ts'
 
 /** Each gives one line per offence; $1 is the exposed schemas, $2 all schemas of ours. */
 const rules = [

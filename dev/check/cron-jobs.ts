@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import type { Sql } from 'postgres'
-import { connect } from '../database.ts'
+import { connect } from '../postgres/database.ts'
 import { root } from './command.ts'
 
 const history = 'colloquy-cron_history'

@@ -1,4 +1,4 @@
-import { connect, type Database, migrate } from '../database.ts'
+import { connect, type Database, migrate } from '../postgres/database.ts'
 import { findAdvice } from './advisors.ts'
 import { findCatalogProblems } from './catalog-rules.ts'
 import { findTypesProblems } from './generated-types.ts'

@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { sharedLayers } from './imports.ts'
+import { sharedLayers } from './layers.ts'
 
 /**
  * Checks the tables of documents that repeat what the code says: the commands of package.json, the
@@ -27,7 +27,7 @@ export async function findListProblems(root: string, steps: readonly string[]): 
   return [
     ...difference('CONTRIBUTING.md, commands', commands, Object.keys(scripts)),
     ...difference('CONTRIBUTING.md, steps', rowsOf(contributing, 'Step').map(first), steps),
-    ...difference(
+    ...ordered(
       'docs/architecture.md, layers',
       rowsOf(architecture, 'Layer').map((names) => names.join(' ')),
       sharedLayers.map((names) => names.join(' ')),
@@ -68,6 +68,13 @@ async function foldersOf(root: string, folder: string): Promise<string[]> {
   return entries
     .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
     .map(({ name }) => name)
+}
+
+/** As difference(), where the order is part of what is said. */
+function ordered(table: string, said: readonly string[], there: readonly string[]): string[] {
+  const problems = difference(table, said, there)
+  const same = said.join('\n') === there.join('\n')
+  return problems.length > 0 || same ? problems : [`${table}: in another order`]
 }
 
 function difference(table: string, said: readonly string[], there: readonly string[]): string[] {

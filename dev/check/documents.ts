@@ -4,7 +4,7 @@ import path from 'node:path'
 
 const link = /\]\((?!https?:|mailto:|#)([^)#\s]+)(?:#[^)]*)?\)/g
 const code = /`([^`\n]+)`/g
-const place = /^(?:supabase|dev|tests|docs|bench|examples|\.ci|_shared)\/[\w.@/-]*$/
+const place = /^(?:supabase|dev|ops|tests|docs|bench|examples|\.ci|_shared)\/[\w.@/-]*$/
 const script = /\bnpm run ([\w:-]+)/g
 
 /**

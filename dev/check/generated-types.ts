@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { format, resolveConfig } from 'prettier'
-import { platformSettings } from '../platform-settings.ts'
+import { platformSettings } from '../api/platform-settings.ts'
 import { root } from './command.ts'
 import { runSupabase } from './supabase-cli.ts'
 

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
+import { devLayers, type Room, roomOf, roomProblem, sharedLayers } from './layers.ts'
 import {
   listTypeScript,
   type ModuleReference,
@@ -9,17 +10,6 @@ import {
 
 const functionsFolder = 'supabase/functions'
 
-/**
- * The layers of the functions, uppermost first; an import goes down or stays in its layer.
- * A name is a file or folder of `_shared`. A new one must be given its place here.
- */
-export const sharedLayers: readonly (readonly string[])[] = [
-  ['auth', 'database', 'executions', 'oauth', 'openai', 'tools'],
-  ['models', 'crypto', 'http', 'json-schema', 'env'],
-  ['errors', 'database.types'],
-]
-const layerNames = ['index', 'app', ...sharedLayers.map((names) => names.join(', '))]
-
 /** Packages that open connections; one file builds clients so that keys have one place. */
 const clientPackages = new Set(['@supabase/supabase-js', '@supabase/postgrest-js', 'postgres'])
 const clientFile = `${functionsFolder}/_shared/database.ts`
@@ -28,7 +18,8 @@ const clientFile = `${functionsFolder}/_shared/database.ts`
 const folderRules: Record<string, string[]> = {
   'supabase/functions': ['supabase/functions'],
   dev: ['dev', 'supabase/functions'],
-  tests: ['tests', 'dev', 'bench', 'examples', 'supabase/functions'],
+  ops: ['ops', 'supabase/functions'],
+  tests: ['tests', 'dev', 'ops', 'bench', 'examples', 'supabase/functions'],
   bench: ['bench', 'dev', 'supabase/functions'],
   examples: ['examples', 'supabase/functions/_shared/database.types.ts'],
 }
@@ -36,33 +27,37 @@ const folderRules: Record<string, string[]> = {
 interface Place {
   /** The function's name; null in `_shared`. */
   owner: string | null
-  /** Index into `layerNames`; null when the file has no place in the layers. */
-  layer: number | null
+  /** Null when the file has no place in the layers. */
+  room: Room | null
 }
 
 function placeOf(file: string): Place {
-  const [first = '', second = '', ...rest] = file.slice(functionsFolder.length + 1).split('/')
-  if (first !== '_shared') {
-    return { owner: first, layer: second === 'index.ts' && rest.length === 0 ? 0 : 1 }
+  const below = file.slice(functionsFolder.length + 1)
+  const [owner = '', ...rest] = below.split('/')
+  if (owner !== '_shared') {
+    const isIndex = rest.join('/') === 'index.ts'
+    return { owner, room: { name: isIndex ? 'index' : 'app', layer: isIndex ? -2 : -1 } }
   }
-  const name = rest.length > 0 ? second : second.replace(/\.ts$/, '')
-  const found = sharedLayers.findIndex((names) => names.includes(name))
-  return { owner: null, layer: found === -1 ? null : found + 2 }
+  return { owner: null, room: roomOf(sharedLayers, rest.join('/')) }
 }
 
 function layerProblem(from: string, to: string): string | null {
   const source = placeOf(from)
   const target = placeOf(to)
-  if (source.layer === null || target.layer === null) return null // Reported once, for the file.
+  if (source.room === null || target.room === null) return null // Reported once, for the file.
   if (target.owner !== null && target.owner !== source.owner) {
     return source.owner === null
       ? `shared code imports the function ${target.owner}`
       : `the function ${source.owner} imports the function ${target.owner}`
   }
-  if (target.layer < source.layer) {
-    return `${layerNames[source.layer] ?? ''} imports upwards, from ${layerNames[target.layer] ?? ''}`
-  }
-  return null
+  return roomProblem(source.room, target.room)
+}
+
+/** The rooms of dev, in which a file without a place is an offence too. */
+function devProblem(from: string, to: string): string | null {
+  const [source, target] = [from, to].map((file) => roomOf(devLayers, file.slice('dev/'.length)))
+  if (!source || !target) return 'the rooms of dev are listed in dev/check/layers.ts'
+  return roomProblem(source, target)
 }
 
 function packageProblem(from: string, reference: ModuleReference): string | null {
@@ -89,7 +84,8 @@ function referenceProblem(root: string, from: string, reference: ModuleReference
     return `${folder ?? from} does not import ${to}`
   }
   const bothFunctions = [from, to].every((file) => isWithin(file, functionsFolder))
-  return bothFunctions ? layerProblem(from, to) : null
+  if (bothFunctions) return layerProblem(from, to)
+  return [from, to].every((file) => isWithin(file, 'dev')) ? devProblem(from, to) : null
 }
 
 function isWithin(file: string, folder: string): boolean {
@@ -132,8 +128,8 @@ export async function findImportProblems(root: string): Promise<string[]> {
     for (const file of await listTypeScript(root, folder)) {
       const references = await readReferences(root, file)
       if (folder === functionsFolder) {
-        if (placeOf(file).layer === null) {
-          problems.push(`${file}:1 has no layer: give it one in dev/check/imports.ts`)
+        if (placeOf(file).room === null) {
+          problems.push(`${file}:1 has no layer: give it one in dev/check/layers.ts`)
         }
         const running = references.filter((reference) => !reference.typeOnly)
         graph.set(

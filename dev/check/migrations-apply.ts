@@ -1,4 +1,4 @@
-import { connect, type Database, migrate } from '../database.ts'
+import { connect, type Database, migrate } from '../postgres/database.ts'
 import { compareDumps, dumpObjects, dumpRows } from './catalog-dump.ts'
 import { content } from './scratch-database.ts'
 import { runSupabase } from './supabase-cli.ts'

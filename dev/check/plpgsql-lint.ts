@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { migrate } from '../database.ts'
-import { platformSettings } from '../platform-settings.ts'
+import { platformSettings } from '../api/platform-settings.ts'
+import { migrate } from '../postgres/database.ts'
 import { checkJobs, leaveStaleJob } from './cron-jobs.ts'
 import { missingDebianPackages } from './debian-postgres.ts'
 import { type Outcome, outcomeOf } from './runner.ts'

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Client, StreamableHTTPClientTransport, type Tool } from '@modelcontextprotocol/client'
 import * as z from 'zod'
-import type { Stack } from '../../dev/stack-options.ts'
+import type { Stack } from '../../dev/stack/stack-options.ts'
 import { createAccessTokenVerifier } from '../../supabase/functions/_shared/auth/access-token.ts'
 import { createDatabase } from '../../supabase/functions/_shared/database.ts'
 import { readEnv } from '../../supabase/functions/_shared/env.ts'

@@ -5,8 +5,8 @@ import { arch, platform, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
-import { startStack } from '../../dev/stack.ts'
-import { makeDirectory } from '../support/directory.ts'
+import { startStack } from '../../dev/stack/stack.ts'
+import { makeDirectory } from '../support/stack/directory.ts'
 import { createDriver, type Scenario } from './driver.ts'
 
 /**

@@ -1,20 +1,19 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { TransactionSql } from 'postgres'
 import { expect, test } from 'vitest'
-
-import { actAs, connectOwner, rolledBack } from '../support/database.ts'
-import { addPricedAgent } from '../support/budgets.ts'
-import { begin, finish } from '../support/executions.ts'
-import { addConnection, addState } from '../support/mcp-rows.ts'
 import {
   addDevice,
   addMember,
   addOwner,
   as,
   committedAs,
-  refusal,
   type Member,
-} from '../support/tenants.ts'
+  refusal,
+} from '../support/people/tenants.ts'
+import { addPricedAgent } from '../support/rows/budgets.ts'
+import { begin, finish } from '../support/rows/executions.ts'
+import { addConnection, addState } from '../support/rows/mcp-rows.ts'
+import { actAs, connectOwner, rolledBack } from '../support/stack/database.ts'
 
 const sql = connectOwner()
 const past = new Date(Date.now() - 60_000)

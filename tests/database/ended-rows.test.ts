@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import type { TransactionSql } from 'postgres'
 import { expect, test } from 'vitest'
-
-import { connectOwner, rolledBack } from '../support/database.ts'
-import { addAgent, begin, finish, outcomes } from '../support/executions.ts'
-import { addDevice, addOwner, as, type Member, refusal } from '../support/tenants.ts'
+import { addDevice, addOwner, as, type Member, refusal } from '../support/people/tenants.ts'
+import { addAgent, begin, finish, outcomes } from '../support/rows/executions.ts'
+import { connectOwner, rolledBack } from '../support/stack/database.ts'
 
 const sql = connectOwner()
 const days = (count: number) => new Date(Date.now() + count * 86_400_000)

@@ -1,11 +1,17 @@
 import { readFile } from 'node:fs/promises'
 import type { TransactionSql } from 'postgres'
 import { expect, test } from 'vitest'
-
-import { refusedWith } from '../support/budgets.ts'
-import { rolledBack } from '../support/database.ts'
-import { ownDatabase } from '../support/own-database.ts'
-import { addMember, addOwner, as, committedAs, type Member, outcome } from '../support/tenants.ts'
+import {
+  addMember,
+  addOwner,
+  as,
+  committedAs,
+  type Member,
+  outcome,
+} from '../support/people/tenants.ts'
+import { refusedWith } from '../support/rows/budgets.ts'
+import { rolledBack } from '../support/stack/database.ts'
+import { ownDatabase } from '../support/stack/own-database.ts'
 
 // Of its own, because tests here change the bounds.
 const database = ownDatabase(64)

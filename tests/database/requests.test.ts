@@ -1,12 +1,10 @@
 import { randomUUID } from 'node:crypto'
-
 import type { Sql, TransactionSql } from 'postgres'
 import { beforeAll, describe, expect, test } from 'vitest'
-
-import { connect } from '../../dev/database.ts'
-import { connectOwner } from '../support/database.ts'
-import { useStack } from '../support/stack.ts'
-import { addMember, addOwner, type Member } from '../support/tenants.ts'
+import { connect } from '../../dev/postgres/database.ts'
+import { addMember, addOwner, type Member } from '../support/people/tenants.ts'
+import { connectOwner } from '../support/stack/database.ts'
+import { useStack } from '../support/stack/stack.ts'
 import { signToken } from './isolation/rest/clients.ts'
 
 // What every request passes first: private.check_request(), as PostgREST calls it.

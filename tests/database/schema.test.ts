@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest'
-
-import { connectOwner } from '../support/database.ts'
+import { connectOwner } from '../support/stack/database.ts'
 
 const sql = connectOwner()
 

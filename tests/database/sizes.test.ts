@@ -1,8 +1,7 @@
 import type { TransactionSql as Tx } from 'postgres'
 import { expect, test } from 'vitest'
-
-import { connectOwner, rolledBack } from '../support/database.ts'
-import { addMember, addOwner, refusal } from '../support/tenants.ts'
+import { addMember, addOwner, refusal } from '../support/people/tenants.ts'
+import { connectOwner, rolledBack } from '../support/stack/database.ts'
 
 const sql = connectOwner()
 

@@ -1,9 +1,7 @@
 import { randomUUID } from 'node:crypto'
-
 import { beforeAll, describe, expect, test } from 'vitest'
-
-import { accessToken, newClient, signUp } from '../support/people.ts'
-import { useStack } from '../support/stack.ts'
+import { accessToken, newClient, signUp } from '../support/people/people.ts'
+import { useStack } from '../support/stack/stack.ts'
 
 const PASSWORD = 'a long password'
 const address = () => `${randomUUID()}@example.com`

@@ -1,11 +1,9 @@
 import { randomUUID } from 'node:crypto'
-
 import { jwtVerify } from 'jose'
 import { beforeAll, describe, expect, test } from 'vitest'
-
-import type { Stack } from '../../dev/stack-options.ts'
-import { newClient } from '../support/people.ts'
-import { sharedFolder } from '../support/stack-folder.ts'
+import type { Stack } from '../../dev/stack/stack-options.ts'
+import { newClient } from '../support/people/people.ts'
+import { sharedFolder } from '../support/stack/stack-folder.ts'
 
 const MIGRATION = `
 create function public.custom_access_token_hook(event jsonb) returns jsonb

@@ -1,19 +1,18 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-
-import { type AgentsWorker, startAgentsWorker } from '../support/agents-worker.ts'
-import { discrepancies } from '../support/budgets.ts'
-import { connectOwner } from '../support/database.ts'
-import { callFunction, createAgent, type ErrorBody } from '../support/invoke.ts'
-import { type Organization, type Person, signUpWithOrganization } from '../support/people.ts'
-import { eventStream, json } from '../support/raw-http.ts'
+import { type AgentsWorker, startAgentsWorker } from '../support/agents/agents-worker.ts'
+import { callFunction, createAgent, type ErrorBody } from '../support/agents/invoke.ts'
+import { eventStream, json } from '../support/agents/raw-http.ts'
 import {
   type RawProvider,
   type RawScript,
   STALL,
   startRawProvider,
-} from '../support/raw-provider.ts'
-import { useStack } from '../support/stack.ts'
+} from '../support/agents/raw-provider.ts'
+import { type Organization, type Person, signUpWithOrganization } from '../support/people/people.ts'
+import { discrepancies } from '../support/rows/budgets.ts'
+import { connectOwner } from '../support/stack/database.ts'
+import { useStack } from '../support/stack/stack.ts'
 
 type Owner = Person & { organization: Organization }
 

@@ -1,12 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
-
 import type { Sql } from 'postgres'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-
-import { connect } from '../../dev/database.ts'
-import type { Stack } from '../../dev/stack-options.ts'
-import { sharedFolder } from '../support/stack-folder.ts'
+import { connect } from '../../dev/postgres/database.ts'
+import type { Stack } from '../../dev/stack/stack-options.ts'
+import { sharedFolder } from '../support/stack/stack-folder.ts'
 
 const MIGRATION = `
 create table public.a (id int primary key generated always as identity, t text default 'x');

@@ -1,9 +1,7 @@
 import { createConnection } from 'node:net'
-
 import { beforeAll, describe, expect, test } from 'vitest'
-
-import type { Stack } from '../../dev/stack-options.ts'
-import { sharedFolder } from '../support/stack-folder.ts'
+import type { Stack } from '../../dev/stack/stack-options.ts'
+import { sharedFolder } from '../support/stack/stack-folder.ts'
 
 const LIMIT_MS = 400
 

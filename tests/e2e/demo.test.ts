@@ -1,12 +1,10 @@
 import { spawn } from 'node:child_process'
 import { readdirSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-
 import { describe, expect, onTestFinished, test } from 'vitest'
-
-import { startBreakingProxy, type Tampering } from '../support/breaking-proxy.ts'
-import { makeDirectory } from '../support/directory.ts'
-import { useStack } from '../support/stack.ts'
+import { startBreakingProxy, type Tampering } from '../support/stack/breaking-proxy.ts'
+import { makeDirectory } from '../support/stack/directory.ts'
+import { useStack } from '../support/stack/stack.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -17,7 +15,7 @@ interface Run {
 
 /** Runs the demo as `npm run demo` does, with nothing but the given variables set. */
 function runDemo(variables: Record<string, string>): Promise<Run> {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'dev/demo.ts'], {
+  const child = spawn(process.execPath, ['--import', 'tsx', 'dev/demo/run.ts'], {
     cwd: root,
     // Set but empty: a key in the developer's .env must not be spent by a test.
     env: { PATH: process.env.PATH, OPENROUTER_API_KEY: '', OPENROUTER_BASE_URL: '', ...variables },

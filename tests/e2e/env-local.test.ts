@@ -1,14 +1,12 @@
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
-
 import { afterAll, expect, test } from 'vitest'
-
-import { findTarget } from '../../dev/demo-target.ts'
-import { writeEnvFile } from '../../dev/env-file.ts'
-import { markEmbedded } from '../../dev/external-database.ts'
-import { makeDirectory } from '../support/directory.ts'
-import { runStart } from '../support/start-command.ts'
+import { findTarget } from '../../dev/demo/target.ts'
+import { writeEnvFile } from '../../dev/process/env-file.ts'
+import { markEmbedded } from '../../dev/process/external-database.ts'
+import { makeDirectory } from '../support/stack/directory.ts'
+import { runStart } from '../support/stack/start-command.ts'
 
 /** What `. .env.local` leaves in a shell after the stack that wrote the file has ended. */
 const LEFT = {

@@ -2,14 +2,12 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
-
 import { describe, expect, onTestFinished, test } from 'vitest'
-
-import { answerTo } from '../../dev/model-server.ts'
+import { answerTo } from '../../dev/functions/model-server.ts'
 import { readAnswer } from '../../examples/chat-cli/read-answer.ts'
-import { type Browser, hasBrowser, openBrowser } from '../support/browser.ts'
-import { signUpWithOrganization } from '../support/people.ts'
-import { useStack } from '../support/stack.ts'
+import { type Browser, hasBrowser, openBrowser } from '../support/people/browser.ts'
+import { signUpWithOrganization } from '../support/people/people.ts'
+import { useStack } from '../support/stack/stack.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const answer = (question: string) => answerTo(question, 'anthropic/claude-3-opus')

@@ -1,9 +1,7 @@
 import { readFileSync } from 'node:fs'
-
 import { beforeAll, expect, test } from 'vitest'
-
-import type { Stack } from '../../dev/stack-options.ts'
-import { type StackFolder, sharedFolder } from '../support/stack-folder.ts'
+import type { Stack } from '../../dev/stack/stack-options.ts'
+import { sharedFolder, type StackFolder } from '../support/stack/stack-folder.ts'
 
 /** Its stack lends its PostgreSQL, and starts that again. */
 const owner = sharedFolder()

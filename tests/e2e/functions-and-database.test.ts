@@ -1,17 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { rmSync } from 'node:fs'
-
 import type { Sql } from 'postgres'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-
-import { connect } from '../../dev/database.ts'
-import { type Stack, startStack } from '../../dev/stack.ts'
-import { gate, StreamReader, stop, text } from '../support/chat-stream.ts'
-import { makeDirectory } from '../support/directory.ts'
-import { newClient } from '../support/people.ts'
-import { descendantsOf } from '../support/processes.ts'
-import { eventStream } from '../support/raw-http.ts'
-import { type RawProvider, startRawProvider } from '../support/raw-provider.ts'
+import { connect } from '../../dev/postgres/database.ts'
+import { type Stack, startStack } from '../../dev/stack/stack.ts'
+import { gate, stop, StreamReader, text } from '../support/agents/chat-stream.ts'
+import { eventStream } from '../support/agents/raw-http.ts'
+import { type RawProvider, startRawProvider } from '../support/agents/raw-provider.ts'
+import { newClient } from '../support/people/people.ts'
+import { makeDirectory } from '../support/stack/directory.ts'
+import { descendantsOf } from '../support/stack/processes.ts'
 
 const directory = makeDirectory()
 const lines: string[] = []

@@ -1,10 +1,8 @@
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
-
 import { beforeAll, describe, expect, test } from 'vitest'
-
-import type { Stack } from '../../dev/stack-options.ts'
-import { sharedFolder } from '../support/stack-folder.ts'
+import type { Stack } from '../../dev/stack/stack-options.ts'
+import { sharedFolder } from '../support/stack/stack-folder.ts'
 
 const ECHO = `
 let cancelled = 0

@@ -1,11 +1,9 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-
 import postgres from 'postgres'
 import { describe, expect, test } from 'vitest'
-
-import { StartError } from '../../dev/start-error.ts'
-import { eachTestFolder } from '../support/stack-folder.ts'
+import { StartError } from '../../dev/process/start-error.ts'
+import { eachTestFolder } from '../support/stack/stack-folder.ts'
 
 const folder = eachTestFolder()
 

@@ -1,18 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import { SignJWT } from 'jose'
 import { expect, test } from 'vitest'
-
-import { connectOwner } from '../support/database.ts'
 import {
   accessToken,
   claimsOf,
+  type Person,
   refreshSession,
   signInAgain,
   signUp,
   signUpWithOrganization,
-  type Person,
-} from '../support/people.ts'
-import { useStack } from '../support/stack.ts'
+} from '../support/people/people.ts'
+import { connectOwner } from '../support/stack/database.ts'
+import { useStack } from '../support/stack/stack.ts'
 
 const sql = connectOwner()
 

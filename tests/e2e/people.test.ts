@@ -1,16 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { expect, test } from 'vitest'
-
 import {
   claimsOf,
   createOrganization,
+  type Person,
   refreshSession,
   signInAgain,
   signUp,
   signUpWithOrganization,
-  type Person,
-} from '../support/people.ts'
-import { untilAnswered } from '../support/until-answered.ts'
+} from '../support/people/people.ts'
+import { untilAnswered } from '../support/stack/until-answered.ts'
 
 /** The data of an answer that must be no error. */
 function ok<Data>({ data, error }: { data: Data; error: unknown }): NonNullable<Data> {

@@ -4,7 +4,6 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { posix } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-
 import {
   AbstractChat,
   type ChatState,
@@ -14,10 +13,9 @@ import {
 } from 'ai'
 import ts from 'typescript'
 import { describe, expect, test } from 'vitest'
-
-import { answerTo } from '../../dev/model-server.ts'
-import { signUpWithOrganization } from '../support/people.ts'
-import { useStack } from '../support/stack.ts'
+import { answerTo } from '../../dev/functions/model-server.ts'
+import { signUpWithOrganization } from '../support/people/people.ts'
+import { useStack } from '../support/stack/stack.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const readText = (file: string) => readFileSync(`${root}${file}`, 'utf8')

@@ -1,12 +1,10 @@
 import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-
 import { afterEach, beforeEach, expect, test } from 'vitest'
-
-import { startStack } from '../../dev/stack.ts'
-import { makeDirectory } from '../support/directory.ts'
-import { newClient } from '../support/people.ts'
-import { runReset } from '../support/start-command.ts'
+import { startStack } from '../../dev/stack/stack.ts'
+import { newClient } from '../support/people/people.ts'
+import { makeDirectory } from '../support/stack/directory.ts'
+import { runReset } from '../support/stack/start-command.ts'
 
 let directory: string
 

@@ -1,7 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-
-import type { Stack } from '../../dev/stack-options.ts'
-import { sharedFolder } from '../support/stack-folder.ts'
+import type { Stack } from '../../dev/stack/stack-options.ts'
+import { sharedFolder } from '../support/stack/stack-folder.ts'
 
 const MIGRATION = `
 create table public.a (

@@ -1,12 +1,10 @@
 import { spawn } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-
-import { findFreePort } from '../../dev/free-port.ts'
-import { makeDirectory } from '../support/directory.ts'
-import { descendantsOf, type ProcessMark, survivors } from '../support/processes.ts'
+import { findFreePort } from '../../dev/process/free-port.ts'
+import { makeDirectory } from '../support/stack/directory.ts'
+import { descendantsOf, type ProcessMark, survivors } from '../support/stack/processes.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const STARTS = {

@@ -2,13 +2,11 @@ import { spawn } from 'node:child_process'
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-
-import { makeDirectory } from '../support/directory.ts'
-import { newClient } from '../support/people.ts'
-import { descendantsOf, survivors } from '../support/processes.ts'
-import { runStart, type StartCommand } from '../support/start-command.ts'
+import { newClient } from '../support/people/people.ts'
+import { makeDirectory } from '../support/stack/directory.ts'
+import { descendantsOf, survivors } from '../support/stack/processes.ts'
+import { runStart, type StartCommand } from '../support/stack/start-command.ts'
 
 let directory: string
 const commands: StartCommand[] = []

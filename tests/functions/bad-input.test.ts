@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { generateKeyPair, SignJWT } from 'jose'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { connectOwner } from '../support/database.ts'
 import {
   callFunction,
   countWritten,
@@ -10,7 +9,7 @@ import {
   forgeToken,
   invoke,
   nothingWritten,
-} from '../support/invoke.ts'
+} from '../support/agents/invoke.ts'
 import {
   accessToken,
   claimsOf,
@@ -18,8 +17,9 @@ import {
   type Person,
   signUp,
   signUpWithOrganization,
-} from '../support/people.ts'
-import { useStack } from '../support/stack.ts'
+} from '../support/people/people.ts'
+import { connectOwner } from '../support/stack/database.ts'
+import { useStack } from '../support/stack/stack.ts'
 
 const sql = connectOwner()
 const hello = { agent: 'droid', message: { content: 'Hello' } }

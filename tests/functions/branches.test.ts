@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type AgentsWorker, startAgentsWorker } from '../support/agents-worker.ts'
-import { frame, stop, text } from '../support/chat-stream.ts'
-import { connectOwner } from '../support/database.ts'
-import { createAgent, type ErrorBody } from '../support/invoke.ts'
-import { type Organization, type Person, signUpWithOrganization } from '../support/people.ts'
-import { eventStream } from '../support/raw-http.ts'
-import { type RawProvider, startRawProvider } from '../support/raw-provider.ts'
+import { type AgentsWorker, startAgentsWorker } from '../support/agents/agents-worker.ts'
+import { frame, stop, text } from '../support/agents/chat-stream.ts'
+import { createAgent, type ErrorBody } from '../support/agents/invoke.ts'
+import { eventStream } from '../support/agents/raw-http.ts'
+import { type RawProvider, startRawProvider } from '../support/agents/raw-provider.ts'
+import { type Organization, type Person, signUpWithOrganization } from '../support/people/people.ts'
+import { connectOwner } from '../support/stack/database.ts'
 
 const sql = connectOwner()
 let provider: RawProvider

@@ -1,18 +1,18 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type AgentsWorker, startAgentsWorker } from '../support/agents-worker.ts'
-import { stop, text } from '../support/chat-stream.ts'
-import { connectOwner } from '../support/database.ts'
-import { createAgent, type ErrorBody } from '../support/invoke.ts'
+import { type AgentsWorker, startAgentsWorker } from '../support/agents/agents-worker.ts'
+import { stop, text } from '../support/agents/chat-stream.ts'
+import { createAgent, type ErrorBody } from '../support/agents/invoke.ts'
+import { eventStream, json } from '../support/agents/raw-http.ts'
+import { type RawProvider, startRawProvider } from '../support/agents/raw-provider.ts'
 import {
   type Organization,
   type Person,
   refreshSession,
   signUp,
   signUpWithOrganization,
-} from '../support/people.ts'
-import { eventStream, json } from '../support/raw-http.ts'
-import { type RawProvider, startRawProvider } from '../support/raw-provider.ts'
+} from '../support/people/people.ts'
+import { connectOwner } from '../support/stack/database.ts'
 
 const sql = connectOwner()
 const key = 'sk-or-v1-canary-of-the-organization-7f3a'

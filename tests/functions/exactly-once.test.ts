@@ -1,18 +1,18 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type AgentsWorker, startAgentsWorker } from '../support/agents-worker.ts'
-import { eventTypes } from '../support/agents-fixture.ts'
-import { answerOf, eventsOf, slowAnswer } from '../support/chat-stream.ts'
-import { connectOwner } from '../support/database.ts'
-import { countWritten, createAgent, type ErrorBody } from '../support/invoke.ts'
+import { eventTypes } from '../support/agents/agents-fixture.ts'
+import { type AgentsWorker, startAgentsWorker } from '../support/agents/agents-worker.ts'
+import { answerOf, eventsOf, slowAnswer } from '../support/agents/chat-stream.ts'
+import { countWritten, createAgent, type ErrorBody } from '../support/agents/invoke.ts'
+import { json } from '../support/agents/raw-http.ts'
+import { type RawProvider, startRawProvider } from '../support/agents/raw-provider.ts'
 import {
   type Organization,
   type Person,
   signInAgain,
   signUpWithOrganization,
-} from '../support/people.ts'
-import { json } from '../support/raw-http.ts'
-import { type RawProvider, startRawProvider } from '../support/raw-provider.ts'
+} from '../support/people/people.ts'
+import { connectOwner } from '../support/stack/database.ts'
 
 const sql = connectOwner()
 let provider: RawProvider

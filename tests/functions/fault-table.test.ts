@@ -1,21 +1,21 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { eventTypes, readEvents } from '../support/agents-fixture.ts'
-import { type AgentsWorker, startAgentsWorker } from '../support/agents-worker.ts'
-import { discrepancies } from '../support/budgets.ts'
-import { answerOf } from '../support/chat-stream.ts'
-import { connectOwner } from '../support/database.ts'
+import { eventTypes, readEvents } from '../support/agents/agents-fixture.ts'
+import { type AgentsWorker, startAgentsWorker } from '../support/agents/agents-worker.ts'
+import { answerOf } from '../support/agents/chat-stream.ts'
 import {
   type FaultRow,
   faultTable,
   hidden,
   type TrueEnd,
   wholeAnswer,
-} from '../support/fault-table.ts'
-import { createAgent } from '../support/invoke.ts'
-import { type Organization, type Person, signUpWithOrganization } from '../support/people.ts'
-import { eventStream } from '../support/raw-http.ts'
-import { type RawProvider, startRawProvider } from '../support/raw-provider.ts'
+} from '../support/agents/fault-table.ts'
+import { createAgent } from '../support/agents/invoke.ts'
+import { eventStream } from '../support/agents/raw-http.ts'
+import { type RawProvider, startRawProvider } from '../support/agents/raw-provider.ts'
+import { type Organization, type Person, signUpWithOrganization } from '../support/people/people.ts'
+import { discrepancies } from '../support/rows/budgets.ts'
+import { connectOwner } from '../support/stack/database.ts'
 
 /** How many rows run at once: most of them wait for a time-out. */
 const atOnce = 6
@@ -34,7 +34,7 @@ beforeAll(async () => {
   provider = await startRawProvider()
   worker = await startAgentsWorker(
     { OPENROUTER_API_KEY: 'sk-or-v1-of-the-table', OPENROUTER_BASE_URL: provider.url },
-    'tests/support/impatient-functions',
+    'tests/support/agents/impatient-functions',
   )
   const asked = new Map<string, number>()
   provider.respond(({ body }) => {

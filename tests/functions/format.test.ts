@@ -1,14 +1,19 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { connectOwner } from '../support/database.ts'
-import { countWritten, createAgent, type ErrorBody, nothingWritten } from '../support/invoke.ts'
+import {
+  countWritten,
+  createAgent,
+  type ErrorBody,
+  nothingWritten,
+} from '../support/agents/invoke.ts'
+import { type ScriptedModel, startScriptedModel } from '../support/agents/scripted-model.ts'
 import {
   accessToken,
   type Organization,
   type Person,
   signUpWithOrganization,
-} from '../support/people.ts'
-import { type ScriptedModel, startScriptedModel } from '../support/scripted-model.ts'
+} from '../support/people/people.ts'
+import { connectOwner } from '../support/stack/database.ts'
 
 const sql = connectOwner()
 let scripted: ScriptedModel

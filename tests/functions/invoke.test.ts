@@ -1,16 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { answerTo } from '../../dev/model-server.ts'
-import { eventTypes, readEvents } from '../support/agents-fixture.ts'
-import { connectOwner } from '../support/database.ts'
+import { answerTo } from '../../dev/functions/model-server.ts'
+import { eventTypes, readEvents } from '../support/agents/agents-fixture.ts'
 import {
   callFunction,
   countWritten,
   type ErrorBody,
   invoke,
   nothingWritten,
-} from '../support/invoke.ts'
-import { accessToken, signUpWithOrganization } from '../support/people.ts'
+} from '../support/agents/invoke.ts'
+import { accessToken, signUpWithOrganization } from '../support/people/people.ts'
+import { connectOwner } from '../support/stack/database.ts'
 
 const sql = connectOwner()
 

@@ -1,13 +1,18 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { eventTypes, readEvents } from '../support/agents-fixture.ts'
-import { type AgentsWorker, startAgentsWorker } from '../support/agents-worker.ts'
-import { stop, StreamReader, text } from '../support/chat-stream.ts'
-import { connectOwner } from '../support/database.ts'
-import { countWritten, createAgent, type ErrorBody, nothingWritten } from '../support/invoke.ts'
-import { type Organization, type Person, signUpWithOrganization } from '../support/people.ts'
-import { eventStream, json } from '../support/raw-http.ts'
-import { type RawProvider, startRawProvider } from '../support/raw-provider.ts'
+import { eventTypes, readEvents } from '../support/agents/agents-fixture.ts'
+import { type AgentsWorker, startAgentsWorker } from '../support/agents/agents-worker.ts'
+import { stop, StreamReader, text } from '../support/agents/chat-stream.ts'
+import {
+  countWritten,
+  createAgent,
+  type ErrorBody,
+  nothingWritten,
+} from '../support/agents/invoke.ts'
+import { eventStream, json } from '../support/agents/raw-http.ts'
+import { type RawProvider, startRawProvider } from '../support/agents/raw-provider.ts'
+import { type Organization, type Person, signUpWithOrganization } from '../support/people/people.ts'
+import { connectOwner } from '../support/stack/database.ts'
 
 const sql = connectOwner()
 let provider: RawProvider

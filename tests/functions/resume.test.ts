@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { type AgentsWorker, startAgentsWorker } from '../support/agents-worker.ts'
-import { eventTypes, readEvents } from '../support/agents-fixture.ts'
+import { eventTypes, readEvents } from '../support/agents/agents-fixture.ts'
+import { type AgentsWorker, startAgentsWorker } from '../support/agents/agents-worker.ts'
 import {
   answerOf,
   eventsOf,
@@ -11,12 +11,12 @@ import {
   stop,
   StreamReader,
   text,
-} from '../support/chat-stream.ts'
-import { connectOwner } from '../support/database.ts'
-import { createAgent, type ErrorBody } from '../support/invoke.ts'
-import { type Organization, type Person, signUpWithOrganization } from '../support/people.ts'
-import { eventStream } from '../support/raw-http.ts'
-import { type RawProvider, STALL, startRawProvider } from '../support/raw-provider.ts'
+} from '../support/agents/chat-stream.ts'
+import { createAgent, type ErrorBody } from '../support/agents/invoke.ts'
+import { eventStream } from '../support/agents/raw-http.ts'
+import { type RawProvider, STALL, startRawProvider } from '../support/agents/raw-provider.ts'
+import { type Organization, type Person, signUpWithOrganization } from '../support/people/people.ts'
+import { connectOwner } from '../support/stack/database.ts'
 
 const sql = connectOwner()
 let provider: RawProvider

@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { connectOwner } from '../support/database.ts'
-import { callFunction, type ErrorBody, invoke } from '../support/invoke.ts'
+import { callFunction, type ErrorBody, invoke } from '../support/agents/invoke.ts'
 import {
   accessToken,
   type Organization,
   type Person,
   signUpWithOrganization,
-} from '../support/people.ts'
-import { useStack } from '../support/stack.ts'
+} from '../support/people/people.ts'
+import { connectOwner } from '../support/stack/database.ts'
+import { useStack } from '../support/stack/stack.ts'
 
 const sql = connectOwner()
 let ann: Person & { organization: Organization }

@@ -1,9 +1,7 @@
 import { readUIMessageStream, uiMessageChunkSchema, type UIMessageChunk } from 'ai'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { type AgentsWorker, startAgentsWorker } from '../support/agents-worker.ts'
-import { connectOwner } from '../support/database.ts'
-import { callFunction, type ErrorBody } from '../support/invoke.ts'
-import { type Person, signUpWithOrganization } from '../support/people.ts'
+import { type AgentsWorker, startAgentsWorker } from '../support/agents/agents-worker.ts'
+import { callFunction, type ErrorBody } from '../support/agents/invoke.ts'
 import {
   addTenant,
   callsOf,
@@ -13,8 +11,10 @@ import {
   startToolAgents,
   type Tenant,
   type ToolAgents,
-} from '../support/tool-agents.ts'
-import { startToolServer, textAnswer, type ToolServer } from '../support/tool-server.ts'
+} from '../support/agents/tool-agents.ts'
+import { startToolServer, textAnswer, type ToolServer } from '../support/agents/tool-server.ts'
+import { type Person, signUpWithOrganization } from '../support/people/people.ts'
+import { connectOwner } from '../support/stack/database.ts'
 
 const sql = connectOwner()
 let agents: ToolAgents

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { connectOwner } from '../support/database.ts'
 import {
   addTenant,
   callsOf,
@@ -9,12 +8,13 @@ import {
   startToolAgents,
   type Tenant,
   type ToolAgents,
-} from '../support/tool-agents.ts'
-import { accessToken, type Person } from '../support/people.ts'
-import { type OAuthWorker, startWorker } from './oauth/support/app.ts'
-import { connect } from './oauth/support/connect.ts'
-import { type Fixture, startServers } from './oauth/support/fixture.ts'
-import { joinOrganization } from './oauth/support/join.ts'
+} from '../support/agents/tool-agents.ts'
+import { type OAuthWorker, startWorker } from '../support/oauth/app.ts'
+import { connect } from '../support/oauth/connect.ts'
+import { type Fixture, startServers } from '../support/oauth/fixture.ts'
+import { joinOrganization } from '../support/oauth/join.ts'
+import { accessToken, type Person } from '../support/people/people.ts'
+import { connectOwner } from '../support/stack/database.ts'
 
 const sql = connectOwner()
 let agents: ToolAgents

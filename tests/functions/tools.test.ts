@@ -1,7 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import { StreamReader } from '../support/chat-stream.ts'
-import { connectOwner } from '../support/database.ts'
-import { accessToken } from '../support/people.ts'
+import { StreamReader } from '../support/agents/chat-stream.ts'
 import {
   addTenant,
   callsOf,
@@ -12,8 +10,10 @@ import {
   startToolAgents,
   type Tenant,
   type ToolAgents,
-} from '../support/tool-agents.ts'
-import { startToolServer, textAnswer, type ToolServer } from '../support/tool-server.ts'
+} from '../support/agents/tool-agents.ts'
+import { startToolServer, textAnswer, type ToolServer } from '../support/agents/tool-server.ts'
+import { accessToken } from '../support/people/people.ts'
+import { connectOwner } from '../support/stack/database.ts'
 
 const sql = connectOwner()
 let agents: ToolAgents

@@ -25,7 +25,7 @@ const atOnce = 6
 /** A test with what it uses of tests/support, where many calls of functions are. */
 function textOf(file: string): string {
   const text = readFileSync(file, 'utf8')
-  const support = [...text.matchAll(/from '(\.\.\/support\/[\w-]+\.ts)'/g)]
+  const support = [...text.matchAll(/from '((?:\.\.\/)+support\/[\w/-]+\.ts)'/g)]
   return [
     text,
     ...support.map(([, path = '']) => readFileSync(join(file, '..', path), 'utf8')),

@@ -1,15 +1,14 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
-
+import { statusOf } from '../../dev/api/rest-errors.ts'
 import { root } from '../../dev/check/command.ts'
-import { statusOf } from '../../dev/rest-errors.ts'
-import { hidden } from './provider.ts'
 import { markersIn } from './markers.ts'
+import { hidden } from './provider.ts'
 
 /** Which part answered. */
 export type Part = 'agents' | 'rest' | 'auth'
 
-/** The local gateway's own answers while a part restarts (dev/gateway.ts). */
+/** The local gateway's own answers while a part restarts (dev/stack/gateway.ts). */
 const gatewayCodes = ['function_unavailable', 'starting']
 /** How Auth names a token that its session does not fit, or a wrong password (GoTrue's codes). */
 const authCodes = ['invalid_credentials', 'refresh_token_not_found', 'session_not_found']

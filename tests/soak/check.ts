@@ -1,8 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import postgres from 'postgres'
-
-import { logFile } from '../../dev/postgres.ts'
-import type { ProcessMark } from '../support/processes.ts'
+import { logFile } from '../../dev/postgres/postgres.ts'
+import type { ProcessMark } from '../support/stack/processes.ts'
 import type { Chaos } from './chaos.ts'
 import { drain } from './drain.ts'
 import { checkAnswers, checkCounts } from './invariants/clients.ts'

@@ -2,8 +2,7 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-
-import type { Stack } from '../../dev/stack-options.ts'
+import type { Stack } from '../../dev/stack/stack-options.ts'
 
 /** What the soak knows of its stack. */
 export interface OwnStack extends Omit<Stack, 'close'> {

@@ -1,9 +1,8 @@
 import { createWriteStream } from 'node:fs'
 import path from 'node:path'
-
 import { root } from '../../dev/check/command.ts'
-import type { Cleanup } from '../../dev/cleanup.ts'
-import { type FunctionProcess, startFunction } from '../../dev/function-process.ts'
+import { type FunctionProcess, startFunction } from '../../dev/functions/function-process.ts'
+import type { Cleanup } from '../../dev/stack/cleanup.ts'
 import { type Network, startNetwork } from './network.ts'
 import { type OwnStack, startOwnStack } from './own-stack.ts'
 import { type FaultyProvider, startFaultyProvider } from './provider.ts'

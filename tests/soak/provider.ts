@@ -1,7 +1,7 @@
-import { faultTable, frame, hidden } from '../support/fault-table.ts'
-import { eventStream, json } from '../support/raw-http.ts'
-import { type RawProvider, type RawStep, startRawProvider } from '../support/raw-provider.ts'
-import { markersIn, markerOf } from './markers.ts'
+import { faultTable, frame, hidden } from '../support/agents/fault-table.ts'
+import { eventStream, json } from '../support/agents/raw-http.ts'
+import { type RawProvider, type RawStep, startRawProvider } from '../support/agents/raw-provider.ts'
+import { markerOf, markersIn } from './markers.ts'
 import type { Random } from './random.ts'
 
 /** One request of a worker. */

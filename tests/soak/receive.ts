@@ -1,4 +1,4 @@
-import { eventsOf, lastIdOf } from '../support/chat-stream.ts'
+import { eventsOf, lastIdOf } from '../support/agents/chat-stream.ts'
 import { codeIn } from './answers.ts'
 import { callAgents, nameOf, readBody, waitBefore } from './talk.ts'
 import type { Asked, SoakClient, World } from './world.ts'

@@ -1,4 +1,4 @@
-import { startStack } from '../../dev/stack.ts'
+import { startStack } from '../../dev/stack/stack.ts'
 
 /**
  * The stack in a process of its own, so that its memory is its own too. Arguments: the directory,

@@ -1,6 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-
-import { openClient, type Client } from '../support/supabase-client.ts'
+import { type Client, openClient } from '../support/people/supabase-client.ts'
 import type { Answers } from './answers.ts'
 import type { SoakClient, World } from './world.ts'
 

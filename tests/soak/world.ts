@@ -1,4 +1,4 @@
-import type { Client } from '../support/supabase-client.ts'
+import type { Client } from '../support/people/supabase-client.ts'
 import type { Acknowledged, OwnRow } from './acknowledged.ts'
 import type { Answers } from './answers.ts'
 import type { Parts } from './parts.ts'

@@ -8,6 +8,8 @@ declare const process: { readonly env: Variables }
 export interface Env {
   /** Origin of the project, without a trailing slash. */
   readonly supabaseUrl: string
+  /** Whether this is a stack on the developer’s machine: servers on it may be reached too. */
+  readonly localStack: boolean
   readonly publishableKey: string
   /** The key of the service role. */
   readonly secretKey: string
@@ -79,8 +81,10 @@ export function readEnv(variables: Variables = process.env): Env {
   const named = 'a JSON object of keys by name'
   const publishableKeys = json('SUPABASE_PUBLISHABLE_KEYS', keysByName, named) ?? {}
   const secretKeys = json('SUPABASE_SECRET_KEYS', keysByName, named) ?? {}
+  const supabaseUrl = origin(value('SUPABASE_URL'), problems)
   const env: Env = {
-    supabaseUrl: origin(value('SUPABASE_URL'), problems),
+    supabaseUrl,
+    localStack: isLocalStack(supabaseUrl),
     publishableKey: key(publishableKeys, 'SUPABASE_PUBLISHABLE_KEYS', 'SUPABASE_ANON_KEY'),
     secretKey: key(secretKeys, 'SUPABASE_SECRET_KEYS', 'SUPABASE_SERVICE_ROLE_KEY'),
     secretKeys,
@@ -142,4 +146,9 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined // No schema accepts undefined: the caller names the variable, not its value.
   }
+}
+
+/** Only a local stack has such an address; a hosted project is https everywhere. */
+function isLocalStack(supabaseUrl: string): boolean {
+  return /^http:\/\/(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$/.test(supabaseUrl)
 }

@@ -1,31 +1,31 @@
 import type { Context, Hono } from 'hono'
 import type { VerifyAccessToken } from '../_shared/auth/access-token.ts'
-import { maxRequests, RequestLimit } from '../_shared/auth/request-limit.ts'
 import { cancelExecution } from '../_shared/executions/cancel.ts'
 import { decideToolCall, decisionSchema, toolCallIdSchema } from '../_shared/executions/decide.ts'
-import { followExecution } from '../_shared/executions/follow.ts'
-import { FollowHub } from '../_shared/executions/follow-hub.ts'
 import {
   idempotencyKeySchema,
   invocationLimit,
   invocationSchema,
 } from '../_shared/executions/invocation.ts'
 import { invoke, type InvokeDependencies } from '../_shared/executions/invoke.ts'
+import { FollowHub } from '../_shared/executions/stream/follow-hub.ts'
+import { followExecution } from '../_shared/executions/stream/follow.ts'
+import { readExecutionId, readLastEventId } from '../_shared/executions/stream/stream-address.ts'
+import { createFunctionApp } from '../_shared/http/function-app.ts'
+import { allowOnly } from '../_shared/http/handle-error.ts'
+import { PersonLimit } from '../_shared/http/person-limit.ts'
+import { readJson } from '../_shared/http/read-json.ts'
+import { maxRequests, RequestLimit } from '../_shared/http/request-limit.ts'
+import { validate } from '../_shared/http/validate.ts'
+import type { Log } from '../_shared/log/log.ts'
+import { createOpenAiRoutes } from '../_shared/openai/routes.ts'
 import {
   keyProviderSchema,
   type ProviderKeyDependencies,
   providerKeyLimit,
   providerKeySchema,
   storeProviderKey,
-} from '../_shared/executions/provider-key.ts'
-import { readExecutionId, readLastEventId } from '../_shared/executions/stream-address.ts'
-import { createFunctionApp } from '../_shared/http/function-app.ts'
-import { allowOnly } from '../_shared/http/handle-error.ts'
-import type { Log } from '../_shared/http/log.ts'
-import { PersonLimit } from '../_shared/http/person-limit.ts'
-import { readJson } from '../_shared/http/read-json.ts'
-import { validate } from '../_shared/http/validate.ts'
-import { createOpenAiRoutes } from '../_shared/openai/routes.ts'
+} from '../_shared/provider-keys/store-key.ts'
 
 export interface AgentsDependencies
   extends Omit<InvokeDependencies, 'hub' | 'followers'>, Omit<ProviderKeyDependencies, 'db'> {

@@ -3,13 +3,12 @@ import { readKeyset } from '../_shared/crypto/keyset.ts'
 import { createDatabase } from '../_shared/database.ts'
 import { readEnv } from '../_shared/env.ts'
 import { createModels } from '../_shared/executions/create-models.ts'
-import { createOrganizationKeyReader } from '../_shared/executions/organization-key.ts'
-import { createKeyTest } from '../_shared/executions/test-key.ts'
-import { createWaitUntil } from '../_shared/executions/wait-until.ts'
-import { createLog } from '../_shared/http/log.ts'
 import { logDefects } from '../_shared/http/log-defects.ts'
-import { isLocalStack } from '../_shared/http/outbound/local-stack.ts'
-import { systemClock } from '../_shared/models/clock.ts'
+import { createWaitUntil } from '../_shared/http/wait-until.ts'
+import { createLog } from '../_shared/log/log.ts'
+import { createOrganizationKeyReader } from '../_shared/provider-keys/read-key.ts'
+import { createKeyTest } from '../_shared/provider-keys/test-key.ts'
+import { systemClock } from '../_shared/time.ts'
 import { lazyToolServers } from '../_shared/tools/lazy-tool-servers.ts'
 import { createApp } from './app.ts'
 
@@ -29,7 +28,6 @@ addEventListener('beforeunload', () => shutdown.abort())
 
 const log = createLog(console.error)
 logDefects(globalThis, log)
-const allowLoopback = isLocalStack(env.supabaseUrl)
 
 const app = createApp({
   database,
@@ -40,7 +38,7 @@ const app = createApp({
   verifyAccessToken: createAccessTokenVerifier(env),
   clock: systemClock,
   random: Math.random,
-  openToolServer: lazyToolServers({ database, keyset, log, allowLoopback }),
+  openToolServer: lazyToolServers({ database, keyset, log, allowLoopback: env.localStack }),
   log,
   waitUntil: createWaitUntil(log),
 })

@@ -1,22 +1,25 @@
 import type { Context, Hono } from 'hono'
 import * as z from 'zod'
 import type { VerifyAccessToken } from '../_shared/auth/access-token.ts'
-import { maxRequests, RequestLimit } from '../_shared/auth/request-limit.ts'
 import { createFunctionApp } from '../_shared/http/function-app.ts'
 import { allowOnly } from '../_shared/http/handle-error.ts'
 import { readJson } from '../_shared/http/read-json.ts'
+import { maxRequests, RequestLimit } from '../_shared/http/request-limit.ts'
 import { validate } from '../_shared/http/validate.ts'
-import { bearerTokenSchema, setBearerToken } from '../_shared/oauth/bearer-token.ts'
-import { begin, beginSchema } from '../_shared/oauth/begin.ts'
-import { receiveCallback } from '../_shared/oauth/callback.ts'
+import { authorizationSchema, beginAuthorization } from '../_shared/oauth/begin-authorization.ts'
 import { clientIdMetadataDocument } from '../_shared/oauth/client-metadata.ts'
 import type { Credentials } from '../_shared/oauth/credentials.ts'
 import { disconnect, openConnection } from '../_shared/oauth/disconnect.ts'
-import { finish, finishSchema } from '../_shared/oauth/finish.ts'
+import {
+  authorizationCodeSchema,
+  finishAuthorization,
+} from '../_shared/oauth/finish-authorization.ts'
+import { receiveCallback } from '../_shared/oauth/receive-callback.ts'
+import { bearerTokenSchema, setBearerToken } from '../_shared/oauth/set-bearer-token.ts'
 import {
   preregisteredClientSchema,
   setPreregisteredClient,
-} from '../_shared/oauth/preregistered-client.ts'
+} from '../_shared/oauth/set-preregistered-client.ts'
 import type { OAuthDependencies } from '../_shared/oauth/settings.ts'
 
 export interface OAuthAppDependencies extends OAuthDependencies {
@@ -41,7 +44,7 @@ export function createApp(deps: OAuthAppDependencies): Hono {
 
   app.post('/connections', async (c) => {
     const caller = await callerOf(c)
-    return c.json(await begin(deps, caller, await bodyOf(c, beginSchema)), 201)
+    return c.json(await beginAuthorization(deps, caller, await bodyOf(c, authorizationSchema)), 201)
   })
   app.all('/connections', allowOnly('POST'))
 
@@ -60,7 +63,10 @@ export function createApp(deps: OAuthAppDependencies): Hono {
 
   app.post('/connections/finish', async (c) => {
     const caller = await callerOf(c)
-    return c.json(await finish(deps, caller, await bodyOf(c, finishSchema)), 201)
+    return c.json(
+      await finishAuthorization(deps, caller, await bodyOf(c, authorizationCodeSchema)),
+      201,
+    )
   })
   app.all('/connections/finish', allowOnly('POST'))
 

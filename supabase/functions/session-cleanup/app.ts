@@ -3,7 +3,7 @@ import { verifySecretKey } from '../_shared/auth/secret-key.ts'
 import type { Admin } from '../_shared/database.ts'
 import { createFunctionApp } from '../_shared/http/function-app.ts'
 import { allowOnly } from '../_shared/http/handle-error.ts'
-import type { Log } from '../_shared/http/log.ts'
+import type { Log } from '../_shared/log/log.ts'
 import { cleanUp, type CleanupLimits } from './clean-up.ts'
 
 export interface CleanupDependencies {

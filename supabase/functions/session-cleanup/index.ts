@@ -1,7 +1,7 @@
 import { createDatabase } from '../_shared/database.ts'
 import { readEnv } from '../_shared/env.ts'
-import { createLog } from '../_shared/http/log.ts'
 import { logDefects } from '../_shared/http/log-defects.ts'
+import { createLog } from '../_shared/log/log.ts'
 import { createApp } from './app.ts'
 
 const env = readEnv()

@@ -1,9 +1,8 @@
 import type { Sql } from 'postgres'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-
-import { connect } from '../../../dev/database.ts'
-import { actAs, rolledBack, sqlstateOf } from '../../support/database.ts'
-import { useStack } from '../../support/stack.ts'
+import { connect } from '../../../dev/postgres/database.ts'
+import { actAs, rolledBack, sqlstateOf } from '../../support/stack/database.ts'
+import { useStack } from '../../support/stack/stack.ts'
 import type { Actor } from './actors.ts'
 import { addNeighbours } from './answers/neighbours.ts'
 import { type Question, routineQuestions, tableQuestions } from './answers/questions.ts'

@@ -1,8 +1,7 @@
 import type { Sql, TransactionSql } from 'postgres'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-
-import { actAs, rolledBack } from '../../support/database.ts'
-import { useStack } from '../../support/stack.ts'
+import { actAs, rolledBack } from '../../support/stack/database.ts'
+import { useStack } from '../../support/stack/stack.ts'
 import type { Actor } from './actors.ts'
 import { relationExpectations } from './expectations/index.ts'
 import { member } from './rules.ts'

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-
-import { useStack } from '../../support/stack.ts'
+import { useStack } from '../../support/stack/stack.ts'
 import type { Finding } from './cases/types.ts'
 import { compareCatalog } from './checks/static.ts'
 import { runClaims } from './claims.ts'

@@ -1,12 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-
-import { connectOwner } from '../../support/database.ts'
-import { useStack } from '../../support/stack.ts'
+import { connectOwner } from '../../support/stack/database.ts'
+import { useStack } from '../../support/stack/stack.ts'
 import type { Finding } from './cases/types.ts'
 import { malformedClaims } from './claims.ts'
+import { accountDirectly } from './plant/people.ts'
 import { clientFor, clientWith, newRun, signToken } from './rest/clients.ts'
 import { runRest } from './rest/run.ts'
-import { accountDirectly } from './plant/people.ts'
 import { plantA, plantB, type World } from './world.ts'
 
 // The same rules through supabase-js and the running stack. Nothing is rolled back here, so the two

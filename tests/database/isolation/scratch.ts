@@ -1,13 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-
 import type { Sql } from 'postgres'
-
+import { startAuth } from '../../../dev/api/lite.ts'
 import { content as ours } from '../../../dev/check/scratch-database.ts'
-import { connect, type Content, migrate, openGiven } from '../../../dev/database.ts'
-import { startAuth } from '../../../dev/lite.ts'
-import { loadSecrets } from '../../../dev/secrets.ts'
+import { connect, type Content, migrate, openGiven } from '../../../dev/postgres/database.ts'
+import { loadSecrets } from '../../../dev/postgres/secrets.ts'
 import { accountDirectly } from './plant/people.ts'
 import { plantA, plantB, type World } from './world.ts'
 

@@ -1,18 +1,18 @@
 import { readFile } from 'node:fs/promises'
 import postgres from 'postgres'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { connectOwner } from '../../support/database.ts'
+import { type OAuthWorker, startWorker } from '../../support/oauth/app.ts'
+import { browse } from '../../support/oauth/browser.ts'
+import { addConfiguration, beginConnection, connect, follow } from '../../support/oauth/connect.ts'
+import { type Fixture, startServers } from '../../support/oauth/fixture.ts'
 import {
   accessToken,
   type Organization,
   type Person,
   signUpWithOrganization,
-} from '../../support/people.ts'
-import { useStack } from '../../support/stack.ts'
-import { type OAuthWorker, startWorker } from './support/app.ts'
-import { addConfiguration, beginConnection, connect, follow } from './support/connect.ts'
-import { browse } from './support/browser.ts'
-import { type Fixture, startServers } from './support/fixture.ts'
+} from '../../support/people/people.ts'
+import { connectOwner } from '../../support/stack/database.ts'
+import { useStack } from '../../support/stack/stack.ts'
 
 const sql = connectOwner()
 const superuser = postgres(useStack().superuserUrl ?? '', { max: 1, onnotice: () => undefined })

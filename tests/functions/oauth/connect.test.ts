@@ -1,16 +1,20 @@
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { createAuthorizedFetch } from '../../../supabase/functions/_shared/oauth/authorized-fetch.ts'
-import { type Organization, type Person, signUpWithOrganization } from '../../support/people.ts'
-import { type OAuthWorker, startWorker } from './support/app.ts'
+import { type OAuthWorker, startWorker } from '../../support/oauth/app.ts'
 import {
   addConfiguration,
   authorize,
   beginConnection,
   connect,
   redirectUriFor,
-} from './support/connect.ts'
-import { type Fixture, startServers } from './support/fixture.ts'
+} from '../../support/oauth/connect.ts'
+import { type Fixture, startServers } from '../../support/oauth/fixture.ts'
+import {
+  type Organization,
+  type Person,
+  signUpWithOrganization,
+} from '../../support/people/people.ts'
 
 let worker: OAuthWorker
 let servers: Fixture

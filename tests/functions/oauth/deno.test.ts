@@ -1,18 +1,18 @@
 import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { startFunction } from '../../../dev/function-process.ts'
-import { newKey } from '../../shared/crypto/keys.ts'
-import { callFunction } from '../../support/invoke.ts'
+import { startFunction } from '../../../dev/functions/function-process.ts'
+import { callFunction } from '../../support/agents/invoke.ts'
+import { browse } from '../../support/oauth/browser.ts'
+import { addConfiguration } from '../../support/oauth/connect.ts'
+import { type Fixture, startServers } from '../../support/oauth/fixture.ts'
 import {
   accessToken,
   type Organization,
   type Person,
   signUpWithOrganization,
-} from '../../support/people.ts'
-import { useStack } from '../../support/stack.ts'
-import { addConfiguration } from './support/connect.ts'
-import { browse } from './support/browser.ts'
-import { type Fixture, startServers } from './support/fixture.ts'
+} from '../../support/people/people.ts'
+import { useStack } from '../../support/stack/stack.ts'
+import { newKey } from '../../unit/crypto/keys.ts'
 
 let servers: Fixture
 let ann: Person & { organization: Organization }

@@ -1,10 +1,14 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { connectOwner } from '../../support/database.ts'
-import { type Organization, type Person, signUpWithOrganization } from '../../support/people.ts'
-import { type OAuthWorker, startWorker } from './support/app.ts'
-import { addConfiguration, beginConnection, codeOf, connect } from './support/connect.ts'
-import { type Fixture, startServers } from './support/fixture.ts'
-import { joinOrganization } from './support/join.ts'
+import { type OAuthWorker, startWorker } from '../../support/oauth/app.ts'
+import { addConfiguration, beginConnection, codeOf, connect } from '../../support/oauth/connect.ts'
+import { type Fixture, startServers } from '../../support/oauth/fixture.ts'
+import { joinOrganization } from '../../support/oauth/join.ts'
+import {
+  type Organization,
+  type Person,
+  signUpWithOrganization,
+} from '../../support/people/people.ts'
+import { connectOwner } from '../../support/stack/database.ts'
 
 const sql = connectOwner()
 let worker: OAuthWorker

@@ -1,7 +1,5 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { connectOwner } from '../../support/database.ts'
-import { type Organization, type Person, signUpWithOrganization } from '../../support/people.ts'
-import { type OAuthWorker, startWorker } from './support/app.ts'
+import { type OAuthWorker, startWorker } from '../../support/oauth/app.ts'
 import {
   addConfiguration,
   authorize,
@@ -9,9 +7,15 @@ import {
   codeOf,
   connect,
   redirectTo,
-} from './support/connect.ts'
-import { type Fixture, startServers } from './support/fixture.ts'
-import { listen } from './support/http-server.ts'
+} from '../../support/oauth/connect.ts'
+import { type Fixture, startServers } from '../../support/oauth/fixture.ts'
+import { listen } from '../../support/oauth/http-server.ts'
+import {
+  type Organization,
+  type Person,
+  signUpWithOrganization,
+} from '../../support/people/people.ts'
+import { connectOwner } from '../../support/stack/database.ts'
 
 const sql = connectOwner()
 let worker: OAuthWorker

@@ -2,16 +2,16 @@ import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import postgres, { type Sql } from 'postgres'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { sealedStore } from '../../../dev/sealed-store.ts'
+import { sealedStore } from '../../../ops/sealed-store.ts'
 import { readKeyset } from '../../../supabase/functions/_shared/crypto/keyset.ts'
 import { rotate } from '../../../supabase/functions/_shared/crypto/rotate.ts'
-import { newKey } from '../../shared/crypto/keys.ts'
-import type { Organization, Person } from '../../support/people.ts'
-import { startWorker } from './support/app.ts'
-import { addConfiguration, beginConnection, connect, follow } from './support/connect.ts'
-import { browse } from './support/browser.ts'
-import { type Fixture, startServers } from './support/fixture.ts'
-import { type OwnStack, startOwnStack } from './support/own-stack.ts'
+import { startWorker } from '../../support/oauth/app.ts'
+import { browse } from '../../support/oauth/browser.ts'
+import { addConfiguration, beginConnection, connect, follow } from '../../support/oauth/connect.ts'
+import { type Fixture, startServers } from '../../support/oauth/fixture.ts'
+import { type OwnStack, startOwnStack } from '../../support/oauth/own-stack.ts'
+import type { Organization, Person } from '../../support/people/people.ts'
+import { newKey } from '../../unit/crypto/keys.ts'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 let own: OwnStack
@@ -40,7 +40,7 @@ async function run(
   ...args: string[]
 ): Promise<{ code: number | null; text: string }> {
   const { url, secretKey } = own.stack
-  const child = spawn(process.execPath, ['--import', 'tsx', 'dev/keys-rotate.ts', ...args], {
+  const child = spawn(process.execPath, ['--import', 'tsx', 'ops/keys-rotate.ts', ...args], {
     cwd: root,
     env: {
       PATH: process.env.PATH,

@@ -1,8 +1,6 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { connectOwner } from '../../support/database.ts'
-import { type Organization, type Person, signUpWithOrganization } from '../../support/people.ts'
-import { type OAuthWorker, startWorker } from './support/app.ts'
-import { browse } from './support/browser.ts'
+import { type OAuthWorker, startWorker } from '../../support/oauth/app.ts'
+import { browse } from '../../support/oauth/browser.ts'
 import {
   addConfiguration,
   beginConnection,
@@ -10,8 +8,14 @@ import {
   follow,
   redirectTo,
   redirectUriFor,
-} from './support/connect.ts'
-import { type Fixture, startServers } from './support/fixture.ts'
+} from '../../support/oauth/connect.ts'
+import { type Fixture, startServers } from '../../support/oauth/fixture.ts'
+import {
+  type Organization,
+  type Person,
+  signUpWithOrganization,
+} from '../../support/people/people.ts'
+import { connectOwner } from '../../support/stack/database.ts'
 
 // RFC 9700, section 4.4: the person connects a server of the attacker, whose issuer passes the browser
 // on to an honest one. Its code and our verifier must not go to the attacker's token endpoint.

@@ -1,13 +1,17 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { createAuthorizedFetch } from '../../../supabase/functions/_shared/oauth/authorized-fetch.ts'
 import type { Admin } from '../../../supabase/functions/_shared/database.ts'
 import { AppError } from '../../../supabase/functions/_shared/errors.ts'
+import { createAuthorizedFetch } from '../../../supabase/functions/_shared/oauth/authorized-fetch.ts'
 import type { ConnectionKey } from '../../../supabase/functions/_shared/oauth/places.ts'
-import { connectOwner } from '../../support/database.ts'
-import { type Organization, type Person, signUpWithOrganization } from '../../support/people.ts'
-import { type OAuthWorker, startWorker } from './support/app.ts'
-import { addConfiguration, beginConnection, codeOf, connect } from './support/connect.ts'
-import { type Fixture, startServers } from './support/fixture.ts'
+import { type OAuthWorker, startWorker } from '../../support/oauth/app.ts'
+import { addConfiguration, beginConnection, codeOf, connect } from '../../support/oauth/connect.ts'
+import { type Fixture, startServers } from '../../support/oauth/fixture.ts'
+import {
+  type Organization,
+  type Person,
+  signUpWithOrganization,
+} from '../../support/people/people.ts'
+import { connectOwner } from '../../support/stack/database.ts'
 
 const sql = connectOwner()
 let worker: OAuthWorker

@@ -1,7 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { connectOwner } from '../../support/database.ts'
-import { type Organization, type Person, signUpWithOrganization } from '../../support/people.ts'
-import { type OAuthWorker, startWorker } from './support/app.ts'
+import { type OAuthWorker, startWorker } from '../../support/oauth/app.ts'
+import { browse } from '../../support/oauth/browser.ts'
 import {
   addConfiguration,
   beginConnection,
@@ -9,10 +8,15 @@ import {
   connect,
   redirectTo,
   redirectUriFor,
-} from './support/connect.ts'
-import { browse } from './support/browser.ts'
-import { startServers } from './support/fixture.ts'
-import { joinOrganization } from './support/join.ts'
+} from '../../support/oauth/connect.ts'
+import { startServers } from '../../support/oauth/fixture.ts'
+import { joinOrganization } from '../../support/oauth/join.ts'
+import {
+  type Organization,
+  type Person,
+  signUpWithOrganization,
+} from '../../support/people/people.ts'
+import { connectOwner } from '../../support/stack/database.ts'
 
 const sql = connectOwner()
 let worker: OAuthWorker

@@ -1,6 +1,5 @@
 import type { Sql } from 'postgres'
-
-import { discrepancies } from '../../support/discrepancies.ts'
+import { discrepancies } from '../../support/rows/discrepancies.ts'
 import { isInState } from '../acknowledged.ts'
 import type { World } from '../world.ts'
 import type { Finding } from './invariant.ts'

@@ -1,5 +1,4 @@
-import type { ProcessMark } from '../../support/processes.ts'
-import { survivors } from '../../support/processes.ts'
+import { type ProcessMark, survivors } from '../../support/stack/processes.ts'
 import { allowed, type Growth } from '../memory.ts'
 import type { Finding } from './invariant.ts'
 

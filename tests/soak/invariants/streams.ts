@@ -1,7 +1,6 @@
 import type { Sql } from 'postgres'
-
-import { readEvents } from '../../support/agents-fixture.ts'
-import { answerOf, eventsOf } from '../../support/chat-stream.ts'
+import { readEvents } from '../../support/agents/agents-fixture.ts'
+import { answerOf, eventsOf } from '../../support/agents/chat-stream.ts'
 import { callAgents } from '../talk.ts'
 import type { Asked, World } from '../world.ts'
 import type { Finding } from './invariant.ts'

@@ -1,4 +1,4 @@
-import { answerOf } from '../../support/chat-stream.ts'
+import { answerOf } from '../../support/agents/chat-stream.ts'
 import { codeIn } from '../answers.ts'
 import { noteExecution, receive } from '../receive.ts'
 import { callAgents, readBody, waitBefore } from '../talk.ts'

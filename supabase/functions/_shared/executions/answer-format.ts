@@ -1,10 +1,10 @@
 import { AppError } from '../errors.ts'
 import { findMismatch } from '../json-schema/find-mismatch.ts'
 import { isStrict } from '../json-schema/is-strict.ts'
-import { parseSchema, type ParsedSchema } from '../json-schema/parse-schema.ts'
-import type { MessagePart, ResponseFormat } from '../models/types.ts'
+import { type ParsedSchema, parseSchema } from '../json-schema/parse-schema.ts'
+import type { MessagePart, ResponseFormat } from '../models/model-protocol.ts'
+import type { BegunExecution, FinishedExecution } from './execution.ts'
 import type { RunOptions } from './run-state.ts'
-import type { BegunExecution, FinishedExecution } from './types.ts'
 
 /** What a model is asked for: held to the schema where its provider can be, tried elsewhere. */
 export function toResponseFormat(schema: ParsedSchema): ResponseFormat {

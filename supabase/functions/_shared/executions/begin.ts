@@ -1,7 +1,7 @@
 import type { Db } from '../database.ts'
 import { keepFormat, toResponseFormat } from './answer-format.ts'
-import { storedMessage, type Invocation } from './invocation.ts'
-import type { BegunExecution } from './types.ts'
+import type { BegunExecution } from './execution.ts'
+import { type Invocation, storedMessage } from './invocation.ts'
 
 // What the database leaves out of a replayed execution, which will not be run again.
 const nothingToRun = { route: [], system_prompts: [], history: [], params: {}, tools: [] } as const

@@ -1,12 +1,12 @@
 import { addToAnswer } from '../models/model-answer.ts'
 import { ModelError } from '../models/model-error.ts'
-import type { ModelEvent, TakeEvents } from '../models/types.ts'
+import type { ModelEvent, TakeEvents } from '../models/model-protocol.ts'
+import type { RouteStep } from './execution.ts'
 import { type Progress, toModelRequest } from './models.ts'
+import type { StepUsage } from './outcome.ts'
 import { callAlongRoute, defaultRetryPolicy } from './route.ts'
 import { report, type Run, type RunDependencies, type RunOptions } from './run-state.ts'
-import type { StepUsage } from './step-usage.ts'
 import { StorableEvents } from './storable-events.ts'
-import type { RouteStep } from './types.ts'
 
 /** Characters of output after which a provider is taken for broken. */
 export const maxAnswerLength = 4 * 1024 * 1024

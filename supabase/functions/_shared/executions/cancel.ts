@@ -1,5 +1,5 @@
 import type { Db } from '../database.ts'
-import type { ExecutionStatus } from './types.ts'
+import type { ExecutionStatus } from './execution.ts'
 
 /**
  * Asks for the end of one's own execution. Its worker stops the provider within two seconds and

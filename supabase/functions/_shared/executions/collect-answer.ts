@@ -1,16 +1,16 @@
-import type { ToolCallPart } from '../models/types.ts'
-import { defaultSteps, maxSteps } from '../tools/limits.ts'
-import { makeApprovedCalls } from '../tools/make-approved-calls.ts'
-import { makeToolCalls, type ToolCallDependencies } from '../tools/make-tool-calls.ts'
+import type { ToolCallPart } from '../models/model-protocol.ts'
+import { sleep } from '../time.ts'
+import { callApprovedTools } from '../tools/call-approved-tools.ts'
+import { callTools, type ToolCallDependencies } from '../tools/call-tools.ts'
 import { ToolCallIds } from '../tools/tool-call-ids.ts'
 import { nextStepChunks, noticeChunk } from '../tools/tool-chunks.ts'
+import { defaultSteps, maxSteps } from '../tools/tool-limits.ts'
 import { openToolbox, type Toolbox } from '../tools/toolbox.ts'
 import { keepFormat } from './answer-format.ts'
 import { callModel } from './call-model.ts'
+import type { BegunExecution } from './execution.ts'
 import { attachmentBytes, toModelRequest } from './models.ts'
 import { EndedElsewhere, type Run, type RunDependencies, type RunOptions } from './run-state.ts'
-import { sleep } from './sleep.ts'
-import type { BegunExecution } from './types.ts'
 
 /**
  * Collects the answer of an execution: the model, the tools that it asks for, the model again with
@@ -60,7 +60,7 @@ async function collectWithTools(
     signal,
   }
   if (execution.continues !== undefined) {
-    answer.parts.push(...(await makeApprovedCalls(calling, execution)))
+    answer.parts.push(...(await callApprovedTools(calling, execution)))
     signal.throwIfAborted()
   }
   const limit = stepLimit(execution)
@@ -73,13 +73,7 @@ async function collectWithTools(
     const calls = answer.parts.slice(progress.parts.length).filter(isToolCall)
     if (calls.length === 0) return
     const refusal = step === limit ? 'step_limit' : undefined
-    const { results, waiting, ended } = await makeToolCalls(
-      calling,
-      continuable,
-      step,
-      calls,
-      refusal,
-    )
+    const { results, waiting, ended } = await callTools(calling, continuable, step, calls, refusal)
     if (ended !== undefined) throw new EndedElsewhere(ended)
     answer.parts.push(...results)
     signal.throwIfAborted()

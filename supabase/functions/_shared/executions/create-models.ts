@@ -1,8 +1,8 @@
 import { completeModel } from '../models/complete-model.ts'
-import { configuredProviders, resolveAdapter, type ModelConfiguration } from '../models/registry.ts'
+import { configuredProviders, type ModelConfiguration, resolveAdapter } from '../models/registry.ts'
 import { streamModel } from '../models/stream-model.ts'
-import { toEvents, type Models } from './models.ts'
-import type { ReadOrganizationKey } from './organization-key.ts'
+import type { ReadOrganizationKey } from '../provider-keys/read-key.ts'
+import { type Models, toEvents } from './models.ts'
 
 /** The models of the configured providers, and those that organizations have keys of their own for. */
 export function createModels(

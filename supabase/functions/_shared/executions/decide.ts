@@ -1,11 +1,11 @@
 import * as z from 'zod'
 import type { Caller } from '../auth/access-token.ts'
 import { AppError, toAppError } from '../errors.ts'
+import { sleep } from '../time.ts'
 import { keptFormat } from './answer-format.ts'
+import type { BegunExecution } from './execution.ts'
 import type { InvokeDependencies } from './invoke.ts'
 import { runExecution } from './run.ts'
-import { sleep } from './sleep.ts'
-import type { BegunExecution } from './types.ts'
 
 /** Body of `POST /agents/executions/:id/approvals/:tool_call_id`. */
 export const decisionSchema = z.strictObject({ decision: z.enum(['approve', 'deny']) })

@@ -1,7 +1,6 @@
 import { type Admin, untilStored } from '../database.ts'
-import type { Clock } from '../models/clock.ts'
-import { sleep } from './sleep.ts'
-import type { BegunExecution, FinishedExecution, Outcome } from './types.ts'
+import { type Clock, sleep } from '../time.ts'
+import type { BegunExecution, FinishedExecution, Outcome } from './execution.ts'
 
 /**
  * Stores the one end of an execution and returns it as stored, which differs from the outcome

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { storableText } from '../http/validate.ts'
-import { parseSchema, SchemaError, type ParsedSchema } from '../json-schema/parse-schema.ts'
-import type { MessagePart } from '../models/types.ts'
+import { type ParsedSchema, parseSchema, SchemaError } from '../json-schema/parse-schema.ts'
+import type { MessagePart } from '../models/model-protocol.ts'
 
 /** Bytes of UTF-8 that the content of one message may have: its text, or its parts as JSON. */
 export const maxContentBytes = 256 * 1024

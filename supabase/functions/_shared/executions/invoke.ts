@@ -1,17 +1,17 @@
 import type { Caller } from '../auth/access-token.ts'
 import type { Database } from '../database.ts'
-import { checkAnswer } from './answer-format.ts'
-import { answerJson } from './answer-json.ts'
-import { answerStream } from './answer-stream.ts'
+import type { WaitUntil } from '../http/wait-until.ts'
+import type { ParsedSchema } from '../json-schema/parse-schema.ts'
+import { checkAnswer, storedObject } from './answer-format.ts'
 import { beginExecution } from './begin.ts'
-import { awaitExecution, type FollowDependencies, followExecution } from './follow.ts'
+import { type BegunExecution, endingError, type FinishedExecution } from './execution.ts'
 import type { Invocation } from './invocation.ts'
 import { awaitTurn } from './queue.ts'
-import { runExecution, type RunDependencies, type RunOptions } from './run.ts'
-import type { BegunExecution, FinishedExecution } from './types.ts'
-import { beginning } from './ui-message-chunks.ts'
-import { endText } from './ui-message-end.ts'
-import type { WaitUntil } from './wait-until.ts'
+import { type RunDependencies, runExecution, type RunOptions } from './run.ts'
+import { answerStream } from './stream/answer-stream.ts'
+import { awaitExecution, type FollowDependencies, followExecution } from './stream/follow.ts'
+import { beginning } from './stream/ui-message-chunks.ts'
+import { endText } from './stream/ui-message-stream.ts'
 
 export interface InvokeDependencies
   extends Omit<RunDependencies, 'admin'>, Pick<FollowDependencies, 'hub' | 'followers'> {
@@ -72,4 +72,22 @@ async function takeTurn(
     return turn.stored
   }
   return runExecution(own, turn.execution, options)
+}
+
+/**
+ * Answers with a whole execution, as it is stored.
+ * @param format the schema that was asked for; the answer then has its value as `object`
+ * @throws AppError why the execution failed
+ */
+export function answerJson(
+  { execution_id, session_id }: { readonly execution_id: string; readonly session_id: string },
+  stored: FinishedExecution,
+  format?: ParsedSchema,
+): Response {
+  const error = endingError(execution_id, stored)
+  if (error) throw error
+  const { message, usage, finish_reason, cost_usd, model } = stored
+  const answer = { execution_id, session_id, message, usage, finish_reason, cost_usd, model }
+  const object = format && { object: storedObject(format, stored) }
+  return Response.json({ ...answer, ...object }, { headers: { 'x-execution-id': execution_id } })
 }

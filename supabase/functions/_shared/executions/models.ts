@@ -5,9 +5,9 @@ import type {
   ModelRequest,
   ModelTool,
   TakeEvents,
-} from '../models/types.ts'
+} from '../models/model-protocol.ts'
 import { toToolMessages } from '../tools/tool-messages.ts'
-import type { BegunExecution, RouteStep } from './types.ts'
+import type { BegunExecution, RouteStep } from './execution.ts'
 
 /** The models that can be called, whoever serves them. */
 export interface Models {

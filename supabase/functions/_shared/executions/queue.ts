@@ -1,11 +1,10 @@
 import type { Admin, Db } from '../database.ts'
-import { errorCodes, toAppError, type ErrorCode } from '../errors.ts'
-import type { Clock } from '../models/clock.ts'
+import { type ErrorCode, errorCodes, toAppError } from '../errors.ts'
+import { type Clock, sleep } from '../time.ts'
+import type { BegunExecution, FinishedExecution } from './execution.ts'
 import { finishExecution } from './finish.ts'
-import { isOver, readResult } from './log-reader.ts'
 import { isCancellation } from './outcome.ts'
-import { sleep } from './sleep.ts'
-import type { BegunExecution, FinishedExecution } from './types.ts'
+import { isOver, readResult } from './stream/log-reader.ts'
 
 /** Milliseconds between two looks at whether it is an execution's turn; they also keep it alive. */
 export const queueInterval = 500

@@ -1,9 +1,8 @@
 import { AppError } from '../errors.ts'
-import type { Clock } from '../models/clock.ts'
 import { ModelError } from '../models/model-error.ts'
-import type { TakeEvents } from '../models/types.ts'
-import { sleep } from './sleep.ts'
-import type { RouteStep } from './types.ts'
+import type { TakeEvents } from '../models/model-protocol.ts'
+import { type Clock, sleep } from '../time.ts'
+import type { RouteStep } from './execution.ts'
 
 /** How often a call may be repeated while nothing of its answer has been seen. */
 export interface RetryPolicy {

@@ -1,16 +1,16 @@
 import type { Admin } from '../database.ts'
 import { isExpected, toAppError } from '../errors.ts'
-import { describe, type LogEntry } from '../http/log.ts'
-import type { Clock } from '../models/clock.ts'
+import { errorStack, type LogEntry } from '../log/log.ts'
 import type { ModelAnswer } from '../models/model-answer.ts'
 import { ModelError } from '../models/model-error.ts'
-import type { ModelEvent } from '../models/types.ts'
-import type { OpenToolServer } from '../tools/types.ts'
-import type { AnswerRecorder } from './answer-recorder.ts'
+import type { ModelEvent } from '../models/model-protocol.ts'
+import type { Clock } from '../time.ts'
+import type { OpenToolServer } from '../tools/tool-server.ts'
+import type { BegunExecution, RouteStep } from './execution.ts'
 import type { Models } from './models.ts'
+import type { StepUsage } from './outcome.ts'
 import type { RetryPolicy } from './route.ts'
-import type { StepUsage } from './step-usage.ts'
-import type { BegunExecution, RouteStep } from './types.ts'
+import type { AnswerRecorder } from './stream/answer-recorder.ts'
 
 export interface RunDependencies {
   /** Stores events, ends and leases of executions, which callers must not do for themselves. */
@@ -91,5 +91,5 @@ function describeEnd(error: unknown): Pick<LogEntry, 'level' | 'code' | 'detail'
     return { level, code: error.code, detail: `${error.message}: ${String(error.status)}` }
   }
   const known = toAppError(error)
-  return { level: isExpected(known) ? 'info' : 'warn', code: known.code, detail: describe(error) }
+  return { level: isExpected(known) ? 'info' : 'warn', code: known.code, detail: errorStack(error) }
 }

@@ -1,16 +1,16 @@
 import { toAppError } from '../errors.ts'
 import { emptyAnswer, type ModelAnswer } from '../models/model-answer.ts'
 import { ModelError } from '../models/model-error.ts'
-import { AnswerRecorder } from './answer-recorder.ts'
 import { collectAnswer } from './collect-answer.ts'
-import { EventLog } from './event-log.ts'
+import type { BegunExecution, FinishedExecution } from './execution.ts'
 import { finishExecution } from './finish.ts'
 import {
+  type AnswerOutcome,
   failureOutcome,
   isCancellation,
   successOutcome,
+  totalUsage,
   usageOutcome,
-  type AnswerOutcome,
 } from './outcome.ts'
 import {
   EndedElsewhere,
@@ -19,9 +19,9 @@ import {
   type RunDependencies,
   type RunOptions,
 } from './run-state.ts'
-import { totalUsage } from './step-usage.ts'
-import type { BegunExecution, FinishedExecution } from './types.ts'
-import { endText } from './ui-message-end.ts'
+import { AnswerRecorder } from './stream/answer-recorder.ts'
+import { EventLog } from './stream/event-log.ts'
+import { endText } from './stream/ui-message-stream.ts'
 
 export { maxAnswerLength } from './call-model.ts'
 export type { RunDependencies, RunOptions } from './run-state.ts'

@@ -1,5 +1,5 @@
-import type { ModelEvent } from '../models/types.ts'
-import { storableJson, storableText } from '../tools/storable.ts'
+import type { ModelEvent } from '../models/model-protocol.ts'
+import { toStorableJson, toStorableText } from '../storable.ts'
 
 // PostgreSQL stores neither U+0000 nor half of a surrogate pair. One would cost the whole answer.
 const suspicious = /[\0\uD800-\uDFFF]/
@@ -23,12 +23,12 @@ export class StorableEvents {
         result.push({
           type: event.type,
           text,
-          ...(metadata && { metadata: storableJson(metadata) }),
+          ...(metadata && { metadata: toStorableJson(metadata) }),
         })
         continue
       }
       this.#giveUp(result)
-      result.push(isWhole(event) ? storableJson(event) : event)
+      result.push(isWhole(event) ? toStorableJson(event) : event)
     }
     return result
   }
@@ -38,7 +38,7 @@ export class StorableEvents {
     const text = (this.#half?.text ?? '') + piece
     const half = halfAtEnd.exec(text)?.[0] ?? ''
     this.#half = half === '' ? null : { type, text: half }
-    return storableText(text.slice(0, text.length - half.length))
+    return toStorableText(text.slice(0, text.length - half.length))
   }
 
   #giveUp(result: ModelEvent[]): void {

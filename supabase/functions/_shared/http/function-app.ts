@@ -1,8 +1,8 @@
 import { Hono } from 'hono'
+import { cors } from 'hono/cors'
+import { createMiddleware } from 'hono/factory'
+import type { Log } from '../log/log.ts'
 import { allowOnly, createFailureReport, handleError, handleNotFound } from './handle-error.ts'
-import { crossOrigin, securityHeaders } from './headers.ts'
-import type { Log } from './log.ts'
-import { requestId } from './request-id.ts'
 
 /**
  * What every function has: its name as base path, as on the platform, request ids, headers, the
@@ -17,3 +17,50 @@ export function createFunctionApp(name: string, log: Log, now: () => number): Ho
   app.all('/health', allowOnly('GET', 'HEAD'))
   return app
 }
+
+declare module 'hono' {
+  interface ContextVariableMap {
+    requestId: string
+  }
+}
+
+// A foreign id is only repeated when it cannot break a log line or a header.
+const wellFormed = /^[\w.-]{8,64}$/
+
+/** Names the request in `x-request-id`: the caller's id when it is well-formed, else a new one. */
+export const requestId = createMiddleware(async (c, next) => {
+  const given = c.req.header('x-request-id')
+  const id = given !== undefined && wellFormed.test(given) ? given : crypto.randomUUID()
+  c.set('requestId', id)
+  await next()
+  c.res.headers.set('x-request-id', id)
+})
+
+/**
+ * Any origin may call, as on the platform: the credential is a header and never a cookie, so
+ * another site's page holds nothing it could send. Requested headers are allowed as asked, since
+ * client libraries add their own (tracing, client info) with every release.
+ */
+export const crossOrigin = cors({
+  origin: '*',
+  allowMethods: ['GET', 'POST', 'PUT', 'DELETE', 'OPTIONS'],
+  exposeHeaders: [
+    'retry-after',
+    'www-authenticate',
+    'x-execution-id',
+    'x-request-id',
+    'x-should-retry',
+    'x-vercel-ai-ui-message-stream',
+  ],
+  maxAge: 86_400,
+})
+
+/** Answers are data: never sniffed, framed, rendered or cached. */
+export const securityHeaders = createMiddleware(async (c, next) => {
+  await next()
+  const { headers } = c.res
+  headers.set('content-security-policy', "default-src 'none'; frame-ancestors 'none'")
+  headers.set('referrer-policy', 'no-referrer')
+  headers.set('x-content-type-options', 'nosniff')
+  if (!headers.has('cache-control')) headers.set('cache-control', 'no-store')
+})

@@ -1,6 +1,6 @@
 import type { Context, ErrorHandler, MiddlewareHandler, NotFoundHandler } from 'hono'
 import { AppError, type ErrorCode, isExpected, toAppError, toEnvelope } from '../errors.ts'
-import { describe, type Log } from './log.ts'
+import { errorStack, type Log } from '../log/log.ts'
 
 /** Milliseconds for which one line stands for all refusals with its code. */
 const quiet = 10_000
@@ -29,7 +29,7 @@ export function createFailureReport(log: Log, now: () => number): ReportFailure 
       request_id: c.get('requestId'),
       code,
       status,
-      detail: describe(error.cause ?? error),
+      detail: errorStack(error.cause ?? error),
     })
   }
 }

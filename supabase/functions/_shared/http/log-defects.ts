@@ -1,4 +1,4 @@
-import { describe, type Log } from './log.ts'
+import { errorStack, type Log } from '../log/log.ts'
 
 /**
  * Logs an error that no code handles, and keeps the worker: Deno would end the process, and with it
@@ -7,7 +7,7 @@ import { describe, type Log } from './log.ts'
 export function logDefects(target: Pick<EventTarget, 'addEventListener'>, log: Log): void {
   const report = (event: Event, thrown: unknown) => {
     event.preventDefault()
-    log({ level: 'error', event: 'unhandled_error', detail: describe(thrown) })
+    log({ level: 'error', event: 'unhandled_error', detail: errorStack(thrown) })
   }
   target.addEventListener('unhandledrejection', (event) =>
     report(event, (event as PromiseRejectionEvent).reason),

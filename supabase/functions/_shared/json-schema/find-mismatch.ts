@@ -1,5 +1,5 @@
-import { isRecord } from '../models/json.ts'
-import { targetOf, type JsonSchema, type ParsedSchema } from './parse-schema.ts'
+import { isRecord } from '../json.ts'
+import { type JsonSchema, type ParsedSchema, targetOf } from './parse-schema.ts'
 
 /** Where a value differs from a schema: a path of names and positions, and the keyword. */
 export interface Mismatch {

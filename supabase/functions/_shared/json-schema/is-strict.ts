@@ -1,4 +1,4 @@
-import { isRecord } from '../models/json.ts'
+import { isRecord } from '../json.ts'
 import type { JsonSchema, ParsedSchema } from './parse-schema.ts'
 
 const refused = [

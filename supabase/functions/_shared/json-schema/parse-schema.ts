@@ -1,4 +1,4 @@
-import { isRecord } from '../models/json.ts'
+import { isRecord } from '../json.ts'
 
 /** A JSON Schema (2020-12) of the supported keywords: an object, or true or false. */
 export type JsonSchema = boolean | Readonly<Record<string, unknown>>

@@ -1,5 +1,5 @@
 import { ModelError } from './model-error.ts'
-import type { FinishReason, ModelEvent, ModelUsage, ProviderMetadata } from './types.ts'
+import type { FinishReason, ModelEvent, ModelUsage, ProviderMetadata } from './model-protocol.ts'
 
 /** Calls of one answer, and characters of their arguments together: far more than models can say. */
 const maxToolCalls = 1_000

@@ -1,9 +1,9 @@
-import { type SseEvent, SseParser } from '../http/sse.ts'
 import { ByteReader } from './byte-reader.ts'
 import type { StreamDecoder } from './model-adapter.ts'
 import type { ModelCall } from './model-call.ts'
 import { ModelError } from './model-error.ts'
-import type { TakeEvents } from './types.ts'
+import type { TakeEvents } from './model-protocol.ts'
+import { type SseEvent, SseParser } from './sse.ts'
 
 /** After the end mark the body may still end in order, which keeps the connection for others. */
 const DRAIN_MS = 1_000

@@ -1,10 +1,10 @@
-import { collectAnswer, type ModelAnswer } from './model-answer.ts'
+import { readText } from './byte-reader.ts'
 import { type ModelAdapter, ProviderReportedError } from './model-adapter.ts'
+import { foldEvents, type ModelAnswer } from './model-answer.ts'
 import { ModelCall, type ModelCallOptions } from './model-call.ts'
 import { ModelError } from './model-error.ts'
+import type { ModelRequest } from './model-protocol.ts'
 import { findErrorObject } from './provider-failure.ts'
-import { readText } from './read-text.ts'
-import type { ModelRequest } from './types.ts'
 
 /** Beyond this an answer is taken for broken; 16 MiB is hundreds of times the longest output. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024
@@ -35,7 +35,7 @@ export async function completeModel(
     if (reported !== undefined) throw new ProviderReportedError(reported)
     adapter.decodeAnswer(body, request, call.answer)
     if (!call.answer.finishing) throw malformed('no finish reason')
-    return collectAnswer(call.answer.end(false))
+    return foldEvents(call.answer.end(false))
   } catch (error) {
     throw withoutBlame(call.failure(error))
   } finally {

@@ -1,6 +1,6 @@
+import type { Clock } from '../time.ts'
 import type { AnswerBuilder } from './answer-builder.ts'
-import type { Clock } from './clock.ts'
-import type { ModelRequest } from './types.ts'
+import type { ModelRequest } from './model-protocol.ts'
 
 /** What goes over the wire; always a POST of JSON. */
 export interface WireRequest {

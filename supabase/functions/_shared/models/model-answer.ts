@@ -4,7 +4,7 @@ import type {
   ModelEvent,
   ModelUsage,
   ProviderMetadata,
-} from './types.ts'
+} from './model-protocol.ts'
 
 /** An answer as it is stored; what is null has not arrived (yet). */
 export interface ModelAnswer {
@@ -52,7 +52,7 @@ export function addToAnswer(answer: ModelAnswer, events: readonly ModelEvent[]):
   }
 }
 
-export function collectAnswer(events: readonly ModelEvent[]): ModelAnswer {
+export function foldEvents(events: readonly ModelEvent[]): ModelAnswer {
   const answer = emptyAnswer()
   addToAnswer(answer, events)
   return answer

@@ -1,11 +1,11 @@
+import { errorLine } from '../log/redact.ts'
+import { type Clock, systemClock, Watchdog } from '../time.ts'
 import { AnswerBuilder } from './answer-builder.ts'
-import { type Clock, systemClock, Watchdog } from './clock.ts'
+import { readText } from './byte-reader.ts'
 import { type ModelAdapter, ProviderReportedError } from './model-adapter.ts'
 import { ModelError, type ModelErrorCode } from './model-error.ts'
+import type { ModelRequest } from './model-protocol.ts'
 import { failureOfErrorObject, failureOfStatus } from './provider-failure.ts'
-import { readText } from './read-text.ts'
-import { describeError } from '../http/redact.ts'
-import type { ModelRequest } from './types.ts'
 
 /** All in milliseconds. Keep-alive comments and empty deltas are not tokens. */
 export interface ModelTimeouts {
@@ -118,7 +118,7 @@ export class ModelCall {
   /** What a failure of the network means: `code`, or the time-out that caused it. */
   transportFailure(error: unknown, code: ModelErrorCode): ModelError {
     if (this.#expired !== null) return this.#expired
-    return new ModelError(code, { detail: describeError(error, this.#adapter.secrets()) })
+    return new ModelError(code, { detail: errorLine(error, this.#adapter.secrets()) })
   }
 
   /**
@@ -163,7 +163,7 @@ export class ModelCall {
     try {
       body = await readText(response, MAX_ERROR_BODY_BYTES)
     } catch (error) {
-      body.text = `(body unreadable: ${describeError(error, this.#adapter.secrets())})`
+      body.text = `(body unreadable: ${errorLine(error, this.#adapter.secrets())})`
     }
     const failure = failureOfStatus(response, body.text, body.truncated, this.#context())
     if (failure.status === 401) this.#adapter.credentialRefused?.()

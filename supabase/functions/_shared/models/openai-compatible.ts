@@ -1,8 +1,8 @@
+import { stringOf } from '../json.ts'
 import type { ModelAdapter, WireRequest } from './model-adapter.ts'
 import { OpenAiDecoder } from './openai-decoder.ts'
 import { toChatCompletionRequest } from './openai-request.ts'
 import { parseBaseUrl } from './parse-base-url.ts'
-import { stringOf } from './json.ts'
 
 export const OPENROUTER_BASE_URL = 'https://openrouter.ai/api/v1'
 

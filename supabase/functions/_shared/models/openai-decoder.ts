@@ -1,11 +1,11 @@
+import { countOf, dollarsOf, isRecord, stringOf } from '../json.ts'
 import type { AnswerBuilder } from './answer-builder.ts'
-import { countOf, dollarsOf, isRecord, stringOf } from './json.ts'
 import { ProviderReportedError, type StreamDecoder } from './model-adapter.ts'
 import { ModelError } from './model-error.ts'
+import type { FinishReason, ModelUsage } from './model-protocol.ts'
 import { parseFrame } from './parse-frame.ts'
 import { findErrorObject } from './provider-failure.ts'
 import { ReasoningDetails } from './reasoning-details.ts'
-import type { FinishReason, ModelUsage } from './types.ts'
 
 type Json = Record<string, unknown>
 

@@ -1,4 +1,4 @@
-import type { MessagePart, ModelMessage, ModelRequest, ResponseFormat } from './types.ts'
+import type { MessagePart, ModelMessage, ModelRequest, ResponseFormat } from './model-protocol.ts'
 
 type Json = Record<string, unknown>
 

@@ -1,4 +1,4 @@
-import { isRecord } from './json.ts'
+import { isRecord } from '../json.ts'
 import { ModelError } from './model-error.ts'
 
 /** The JSON object in one frame. @throws ModelError `provider_malformed_response` */

@@ -1,6 +1,6 @@
-import { isRecord, stringOf } from './json.ts'
+import { isRecord, stringOf } from '../json.ts'
+import { redact } from '../log/redact.ts'
 import { ModelError, type ModelErrorCode } from './model-error.ts'
-import { redact } from '../http/redact.ts'
 import { parseRetryAfter, parseRetryDelay } from './retry-after.ts'
 
 /** What a failure is judged by. */

@@ -1,5 +1,5 @@
-import { isRecord } from './json.ts'
-import type { ProviderMetadata } from './types.ts'
+import { isRecord } from '../json.ts'
+import type { ProviderMetadata } from './model-protocol.ts'
 
 const growing = ['text', 'summary', 'data'] as const
 

@@ -1,4 +1,4 @@
-import { isRecord, stringOf } from './json.ts'
+import { isRecord, stringOf } from '../json.ts'
 
 /** The parts of a Google service account key file that signing needs. */
 export interface ServiceAccount {

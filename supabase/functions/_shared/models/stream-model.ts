@@ -1,10 +1,10 @@
 import { AnswerReader } from './answer-reader.ts'
+import { readText } from './byte-reader.ts'
 import { type ModelAdapter, ProviderReportedError } from './model-adapter.ts'
 import { ModelCall, type ModelCallOptions } from './model-call.ts'
 import { ModelError } from './model-error.ts'
+import type { ModelRequest, TakeEvents } from './model-protocol.ts'
 import { findErrorObject } from './provider-failure.ts'
-import { readText } from './read-text.ts'
-import type { ModelRequest, TakeEvents } from './types.ts'
 
 const MAX_JSON_BYTES = 64 * 1024
 

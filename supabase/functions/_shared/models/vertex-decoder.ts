@@ -1,10 +1,10 @@
+import { countOf, isRecord, stringOf } from '../json.ts'
 import type { AnswerBuilder } from './answer-builder.ts'
-import { countOf, isRecord, stringOf } from './json.ts'
 import { ProviderReportedError, type StreamDecoder } from './model-adapter.ts'
 import { ModelError } from './model-error.ts'
+import type { FinishReason, ModelUsage, ProviderMetadata } from './model-protocol.ts'
 import { parseFrame } from './parse-frame.ts'
 import { findErrorObject } from './provider-failure.ts'
-import type { FinishReason, ModelUsage, ProviderMetadata } from './types.ts'
 import { VERTEX_PROVIDER } from './vertex-request.ts'
 
 type Json = Record<string, unknown>

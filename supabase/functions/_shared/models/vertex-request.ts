@@ -1,6 +1,6 @@
-import { isRecord } from './json.ts'
+import { isRecord } from '../json.ts'
 import { ModelError } from './model-error.ts'
-import type { MessagePart, ModelMessage, ModelRequest, ProviderMetadata } from './types.ts'
+import type { MessagePart, ModelMessage, ModelRequest, ProviderMetadata } from './model-protocol.ts'
 
 type Json = Record<string, unknown>
 interface Content {

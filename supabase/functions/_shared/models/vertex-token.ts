@@ -1,10 +1,10 @@
 import { importPKCS8, SignJWT } from 'jose'
-import { type Clock, Watchdog } from './clock.ts'
-import { isRecord, stringOf } from './json.ts'
+import { isRecord, stringOf } from '../json.ts'
+import { errorLine } from '../log/redact.ts'
+import { type Clock, Watchdog } from '../time.ts'
+import { readText } from './byte-reader.ts'
 import { ModelError } from './model-error.ts'
 import { failureOfStatus } from './provider-failure.ts'
-import { readText } from './read-text.ts'
-import { describeError } from '../http/redact.ts'
 import type { ServiceAccount } from './service-account.ts'
 
 const SCOPE = 'https://www.googleapis.com/auth/cloud-platform'
@@ -84,7 +84,7 @@ export class ServiceAccountTokens {
       if (controller.signal.aborted) {
         throw new ModelError('provider_timeout', { detail: 'the token endpoint did not answer' })
       }
-      const detail = `token endpoint: ${describeError(error, [assertion, ...this.secrets()])}`
+      const detail = `token endpoint: ${errorLine(error, [assertion, ...this.secrets()])}`
       throw new ModelError('provider_unreachable', { detail })
     } finally {
       watchdog.stop()
@@ -116,7 +116,7 @@ export class ServiceAccountTokens {
         .setExpirationTime(issuedAt + ASSERTION_LIFETIME_S)
         .sign(key)
     } catch (error) {
-      const detail = `signing with the service account: ${describeError(error, this.secrets())}`
+      const detail = `signing with the service account: ${errorLine(error, this.secrets())}`
       throw new ModelError('provider_misconfigured', { detail })
     }
   }

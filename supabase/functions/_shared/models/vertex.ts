@@ -1,5 +1,5 @@
-import { abortable } from '../http/abortable.ts'
-import { stringOf } from './json.ts'
+import { stringOf } from '../json.ts'
+import { abortable } from '../time.ts'
 import type { ModelAdapter, WireRequest } from './model-adapter.ts'
 import { ModelError } from './model-error.ts'
 import { parseBaseUrl } from './parse-base-url.ts'

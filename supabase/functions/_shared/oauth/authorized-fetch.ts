@@ -1,6 +1,6 @@
 import { extractWWWAuthenticateParams } from '@modelcontextprotocol/client'
 import { AppError } from '../errors.ts'
-import type { OutboundFetch } from '../http/outbound.ts'
+import type { OutboundFetch } from '../outbound/outbound.ts'
 import type { Credential, Credentials } from './credentials.ts'
 import type { ConnectionKey } from './places.ts'
 import type { OAuthDependencies } from './settings.ts'

@@ -1,9 +1,8 @@
 import { readKeyset } from '../crypto/keyset.ts'
 import type { Database } from '../database.ts'
 import type { Env } from '../env.ts'
-import type { Log } from '../http/log.ts'
-import { createOutboundFetch } from '../http/outbound.ts'
-import { isLocalStack } from '../http/outbound/local-stack.ts'
+import type { Log } from '../log/log.ts'
+import { createOutboundFetch } from '../outbound/outbound.ts'
 import { readRedirectAllowList } from './redirect-allow-list.ts'
 import type { OAuthDependencies } from './settings.ts'
 
@@ -19,7 +18,7 @@ export async function createOAuth(
   const keyset = await readKeyset(env.tokenEncryptionKeys)
   const redirects = readRedirectAllowList(env.oauthRedirectAllowList)
   const publicUrl = env.oauthPublicUrl ?? `${env.supabaseUrl}/functions/v1/oauth`
-  const allowLoopback = isLocalStack(env.supabaseUrl)
+  const allowLoopback = env.localStack
   return {
     database,
     keyset,

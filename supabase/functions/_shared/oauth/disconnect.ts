@@ -5,7 +5,7 @@ import { AppError } from '../errors.ts'
 import { openClient } from './client.ts'
 import { kindOf } from './failure.ts'
 import { tokenPlace } from './places.ts'
-import { revokeTokens } from './revoke.ts'
+import { revokeTokens } from './revoke-tokens.ts'
 import { deletedConnection } from './rows.ts'
 import type { OAuthDependencies } from './settings.ts'
 

@@ -5,12 +5,12 @@ import {
   resourceUrlFromServerUrl,
 } from '@modelcontextprotocol/client'
 import { AppError } from '../errors.ts'
-import type { OutboundFetch } from '../http/outbound.ts'
-import { OutboundError } from '../http/outbound/error.ts'
+import { OutboundError } from '../outbound/error.ts'
+import type { OutboundFetch } from '../outbound/outbound.ts'
 import type { OAuthConfiguration } from './configuration.ts'
 import { authorizationServerFailure, failure, kindOf } from './failure.ts'
 import { checkIssuerMetadata, type IssuerMetadata } from './issuer-metadata.ts'
-import { probe, type Probe } from './probe.ts'
+import { type Probe, probe } from './probe.ts'
 
 /** Who authorizes for an MCP server, and for what. */
 export interface Discovery {

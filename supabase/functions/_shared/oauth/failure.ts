@@ -1,6 +1,6 @@
 import { IssuerMismatchError, OAuthError } from '@modelcontextprotocol/client'
 import { AppError, type ErrorCode } from '../errors.ts'
-import { OutboundError } from '../http/outbound/error.ts'
+import { OutboundError } from '../outbound/error.ts'
 
 /**
  * What may be said of a failure: kinds and codes, no message. Messages of protocol libraries quote

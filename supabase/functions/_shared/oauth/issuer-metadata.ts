@@ -1,7 +1,7 @@
 import type { discoverAuthorizationServerMetadata } from '@modelcontextprotocol/client'
 import { AppError } from '../errors.ts'
-import { OutboundError } from '../http/outbound/error.ts'
-import { checkTarget } from '../http/outbound/target.ts'
+import { OutboundError } from '../outbound/error.ts'
+import { checkTarget } from '../outbound/target.ts'
 import type { ServerMetadata } from './rows.ts'
 
 type Discovered = NonNullable<Awaited<ReturnType<typeof discoverAuthorizationServerMetadata>>>

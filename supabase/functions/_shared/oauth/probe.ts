@@ -1,5 +1,5 @@
 import { extractWWWAuthenticateParams } from '@modelcontextprotocol/client'
-import type { OutboundFetch } from '../http/outbound.ts'
+import type { OutboundFetch } from '../outbound/outbound.ts'
 import { failure } from './failure.ts'
 
 /** What an MCP server says to a request without a token. */

@@ -1,7 +1,7 @@
 import type { Keyset } from '../crypto/keyset.ts'
 import type { Database } from '../database.ts'
-import type { Log } from '../http/log.ts'
-import type { OutboundFetch } from '../http/outbound.ts'
+import type { Log } from '../log/log.ts'
+import type { OutboundFetch } from '../outbound/outbound.ts'
 import type { RedirectAllowList } from './redirect-allow-list.ts'
 
 /** Where this backend is and what it may reach. */

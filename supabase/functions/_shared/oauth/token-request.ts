@@ -5,7 +5,7 @@ import {
   refreshAuthorization,
 } from '@modelcontextprotocol/client'
 import { AppError } from '../errors.ts'
-import type { OutboundFetch } from '../http/outbound.ts'
+import type { OutboundFetch } from '../outbound/outbound.ts'
 import { authenticateClient } from './client-authentication.ts'
 import { clientInformation, type OAuthClient } from './client.ts'
 import { authorizationServerFailure, kindOf } from './failure.ts'

@@ -1,10 +1,10 @@
 import { sha256Hex } from '../crypto/secret.ts'
 import type { Db } from '../database.ts'
 import { AppError } from '../errors.ts'
+import type { BegunExecution } from '../executions/execution.ts'
 import { maxContentBytes } from '../executions/invocation.ts'
 import { attachmentBytes } from '../executions/models.ts'
-import type { BegunExecution } from '../executions/types.ts'
-import type { MessagePart, ModelMessage } from '../models/types.ts'
+import type { MessagePart, ModelMessage } from '../models/model-protocol.ts'
 import type { ChatRequest } from './chat-request.ts'
 import { resolveModel, type Target } from './model-list.ts'
 

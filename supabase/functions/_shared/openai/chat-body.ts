@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { AppError } from '../errors.ts'
 import { storableText, validate } from '../http/validate.ts'
-import { isRecord } from '../models/json.ts'
+import { isRecord } from '../json.ts'
 import { chatMessageSchema } from './chat-messages.ts'
 import { UnsupportedParameterError } from './openai-error.ts'
 

@@ -1,11 +1,11 @@
-import type { FinishedExecution } from '../executions/types.ts'
-import type { ModelEvent, ToolCallPart } from '../models/types.ts'
+import type { FinishedExecution } from '../executions/execution.ts'
+import type { ModelEvent, ToolCallPart } from '../models/model-protocol.ts'
 import {
+  type ChatIdentity,
   finishReasonOf,
   toChatUsage,
   toolCallsOf,
   toToolCall,
-  type ChatIdentity,
 } from './chat-completion.ts'
 import type { OpenAiErrorBody } from './openai-error.ts'
 

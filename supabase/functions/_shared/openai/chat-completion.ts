@@ -1,5 +1,5 @@
-import type { BegunExecution, FinishedExecution, RouteStep } from '../executions/types.ts'
-import type { MessagePart, ToolCallPart } from '../models/types.ts'
+import type { BegunExecution, FinishedExecution, RouteStep } from '../executions/execution.ts'
+import type { MessagePart, ToolCallPart } from '../models/model-protocol.ts'
 
 /** What every object of one answer says of itself. */
 export interface ChatIdentity {

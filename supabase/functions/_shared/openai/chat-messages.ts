@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { storableText } from '../http/validate.ts'
-import type { MessagePart, ModelMessage, ProviderMetadata } from '../models/types.ts'
+import type { MessagePart, ModelMessage, ProviderMetadata } from '../models/model-protocol.ts'
 
 /** Characters of one text; the body's limit comes first. */
 const maxText = 4 * 1024 * 1024

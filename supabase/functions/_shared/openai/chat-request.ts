@@ -1,7 +1,12 @@
-import { parseSchema, SchemaError, type ParsedSchema } from '../json-schema/parse-schema.ts'
-import type { ModelParams, ModelRequest, ModelTool, ResponseFormat } from '../models/types.ts'
-import { invalid, readChatBody, type ChatBody } from './chat-body.ts'
-import { toModelMessages, UnknownToolCallError, type ChatMessage } from './chat-messages.ts'
+import { type ParsedSchema, parseSchema, SchemaError } from '../json-schema/parse-schema.ts'
+import type {
+  ModelParams,
+  ModelRequest,
+  ModelTool,
+  ResponseFormat,
+} from '../models/model-protocol.ts'
+import { type ChatBody, invalid, readChatBody } from './chat-body.ts'
+import { type ChatMessage, toModelMessages, UnknownToolCallError } from './chat-messages.ts'
 
 /** Bytes of a request body: a long conversation with its tools. */
 export const chatLimit = { bytes: 4 * 1024 * 1024, path: 'messages' } as const

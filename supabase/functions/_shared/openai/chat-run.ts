@@ -1,8 +1,8 @@
 import { checkAnswer } from '../executions/answer-format.ts'
+import type { BegunExecution, FinishedExecution, RouteStep } from '../executions/execution.ts'
 import type { InvokeDependencies } from '../executions/invoke.ts'
 import { runExecution } from '../executions/run.ts'
-import type { BegunExecution, FinishedExecution, RouteStep } from '../executions/types.ts'
-import type { ModelEvent } from '../models/types.ts'
+import type { ModelEvent } from '../models/model-protocol.ts'
 import type { ChatRequest } from './chat-request.ts'
 
 /** Told what each upstream read brought, and of which step of the route. */

@@ -1,11 +1,14 @@
 import type { Caller } from '../auth/access-token.ts'
 import type { Db } from '../database.ts'
 import { toAppError } from '../errors.ts'
-import { endingError } from '../executions/ending.ts'
-import { awaitExecution } from '../executions/follow.ts'
+import {
+  type BegunExecution,
+  endingError,
+  type FinishedExecution,
+} from '../executions/execution.ts'
 import type { InvokeDependencies } from '../executions/invoke.ts'
-import type { BegunExecution, FinishedExecution } from '../executions/types.ts'
-import { describe } from '../http/log.ts'
+import { awaitExecution } from '../executions/stream/follow.ts'
+import { errorStack } from '../log/log.ts'
 import { beginChat } from './begin-chat.ts'
 import { identityOf, toChatCompletion } from './chat-completion.ts'
 import type { ChatRequest } from './chat-request.ts'
@@ -72,7 +75,7 @@ async function cancel(
     await db.call('cancel_execution', { execution_id })
   } catch (thrown) {
     const { code } = toAppError(thrown)
-    const detail = describe(thrown)
+    const detail = errorStack(thrown)
     log({ level: 'warn', event: 'execution_not_cancelled', execution_id, code, detail })
   }
 }

@@ -1,10 +1,13 @@
 import { toAppError } from '../errors.ts'
-import { createClientStream } from '../executions/client-stream.ts'
-import { endingError } from '../executions/ending.ts'
+import {
+  type BegunExecution,
+  endingError,
+  type FinishedExecution,
+} from '../executions/execution.ts'
 import type { InvokeDependencies } from '../executions/invoke.ts'
-import { sleep } from '../executions/sleep.ts'
-import type { BegunExecution, FinishedExecution } from '../executions/types.ts'
-import { describe } from '../http/log.ts'
+import { createClientStream } from '../executions/stream/client-stream.ts'
+import { errorStack } from '../log/log.ts'
+import { sleep } from '../time.ts'
 import { ChatChunks, chatStreamHeaders } from './chat-chunks.ts'
 import { identityOf, modelId, modelOf } from './chat-completion.ts'
 import type { ChatRequest } from './chat-request.ts'
@@ -66,7 +69,7 @@ export async function streamChat(
     const error = toAppError(thrown)
     if (error.status >= 500) {
       const { code, cause = error } = error
-      log({ level: 'error', event: 'stream_failed', execution_id, code, detail: describe(cause) })
+      log({ level: 'error', event: 'stream_failed', execution_id, code, detail: errorStack(cause) })
     }
     client.write(chunks.error(toOpenAiError(error).body))
     client.end()

@@ -1,10 +1,10 @@
 import {
-  parseSchema,
   type JsonSchema,
   type ParsedSchema,
+  parseSchema,
   SchemaError,
 } from '../json-schema/parse-schema.ts'
-import { isRecord } from '../models/json.ts'
+import { isRecord } from '../json.ts'
 
 type Fields = Readonly<Record<string, unknown>>
 

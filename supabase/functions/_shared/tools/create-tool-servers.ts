@@ -1,10 +1,10 @@
-import { createOutboundFetch } from '../http/outbound.ts'
 import { createAuthorizedFetch } from '../oauth/authorized-fetch.ts'
 import { createCredentials } from '../oauth/credentials.ts'
 import type { CredentialDependencies } from '../oauth/settings.ts'
-import { toolRequestLimits } from './limits.ts'
+import { createOutboundFetch } from '../outbound/outbound.ts'
 import { openMcpServer } from './mcp-server.ts'
-import type { OpenToolServer } from './types.ts'
+import { toolRequestLimits } from './tool-limits.ts'
+import type { OpenToolServer } from './tool-server.ts'
 
 export interface ToolServersOptions extends Pick<
   CredentialDependencies,

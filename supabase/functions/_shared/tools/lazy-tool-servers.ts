@@ -1,5 +1,5 @@
-import type { OpenToolServer, ToolServer } from './types.ts'
 import type { ToolServersOptions } from './create-tool-servers.ts'
+import type { OpenToolServer, ToolServer } from './tool-server.ts'
 
 /**
  * Opens MCP servers, and loads what speaks their protocol with the first one: most executions call

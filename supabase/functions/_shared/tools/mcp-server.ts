@@ -1,27 +1,27 @@
 import { Client, type JsonSchemaValidator, type Transport } from '@modelcontextprotocol/client'
 import { findMismatch } from '../json-schema/find-mismatch.ts'
-import { abortable } from '../http/abortable.ts'
-import type { OutboundFetch } from '../http/outbound.ts'
+import type { OutboundFetch } from '../outbound/outbound.ts'
+import { abortable } from '../time.ts'
 import { checkableSchema } from './checkable-schema.ts'
-import { readDefinition } from './definition.ts'
+import { createTransport } from './mcp-transport.ts'
+import { readDefinition } from './read-definition.ts'
+import { callFailure, connectFailure, notMade } from './tool-failure.ts'
 import {
   defaultListingTtl,
   maxListingPages,
   maxListingTtl,
   maxTools,
   toolTimeouts,
-} from './limits.ts'
-import { createTransport } from './mcp-transport.ts'
-import { callFailure, connectFailure, notMade } from './tool-failure.ts'
+} from './tool-limits.ts'
 import { readResult, textResult, unknown } from './tool-result.ts'
-import { notMadeText } from './tool-texts.ts'
 import type {
   ServerListing,
   ToolDefinition,
   ToolOutcome,
   ToolServer,
   ToolServerKey,
-} from './types.ts'
+} from './tool-server.ts'
+import { notMadeText } from './tool-texts.ts'
 
 /** The library would compile each output schema, with code of its own making on some runtimes. */
 const acceptsAll = {

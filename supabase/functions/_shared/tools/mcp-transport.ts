@@ -3,8 +3,8 @@ import {
   StreamableHTTPClientTransport,
   type Transport,
 } from '@modelcontextprotocol/client'
-import type { OutboundFetch } from '../http/outbound.ts'
-import type { ToolServerKey } from './types.ts'
+import type { OutboundFetch } from '../outbound/outbound.ts'
+import type { ToolServerKey } from './tool-server.ts'
 
 /** JSON-RPC error of our own making, for a request whose answer can no longer come. */
 export const answerLost = -32_099

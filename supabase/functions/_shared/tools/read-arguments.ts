@@ -1,8 +1,8 @@
 import { findMismatch } from '../json-schema/find-mismatch.ts'
-import { isRecord } from '../models/json.ts'
+import { isRecord } from '../json.ts'
 import { checkableSchema } from './checkable-schema.ts'
-import { maxArgumentsLength } from './limits.ts'
-import type { ToolDefinition } from './types.ts'
+import { maxArgumentsLength } from './tool-limits.ts'
+import type { ToolDefinition } from './tool-server.ts'
 
 /** Arguments that may be sent, or what the model is told to do better. */
 export type ReadArguments =

@@ -1,4 +1,4 @@
-import type { ModelEvent } from '../models/types.ts'
+import type { ModelEvent } from '../models/model-protocol.ts'
 
 const usable = /^[\x21-\x7e]{1,128}$/
 

@@ -1,6 +1,6 @@
-import type { ToolCallPart } from '../models/types.ts'
+import type { ToolCallPart } from '../models/model-protocol.ts'
+import type { ToolErrorCode, ToolResult } from './tool-server.ts'
 import type { ToolNotice } from './toolbox.ts'
-import type { ToolErrorCode, ToolResult } from './types.ts'
 
 /** A chunk of the AI SDK UI message stream (v1). */
 export type Chunk = { readonly type: string } & Readonly<Record<string, unknown>>

@@ -1,11 +1,11 @@
 import { ProtocolError, SdkError, SdkErrorCode, SdkHttpError } from '@modelcontextprotocol/client'
 import { AppError } from '../errors.ts'
-import { OutboundError } from '../http/outbound/error.ts'
+import { OutboundError } from '../outbound/error.ts'
+import { toStorableText } from '../storable.ts'
 import { answerLost } from './mcp-transport.ts'
-import { storableText } from './storable.ts'
 import { textResult, unknown } from './tool-result.ts'
+import type { ToolErrorCode, ToolOutcome } from './tool-server.ts'
 import { notMadeText } from './tool-texts.ts'
-import type { ToolErrorCode, ToolOutcome } from './types.ts'
 
 /** Outcome of a call that failed before it was sent. */
 export function notMade(error: unknown): ToolOutcome {
@@ -28,7 +28,7 @@ export function callFailure(error: unknown): ToolOutcome {
   if (cause instanceof ProtocolError) {
     if (cause.code === answerLost) return unknown('tool_answer_lost')
     // For the model, which can do better; like every answer of a tool it is foreign text.
-    return failed('tool_error', storableText(cause.message).slice(0, 2_000))
+    return failed('tool_error', toStorableText(cause.message).slice(0, 2_000))
   }
   if (cause instanceof SdkError) {
     if (cause.code === SdkErrorCode.RequestTimeout) return unknown('tool_timeout')

@@ -1,4 +1,9 @@
-import type { MessagePart, ModelMessage, ToolCallPart, ToolResultPart } from '../models/types.ts'
+import type {
+  MessagePart,
+  ModelMessage,
+  ToolCallPart,
+  ToolResultPart,
+} from '../models/model-protocol.ts'
 import { notMadeText } from './tool-texts.ts'
 
 /**

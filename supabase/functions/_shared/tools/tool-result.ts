@@ -1,8 +1,8 @@
-import { isRecord } from '../models/json.ts'
-import { maxResultParts, maxResultText, maxStructuredLength } from './limits.ts'
-import { storableJson, storableText } from './storable.ts'
+import { isRecord } from '../json.ts'
+import { toStorableJson, toStorableText } from '../storable.ts'
+import { maxResultParts, maxResultText, maxStructuredLength } from './tool-limits.ts'
+import type { ToolContent, ToolErrorCode, ToolOutcome, ToolResult } from './tool-server.ts'
 import { unknownText } from './tool-texts.ts'
-import type { ToolContent, ToolErrorCode, ToolOutcome, ToolResult } from './types.ts'
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -22,7 +22,7 @@ export function readResult({ content, structuredContent }: Fields): ToolResult {
   let left = maxResultText
   let truncated = given.length > maxResultParts
   const cut = (text: string): string => {
-    const kept = storableText(text.slice(0, left))
+    const kept = toStorableText(text.slice(0, left))
     left -= kept.length
     truncated ||= kept.length < text.length
     return kept
@@ -45,7 +45,7 @@ export function readResult({ content, structuredContent }: Fields): ToolResult {
 function readStructured(value: unknown): { readonly value: unknown } | null | undefined {
   if (value === undefined) return undefined
   if (JSON.stringify(value).length > maxStructuredLength) return null
-  return { value: storableJson(value) }
+  return { value: toStorableJson(value) }
 }
 
 function readPart(part: unknown, cut: (text: string) => string): ToolContent[] {
@@ -93,8 +93,8 @@ function describe(part: ToolContent): string {
   }
 }
 
-const shorten = (text: string) => storableText(text.slice(0, 2_048))
+const shorten = (text: string) => toStorableText(text.slice(0, 2_048))
 const short = (text: unknown) =>
-  typeof text === 'string' ? storableText(text.slice(0, 255)) : undefined
+  typeof text === 'string' ? toStorableText(text.slice(0, 255)) : undefined
 /** Bytes that a text in base64 stands for, which ends with two `=` at most. */
 const size = (base64: string) => Math.floor((base64.replace(/={1,2}$/, '').length * 3) / 4)

@@ -1,4 +1,4 @@
-import type { ToolErrorCode } from './types.ts'
+import type { ToolErrorCode } from './tool-server.ts'
 
 /** What the model is told where nobody knows whether a call was carried out. */
 export const unknownText =

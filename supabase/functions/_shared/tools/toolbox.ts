@@ -1,8 +1,8 @@
 import type { Admin } from '../database.ts'
 import { AppError, toAppError } from '../errors.ts'
-import { describe, type Log } from '../http/log.ts'
-import type { ModelTool } from '../models/types.ts'
-import { maxDefinitionsLength, maxTools } from './limits.ts'
+import { errorStack, type Log } from '../log/log.ts'
+import type { ModelTool } from '../models/model-protocol.ts'
+import { maxDefinitionsLength, maxTools } from './tool-limits.ts'
 import { nameTools } from './tool-names.ts'
 import type {
   ExecutionServer,
@@ -13,7 +13,7 @@ import type {
   ToolErrorCode,
   ToolServer,
   ToolServerRow,
-} from './types.ts'
+} from './tool-server.ts'
 
 export interface ToolboxDependencies {
   /** Records what servers list, which callers must not do for themselves. */
@@ -85,7 +85,7 @@ export async function openToolbox(
         signal.throwIfAborted()
         const { code, cause } = toAppError(error)
         const { execution_id } = execution
-        const detail = `MCP configuration ${row.mcp_configuration_id}: ${describe(cause ?? error)}`
+        const detail = `MCP configuration ${row.mcp_configuration_id}: ${errorStack(cause ?? error)}`
         deps.log({ level: 'warn', event: 'tools_not_listed', execution_id, code, detail })
         notices.push({ server: row.server, code })
         return []

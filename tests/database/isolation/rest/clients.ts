@@ -1,8 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto'
-
 import { createClient, type SupabaseClient } from '@supabase/supabase-js'
-
-import { useStack } from '../../../support/stack.ts'
+import { useStack } from '../../../support/stack/stack.ts'
 import type { Actor } from '../actors.ts'
 
 /** supabase-js as an application has it, with no types: the catalog says what there is. */

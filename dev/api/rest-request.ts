@@ -1,0 +1,61 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { FairQueue } from '../process/fair-queue.ts'
+
+type Settings = Readonly<Record<string, string>>
+
+const requests = new AsyncLocalStorage<Settings>()
+
+/**
+ * Answers a request while its method, path and headers can be asked for: lite tells a connection
+ * of them for a function call only.
+ */
+export function withRequest(
+  request: Request,
+  answer: (request: Request) => Promise<Response>,
+): Promise<Response> {
+  return requests.run(settingsOf(request), () => answer(request))
+}
+
+/** What PostgREST sets of the request that is being answered, by name. */
+export const currentRequest = (): Settings => requests.getStore() ?? {}
+
+/**
+ * Answers two requests of a token at once, as the database would run them; up to a hundred more
+ * wait before they take a connection. The platform's REST has no such queue: there and here
+ * private.check_request() bounds what a person runs.
+ *
+ * @param unbound the token that is not held up: the secret key, which the functions share
+ */
+export function inTurn(
+  unbound: string,
+  answer: (request: Request) => Promise<Response>,
+): (request: Request) => Promise<Response> {
+  const queue = new FairQueue(2, 100)
+  return (request) => {
+    const { headers } = request
+    // Not the person: a token that is forged to name one must not hold that person up.
+    const token = headers.get('authorization')?.replace(/^Bearer /i, '') ?? headers.get('apikey')
+    if (token === null || token === unbound) return answer(request)
+    return queue.run(token, () => answer(request), refusal)
+  }
+}
+
+/** As private.refuse_request() of the migrations says it. */
+function refusal(): Response {
+  const body = {
+    code: 'PT429',
+    message: 'too_many_requests',
+    details: 'At most 2 requests of one token are answered at once; 100 more wait.',
+    hint: JSON.stringify({ limit: 'rest', max_concurrent: 2, retry_after: 1 }),
+  }
+  return Response.json(body, { status: 429, headers: { 'retry-after': '1' } })
+}
+
+function settingsOf({ method, url, headers }: Request): Settings {
+  const { pathname } = new URL(url)
+  return {
+    'request.method': method,
+    'request.path': pathname.replace(/^\/rest\/v1/, '') || '/',
+    'request.headers': JSON.stringify(Object.fromEntries(headers)),
+  }
+}

@@ -1,0 +1,117 @@
+import { createServer, type IncomingMessage, ServerResponse } from 'node:http'
+import type { Functions } from '../functions/functions.ts'
+import { errorCode, StartError } from '../process/start-error.ts'
+import { answerWithFetch } from './fetch-bridge.ts'
+import { forward } from './forward.ts'
+import {
+  HEADERS_TIMEOUT_MS,
+  REQUEST_TIMEOUT_MS,
+  sendError,
+  sendRawError,
+} from './gateway-errors.ts'
+
+type Fetch = (request: Request) => Promise<Response>
+
+/** What answers behind the gateway; until it is given, every request gets 503. */
+export interface Parts {
+  rest: Fetch
+  auth: Fetch
+  functions: Functions
+}
+
+export interface Gateway {
+  url: string
+  serve(parts: Parts): void
+  close(): Promise<void>
+}
+
+/**
+ * One HTTP server on the platform's paths: /rest/v1, /auth/v1 and /functions/v1/<name>, of which a
+ * function sees /<name>/... Listens on 127.0.0.1 only.
+ *
+ * @param port 0 for any free one
+ * @param requestTimeout how long a client may take to send a request; an answer is not bounded
+ * @throws StartError when the port is taken
+ */
+export async function openGateway(
+  port: number,
+  requestTimeout: number = REQUEST_TIMEOUT_MS,
+): Promise<Gateway> {
+  let parts: Parts | undefined
+  const timeouts = {
+    requestTimeout,
+    headersTimeout: Math.min(HEADERS_TIMEOUT_MS, requestTimeout),
+    connectionsCheckingInterval: Math.min(1_000, requestTimeout),
+  }
+  const server = createServer(timeouts, (request, response) => {
+    route(request, response, parts).catch((error: unknown) => {
+      // A client that left in the middle of its request is no failure.
+      const isGone = request.destroyed && !request.complete
+      if (!isGone) console.error(error)
+      sendError(response, 500, 'internal_error', 'The local gateway failed; see its output.')
+    })
+  })
+  server.on('clientError', (error, socket) => {
+    if (hasAnswer(socket) || !socket.writable) socket.destroy()
+    else sendRawError(socket, errorCode(error) === 'ERR_HTTP_REQUEST_TIMEOUT')
+  })
+  // Longer than the idle time of usual clients, which would otherwise meet closed connections.
+  server.keepAliveTimeout = 75_000
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) => reject(explainListen(error, port)))
+    server.listen(port, '127.0.0.1', resolve)
+  })
+  const address = server.address()
+  if (typeof address !== 'object' || address === null) throw new Error('the gateway has no port')
+  return {
+    url: `http://127.0.0.1:${address.port}`,
+    serve: (ready) => (parts = ready),
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  }
+}
+
+/** Whether an answer has begun on the socket: what follows would be taken for a part of it. */
+function hasAnswer(socket: object): boolean {
+  const response: unknown = Reflect.get(socket, '_httpMessage')
+  return response instanceof ServerResponse && response.headersSent
+}
+
+async function route(
+  request: IncomingMessage,
+  response: ServerResponse,
+  parts: Parts | undefined,
+): Promise<void> {
+  if (parts === undefined) return sendError(response, 503, 'starting', 'The stack is starting.')
+  const path = request.url ?? '/'
+  if (/^\/rest\/v1(\/|\?|$)/.test(path)) return answerWithFetch(request, response, parts.rest)
+  if (/^\/auth\/v1(\/|\?|$)/.test(path)) return answerWithFetch(request, response, parts.auth)
+  const name = /^\/functions\/v1\/([^/?]+)/.exec(path)?.[1]
+  if (name === undefined) {
+    return sendError(response, 404, 'not_found', 'There is nothing at this path.')
+  }
+  const address = parts.functions.address(name)
+  if (address === null) {
+    return sendError(response, 404, 'function_not_found', `There is no function ${name}.`)
+  }
+  if (address === undefined) {
+    return sendError(response, 503, 'function_unavailable', `The function ${name} is restarting.`)
+  }
+  return forward(request, response, address, path.slice('/functions/v1'.length))
+}
+
+function explainListen(error: Error, port: number): Error {
+  switch (errorCode(error)) {
+    case 'EADDRINUSE':
+      return new StartError(
+        `Port ${port} is taken by another program. Stop it, or choose another port: PORT=${port + 10} npm start`,
+      )
+    case 'EACCES':
+      return new StartError(`Port ${port} needs root. Choose one above 1023: PORT=54321 npm start`)
+    default:
+      return error
+  }
+}

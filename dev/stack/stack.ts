@@ -1,0 +1,169 @@
+import { mkdirSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { withTokenHook } from '../api/auth.ts'
+import type { LiteOptions, LiteServer } from '../api/lite.ts'
+import { functionEnv } from '../functions/function-env.ts'
+import { startFunctions } from '../functions/functions.ts'
+import { startModelServer } from '../functions/model-server.ts'
+import {
+  type Content,
+  type Database,
+  migrate,
+  openEmbedded,
+  openGiven,
+} from '../postgres/database.ts'
+import { loadSecrets, type Secrets } from '../postgres/secrets.ts'
+import { takeLock } from '../process/lock-file.ts'
+import { allEnded, Cleanup } from './cleanup.ts'
+import { openGateway } from './gateway.ts'
+import { startSchedule } from './schedule.ts'
+import type { Stack, StackOptions } from './stack-options.ts'
+
+export type { Stack, StackOptions }
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+
+/** With the lease of 30 s, an execution whose worker died ends within a minute. */
+const CLEANUP_INTERVAL_MS = 20_000
+
+/**
+ * Starts the local stack and resolves when every part answers. Whatever fails, what had started is
+ * stopped again.
+ *
+ * @throws StartError when the developer can put it right: the message is one line that says how
+ */
+export async function startStack(options: StackOptions = {}): Promise<Stack> {
+  const directory = resolve(options.directory ?? join(ROOT, '.colloquy'))
+  const log = options.log ?? (() => undefined)
+  const cleanup = new Cleanup()
+  try {
+    return await compose({ ...options, directory, log }, cleanup)
+  } catch (error) {
+    await cleanup.close()
+    throw error
+  }
+}
+
+type Options = StackOptions & Required<Pick<StackOptions, 'directory' | 'log'>>
+
+async function compose(options: Options, cleanup: Cleanup): Promise<Stack> {
+  const { directory, log, env = {} } = options
+  mkdirSync(directory, { recursive: true, mode: 0o755 })
+  const lock = takeLock(directory, log)
+  cleanup.add(() => lock.release())
+
+  // The port first: when it is taken, nothing else has to be undone.
+  const gateway = await openGateway(options.port ?? 54321, options.requestTimeoutMs)
+  cleanup.add(() => gateway.close())
+  const { url } = gateway
+  lock.publish(url)
+
+  const secrets = await loadSecrets(directory)
+  const [database, modelServer, lite] = await allEnded(
+    openDatabase(options, secrets, cleanup),
+    startModelServer({ serviceAccountKey: secrets.serviceAccountKey }).then((server) => {
+      cleanup.add(() => server.close())
+      return server
+    }),
+    readLite(),
+  )
+  const variables = functionEnv({ url, database: database, secrets, modelServer, env })
+  const [{ rest, auth }, functions] = await allEnded(
+    startApi(lite, { database, secrets, url, log }, contentOf(options), cleanup),
+    startFunctions({
+      directory: options.functionsDirectory ?? join(ROOT, 'supabase/functions'),
+      env: variables,
+      watch: options.watch ?? false,
+      log,
+    }).then((started) => {
+      cleanup.add(() => started.close())
+      return started
+    }),
+  )
+  gateway.serve({ rest: rest.fetch, auth: auth.fetch, functions })
+  const { cleanupIntervalMs: intervalMs = CLEANUP_INTERVAL_MS } = options
+  if (intervalMs > 0 && functions.names.includes('session-cleanup')) {
+    const schedule = startSchedule({
+      url: `${url}/functions/v1/session-cleanup`,
+      cleanupKey: secrets.cleanupKey,
+      intervalMs,
+      log,
+    })
+    cleanup.add(() => schedule.close())
+  }
+  return {
+    url,
+    publishableKey: secrets.publishableKey,
+    secretKey: secrets.secretKey,
+    cleanupKey: secrets.cleanupKey,
+    databaseUrl: database.ownerUrl,
+    superuserUrl: database.superuserUrl,
+    jwtSecret: secrets.jwtSecret,
+    modelServerUrl: modelServer.url,
+    functions: functions.names,
+    functionEnv: variables,
+    close: () => cleanup.close(),
+  }
+}
+
+async function openDatabase(
+  options: Options,
+  secrets: Secrets,
+  cleanup: Cleanup,
+): Promise<Database> {
+  const content = contentOf(options)
+  const { databaseUrl, directory, port = 54321, log } = options
+  const database =
+    databaseUrl === undefined
+      ? await openEmbedded(
+          {
+            directory,
+            log,
+            passwords: secrets.passwords,
+            durable: options.durable ?? true,
+            preferredPort: port === 0 ? undefined : port + 1,
+          },
+          content,
+        )
+      : await openGiven(databaseUrl, content)
+  cleanup.add(() => database.close())
+  return database
+}
+
+type Lite = Awaited<ReturnType<typeof readLite>>
+
+/** A large module: read while the database starts. */
+function readLite() {
+  return import('../api/lite.ts')
+}
+
+/** Schema auth, then the migrations, which refer to it, then REST, which reads what they made. */
+async function startApi(
+  { startAuth, startRest }: Lite,
+  options: LiteOptions,
+  content: Content,
+  cleanup: Cleanup,
+): Promise<{ rest: LiteServer; auth: LiteServer }> {
+  const plain = await startAuth(options)
+  cleanup.add(() => plain.close())
+  await migrate(options.database, content)
+  const [auth, rest] = await allEnded(
+    withTokenHook(plain, options).then((server) => {
+      cleanup.add(() => server.close())
+      return server
+    }),
+    startRest(options).then((server) => {
+      cleanup.add(() => server.close())
+      return server
+    }),
+  )
+  return { auth, rest }
+}
+
+function contentOf(options: Options): Content {
+  return {
+    migrationsDirectory: options.migrationsDirectory ?? join(ROOT, 'supabase/migrations'),
+    seedFile: options.seedFile ?? join(ROOT, 'supabase/seed.sql'),
+  }
+}

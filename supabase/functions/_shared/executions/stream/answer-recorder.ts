@@ -1,0 +1,107 @@
+import type { ModelEvent } from '../../models/model-protocol.ts'
+import type { Clock } from '../../time.ts'
+import type { Chunk } from '../../tools/tool-chunks.ts'
+import type { BegunExecution } from '../execution.ts'
+import type { EventLog } from './event-log.ts'
+import { type Position, type StreamedKind, UiMessageChunks } from './ui-message-chunks.ts'
+import { eventsText } from './ui-message-stream.ts'
+
+/**
+ * Milliseconds over which what the model says is joined into one event and one write. Measured:
+ * under Deno a stream's CPU is its writes; a person sees no difference.
+ */
+export const writeInterval = 25
+
+export interface AnswerRecorderOptions {
+  readonly clock: Clock
+  readonly log: Pick<EventLog, 'append'>
+  /** Receives the text of events as they come; without it everything comes in one batch. */
+  readonly write?: (text: string) => void
+}
+
+/** Turns what a model says into events: sent at once to the one who asked, and kept in the log. */
+export class AnswerRecorder {
+  readonly #options: AnswerRecorderOptions
+  readonly #chunks = new UiMessageChunks()
+  #ready: string[] = []
+  #unlogged: string[] = []
+  #kind: StreamedKind = 'text'
+  #text = ''
+  #lastId = 0
+  #nextWrite = -Infinity
+  #timer: unknown = null
+
+  constructor(options: AnswerRecorderOptions) {
+    this.#options = options
+  }
+
+  get position(): Position {
+    return { id: this.#lastId, open: this.#chunks.open }
+  }
+
+  /** Sent at once, but stored with the first output only: a call to the database less. */
+  start(execution: BegunExecution): void {
+    this.#send(this.#chunks.start(execution))
+  }
+
+  /** Takes what one upstream read brought. The first of it is written at once. */
+  add(events: readonly ModelEvent[]): void {
+    for (const event of events) {
+      if (event.type === 'text' || event.type === 'reasoning') this.#delta(event.type, event.text)
+    }
+    if (this.#options.write === undefined || (this.#text === '' && this.#ready.length === 0)) return
+    const { clock } = this.#options
+    const wait = this.#nextWrite - clock.now()
+    if (wait <= 0) this.flush()
+    else this.#timer ??= clock.setTimeout(() => this.flush(), wait)
+  }
+
+  /** Takes chunks that are whole in themselves, and writes them at once. */
+  put(chunks: readonly Chunk[]): void {
+    if (chunks.length === 0) return
+    this.#settle()
+    this.#ready.push(...this.#chunks.whole(chunks))
+    this.flush()
+  }
+
+  /** Writes and logs all that is left, before the end is stored. */
+  end(): void {
+    this.flush()
+    this.#store()
+  }
+
+  /** Writes what is held back. */
+  flush(): void {
+    const { clock } = this.#options
+    if (this.#timer !== null) clock.clearTimeout(this.#timer)
+    this.#timer = null
+    this.#settle()
+    if (this.#ready.length === 0) return
+    this.#send(this.#ready)
+    this.#ready = []
+    this.#store()
+    this.#nextWrite = clock.now() + writeInterval
+  }
+
+  #delta(kind: StreamedKind, text: string): void {
+    if (kind !== this.#kind) this.#settle()
+    this.#kind = kind
+    this.#text += text
+  }
+
+  #settle(): void {
+    if (this.#text !== '') this.#ready.push(...this.#chunks.delta(this.#kind, this.#text))
+    this.#text = ''
+  }
+
+  #send(chunks: readonly string[]): void {
+    this.#options.write?.(eventsText(this.#lastId + 1, chunks))
+    this.#lastId += chunks.length
+    this.#unlogged.push(...chunks)
+  }
+
+  #store(): void {
+    if (this.#unlogged.length > 0) this.#options.log.append(this.#unlogged)
+    this.#unlogged = []
+  }
+}

@@ -1,0 +1,109 @@
+import type { Admin } from '../../database.ts'
+import { type Clock, sleep } from '../../time.ts'
+import type { BegunExecution, Outcome } from '../execution.ts'
+
+/** Milliseconds between two database calls of one stream, at least. */
+export const appendInterval = 250
+/** Milliseconds for which the first batch waits for more: most of a short answer then needs no call. */
+export const firstAppendDelay = 50
+/** Milliseconds between two signs of life, at most: how soon a cancel is noticed. */
+export const heartbeatInterval = 1_250
+
+export interface EventLogOptions {
+  readonly clock: Clock
+  /** Told once when the execution is to end: cancelled, or given up because its lease ran out. */
+  readonly onEnded: (status: unknown) => void
+  /** A call failed; what it was to store is stored with the next one. */
+  readonly onError: (error: unknown) => void
+}
+
+/**
+ * Stores the events of a running execution in batches, which are also its signs of life. One call
+ * at a time: a batch that was not acknowledged is sent again, with what came meanwhile.
+ * @param admin because clients must write neither events nor leases
+ */
+export class EventLog {
+  readonly #admin: Admin
+  readonly #execution: BegunExecution
+  readonly #options: EventLogOptions
+  readonly #stopped = new AbortController()
+  readonly #loop: Promise<void>
+  /** Not yet acknowledged, the first of them with id `#stored + 1`. */
+  #pending: string[] = []
+  #stored = 0
+  #appendDue: number
+  #heartbeatDue: number
+  #wake: AbortController | null = null
+
+  constructor(admin: Admin, execution: BegunExecution, options: EventLogOptions) {
+    this.#admin = admin
+    this.#execution = execution
+    this.#options = options
+    const now = options.clock.now()
+    this.#appendDue = now
+    this.#heartbeatDue = now + heartbeatInterval
+    this.#loop = this.#run()
+  }
+
+  /** Adds chunks, as JSON texts. They are stored soon, at the latest with the end. */
+  append(chunks: readonly string[]): void {
+    if (this.#pending.length === 0) {
+      this.#appendDue = Math.max(this.#appendDue, this.#options.clock.now() + firstAppendDelay)
+      this.#wake?.abort()
+    }
+    this.#pending.push(...chunks)
+  }
+
+  /** Ends the calls, and gives what is left to store with the end, as parts of an outcome. */
+  async stop(): Promise<Pick<Outcome, 'events' | 'events_seq'>> {
+    this.#stopped.abort()
+    this.#wake?.abort()
+    await this.#loop
+    if (this.#pending.length === 0) return {}
+    return { events: `[${this.#pending.join(',')}]`, events_seq: this.#stored + 1 }
+  }
+
+  async #run(): Promise<void> {
+    const { clock } = this.#options
+    while (!this.#stopped.signal.aborted) {
+      const appends = this.#pending.length > 0 && this.#appendDue <= this.#heartbeatDue
+      const wait = (appends ? this.#appendDue : this.#heartbeatDue) - clock.now()
+      if (wait > 0) {
+        this.#wake = new AbortController()
+        await sleep(clock, wait, this.#wake.signal)
+        continue
+      }
+      this.#appendDue = clock.now() + appendInterval
+      this.#heartbeatDue = clock.now() + heartbeatInterval
+      await this.#call()
+    }
+  }
+
+  async #call(): Promise<void> {
+    try {
+      const status = await this.#store()
+      if (status === 'running' || this.#stopped.signal.aborted) return
+      this.#stopped.abort()
+      this.#options.onEnded(status)
+    } catch (error) {
+      this.#options.onError(error)
+    }
+  }
+
+  async #store(): Promise<unknown> {
+    const { organization_id, execution_id } = this.#execution
+    const count = this.#pending.length
+    if (count === 0) {
+      return this.#admin.call('renew_execution_lease', { organization_id, execution_id })
+    }
+    const status = await this.#admin.call('append_execution_events', {
+      organization_id,
+      execution_id,
+      seq: this.#stored + 1,
+      events: `[${this.#pending.join(',')}]`,
+    })
+    this.#pending.splice(0, count)
+    this.#stored += count
+    return status
+  }
+}

@@ -1,0 +1,170 @@
+import type { Caller } from '../../auth/access-token.ts'
+import type { Db } from '../../database.ts'
+import { AppError } from '../../errors.ts'
+import type { PersonLimit } from '../../http/person-limit.ts'
+import type { Log } from '../../log/log.ts'
+import type { Clock } from '../../time.ts'
+import type { FinishedExecution } from '../execution.ts'
+import type { FollowHub } from './follow-hub.ts'
+import type { Follower } from './follower.ts'
+import { LogReader } from './log-reader.ts'
+import { goneText, keepAlive, uiMessageStreamHeaders } from './ui-message-stream.ts'
+
+/** Milliseconds after which a follower is disconnected that reads nothing of what it was sent. */
+export const longestUnread = 60_000
+
+export interface FollowDependencies {
+  readonly db: Db
+  readonly hub: FollowHub
+  /** How many executions one person may follow at once, here. */
+  readonly followers: PersonLimit
+  readonly clock: Clock
+  readonly log: Log
+}
+
+type Reader = Pick<Caller, 'userId' | 'sessionId' | 'organizationId'>
+
+/**
+ * Answers with the stream of an execution, whoever runs it: what is stored after an event, then
+ * what comes, then the end. 204 when the client has it all, which is what the AI SDK's
+ * `reconnectToStream` takes for "nothing to resume" and ends the retries of an EventSource.
+ * @param after id of the last event the client has; 0 for none
+ * @throws AppError `execution_not_found`, `too_many_requests`
+ */
+export async function followExecution(
+  deps: FollowDependencies,
+  caller: Reader,
+  executionId: string,
+  after: number,
+): Promise<Response> {
+  const leave = deps.followers.enter(caller.userId)
+  const headers = { 'x-execution-id': executionId }
+  try {
+    const reader = new LogReader(deps.db, executionId, after)
+    const first = await reader.read()
+    if (first.ended && first.text === '') {
+      leave()
+      return new Response(null, { status: 204, headers })
+    }
+    const { organizationId, sessionId } = caller
+    const target = { organizationId, executionId, sessionId }
+    const follower = first.ended ? null : deps.hub.join(target, reader.position)
+    const onEnd = () => {
+      follower?.leave()
+      leave()
+    }
+    const body = streamOf(deps.clock, first, (signal) => readOn(reader, follower, signal), onEnd)
+    return new Response(body, { headers: { ...uiMessageStreamHeaders, ...headers } })
+  } catch (error) {
+    leave()
+    throw error
+  }
+}
+
+interface Piece {
+  readonly text: string
+  readonly ended: boolean
+}
+
+/** A stream that is pulled: a client that does not read keeps nothing here, and not for ever. */
+function streamOf(
+  clock: Clock,
+  first: Piece,
+  readNext: (signal: AbortSignal) => Promise<Piece>,
+  onEnd: () => void,
+): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder()
+  const left = new AbortController()
+  let next: Piece | null = first.text === '' ? null : first
+  let unread: unknown = null
+  const end = () => {
+    clock.clearTimeout(unread)
+    left.abort()
+    onEnd()
+  }
+  return new ReadableStream<Uint8Array>(
+    {
+      start(controller) {
+        giveUpLater(controller)
+      },
+      async pull(controller) {
+        clock.clearTimeout(unread)
+        try {
+          const { text, ended } = next ?? (await readNext(left.signal))
+          next = null
+          // The client left while this waited.
+          if (left.signal.aborted) return
+          controller.enqueue(encoder.encode(text))
+          if (!ended) return giveUpLater(controller)
+          controller.close()
+          end()
+        } catch (error) {
+          if (left.signal.aborted) return
+          end()
+          throw error
+        }
+      },
+      cancel: end,
+    },
+    { highWaterMark: 0 },
+  )
+
+  function giveUpLater(controller: ReadableStreamDefaultController<Uint8Array>): void {
+    unread = clock.setTimeout(() => {
+      controller.error(new Error('the client does not read'))
+      end()
+    }, longestUnread)
+  }
+}
+
+/** Waits for something to send: events, an end, or a sign that the connection is alive. */
+async function readOn(
+  reader: LogReader,
+  follower: Follower | null,
+  signal: AbortSignal,
+): Promise<Piece> {
+  if (!follower) throw new Error('an execution that is over has nothing more to tell')
+  const told = await follower.next(reader.seen, signal)
+  switch (told.kind) {
+    case 'events':
+      reader.moveTo(told.position)
+      return { text: told.text, ended: false }
+    case 'behind': {
+      const read = await reader.read()
+      return read.text === '' ? readOn(reader, follower, signal) : read
+    }
+    case 'end':
+      if (told.position) reader.moveTo(told.position)
+      return { text: reader.endWith(told.result), ended: true }
+    case 'refused':
+      return { text: goneText(), ended: true }
+    case 'silence':
+      return { text: keepAlive, ended: false }
+  }
+}
+
+/**
+ * Waits for the end of an execution that someone else runs, as long as the client does.
+ * @throws AppError `execution_not_found`, `too_many_requests`, and `execution_in_progress` to a client that left
+ */
+export async function awaitExecution(
+  { hub, followers }: Pick<FollowDependencies, 'hub' | 'followers'>,
+  { userId, organizationId, sessionId }: Reader,
+  executionId: string,
+  signal: AbortSignal,
+): Promise<FinishedExecution> {
+  const leave = followers.enter(userId)
+  const follower = hub.join({ organizationId, executionId, sessionId }, null)
+  try {
+    for (;;) {
+      const told = await follower.next(Number.MAX_SAFE_INTEGER, signal)
+      if (told.kind === 'end') return told.result
+      if (told.kind === 'refused') throw new AppError('execution_not_found')
+    }
+  } catch (error) {
+    throw signal.aborted ? new AppError('execution_in_progress') : error
+  } finally {
+    follower.leave()
+    leave()
+  }
+}

@@ -1,0 +1,100 @@
+import type { Db } from '../../database.ts'
+import { AppError } from '../../errors.ts'
+import type { ExecutionStatus, FinishedExecution } from '../execution.ts'
+import type { EventBatch } from './followed-events.ts'
+import { beginning, openAfter, type Position } from './ui-message-chunks.ts'
+import { endText, eventsText } from './ui-message-stream.ts'
+
+/** Batches per read; the database gives no more. */
+const pageSize = 500
+
+interface Page {
+  readonly status: ExecutionStatus
+  readonly batches: readonly EventBatch[]
+}
+
+export function isOver(status: ExecutionStatus): boolean {
+  return status !== 'pending' && status !== 'running'
+}
+
+/** Reads the stream of an execution out of the log, as whoever may read its session. */
+export class LogReader {
+  readonly #db: Db
+  readonly #executionId: string
+  readonly #after: number
+  #position: Position = beginning
+
+  /** @param after id of the last event the client has; 0 for none */
+  constructor(db: Db, executionId: string, after: number) {
+    this.#db = db
+    this.#executionId = executionId
+    this.#after = after
+  }
+
+  /** After the last event that was read. */
+  get position(): Position {
+    return this.#position
+  }
+
+  /** The last event that the client has, or will have with what was read. */
+  get seen(): number {
+    return Math.max(this.#after, this.#position.id)
+  }
+
+  /** Goes on after what the client was sent by other ways. */
+  moveTo(position: Position): void {
+    this.#position = position
+  }
+
+  /** The end of the stream, as text. */
+  endWith(stored: FinishedExecution): string {
+    return endText(this.#executionId, this.#position, stored, this.#after)
+  }
+
+  /**
+   * What has come since the last read, as text; with the end of the stream once there is one.
+   * @throws AppError `execution_not_found` for whoever may not read it (any more)
+   */
+  async read(): Promise<{ readonly text: string; readonly ended: boolean }> {
+    let text = ''
+    for (;;) {
+      const page = await this.#page()
+      text += this.#take(page)
+      if (page.batches.length >= pageSize) continue
+      if (!isOver(page.status)) return { text, ended: false }
+      const stored = await readResult(this.#db, this.#executionId)
+      return { text: text + this.endWith(stored), ended: true }
+    }
+  }
+
+  async #page(): Promise<Page> {
+    const page = await this.#db.call('read_execution', {
+      execution_id: this.#executionId,
+      after_seq: this.seen,
+      max_batches: pageSize,
+    })
+    return page as Page
+  }
+
+  // A batch may hold events that were read before: the one with the next event is always given.
+  #take({ batches }: Page): string {
+    let text = ''
+    for (const { seq, events } of batches) {
+      for (const [index, event] of events.entries()) {
+        const id = seq + index
+        if (id <= this.#position.id) continue
+        this.#position = { id, open: openAfter(event) }
+        // The same text as the worker's: what JSON.stringify wrote, it writes again.
+        if (id > this.#after) text += eventsText(id, [JSON.stringify(event)])
+      }
+    }
+    return text
+  }
+}
+
+/** The stored end of an execution that is over. */
+export async function readResult(db: Db, executionId: string): Promise<FinishedExecution> {
+  const stored = await db.call('read_execution_result', { execution_id: executionId })
+  if (stored === null) throw new AppError('execution_not_found')
+  return stored as FinishedExecution
+}

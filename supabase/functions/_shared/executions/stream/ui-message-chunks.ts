@@ -1,0 +1,123 @@
+import type { Chunk } from '../../tools/tool-chunks.ts'
+import type { BegunExecution, FinishedExecution } from '../execution.ts'
+
+/** Kinds of part whose text arrives in pieces. */
+export type StreamedKind = 'text' | 'reasoning'
+
+/** A part of the message that has begun and not ended. */
+export interface OpenPart {
+  readonly kind: StreamedKind
+  readonly id: string
+}
+
+/** How far a stream has come: the id of its last event, and what is open after it. */
+export interface Position {
+  readonly id: number
+  readonly open: OpenPart | null
+}
+
+export const beginning: Position = { id: 0, open: null }
+
+/**
+ * Makes the chunks of one answer as an AI SDK UI message stream (v1), up to its end, each as JSON
+ * text: the same text is stored and sent, so that whoever reads later reads the same bytes.
+ * https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol#data-stream-protocol
+ */
+export class UiMessageChunks {
+  #parts = 0
+  #open: OpenPart | null = null
+
+  get open(): OpenPart | null {
+    return this.#open
+  }
+
+  /** The first chunks: which message this is and which execution writes it. */
+  start(execution: BegunExecution): string[] {
+    const model = execution.route[0]?.name
+    const messageMetadata = {
+      execution_id: execution.execution_id,
+      session_id: execution.session_id,
+      agent: execution.agent.name,
+      ...(model !== undefined && { model }),
+    }
+    const { response_message_id: messageId } = execution
+    return [json({ type: 'start', messageId, messageMetadata }), json({ type: 'start-step' })]
+  }
+
+  /** The next piece of a part; another kind than the last one's begins a new part. */
+  delta(kind: StreamedKind, delta: string): string[] {
+    if (this.#open?.kind === kind) {
+      return [json({ type: `${kind}-delta`, id: this.#open.id, delta })]
+    }
+    const closed = closePart(this.#open)
+    this.#parts += 1
+    const id = `${kind}-${this.#parts}`
+    this.#open = { kind, id }
+    const begun = [json({ type: `${kind}-start`, id }), json({ type: `${kind}-delta`, id, delta })]
+    return [...closed, ...begun]
+  }
+
+  /** Chunks that are whole in themselves; a part that is open ends before them. */
+  whole(chunks: readonly Chunk[]): string[] {
+    const closed = closePart(this.#open)
+    this.#open = null
+    return [...closed, ...chunks.map(json)]
+  }
+}
+
+/** What is open after a chunk: enough to end a stream of which only the last chunk is known. */
+export function openAfter(chunk: {
+  readonly type?: unknown
+  readonly id?: unknown
+}): OpenPart | null {
+  const kind = /^(text|reasoning)-(?:start|delta)$/.exec(String(chunk.type))?.[1]
+  return kind === undefined ? null : { kind: kind as StreamedKind, id: String(chunk.id) }
+}
+
+/** The last chunks of an answer that is stored as complete. */
+export function finishChunks(
+  open: OpenPart | null,
+  { finish_reason, usage, cost_usd, model }: FinishedExecution,
+): string[] {
+  const { input_tokens, output_tokens, total_tokens } = usage
+  const messageMetadata = {
+    usage: { input_tokens, output_tokens, total_tokens },
+    finish_reason,
+    cost_usd,
+    ...(model !== null && { model }),
+  }
+  const finishReason = finishReasons.get(finish_reason ?? '') ?? 'other'
+  return [
+    ...closePart(open),
+    json({ type: 'finish-step' }),
+    json({ type: 'finish', finishReason, messageMetadata }),
+  ]
+}
+
+/** The last chunks of an answer that someone cancelled. */
+export function abortChunks(open: OpenPart | null, reason: string): string[] {
+  return [...closePart(open), json({ type: 'abort', reason })]
+}
+
+/** The last chunks of an answer that failed. */
+export function errorChunks(open: OpenPart | null, errorText: string): string[] {
+  return [...closePart(open), json({ type: 'error', errorText })]
+}
+
+function closePart(open: OpenPart | null): string[] {
+  return open ? [json({ type: `${open.kind}-end`, id: open.id })] : []
+}
+
+function json(chunk: Chunk): string {
+  return JSON.stringify(chunk)
+}
+
+// The AI SDK's words for ours; any other is `other`.
+const finishReasons = new Map([
+  ['stop', 'stop'],
+  ['length', 'length'],
+  ['content_filter', 'content-filter'],
+  ['tool_calls', 'tool-calls'],
+  ['tool_approval_required', 'tool-calls'],
+  ['step_limit', 'tool-calls'],
+])

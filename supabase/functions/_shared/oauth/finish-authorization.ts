@@ -1,0 +1,118 @@
+import * as z from 'zod'
+import type { Caller } from '../auth/access-token.ts'
+import { open } from '../crypto/seal.ts'
+import { sha256Hex } from '../crypto/secret.ts'
+import { untilStored } from '../database.ts'
+import { AppError } from '../errors.ts'
+import { openClient } from './client.ts'
+import { type ConnectionKey, statePlace } from './places.ts'
+import { revokeTokens } from './revoke-tokens.ts'
+import { takenState } from './rows.ts'
+import { sealTokens } from './sealed-tokens.ts'
+import type { OAuthDependencies } from './settings.ts'
+import { exchangeCode, GrantRefused, type Tokens } from './token-request.ts'
+
+/** Body of `POST /oauth/connections/finish`. */
+export const authorizationCodeSchema = z.strictObject({
+  connection: z.string().regex(/^[\w-]{43}$/, 'is not a handle'),
+})
+
+export interface FinishedConnection {
+  readonly id: number
+  readonly mcp_configuration_id: number
+  readonly issuer: string
+  readonly scope: string | null
+}
+
+const claim = z.object({ organization_id: z.number(), id: z.number() }).nullable()
+
+/**
+ * Finishes an authorization: only for the person who began it, in the organization it was begun in,
+ * is the code exchanged and are the tokens stored.
+ * @throws AppError `invalid_connection` for every handle that does not serve, or what went wrong
+ */
+export async function finishAuthorization(
+  deps: OAuthDependencies,
+  caller: Caller,
+  { connection: handle }: z.infer<typeof authorizationCodeSchema>,
+): Promise<FinishedConnection> {
+  const { database, keyset } = deps
+  const db = database.forCaller(caller.accessToken)
+  const claimed = claim.parse(
+    await db.call('claim_mcp_authorization', { handle: await sha256Hex(handle) }),
+  )
+  if (claimed === null) throw new AppError('invalid_connection')
+  const taken = takenState
+    .nullable()
+    .parse(await database.admin.call('take_oauth_code', { ...claimed, user_id: caller.userId }))
+  if (taken === null) throw new AppError('invalid_connection')
+
+  const { organization_id: organizationId, mcp_configuration_id: configurationId, state } = taken
+  const key = { organizationId, userId: taken.user_id, configurationId }
+  const client = await openClient(keyset, organizationId, taken.client, taken.client_id)
+  const fetch = deps.outbound(taken.allowed_hosts)
+  const request = { metadata: taken.server_metadata, client, resource: taken.resource, fetch }
+  const tokens = await exchangeCode(request, {
+    code: await open(keyset, statePlace(organizationId, state, 'code'), taken.code),
+    codeVerifier: await open(
+      keyset,
+      statePlace(organizationId, state, 'code_verifier'),
+      taken.code_verifier,
+    ),
+    redirectUri: taken.redirect_uri,
+  }).catch(async (error: unknown) => {
+    if (!(error instanceof GrantRefused)) throw error
+    if (error.what === 'grant') throw new AppError('authorization_failed')
+    await rejectClient(deps, organizationId, client)
+    throw new AppError('client_rejected')
+  })
+  // RFC 6749, section 5.1: no scope in the answer means the one that was asked for.
+  const scope = tokens.scope ?? taken.scope
+  try {
+    const id = await store(deps, key, taken, { ...tokens, scope })
+    return { id, mcp_configuration_id: configurationId, issuer: taken.issuer, scope }
+  } catch (error) {
+    // Nothing half-connected stays behind, upstream either.
+    await revokeTokens(deps, request, tokens)
+    throw error
+  }
+}
+
+/** Has the next authorization register anew, when the client was one we registered. */
+export async function rejectClient(
+  { database }: Pick<OAuthDependencies, 'database'>,
+  organizationId: number,
+  { row, clientId }: Awaited<ReturnType<typeof openClient>>,
+): Promise<void> {
+  if (row?.source !== 'dynamic') return
+  await database.admin.call('reject_oauth_client', {
+    organization_id: organizationId,
+    id: row.id,
+    client_id: clientId,
+  })
+}
+
+async function store(
+  { database, keyset, sleep }: OAuthDependencies,
+  key: ConnectionKey,
+  taken: z.infer<typeof takenState>,
+  tokens: Tokens,
+): Promise<number> {
+  const connection = {
+    mcp_configuration_id: key.configurationId,
+    endpoint: taken.endpoint,
+    issuer: taken.issuer,
+    resource: taken.resource,
+    client_id: taken.client_id,
+    oauth_client_id: taken.oauth_client_id,
+    server_metadata: taken.server_metadata,
+    ...(await sealTokens(keyset, key, tokens)),
+  }
+  const { organizationId: organization_id, userId: user_id } = key
+  // Storing it twice leaves the same connection. What remains: when the first answer is lost and the
+  // person disconnects before the next try, that try brings the connection back.
+  return untilStored(
+    () => database.admin.call('store_mcp_connection', { organization_id, user_id, connection }),
+    sleep,
+  )
+}

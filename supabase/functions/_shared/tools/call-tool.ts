@@ -1,0 +1,75 @@
+import { type Admin, untilStored } from '../database.ts'
+import { toAppError } from '../errors.ts'
+import { errorStack, type Log } from '../log/log.ts'
+import type { ToolResultPart } from '../models/model-protocol.ts'
+import { type Chunk, outputChunk, outputErrorChunk } from './tool-chunks.ts'
+import { unknown } from './tool-result.ts'
+import type { ToolDefinition, ToolOutcome, ToolServer } from './tool-server.ts'
+
+export interface CallToolDependencies {
+  /** Writes outcomes, which callers must not do for themselves. */
+  readonly admin: Admin
+  readonly log: Log
+  readonly sleep: (milliseconds: number) => Promise<void>
+  /** Receives what the client is told, as it happens. */
+  readonly emit: (chunks: readonly Chunk[]) => void
+  /** Stops a call under way: its outcome is then unknown. */
+  readonly signal: AbortSignal
+}
+
+/** A call that the database has marked as running: it is made once, here and now. */
+export interface RunningCall {
+  readonly organization_id: number
+  /** The execution that asked for it. */
+  readonly execution_id: string
+  readonly tool_call_id: string
+  readonly name: string
+  readonly server: ToolServer
+  readonly definition: ToolDefinition
+  readonly args: Readonly<Record<string, unknown>>
+}
+
+/** Makes a call, stores how it ended, tells the client, and returns what the model reads. */
+export async function callTool(
+  deps: CallToolDependencies,
+  call: RunningCall,
+): Promise<ToolResultPart> {
+  const outcome = await outcomeOf(deps, call)
+  await store(deps, call, outcome)
+  const { status, error_code, result } = outcome
+  const { tool_call_id, name } = call
+  if (status === 'success') {
+    deps.emit([outputChunk(tool_call_id, result)])
+    return { type: 'tool_result', tool_call_id, name, content: result.text }
+  }
+  deps.emit([outputErrorChunk(tool_call_id, error_code ?? status, result.text)])
+  return { type: 'tool_result', tool_call_id, name, content: result.text, is_error: true }
+}
+
+/** A server's promise is to answer with an outcome. One that breaks it may have made the call. */
+async function outcomeOf(
+  { log, signal }: CallToolDependencies,
+  { server, definition, args, execution_id }: RunningCall,
+): Promise<ToolOutcome> {
+  try {
+    return await server.call(definition, args, signal)
+  } catch (error) {
+    log({ level: 'error', event: 'tool_call_threw', execution_id, detail: errorStack(error) })
+    return unknown('tool_answer_lost')
+  }
+}
+
+/** In the end unstored: the call counts as unknown. */
+async function store(
+  { admin, log, sleep }: CallToolDependencies,
+  { organization_id, execution_id, tool_call_id }: RunningCall,
+  outcome: ToolOutcome,
+): Promise<void> {
+  const ended = { organization_id, execution_id, tool_call_id, outcome }
+  try {
+    await untilStored(() => admin.call('finish_tool_call', ended), sleep)
+  } catch (error) {
+    const { code } = toAppError(error)
+    log({ level: 'error', event: 'tool_outcome_not_stored', execution_id, code })
+  }
+}

@@ -1,0 +1,43 @@
+import type { OutboundLimits } from '../outbound/limits.ts'
+
+/** Calls of the model in one execution, unless its agent says otherwise (`max_steps`, up to 32). */
+export const defaultSteps = 8
+export const maxSteps = 32
+
+/** Tools of one server, and of all servers together; providers take no more. */
+export const maxTools = 128
+/** Characters of JSON that all definitions together may have: the model reads them in every step. */
+export const maxDefinitionsLength = 256 * 1024
+/** Bytes of JSON, of which the database stores twice as many, and levels of nesting of one definition. */
+export const maxDefinitionBytes = 32 * 1024
+export const maxDefinitionDepth = 32
+/** Pages that a listing may have. */
+export const maxListingPages = 8
+
+/** Calls that a model may ask for in one step, and how many of them are made at once. */
+export const maxCallsPerStep = 16
+export const concurrentCalls = 4
+/** Characters of the arguments of one call. */
+export const maxArgumentsLength = 64 * 1024
+
+/** Characters of an answer that the model reads. */
+export const maxResultText = 48 * 1024
+/** Characters of JSON that are stored of an answer, besides its text. */
+export const maxStructuredLength = 64 * 1024
+/** Pieces of content that are kept of an answer. */
+export const maxResultParts = 32
+
+/** Milliseconds for each step of an exchange with an MCP server. */
+export const toolTimeouts = { connect: 8_000, list: 8_000, call: 45_000 } as const
+
+/** Seconds for which a listing holds whose server does not say, and for which any may. */
+export const defaultListingTtl = 60
+export const maxListingTtl = 3_600
+
+/** What one request to an MCP server may take and bring. */
+export const toolRequestLimits: OutboundLimits = {
+  head: 50_000,
+  total: 60_000,
+  idle: 50_000,
+  bytes: 4 * 1024 * 1024,
+}

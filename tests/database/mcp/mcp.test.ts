@@ -1,0 +1,145 @@
+import type { TransactionSql } from 'postgres'
+import { expect, test } from 'vitest'
+import {
+  type Account,
+  addDevice,
+  addMember,
+  addOwner,
+  as,
+  join,
+  refusal,
+  signIn,
+} from '../../support/people/tenants.ts'
+import { addConfiguration, addConnection } from '../../support/rows/mcp-rows.ts'
+import { connectOwner, rolledBack } from '../../support/stack/database.ts'
+
+const sql = connectOwner()
+
+async function effective(tx: TransactionSql, person: Account) {
+  const rows = await as(
+    tx,
+    person,
+    (t) => t`
+      select name, user_id is not null as own from public.effective_mcp_configurations order by name`,
+  )
+  return rows.map((row) => [row.name, row.own] as unknown)
+}
+
+test('one’s own entry wins over the organization’s of the same name, also to switch it off', async () => {
+  await rolledBack(sql, async (tx) => {
+    const owner = await addOwner(tx)
+    const member = await addMember(tx, owner.organizationId)
+    const add = (name: string, person?: Account, enabled = true) =>
+      addConfiguration(tx, owner.organizationId, { name, user_id: person?.id ?? null, enabled })
+    await add('shared')
+    await add('both')
+    await add('both', member)
+    await add('off')
+    await add('off', member, false)
+    await add('disabled', undefined, false)
+    await add('mine', member)
+    expect(await effective(tx, member)).toEqual([
+      ['both', true],
+      ['mine', true],
+      ['shared', false],
+    ])
+    expect(await effective(tx, owner)).toEqual([
+      ['both', false],
+      ['off', false],
+      ['shared', false],
+    ])
+    expect(await effective(tx, await addOwner(tx))).toEqual([])
+  })
+})
+
+test('organization entries need mcp.manage; nobody writes another person’s', async () => {
+  await rolledBack(sql, async (tx) => {
+    const owner = await addOwner(tx)
+    const member = await addMember(tx, owner.organizationId)
+    const manager = await addMember(tx, owner.organizationId, 'member', ['mcp.manage'])
+    const insert = (user: string | null) => (t: TransactionSql) => t`
+      insert into public.mcp_configurations (user_id, name, type, endpoint)
+      values (${user}, 'planted', 'http', 'https://evil.example')`
+    expect(await refusal(tx, member, insert(null))).toMatch(/^42501 /)
+    expect(await refusal(tx, owner, insert(member.id))).toMatch(/^42501 /)
+    expect(await refusal(tx, manager, insert(null))).toBe('allowed')
+    expect(await refusal(tx, member, insert(member.id))).toBe('allowed')
+    const elsewhere = await addOwner(tx)
+    const move = (t: TransactionSql) =>
+      t`update public.mcp_configurations set organization_id = ${elsewhere.organizationId}`
+    expect(await refusal(tx, owner, move)).toMatch(/^42501 /)
+  })
+})
+
+test('bearer tokens, states and connections are readable by no API role', async () => {
+  await rolledBack(sql, async (tx) => {
+    const owner = await addOwner(tx)
+    await addConnection(tx, owner)
+    for (const statement of [
+      'select bearer_token from public.mcp_configurations',
+      'select * from public.mcp_configurations',
+      'select * from public.mcp_oauth_tokens',
+      'select * from public.oauth_states',
+    ]) {
+      for (const actor of [owner, 'service_role', 'anon'] as const) {
+        expect(await refusal(tx, actor, (t) => t.unsafe(statement)), statement).toMatch(/^42501 /)
+      }
+    }
+  })
+})
+
+test('a connection is listed and opened by its person, in its organization, and by nobody else', async () => {
+  await rolledBack(sql, async (tx) => {
+    const owner = await addOwner(tx)
+    const member = await addMember(tx, owner.organizationId)
+    const stranger = await addOwner(tx)
+    const id = await addConnection(tx, member)
+    // The same person at work elsewhere, on another device.
+    const device = await join(tx, stranger.organizationId, await addDevice(tx, member), 'member')
+    await as(tx, device, (t) => t`select public.switch_organization(${stranger.organizationId})`)
+    const elsewhere = await signIn(tx, device, 'token_refresh')
+    const open = (t: TransactionSql) => t`select public.open_mcp_connection(${id})`
+    const list = async (t: TransactionSql) =>
+      (await t`select id::int from public.mcp_connections()`).map((row) => row.id as number)
+    expect(await refusal(tx, member, open)).toBe('allowed')
+    expect(await as(tx, member, list)).toEqual([id])
+    for (const other of [owner, stranger, elsewhere]) {
+      expect(await refusal(tx, other, open)).toBe('PT404 connection_not_found')
+      expect(await as(tx, other, list)).toEqual([])
+    }
+  })
+})
+
+test('a connection ends with the membership', async () => {
+  await rolledBack(sql, async (tx) => {
+    const owner = await addOwner(tx)
+    const member = await addMember(tx, owner.organizationId)
+    const id = await addConnection(tx, member)
+    await as(tx, owner, (t) => t`select public.remove_member(${member.id})`)
+    expect(await tx`select 1 from public.mcp_oauth_tokens where id = ${id}`).toHaveLength(0)
+  })
+})
+
+test('two organizations have a client each at one issuer', async () => {
+  await rolledBack(sql, async (tx) => {
+    const ann = await addOwner(tx)
+    const ben = await addOwner(tx)
+    for (const [n, owner] of [ann, ben].entries()) {
+      await as(
+        tx,
+        'service_role',
+        (t) => t`
+          select public.set_oauth_client(
+            ${owner.organizationId}, ${owner.id}, 'https://auth.example.com', ${`client-${n}`})`,
+      )
+    }
+    for (const [n, owner] of [ann, ben].entries()) {
+      const seen = await as(
+        tx,
+        owner,
+        (t) => t`select client_id, issuer from client_mgmt.oauth_clients`,
+      )
+      expect(seen).toEqual([{ client_id: `client-${n}`, issuer: 'https://auth.example.com' }])
+    }
+  })
+})

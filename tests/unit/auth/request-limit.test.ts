@@ -1,0 +1,57 @@
+import { describe, expect, it } from 'vitest'
+import { maxRequests } from '../../../supabase/functions/_shared/http/request-limit.ts'
+import { createApp as createAgents } from '../../../supabase/functions/agents/app.ts'
+import { createApp as createOAuth } from '../../../supabase/functions/oauth/app.ts'
+
+/** A database that answers when the test says so. */
+function heldDatabase() {
+  let release: () => void = () => undefined
+  let waiting = 0
+  const released = new Promise<void>((resolve) => (release = resolve))
+  const call = async () => {
+    waiting += 1
+    await released
+    throw new Error('the answer is of no matter here')
+  }
+  return {
+    database: { forCaller: () => ({ call }), admin: { call } },
+    release,
+    waiting: () => waiting,
+  }
+}
+
+const common = {
+  log: () => undefined,
+  now: () => 0,
+  clock: { now: () => 0 },
+  verifyAccessToken: async (headers: Headers) => ({ userId: headers.get('authorization') }),
+}
+const functions = {
+  agents: [createAgents, 'POST', '/agents/executions/0190a000-0000-7000-8000-000000000001/cancel'],
+  oauth: [createOAuth, 'DELETE', '/oauth/connections/1'],
+} as const
+
+describe('one person’s requests that are under way', () => {
+  it.each(Object.entries(functions))('are bounded in %s', async (_name, [create, method, path]) => {
+    const { database, release, waiting } = heldDatabase()
+    const app = create({ ...common, database } as never)
+    const ask = async (authorization: string) =>
+      app.request(path, { method, headers: { authorization } })
+    const asked = Array.from({ length: maxRequests }, () => ask('ann'))
+    await expect.poll(waiting).toBe(maxRequests)
+    const refused = await ask('ann')
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '2'])
+    expect(await refused.json()).toMatchObject({
+      error: {
+        code: 'too_many_requests',
+        details: { limit: 'requests', max_concurrent: maxRequests },
+      },
+    })
+    const other = ask('bob')
+    await expect.poll(waiting).toBe(maxRequests + 1)
+    release()
+    await Promise.all([...asked, other])
+    // Also a request that failed has given its place back.
+    expect((await ask('ann')).status).toBe(500)
+  })
+})

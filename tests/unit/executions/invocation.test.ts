@@ -1,0 +1,131 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import {
+  invocationSchema,
+  maxContentBytes,
+} from '../../../supabase/functions/_shared/executions/invocation.ts'
+import { agentsApp } from '../../support/agents/agents-fixture.ts'
+
+const id = '5b1b7a64-6e8d-4c8b-9a6e-3f1f1d6a0001'
+const url = 'https://a.test/b.png'
+const file = { type: 'file', mediaType: 'image/png' }
+const content = (value: unknown) => ({ message: { content: value } })
+
+/** What the function answers for a body, and whether the database heard of it. */
+async function refusal(body: unknown, headers: Record<string, string> = {}) {
+  const { invoke, calls } = agentsApp()
+  const response = await invoke(body, headers)
+  const answer = (await response.json()) as { error: { code: string; path: string } }
+  return { status: response.status, code: answer.error.code, path: answer.error.path, calls }
+}
+
+describe('an invocation', () => {
+  it.each([
+    ['no message', {}, 'message'],
+    ['a message that is no object', { message: 'Hello' }, 'message'],
+    ['no content', { message: {} }, 'message.content'],
+    ['content of a wrong type', content(7), 'message.content'],
+    ['null as content', content(null), 'message.content'],
+    ['empty content', content(''), 'message.content'],
+    ['no parts', content([]), 'message.content'],
+    ['too many parts', content(Array(65).fill({ type: 'text', text: 'a' })), 'message.content'],
+    ['an unknown key', { ...content('a'), agnet: 'droid' }, 'agnet'],
+    ['an organization', { ...content('a'), organization_id: 1 }, 'organization_id'],
+    [
+      'an unknown key of the message',
+      { message: { content: 'a', role: 'system' } },
+      'message.role',
+    ],
+    ['a message id that is no uuid', { message: { content: 'a', id: 'x' } }, 'message.id'],
+    ['an agent of a wrong type', { ...content('a'), agent: 1 }, 'agent'],
+    ['an empty model', { ...content('a'), model: '' }, 'model'],
+    ['a session that is no uuid', { ...content('a'), session_id: '1' }, 'session_id'],
+    ['a parent that is no uuid', { ...content('a'), parent_id: 1 }, 'parent_id'],
+    ['a project that is no number', { ...content('a'), project_id: id }, 'project_id'],
+    ['a project that is no id', { ...content('a'), project_id: -1 }, 'project_id'],
+    ['a stream of a wrong type', { ...content('a'), stream: 'yes' }, 'stream'],
+    ['params of a wrong type', { ...content('a'), params: [] }, 'params'],
+    ['an unknown parameter', { ...content('a'), params: { x: 1 } }, 'params.x'],
+    [
+      'a temperature too high',
+      { ...content('a'), params: { temperature: 3 } },
+      'params.temperature',
+    ],
+    ['a part of no known type', content([{ type: 'audio' }]), 'message.content.0.type'],
+    [
+      'a part with an unknown key',
+      content([{ type: 'text', text: 'a', x: 1 }]),
+      'message.content.0.x',
+    ],
+    ['a file without its type', content([{ type: 'file', url }]), 'message.content.0.mediaType'],
+    [
+      'data instead of a reference',
+      content([{ ...file, url: 'data:image/png;base64,AA==' }]),
+      'message.content.0.url',
+    ],
+    ['a file over http', content([{ ...file, url: 'http://a.test/b' }]), 'message.content.0.url'],
+    [
+      'a file of this machine',
+      content([{ ...file, url: 'file:///etc/passwd' }]),
+      'message.content.0.url',
+    ],
+    [
+      'an address with a password',
+      content([{ ...file, url: 'https://u:p@a.test/' }]),
+      'message.content.0.url',
+    ],
+    [
+      'an image by its AI SDK 4 data',
+      content([{ type: 'image', image: 'AA==', mediaType: 'image/png' }]),
+      'message.content.0.image',
+    ],
+    ['a NUL character', content('a\u0000b'), 'message.content'],
+    ['half a surrogate pair', content('a\ud800'), 'message.content'],
+    ['content over the limit', content('x'.repeat(maxContentBytes + 1)), 'message.content'],
+    [
+      'content over the limit in bytes',
+      content('é'.repeat(maxContentBytes / 2 + 1)),
+      'message.content',
+    ],
+    [
+      'parts over the limit',
+      content(Array(3).fill({ type: 'text', text: 'x'.repeat(maxContentBytes / 3) })),
+      'message.content',
+    ],
+    ['content over any limit', content('x'.repeat(3_000_000)), 'message.content'],
+    ['malformed JSON', '{"message":', ''],
+    ['something else than an object', '[]', ''],
+  ] as [string, unknown, string][])('with %s is refused by its path', async (_, body, path) => {
+    expect(await refusal(body)).toEqual({ status: 400, code: 'invalid_request', path, calls: [] })
+  })
+
+  it.each(['', 'with space', 'x'.repeat(256), 'umläut'])(
+    'with the key %j is refused',
+    async (key) => {
+      expect(await refusal(content('a'), { 'idempotency-key': key })).toMatchObject({
+        status: 400,
+        code: 'invalid_request',
+        path: 'Idempotency-Key',
+        calls: [],
+      })
+    },
+  )
+
+  it('may have content of exactly the limit, in bytes', async () => {
+    const { invoke } = agentsApp()
+    for (const text of [
+      'x'.repeat(maxContentBytes),
+      'é'.repeat(maxContentBytes / 2),
+      '\n'.repeat(maxContentBytes),
+    ]) {
+      expect((await invoke(content(text))).status).toBe(200)
+    }
+  })
+})
+
+it('has every field in the document for clients, and no other', () => {
+  const page = readFileSync(new URL('../../../docs/executions.md', import.meta.url), 'utf8')
+  const [section = ''] = page.split('## Which model answers')
+  const named = [...section.matchAll(/^\| `(\w+)`/gm)].map(([, name]) => name)
+  expect(named.toSorted()).toEqual(Object.keys(invocationSchema.shape).toSorted())
+})

@@ -1,0 +1,55 @@
+import { describe, expect, it } from 'vitest'
+import { AppError } from '../../../supabase/functions/_shared/errors.ts'
+import {
+  awaitTurn,
+  longestWait,
+  queueInterval,
+} from '../../../supabase/functions/_shared/executions/queue.ts'
+import { begunExecution, fakeClock, fakeDatabase } from '../../support/agents/agents-fixture.ts'
+
+const waiting = begunExecution({ status: 'pending', route: [] })
+
+async function wait(start: () => unknown) {
+  const { admin, db, outcomes, calls } = fakeDatabase({ start_execution: start })
+  const clock = fakeClock()
+  const deps = { admin, db, clock, random: () => 0 }
+  const turn = await awaitTurn(deps, waiting, ['openrouter'])
+  return { turn, outcomes: outcomes(), calls, clock }
+}
+
+describe('an execution that waits for its session', () => {
+  it('asks as the caller until it is its turn, and then has its route and history', async () => {
+    const statuses = ['pending', 'pending', 'running']
+    const { turn, calls, clock } = await wait(() => {
+      const status = statuses.shift()
+      return status === 'running' ? begunExecution() : { ...waiting, status }
+    })
+    expect(turn).toEqual({ execution: begunExecution() })
+    expect(clock.pauses).toEqual([queueInterval, queueInterval, queueInterval])
+    expect(calls.every(({ role }) => role === 'authenticated')).toBe(true)
+  })
+
+  it('waits on while the database is away', async () => {
+    const answers = [
+      () => {
+        throw new AppError('database_unavailable')
+      },
+      () => begunExecution(),
+    ]
+    expect((await wait(() => answers.shift()?.())).turn).toEqual({ execution: begunExecution() })
+  })
+
+  it('fails as busy when that takes too long, before the platform ends the worker', async () => {
+    const { turn, outcomes, calls } = await wait(() => waiting)
+    expect(turn.stored).toMatchObject({ status: 'failed', error_code: 'session_busy' })
+    expect(outcomes).toMatchObject([{ error_code: 'session_busy', fault: 'platform' }])
+    expect(calls.length - 1).toBe(longestWait / queueInterval)
+  })
+
+  it('fails for what the database says against it by then', async () => {
+    const { outcomes } = await wait(() => {
+      throw new AppError('circuit_open')
+    })
+    expect(outcomes).toMatchObject([{ status: 'failed', error_code: 'circuit_open' }])
+  })
+})

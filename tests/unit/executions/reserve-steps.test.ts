@@ -1,0 +1,160 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { toModelRequest } from '../../../supabase/functions/_shared/executions/models.ts'
+import { runExecution } from '../../../supabase/functions/_shared/executions/run.ts'
+import type { ModelRequest } from '../../../supabase/functions/_shared/models/model-protocol.ts'
+import {
+  begunExecution,
+  fakeDatabase,
+  fakeModels,
+  stoppedClock,
+} from '../../support/agents/agents-fixture.ts'
+import { fakeServer, listed, succeeded } from '../../support/agents/tool-fakes.ts'
+
+const bytesOf = (value: unknown) => Buffer.byteLength(JSON.stringify(value))
+
+// One, two, three and four bytes a character, and one that JSON escapes.
+const character = fc.constantFrom('a', 'é', '語', '😀', '"')
+const text = fc
+  .tuple(character, fc.integer({ min: 0, max: 9_000 }))
+  .map(([one, count]) => one.repeat(count))
+
+interface Case {
+  readonly asked: string
+  readonly said: string
+  readonly answered: string
+  readonly described: string
+  readonly approved: boolean
+  readonly isListed: boolean
+}
+
+/** Runs an execution with one call of a tool; what was reserved and sent, per call of the model. */
+async function run({ asked, said, answered, described, approved, isListed }: Case) {
+  const tool = {
+    ...listed('find'),
+    definition: { ...listed('find').definition, description: described },
+  }
+  const server = {
+    mcp_configuration_id: 1,
+    server: 'notes',
+    type: 'http',
+    endpoint: 'https://notes.test/mcp',
+    quarantined: [],
+  } as const
+  const called = { id: 'c0', name: 'notes__find', arguments: JSON.stringify({ said }) }
+  const question = { id: 'm', role: 'user', content: asked, parts: null } as const
+  const asking = {
+    id: 'n',
+    role: 'assistant',
+    content: '',
+    parts: [{ type: 'tool_call', ...called }],
+  } as const
+  const execution = begunExecution({
+    history: approved ? [question, asking] : [question],
+    tools: [{ ...server, tools: isListed ? [tool] : null }],
+    ...(approved && { continues: 'an earlier one' }),
+  })
+  const { system_prompts, history, tools } = execution
+  const claimed = {
+    ...server,
+    execution_id: 'e',
+    tool_call_id: 'c0',
+    name: 'notes__find',
+    tool: 'find',
+    arguments: JSON.stringify({ said }),
+    definition: tool.definition,
+    status: 'running',
+    error_code: null,
+  }
+  const reserved: number[] = []
+  const sent: ModelRequest[] = []
+  const { admin } = fakeDatabase({
+    claim_tool_calls: () => [claimed],
+    record_mcp_tools: () => ({ tools: [tool], quarantined: [] }),
+    begin_tool_calls: () => ({
+      status: 'running',
+      calls: [{ status: 'running', error_code: null }],
+    }),
+    reserve_execution_step: ({ input_bytes }) => {
+      reserved[sent.length] = Number(input_bytes)
+    },
+  })
+  const models = fakeModels((_step, request) => {
+    sent.push(request)
+    const call = { id: 'c1', name: 'notes__find', arguments: JSON.stringify({ said }) }
+    return sent.length === 1
+      ? [
+          [
+            { type: 'text', text: said },
+            { type: 'tool_call', ...call },
+            { type: 'finish', reason: 'tool_calls', rawReason: 'x' },
+          ],
+        ]
+      : [
+          [
+            { type: 'text', text: 'done' },
+            { type: 'finish', reason: 'stop', rawReason: 'stop' },
+          ],
+        ]
+  })
+  const openToolServer = () =>
+    fakeServer({
+      list: async () => ({ tools: [tool.definition], refused: [], ttl: 60 }),
+      call: async () => succeeded(answered),
+    })
+  const random = () => 0
+  const deps = { admin, models, openToolServer, clock: stoppedClock, random, log: () => undefined }
+  const stored = await runExecution(deps, execution, { stream: true })
+  // begin_execution() counts these, as the text of jsonb, which is no shorter.
+  const begun = bytesOf([null, system_prompts, history, tools])
+  const steps = sent.map(({ systemPrompts, messages, tools: told }, place) => ({
+    reserved: (reserved[place] ?? 0) + (place === 0 ? begun : 0),
+    sent: bytesOf([null, systemPrompts, messages, told]),
+  }))
+  return { stored, steps }
+}
+
+describe('what is reserved for a call of the model', () => {
+  it('covers every byte that is sent, in each step, script and size, also after an approval', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.record({
+          asked: text,
+          said: text,
+          answered: text,
+          described: text,
+          approved: fc.boolean(),
+          isListed: fc.boolean(),
+        }),
+        async (given) => {
+          const { stored, steps } = await run(given)
+          expect(stored).toMatchObject({ status: 'success' })
+          expect(steps).toHaveLength(2)
+          for (const step of steps) expect(step.reserved).toBeGreaterThanOrEqual(step.sent)
+        },
+      ),
+      { numRuns: 40 },
+    )
+  })
+
+  it('counts no byte twice: a first step reserves what was not known when it began', async () => {
+    const answered = '語'.repeat(20_000)
+    const given = { asked: 'a', said: '', answered, described: 'b', approved: true, isListed: true }
+    const { steps } = await run(given)
+    expect(steps[0]?.reserved).toBeGreaterThan(60_000)
+    expect((steps[0]?.reserved ?? 0) - (steps[0]?.sent ?? 0)).toBeLessThan(200)
+  })
+})
+
+describe('a request', () => {
+  it('holds nothing that begin_execution() has not counted before the first tool is called', () => {
+    const execution = begunExecution()
+    const [step] = execution.route
+    if (!step) throw new Error('no route')
+    const { messages, systemPrompts } = toModelRequest(execution, step)
+    const { history, system_prompts } = execution
+    expect(bytesOf([messages, systemPrompts])).toBeLessThanOrEqual(
+      bytesOf([history, system_prompts]),
+    )
+  })
+})

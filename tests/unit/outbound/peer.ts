@@ -1,0 +1,29 @@
+/**
+ * Makes the requests it is given, one after the other, and prints how each ended. Every name leads
+ * to this machine. With --expose-gc it collects garbage all the time.
+ */
+import process from 'node:process'
+import { OutboundError } from '../../../supabase/functions/_shared/outbound/error.ts'
+import { documentLimits } from '../../../supabase/functions/_shared/outbound/limits.ts'
+import { createOutboundFetch } from '../../../supabase/functions/_shared/outbound/outbound.ts'
+
+const { gc } = globalThis as unknown as { gc?: () => void }
+const collecting = gc && setInterval(gc, 20)
+const fetch = createOutboundFetch({
+  allowLoopback: true,
+  limits: { ...documentLimits, total: 1_000 },
+  // Nobody listens at the first one.
+  resolve: async () => ['127.0.0.2', '127.0.0.1'].map((address) => ({ address, family: 4 })),
+})
+
+const ended: string[] = []
+for (const url of JSON.parse(process.argv[2] ?? '[]') as string[]) {
+  try {
+    const response = await fetch(url, { method: 'POST', body: 'question' })
+    ended.push(`${response.status} ${await response.text()}`)
+  } catch (error) {
+    ended.push(error instanceof OutboundError ? error.reason : String(error))
+  }
+}
+clearInterval(collecting)
+console.log(JSON.stringify(ended))
