@@ -16,13 +16,6 @@ const longLines: Readonly<Record<string, number>> = {}
 const forwardReferences: Readonly<Record<string, readonly string[]>> = {
   '20261120000200_organizations.sql': ['private.scope_permissions', 'client_mgmt.access_grants'],
   '20261120000300_audit.sql': ['private.count_change'],
-  '20261120000600_agents.sql': ['conversation.lens_prototypes'],
-  '20261120001000_mcp.sql': ['public.oauth_states', 'public.mcp_oauth_tokens'],
-  '20261120001400_invocation.sql': [
-    'private.with_tool_results',
-    'private.execution_tools',
-    'private.interrupted_parts',
-  ],
 }
 
 export interface SqlFile {

@@ -706,3 +706,42 @@ revoke all on client_mgmt.clients, client_mgmt.users, public.active_user_session
   from anon, authenticated, service_role;
 grant select on client_mgmt.clients, client_mgmt.users, public.active_user_sessions
   to authenticated, service_role;
+-- Refusals: a write by someone who may write nothing of the kind is an error, not zero rows.
+-- Special: row policies only hide rows, so an update or delete after a removal, a demotion or a
+-- revocation would succeed and change nothing, and a check on a row could speak before they do. One
+-- trigger per table that clients may write says no first, once per statement.
+
+create function private.require_permission() returns trigger
+language plpgsql volatile security invoker set search_path = ''
+as $$
+begin
+  -- Clients only: definer functions check their caller themselves, and the secret key has no caller.
+  if current_user <> 'authenticated' then
+    return null;
+  end if;
+  if private.current_organization_id() is null then
+    raise exception using errcode = '42501', message = 'no_organization',
+      detail = 'The token names no organization in which the caller is an active member.';
+  end if;
+  if tg_nargs > 0 and not exists (
+    select 1 from unnest(tg_argv) permission where private.has_permission(permission)
+  ) then
+    raise exception using errcode = '42501', message = 'permission_denied',
+      detail = format('This needs the permission %s.', array_to_string(tg_argv, ' or '));
+  end if;
+  return null;
+end
+$$;
+comment on function private.require_permission() is
+  'Trigger: refuses a client''s statement without an active membership, or without any of the '
+  'permissions given. Which rows they reach is the policies'' to say.';
+revoke all on function private.require_permission() from public, anon, authenticated, service_role;
+
+-- Accounts are left out: people change their own also while they belong to no organization.
+create trigger organizations_require_permission before insert or update or delete on public.organizations
+  for each statement execute function private.require_permission('members.manage');
+create trigger user_sessions_require_permission before insert or update or delete on public.user_sessions
+  for each statement execute function private.require_permission();
+create trigger billing_accounts_require_permission
+  before insert or update or delete on client_mgmt.billing_accounts
+  for each statement execute function private.require_permission('billing.manage');

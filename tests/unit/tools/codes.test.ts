@@ -17,7 +17,7 @@ const used = [
   'supabase/functions/_shared/executions/collect-answer.ts',
   ...readdirSync(path.join(root, tools)).map((name) => `${tools}/${name}`),
   ...readdirSync(path.join(root, migrations))
-    .filter((name) => /_tools|_tool_calls/.test(name))
+    .filter((name) => /_tools|_tool_calls|_end|_approvals/.test(name))
     .map((name) => `${migrations}/${name}`),
 ]
   .flatMap((file) => [...read(file).matchAll(/'(tool_[a-z_]+|too_many_tool_calls|step_limit)'/g)])

@@ -1,5 +1,75 @@
--- Routing: which agent and model answer, and the circuit breakers on the way.
+-- Routing: which model an organization and its projects choose, and which agent and model answer.
 -- Special: one function names every layer and the winner, for the invocation and for the explanation of it.
+
+-- ── llm_configs ───────────────────────────────────────────────────────────────────────────────
+
+create table client_mgmt.llm_configs (
+  organization_id bigint not null default private.current_organization_id()
+    references public.organizations (id) on delete cascade,
+  id bigint generated always as identity,
+  project_id bigint,
+  provider text not null
+    constraint llm_configs_provider check (provider in ('vertex-ai', 'openrouter', 'openai-compatible')),
+  model text not null constraint llm_configs_model_length check (char_length(model) between 1 and 200),
+  settings jsonb not null default '{}'
+    constraint llm_configs_settings_object check (jsonb_typeof(settings) = 'object')
+    constraint llm_configs_settings_length check (octet_length(settings::text) <= 65536),
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  primary key (organization_id, id),
+  constraint llm_configs_project_key unique nulls not distinct (organization_id, project_id, provider),
+  constraint llm_configs_project_fkey foreign key (organization_id, project_id)
+    references client_mgmt.projects (organization_id, id) on delete cascade
+);
+comment on table client_mgmt.llm_configs is
+  'Model choice of a project; project_id null: the organization''s default.';
+comment on column client_mgmt.llm_configs.model is
+  'models.name of the agent in use; an entry whose model the agent lacks is passed over.';
+comment on column client_mgmt.llm_configs.settings is
+  'Default parameters of a request: temperature, max_output_tokens, top_p.';
+alter table client_mgmt.llm_configs enable row level security;
+alter table client_mgmt.llm_configs force row level security;
+create policy select_member on client_mgmt.llm_configs for select to authenticated
+  using (organization_id = (select private.current_organization_id()));
+comment on policy select_member on client_mgmt.llm_configs is 'Every member sees which model answers.';
+create policy insert_manager on client_mgmt.llm_configs for insert to authenticated
+  with check (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('agents.manage'))
+  );
+comment on policy insert_manager on client_mgmt.llm_configs is 'With agents.manage.';
+create policy update_manager on client_mgmt.llm_configs for update to authenticated
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('agents.manage'))
+  )
+  with check (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('agents.manage'))
+  );
+comment on policy update_manager on client_mgmt.llm_configs is 'With agents.manage.';
+create policy delete_manager on client_mgmt.llm_configs for delete to authenticated
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('agents.manage'))
+  );
+comment on policy delete_manager on client_mgmt.llm_configs is 'With agents.manage.';
+revoke all on client_mgmt.llm_configs from anon, authenticated, service_role;
+grant select, delete on client_mgmt.llm_configs to authenticated;
+grant insert (project_id, provider, model, settings), update (provider, model, settings)
+  on client_mgmt.llm_configs to authenticated;
+grant select, insert, update, delete on client_mgmt.llm_configs to service_role;
+create trigger llm_configs_updated_at before update on client_mgmt.llm_configs
+  for each row execute function private.update_updated_at_column();
+create trigger llm_configs_audit_insert after insert on client_mgmt.llm_configs
+  referencing new table as after_rows
+  for each statement execute function private.audit_change('llm_config', 'id');
+create trigger llm_configs_audit_update after update on client_mgmt.llm_configs
+  referencing old table as before_rows new table as after_rows
+  for each statement execute function private.audit_change('llm_config', 'id');
+create trigger llm_configs_audit_delete after delete on client_mgmt.llm_configs
+  referencing old table as before_rows
+  for each statement execute function private.audit_change('llm_config', 'id');
 
 -- ── Routing ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -292,95 +362,6 @@ comment on function public.available_models(text[]) is
 revoke all on function public.available_models(text[]) from public, anon, authenticated, service_role;
 grant execute on function public.available_models(text[]) to authenticated;
 
--- ── Circuit breaker ─────────────────────────────────────────────────────────────────────────────
--- Opens after 5 provider faults in a row; after 30 s exactly one caller may probe, for at most 60 s.
--- A closed breaker without faults has no row to write. One update decides who probes.
-
-create function private.check_breaker(
-  credential_owner bigint, agent_id bigint, model_id bigint, out generation bigint, out needs_probe boolean
-)
-language plpgsql stable security definer set search_path = ''
-as $$
--- Definer: the table denies everyone. Called by plan_route() only, and only looks: a caller who could
--- take the one probe and sit on it would keep a breaker open for everyone.
-#variable_conflict use_column
-declare
-  breaker public.circuit_breaker_state;
-begin
-  select b.* into breaker from public.circuit_breaker_state b
-  where b.organization_id is not distinct from credential_owner
-    and b.agent_id = check_breaker.agent_id and b.model_id = check_breaker.model_id;
-  if not found then
-    generation := 0;
-    needs_probe := false;
-  elsif breaker.state = 'closed' then
-    generation := breaker.generation;
-    needs_probe := false;
-  elsif (breaker.state = 'open' and breaker.opened_at <= clock_timestamp() - interval '30 seconds')
-    or (breaker.state = 'half_open' and breaker.probe_expires_at <= clock_timestamp())
-  then
-    generation := breaker.generation;
-    needs_probe := true;
-  end if;
-end
-$$;
-comment on function private.check_breaker(bigint, bigint, bigint) is
-  'Generation under which a call may be made, and whether acquire_probe() must come first; nulls '
-  'while the breaker is open or another worker probes. credential_owner: the organization whose '
-  'own key is used; null for the platform''s.';
-
-create function private.settle_breaker(
-  credential_owner bigint, agent_id bigint, model_id bigint, generation bigint, outcome text
-) returns void
-language plpgsql volatile security definer set search_path = ''
-as $$
--- Definer: the table denies everyone. Called by finish_execution() only. outcome: success, fault, neutral.
-#variable_conflict use_column
-begin
-  if outcome = 'fault' then
-    insert into public.circuit_breaker_state as b (
-      organization_id, agent_id, model_id, failure_count, last_failure_time
-    ) values (credential_owner, settle_breaker.agent_id, settle_breaker.model_id, 1, clock_timestamp())
-    on conflict on constraint circuit_breaker_state_key do update set
-      failure_count = b.failure_count + 1,
-      last_failure_time = clock_timestamp(),
-      state = case when b.state = 'half_open' or b.failure_count + 1 >= 5 then 'open' else b.state end,
-      opened_at = case
-        when b.state = 'half_open'
-        or b.failure_count + 1 >= 5 then clock_timestamp()
-        else b.opened_at end,
-      generation = case
-        when b.state = 'half_open'
-        or b.failure_count + 1 >= 5 then b.generation + 1
-        else b.generation end,
-      probe_expires_at = null
-    -- A late fault of an older generation says nothing of the provider now.
-    where b.generation = settle_breaker.generation and b.state <> 'open';
-  elsif outcome = 'success' then
-    update public.circuit_breaker_state b
-    set state = 'closed', failure_count = 0, probe_expires_at = null, last_success_time = clock_timestamp(),
-      success_count = b.success_count + case when b.state = 'half_open' then 1 else 0 end
-    where b.organization_id is not distinct from credential_owner
-      and b.agent_id = settle_breaker.agent_id
-      and b.model_id = settle_breaker.model_id
-      and b.generation = settle_breaker.generation and (b.state <> 'closed' or b.failure_count > 0);
-  else
-    -- The probe ended without a word on the provider: the next caller may probe.
-    update public.circuit_breaker_state b set probe_expires_at = clock_timestamp()
-    where b.organization_id is not distinct from credential_owner
-      and b.agent_id = settle_breaker.agent_id
-      and b.model_id = settle_breaker.model_id
-      and b.generation = settle_breaker.generation and b.state = 'half_open';
-  end if;
-end
-$$;
-comment on function private.settle_breaker(bigint, bigint, bigint, bigint, text) is
-  'Counts an outcome under the generation it was made in. A success on a closed breaker without '
-  'faults writes nothing.';
-revoke all on function private.check_breaker(bigint, bigint, bigint),
-  private.settle_breaker(bigint, bigint, bigint, bigint, text)
-  from public, anon, authenticated, service_role;
-
 -- ── Planning a route ────────────────────────────────────────────────────────────────────────
 
 -- The route of an invocation as JSON: the model that won, then, when nobody asked for a particular
@@ -449,3 +430,5 @@ comment on function private.plan_route(bigint, bigint, text, uuid, bigint, text[
   'Models to try in order. PT404 model_not_found; PT503 provider_not_configured or circuit_open.';
 revoke all on function private.plan_route(bigint, bigint, text, uuid, bigint, text[])
   from public, anon, authenticated, service_role;
+create trigger llm_configs_require_permission before insert or update or delete on client_mgmt.llm_configs
+  for each statement execute function private.require_permission('agents.manage');

@@ -775,3 +775,5 @@ revoke all on function
   private.settle_budgets(bigint, uuid, numeric, bigint),
   private.has_budget(bigint, uuid, bigint), private.route_cost(jsonb, bigint, bigint)
   from public, anon, authenticated, service_role;
+create trigger budgets_require_permission before insert or update or delete on client_mgmt.budgets
+  for each statement execute function private.require_permission('billing.manage');

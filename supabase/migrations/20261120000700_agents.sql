@@ -1,4 +1,4 @@
--- Agents and models, their health, metrics and circuit breakers, and the older preference tables.
+-- Agents and models, their health and metrics, and the older preference tables.
 -- Special: rows with organization_id null are the platform's and visible to every member; a trigger
 -- keeps tenant rows from pointing at another tenant's agent, where no composite key can reach.
 
@@ -203,7 +203,7 @@ create trigger models_audit_delete after delete on public.models
   referencing old table as before_rows
   for each statement execute function private.audit_change('model', 'id');
 
--- ── agent_health, agent_metrics, circuit_breaker_state ───────────────────────────────────────
+-- ── agent_health, agent_metrics ──────────────────────────────────────────────────────────────
 
 create table public.agent_health (
   id bigint generated always as identity primary key,
@@ -280,95 +280,6 @@ create trigger agent_metrics_check_references
   for each row execute function private.check_shared_references();
 create trigger agent_metrics_updated_at before update on public.agent_metrics
   for each row execute function private.update_updated_at_column();
-
-create table public.circuit_breaker_state (
-  id bigint generated always as identity primary key,
-  organization_id bigint references public.organizations (id) on delete cascade,
-  agent_id bigint not null references public.agents (id) on delete cascade,
-  model_id bigint references public.models (id) on delete cascade,
-  state text not null default 'closed'
-    constraint circuit_breaker_state_state check (state in ('closed', 'open', 'half_open')),
-  failure_count integer not null default 0,
-  success_count integer not null default 0,
-  last_failure_time timestamptz,
-  last_success_time timestamptz,
-  opened_at timestamptz,
-  generation bigint not null default 0,
-  probe_expires_at timestamptz,
-  created_at timestamptz not null default now(),
-  updated_at timestamptz not null default now(),
-  constraint circuit_breaker_state_key unique nulls not distinct (organization_id, agent_id, model_id)
-);
-comment on table public.circuit_breaker_state is
-  'One breaker per agent, model and credential. organization_id null: the platform''s credential; else the '
-  'organization''s own, so one organization''s bad key opens nothing for another. No row: closed.';
-comment on column public.circuit_breaker_state.failure_count is 'Provider faults since the last success.';
-comment on column public.circuit_breaker_state.success_count is 'Successful probes.';
-comment on column public.circuit_breaker_state.generation is
-  'Counts openings and probes; an outcome of an older generation is ignored.';
-comment on column public.circuit_breaker_state.probe_expires_at is
-  'While half open: until when the one probe may take.';
-create index circuit_breaker_state_agent_id_idx on public.circuit_breaker_state (agent_id, model_id);
-create index circuit_breaker_state_model_id_idx on public.circuit_breaker_state (model_id);
-create index circuit_breaker_state_open_idx on public.circuit_breaker_state (opened_at)
-  where state <> 'closed';
-alter table public.circuit_breaker_state enable row level security;
-alter table public.circuit_breaker_state force row level security;
-revoke all on public.circuit_breaker_state from anon, authenticated, service_role;
-grant select on public.circuit_breaker_state to service_role;
--- No policy: deny everyone. Clients see private.breaker_states() through v_agent_status.
--- A breaker of the platform's credential (organization_id null) may be of anyone's agent.
-create trigger circuit_breaker_state_check_references
-  before insert or update of organization_id, agent_id, model_id on public.circuit_breaker_state
-  for each row when (new.organization_id is not null) execute function private.check_shared_references();
-create trigger circuit_breaker_state_updated_at before update on public.circuit_breaker_state
-  for each row execute function private.update_updated_at_column();
-
-create function private.breaker_states() returns table (agent_id bigint, state text)
-language plpgsql stable security definer set search_path = ''
-as $$
--- Definer: circuit_breaker_state denies everyone. Answers with the state alone, and only of breakers
--- that the caller's requests would meet. All at once, so that the caller is looked up once.
-declare
-  organization constant bigint := private.current_organization_id();
-begin
-  return query
-  select distinct on (b.agent_id) b.agent_id, b.state
-  from public.circuit_breaker_state b
-  join public.agents a on a.id = b.agent_id
-  where (a.organization_id is null or a.organization_id = organization)
-    and (b.organization_id is null or b.organization_id = organization)
-  order by b.agent_id, case b.state when 'open' then 0 when 'half_open' then 1 else 2 end;
-end
-$$;
-comment on function private.breaker_states() is
-  'Worst breaker state of each agent that the caller would meet; an agent without a breaker is not listed.';
-revoke all on function private.breaker_states() from public, anon, authenticated, service_role;
-grant execute on function private.breaker_states() to authenticated, service_role;
-
-create view public.v_agent_status with (security_invoker = true) as
-select
-  a.id as agent_id, a.organization_id, a.name, a.type, a.enabled,
-  -- A breaker that others opened is met before the first fault of one's own.
-  case when h.status <> 'healthy' then h.status
-    when coalesce(b.state, 'closed') <> 'closed' then 'degraded'
-    else 'healthy' end as health,
-  coalesce(b.state, 'closed') as circuit_state,
-  h.last_check, h.last_error, coalesce(h.consecutive_failures, 0) as consecutive_failures,
-  coalesce(m.total_requests, 0) as requests_today,
-  coalesce(m.failed_requests, 0) as failed_today,
-  m.avg_latency_ms as avg_latency_ms_today
-from public.agents a
-left join private.breaker_states() b on b.agent_id = a.id
-left join public.agent_health h
-  on h.agent_id = a.id and h.organization_id = (select private.current_organization_id())
-left join public.agent_metrics m
-  on m.agent_id = a.id and m.organization_id = (select private.current_organization_id())
-  and m.date = (now() at time zone 'utc')::date;
-comment on view public.v_agent_status is
-  'Each visible agent with its health, breaker and today''s figures, as the active organization meets them.';
-revoke all on public.v_agent_status from anon, authenticated, service_role;
-grant select on public.v_agent_status to authenticated, service_role;
 
 -- ── Prices ────────────────────────────────────────────────────────────────────────────────────
 
@@ -511,3 +422,10 @@ grant insert (client_schema_id, preference_type_id, preference_value), update (p
 grant select, insert, update, delete on public.client_schema_preferences to service_role;
 create trigger client_schema_preferences_updated_at before update on public.client_schema_preferences
   for each row execute function private.update_updated_at_column();
+create trigger agents_require_permission before insert or update or delete on public.agents
+  for each statement execute function private.require_permission('agents.manage');
+create trigger models_require_permission before insert or update or delete on public.models
+  for each statement execute function private.require_permission('agents.manage');
+create trigger client_schema_preferences_require_permission
+  before insert or update or delete on public.client_schema_preferences
+  for each statement execute function private.require_permission('agents.manage');

@@ -127,34 +127,6 @@ create trigger mcp_configurations_audit_delete after delete on public.mcp_config
   );
 -- A new bearer token is recorded by set_mcp_bearer_token(): sealing one anew is no change of it.
 
-create function private.disconnect_changed_server() returns trigger
-language plpgsql volatile security definer set search_path = ''
-as $$
--- Definer: connections deny everyone. Another endpoint is another server, so nothing that was
--- given to the old one may reach it: not the bearer token, no connection, no authorization under way.
-begin
-  if (new.type, new.endpoint, new.auth_type) is distinct from (old.type, old.endpoint, old.auth_type) then
-    new.bearer_token := null;
-    delete from public.oauth_states s
-    where s.organization_id = old.organization_id and s.mcp_configuration_id = old.id;
-    delete from public.mcp_oauth_tokens t
-    where t.organization_id = old.organization_id and t.mcp_configuration_id = old.id;
-  end if;
-  if new.name <> old.name then
-    update public.mcp_oauth_tokens t set mcp_name = new.name
-    where t.organization_id = old.organization_id and t.mcp_configuration_id = old.id;
-  end if;
-  return new;
-end
-$$;
-comment on function private.disconnect_changed_server() is
-  'Trigger: a changed endpoint, type or kind of authorization disconnects; a new name follows to '
-  'the connections.';
-revoke all on function private.disconnect_changed_server() from public, anon, authenticated, service_role;
-create trigger mcp_configurations_disconnect
-  before update of name, type, endpoint, auth_type on public.mcp_configurations
-  for each row execute function private.disconnect_changed_server();
-
 create view public.effective_mcp_configurations with (security_invoker = true) as
 select e.*
 from (
@@ -290,52 +262,9 @@ create trigger oauth_issuer_exceptions_audit_delete after delete on client_mgmt.
   referencing old table as before_rows
   for each statement execute function private.audit_change('oauth_issuer_exception', 'id');
 
--- ── Functions of the caller ───────────────────────────────────────────────────────────────────
-
-create function private.open_mcp_configuration(id bigint) returns jsonb
-language plpgsql stable security definer set search_path = ''
-as $$
--- Definer: reads the caller's connection, which denies everyone. It checks its caller and shows no secret.
-declare
-  organization constant bigint := private.require_organization('agents.invoke');
-  result jsonb;
-begin
-  select jsonb_build_object(
-    'organization_id', c.organization_id, 'user_id', private.current_user_id(), 'id', c.id, 'name', c.name,
-    'type', c.type, 'endpoint', c.endpoint, 'auth_type', c.auth_type, 'oauth_provider', c.oauth_provider,
-    'enabled', c.enabled, 'shared', c.user_id is null, 'scope', t.scope, 'required_scope', t.required_scope,
-    'allowed_hosts', private.mcp_allowed_hosts(organization),
-    'pkce_exceptions', coalesce((
-      select jsonb_agg(e.issuer) from client_mgmt.oauth_issuer_exceptions e
-      where e.organization_id = organization and e.exception = 'pkce_not_declared'
-    ), '[]')
-  ) into result
-  from public.mcp_configurations c
-  left join public.mcp_oauth_tokens t
-    on t.organization_id = c.organization_id
-      and t.mcp_configuration_id = c.id
-      and t.user_id = private.current_user_id()
-  where c.organization_id = organization and c.id = open_mcp_configuration.id
-    and (c.user_id is null or c.user_id = private.current_user_id());
-  if not found then
-    raise exception using errcode = 'PT404', message = 'mcp_configuration_not_found',
-      detail = 'No MCP configuration that the caller sees has this id.';
-  end if;
-  return result;
-end
-$$;
-comment on function private.open_mcp_configuration(bigint) is 'Body of public.open_mcp_configuration().';
-
-revoke all on function private.mcp_allowed_hosts(bigint), private.open_mcp_configuration(bigint)
+revoke all on function
+  private.mcp_allowed_hosts(bigint)
   from public, anon, authenticated, service_role;
-grant execute on function private.open_mcp_configuration(bigint) to authenticated;
-
-create function public.open_mcp_configuration(id bigint) returns jsonb
-language sql stable security invoker set search_path = ''
-as $$ select private.open_mcp_configuration(id) $$;
-comment on function public.open_mcp_configuration(bigint) is
-  'A configuration the caller sees, the scopes of the caller''s connection, and the '
-  'organization''s hosts and exceptions. Needs agents.invoke. PT404 mcp_configuration_not_found.';
 
 create function public.set_mcp_bearer_token(
   organization_id bigint, user_id uuid, id bigint, sealed_token text default null
@@ -384,8 +313,16 @@ comment on function public.set_mcp_bearer_token(bigint, uuid, bigint, text) is
   'own, or the organization''s with mcp.manage. For the function oauth, which seals. 22023 for a '
   'configuration of another kind. Service role only.';
 
-revoke all on function public.open_mcp_configuration(bigint),
+revoke all on function
   public.set_mcp_bearer_token(bigint, uuid, bigint, text)
   from public, anon, authenticated, service_role;
-grant execute on function public.open_mcp_configuration(bigint) to authenticated;
 grant execute on function public.set_mcp_bearer_token(bigint, uuid, bigint, text) to service_role;
+create trigger mcp_configurations_require_permission
+  before insert or update or delete on public.mcp_configurations
+  for each statement execute function private.require_permission('agents.invoke', 'mcp.manage');
+create trigger mcp_allowed_hosts_require_permission
+  before insert or update or delete on client_mgmt.mcp_allowed_hosts
+  for each statement execute function private.require_permission('mcp.manage');
+create trigger oauth_issuer_exceptions_require_permission
+  before insert or update or delete on client_mgmt.oauth_issuer_exceptions
+  for each statement execute function private.require_permission('mcp.manage');

@@ -1,5 +1,5 @@
 -- Executions: one invocation of an agent, its events and what it used.
--- Special: written by the functions of the file invocation only. Usage has no foreign keys, because it
+-- Special: written by the functions of the files end, begin and running only. Usage has no foreign keys, because it
 -- outlives the conversation and the membership.
 
 -- ── agent_executions ────────────────────────────────────────────────────────────────────────────
@@ -347,3 +347,64 @@ comment on function private.execution_cost(text, text, bigint, bigint, bigint) i
 revoke all on function private.execution_cost(text, text, bigint, bigint, bigint)
   from public, anon, authenticated, service_role;
 
+create function private.events_text(organization_id bigint, execution_id uuid) returns text
+language sql stable security definer set search_path = ''
+as $$
+  -- Definer: called by functions that end an execution nobody else will.
+  select coalesce(string_agg(chunk ->> 'delta', '' order by e.seq, n), '')
+  from conversation.execution_events e
+  cross join lateral json_array_elements(e.event) with ordinality c(chunk, n)
+  where e.organization_id = events_text.organization_id and e.execution_id = events_text.execution_id
+    and chunk ->> 'type' = 'text-delta'
+$$;
+comment on function private.events_text(bigint, uuid) is
+  'The text that an execution''s stored events add up to.';
+
+create function private.describe_execution(execution public.agent_executions) returns jsonb
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: called by definer functions that have checked whose execution it is.
+#variable_conflict use_column
+begin
+  return jsonb_build_object(
+    'organization_id', execution.organization_id,
+    'execution_id', execution.id,
+    'user_id', execution.user_id,
+    'session_id', execution.session_id,
+    'message_id', execution.message_id,
+    'response_message_id', execution.response_message_id,
+    'status', execution.status,
+    'agent', (
+      select jsonb_build_object('id', a.id, 'name', a.name)
+      from public.agents a
+      where a.id = execution.agent_id
+    )
+  );
+end
+$$;
+comment on function private.describe_execution(public.agent_executions) is
+  'Ids, status and agent of an execution.';
+
+create function private.keep_session(organization_id bigint, execution_id uuid) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: called by definer functions that are about to take an execution. Whoever deletes a
+-- session takes it before its executions, and waits here for nobody else: only a deletion wants
+-- what this holds.
+#variable_conflict use_column
+begin
+  perform 1
+  from public.agent_executions x
+  join public.chat_sessions s on s.organization_id = x.organization_id and s.id = x.session_id
+  where x.organization_id = keep_session.organization_id and x.id = keep_session.execution_id
+  for key share of s;
+end
+$$;
+comment on function private.keep_session(bigint, uuid) is
+  'Keeps an execution''s session from being deleted until the transaction ends, or waits until it is.';
+
+revoke all on function
+  private.events_text(bigint, uuid),
+  private.describe_execution(public.agent_executions),
+  private.keep_session(bigint, uuid)
+  from public, anon, authenticated, service_role;

@@ -1,7 +1,88 @@
 -- Connections to MCP servers: clients registered at issuers, authorizations under way, and tokens.
 -- Special: every secret is sealed in the function before it reaches a table; states and tokens have no
--- client grant at all. A refresh and a registration happen once, whoever races: a lease decides who
--- does it, and a generation decides whose result counts.
+-- client grant at all. A refresh and a registration happen once, whichever worker races: a lease decides
+-- which worker does it, and a generation decides whose result counts.
+
+create function private.disconnect_changed_server() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: connections deny everyone. Another endpoint is another server, so nothing that was
+-- given to the old one may reach it: not the bearer token, no connection, no authorization under way.
+begin
+  if (new.type, new.endpoint, new.auth_type) is distinct from (old.type, old.endpoint, old.auth_type) then
+    new.bearer_token := null;
+    delete from public.oauth_states s
+    where s.organization_id = old.organization_id and s.mcp_configuration_id = old.id;
+    delete from public.mcp_oauth_tokens t
+    where t.organization_id = old.organization_id and t.mcp_configuration_id = old.id;
+  end if;
+  if new.name <> old.name then
+    update public.mcp_oauth_tokens t set mcp_name = new.name
+    where t.organization_id = old.organization_id and t.mcp_configuration_id = old.id;
+  end if;
+  return new;
+end
+$$;
+comment on function private.disconnect_changed_server() is
+  'Trigger: a changed endpoint, type or kind of authorization disconnects; a new name follows to '
+  'the connections.';
+revoke all on function private.disconnect_changed_server() from public, anon, authenticated, service_role;
+create trigger mcp_configurations_disconnect
+  before update of name, type, endpoint, auth_type on public.mcp_configurations
+  for each row execute function private.disconnect_changed_server();
+
+-- ── Functions of the caller ───────────────────────────────────────────────────────────────────
+
+create function private.open_mcp_configuration(id bigint) returns jsonb
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: reads the caller's connection, which denies everyone. It checks its caller and shows no secret.
+declare
+  organization constant bigint := private.require_organization('agents.invoke');
+  result jsonb;
+begin
+  select jsonb_build_object(
+    'organization_id', c.organization_id, 'user_id', private.current_user_id(), 'id', c.id, 'name', c.name,
+    'type', c.type, 'endpoint', c.endpoint, 'auth_type', c.auth_type, 'oauth_provider', c.oauth_provider,
+    'enabled', c.enabled, 'shared', c.user_id is null, 'scope', t.scope, 'required_scope', t.required_scope,
+    'allowed_hosts', private.mcp_allowed_hosts(organization),
+    'pkce_exceptions', coalesce((
+      select jsonb_agg(e.issuer) from client_mgmt.oauth_issuer_exceptions e
+      where e.organization_id = organization and e.exception = 'pkce_not_declared'
+    ), '[]')
+  ) into result
+  from public.mcp_configurations c
+  left join public.mcp_oauth_tokens t
+    on t.organization_id = c.organization_id
+      and t.mcp_configuration_id = c.id
+      and t.user_id = private.current_user_id()
+  where c.organization_id = organization and c.id = open_mcp_configuration.id
+    and (c.user_id is null or c.user_id = private.current_user_id());
+  if not found then
+    raise exception using errcode = 'PT404', message = 'mcp_configuration_not_found',
+      detail = 'No MCP configuration that the caller sees has this id.';
+  end if;
+  return result;
+end
+$$;
+comment on function private.open_mcp_configuration(bigint) is 'Body of public.open_mcp_configuration().';
+
+revoke all on function
+  private.open_mcp_configuration(bigint)
+  from public, anon, authenticated, service_role;
+grant execute on function private.open_mcp_configuration(bigint) to authenticated;
+
+create function public.open_mcp_configuration(id bigint) returns jsonb
+language sql stable security invoker set search_path = ''
+as $$ select private.open_mcp_configuration(id) $$;
+comment on function public.open_mcp_configuration(bigint) is
+  'A configuration the caller sees, the scopes of the caller''s connection, and the '
+  'organization''s hosts and exceptions. Needs agents.invoke. PT404 mcp_configuration_not_found.';
+
+revoke all on function
+  public.open_mcp_configuration(bigint)
+  from public, anon, authenticated, service_role;
+grant execute on function public.open_mcp_configuration(bigint) to authenticated;
 
 -- ── client_mgmt.oauth_clients ─────────────────────────────────────────────────────────────────
 
@@ -262,3 +343,5 @@ revoke all on function private.disconnect_former_member() from public, anon, aut
 create trigger client_users_disconnect after update of ended_at on client_mgmt.client_users
   for each row when (old.ended_at is null and new.ended_at is not null)
   execute function private.disconnect_former_member();
+create trigger oauth_clients_require_permission before insert or update or delete on client_mgmt.oauth_clients
+  for each statement execute function private.require_permission('mcp.manage');

@@ -1,6 +1,69 @@
--- System prompts: the layers that precede every conversation.
+-- Prompts: the library of an organization, and the system prompts that precede every conversation.
 -- Special: a template reaches only the variables it declares, and these only constants and the sources
 -- of private.prompt_sources(); global layers are the platform's and no client can write them.
+
+-- ── prompts (library) ─────────────────────────────────────────────────────────────────────────
+
+create table client_mgmt.prompts (
+  organization_id bigint not null default private.current_organization_id()
+    references public.organizations (id) on delete cascade,
+  id bigint generated always as identity,
+  name text not null constraint prompts_name_length check (char_length(name) between 1 and 200),
+  template text not null constraint prompts_template_length check (char_length(template) between 1 and 65536),
+  variables jsonb not null default '[]'
+    constraint prompts_variables_array check (jsonb_typeof(variables) = 'array')
+    constraint prompts_variables_length check (octet_length(variables::text) <= 65536),
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  primary key (organization_id, id),
+  constraint prompts_name_key unique (organization_id, name)
+);
+comment on table client_mgmt.prompts is
+  'Prompts that members share and fill in. Not sent by themselves: see public.system_prompts.';
+comment on column client_mgmt.prompts.variables is 'Names of the variables in the template.';
+alter table client_mgmt.prompts enable row level security;
+alter table client_mgmt.prompts force row level security;
+create policy select_member on client_mgmt.prompts for select to authenticated
+  using (organization_id = (select private.current_organization_id()));
+comment on policy select_member on client_mgmt.prompts is 'Every member uses the library.';
+create policy insert_manager on client_mgmt.prompts for insert to authenticated
+  with check (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('prompts.manage'))
+  );
+comment on policy insert_manager on client_mgmt.prompts is 'With prompts.manage.';
+create policy update_manager on client_mgmt.prompts for update to authenticated
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('prompts.manage'))
+  )
+  with check (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('prompts.manage'))
+  );
+comment on policy update_manager on client_mgmt.prompts is 'With prompts.manage.';
+create policy delete_manager on client_mgmt.prompts for delete to authenticated
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('prompts.manage'))
+  );
+comment on policy delete_manager on client_mgmt.prompts is 'With prompts.manage.';
+revoke all on client_mgmt.prompts from anon, authenticated, service_role;
+grant select, delete on client_mgmt.prompts to authenticated;
+grant insert (name, template, variables), update (name, template, variables) on client_mgmt.prompts
+  to authenticated;
+grant select, insert, update, delete on client_mgmt.prompts to service_role;
+create trigger prompts_updated_at before update on client_mgmt.prompts
+  for each row execute function private.update_updated_at_column();
+create trigger prompts_audit_insert after insert on client_mgmt.prompts
+  referencing new table as after_rows
+  for each statement execute function private.audit_change('prompt', 'id');
+create trigger prompts_audit_update after update on client_mgmt.prompts
+  referencing old table as before_rows new table as after_rows
+  for each statement execute function private.audit_change('prompt', 'id');
+create trigger prompts_audit_delete after delete on client_mgmt.prompts
+  referencing old table as before_rows
+  for each statement execute function private.audit_change('prompt', 'id');
 
 create table public.system_prompts (
   id bigint generated always as identity primary key,
@@ -466,3 +529,10 @@ grant execute on function
   private.effective_system_prompts(), private.preview_system_prompt(text, jsonb),
   public.get_effective_system_prompts(), public.preview_system_prompt(text, jsonb)
   to authenticated;
+create trigger prompts_require_permission before insert or update or delete on client_mgmt.prompts
+  for each statement execute function private.require_permission('prompts.manage');
+create trigger system_prompts_require_permission before insert or update or delete on public.system_prompts
+  for each statement execute function private.require_permission('agents.invoke', 'prompts.manage');
+create trigger system_prompt_opt_outs_require_permission
+  before insert or update or delete on client_mgmt.system_prompt_opt_outs
+  for each statement execute function private.require_permission('agents.invoke');

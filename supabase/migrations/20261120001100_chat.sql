@@ -200,3 +200,5 @@ comment on view public.v_recent_sessions is
   'Sessions the caller may read that are not closed, the latest first, with message counts.';
 revoke all on public.v_recent_sessions from anon, authenticated, service_role;
 grant select on public.v_recent_sessions to authenticated, service_role;
+create trigger chat_sessions_require_permission before insert or update or delete on public.chat_sessions
+  for each statement execute function private.require_permission('agents.invoke');

@@ -1,0 +1,501 @@
+-- The end of an execution: finish_execution(), and how executions of dead workers come to theirs.
+-- Special: finishing is the platform's, because a caller must not write usage, cost or an assistant's
+-- words. An execution has exactly one end. Every transaction takes its locks in one order: the
+-- session's key, execution, session, limits, the person's key, budgets, rates, breakers, health,
+-- metrics. Only a deletion may wait for an execution while it holds more of a session than its key.
+
+create function private.end_expired_executions(organization_id bigint, but_not uuid default null) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: called by functions that go on to reserve and may hold a session: what dead workers left
+-- would keep it busy, and budgets spent. A session that somebody else holds is left to them.
+#variable_conflict use_column
+declare
+  dead uuid;
+begin
+  if not exists (
+    select 1 from public.agent_executions x
+    where x.organization_id = end_expired_executions.organization_id and x.id is distinct from but_not
+      and x.status in ('pending', 'running') and x.lease_expires_at <= clock_timestamp()
+  ) then
+    return;
+  end if;
+  perform 1
+  from client_mgmt.organization_limits l
+  where l.organization_id = end_expired_executions.organization_id for update;
+  perform private.lock_budgets(end_expired_executions.organization_id);
+  for dead in
+    select x.id from public.agent_executions x
+    join public.chat_sessions s on s.organization_id = x.organization_id and s.id = x.session_id
+    where x.organization_id = end_expired_executions.organization_id and x.id is distinct from but_not
+      and x.status in ('pending', 'running') and x.lease_expires_at <= clock_timestamp()
+    order by x.created_at, x.id
+    limit 100
+    for no key update of s skip locked
+  loop
+    begin
+      perform private.end_expired_execution(end_expired_executions.organization_id, dead);
+    exception when others then
+      -- One that cannot be ended must not refuse everything that others of the organization begin.
+      raise warning 'execution % was not ended: % (%)', dead, sqlerrm, sqlstate;
+    end;
+  end loop;
+end
+$$;
+comment on function private.end_expired_executions(bigint, uuid) is
+  'Ends what dead workers left in an organization, but for one execution.';
+
+create function private.end_expired_execution(organization_id bigint, execution_id uuid) returns boolean
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: writes the end of an execution whose worker died. Granted to authenticated because a reader
+-- must not wait for a scheduler; all it can do is state what is already so.
+#variable_conflict use_column
+declare
+  dead public.agent_executions;
+begin
+  select x.* into dead from public.agent_executions x
+  join public.chat_sessions s on s.organization_id = x.organization_id and s.id = x.session_id
+  where x.organization_id = end_expired_execution.organization_id
+    and x.id = end_expired_execution.execution_id
+    and x.status in ('pending', 'running') and x.lease_expires_at <= clock_timestamp()
+    -- A caller states it of the active organization's only.
+    and (private.jwt_claims() ->> 'role' is distinct from 'authenticated'
+      or x.organization_id = private.current_organization_id())
+  for update of x skip locked
+  -- With a session that is being deleted it goes anyway.
+  for key share of s skip locked;
+  if not found then
+    return false;
+  end if;
+  perform public.finish_execution(dead.organization_id, dead.id, jsonb_build_object(
+    'status', case when dead.cancel_requested_at is null then 'failed' else 'cancelled' end,
+    -- Readers tell by it that the worker may have sent events which it did not live to store.
+    'error_code', 'interrupted',
+    'error_message', 'The worker stopped before the answer was complete.',
+    'content', private.events_text(dead.organization_id, dead.id),
+    'parts', private.interrupted_parts(
+      dead.organization_id, dead.id, private.events_text(dead.organization_id, dead.id)),
+    'fault', 'platform'
+  ));
+  return true;
+end
+$$;
+comment on function private.end_expired_execution(bigint, uuid) is
+  'Ends an execution whose lease ran out: failed (interrupted), or cancelled when that was asked '
+  'for; what was streamed is kept. False when there was none, or somebody else has it.';
+
+-- ── finish_execution ──────────────────────────────────────────────────────────────────────────
+
+create function private.count_outcome(
+  execution public.agent_executions,
+  fault text,
+  failed_models jsonb
+) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: called by finish_execution() only.
+declare
+  succeeded constant integer := (execution.status = 'success')::integer;
+  failed constant integer := (execution.status = 'failed')::integer;
+  cancelled constant integer := (execution.status = 'cancelled')::integer;
+  measured constant integer := (
+    execution.input_tokens is not null
+    and execution.output_tokens is not null
+  )::integer;
+  faulty constant jsonb := case when jsonb_typeof(failed_models) = 'array' then failed_models else '[]' end;
+  step record;
+begin
+  -- Calls that failed before another model answered count for their own breakers. Breakers are shared by
+  -- everyone, and routes differ in order: models are taken in the order of their ids.
+  for step in
+    select case
+      when r ->> 'credential' = 'organization' then execution.organization_id end as credential_owner,
+      (r ->> 'model_id')::bigint as model_id, (r ->> 'generation')::bigint as generation,
+      (r ->> 'model_id')::bigint is not distinct from execution.model_id as is_last,
+      coalesce((r -> 'probe')::boolean, false) as is_probe,
+      (
+        select count(*) from jsonb_array_elements(faulty) f(failed_model) where failed_model = r -> 'model_id'
+      ) as faults
+    from jsonb_array_elements(execution.route) r
+    -- One that was deleted meanwhile took its breaker along.
+    join public.models m on m.id = (r ->> 'model_id')::bigint
+    order by 2
+  loop
+    for n in 1..step.faults loop
+      perform private.settle_breaker(
+        step.credential_owner, execution.agent_id, step.model_id, step.generation, 'fault');
+    end loop;
+    -- A probe on which another answer followed, for a reason that is no fault, is given back.
+    if step.is_last or (step.is_probe and step.faults = 0) then
+      perform private.settle_breaker(
+        step.credential_owner, execution.agent_id, step.model_id, step.generation,
+        case
+          when step.is_last and execution.status = 'success' then 'success'
+          when step.is_last and fault = 'provider' then 'fault'
+          else 'neutral'
+        end
+      );
+    end if;
+  end loop;
+
+  if fault = 'provider' or (succeeded = 1 and faulty <> '[]') then
+    -- Answered by another model than the one that was meant to: degraded, and no failure.
+    insert into public.agent_health as h (
+      organization_id, agent_id, status, last_check, last_error, consecutive_failures
+    )
+    values (
+      execution.organization_id, execution.agent_id, 'degraded', clock_timestamp(),
+      coalesce(execution.error_code, 'provider_error'), failed
+    )
+    on conflict on constraint agent_health_agent_id_key do update set
+      consecutive_failures = case when failed = 1 then h.consecutive_failures + 1 else 0 end,
+      last_check = excluded.last_check, last_error = excluded.last_error,
+      status = case when failed = 1 and h.consecutive_failures + 1 >= 5 then 'unhealthy' else 'degraded' end;
+  elsif succeeded = 1 then
+    update public.agent_health h
+    set status = recovered.status, consecutive_failures = 0, last_check = clock_timestamp()
+    from (
+      select case when exists (
+        select 1 from public.circuit_breaker_state b
+        where b.agent_id = execution.agent_id and b.state <> 'closed'
+          and (b.organization_id is null or b.organization_id = execution.organization_id)
+      ) then 'degraded' else 'healthy' end as status
+    ) recovered
+    where h.organization_id = execution.organization_id and h.agent_id = execution.agent_id
+      and (h.status <> recovered.status or h.consecutive_failures > 0);
+  end if;
+
+  insert into public.agent_metrics as m (
+    organization_id, agent_id, total_requests, successful_requests, failed_requests, cancelled_requests,
+    measured_requests, avg_latency_ms, avg_tokens_in, avg_tokens_out
+  ) values (
+    execution.organization_id, execution.agent_id, 1, succeeded, failed, cancelled, measured,
+    execution.latency_ms,
+    case when measured = 1 then execution.input_tokens end, case
+      when measured = 1 then execution.output_tokens end
+  )
+  on conflict on constraint agent_metrics_day_key do update set
+    total_requests = m.total_requests + 1,
+    successful_requests = m.successful_requests + succeeded,
+    failed_requests = m.failed_requests + failed,
+    cancelled_requests = m.cancelled_requests + cancelled,
+    measured_requests = m.measured_requests + measured,
+    avg_latency_ms = m.avg_latency_ms + (excluded.avg_latency_ms - m.avg_latency_ms) / (m.total_requests + 1),
+    avg_tokens_in = case when measured = 0 then m.avg_tokens_in
+      else coalesce(m.avg_tokens_in, 0) + (
+        excluded.avg_tokens_in - coalesce(m.avg_tokens_in, 0)
+      ) / (m.measured_requests + 1) end,
+    avg_tokens_out = case when measured = 0 then m.avg_tokens_out
+      else coalesce(m.avg_tokens_out, 0) + (
+        excluded.avg_tokens_out - coalesce(m.avg_tokens_out, 0)
+      ) / (m.measured_requests + 1) end;
+end
+$$;
+comment on function private.count_outcome(public.agent_executions, text, jsonb) is
+  'Breaker, health and metrics of one ended execution.';
+create function private.store_answer(
+  execution public.agent_executions,
+  content text,
+  parts jsonb
+) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: called by finish_execution() only.
+begin
+  if content = '' and parts is null then
+    return;
+  end if;
+  insert into public.chat_messages (
+    organization_id, id, session_id, user_id, parent_id, role, content, parts,
+    tokens_in, tokens_out, tokens_total, metadata
+  ) values (
+    execution.organization_id, execution.response_message_id, execution.session_id, execution.user_id,
+    execution.message_id, 'assistant', store_answer.content, store_answer.parts,
+    execution.input_tokens, execution.output_tokens, execution.total_tokens,
+    jsonb_build_object(
+      'execution_id', execution.id, 'status', execution.status, 'partial', execution.status <> 'success'
+    )
+  );
+  -- Whoever switched to another branch meanwhile stays there.
+  update public.chat_sessions s
+  set last_message_at = clock_timestamp(),
+    current_message_id = case when s.current_message_id = execution.message_id
+      then execution.response_message_id else s.current_message_id end
+  where s.organization_id = execution.organization_id and s.id = execution.session_id;
+end
+$$;
+comment on function private.store_answer(public.agent_executions, text, jsonb) is
+  'Keeps what was said, whole or partial, and marks which.';
+
+create function private.settle_execution(
+  execution public.agent_executions,
+  content text,
+  parts jsonb
+) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: called by finish_execution() only. What the provider did not count although it answered is
+-- estimated, charged and marked: a cut or cancelled answer is not free.
+declare
+  model public.models;
+  said constant bigint := greatest(octet_length(content), coalesce((
+    select sum(octet_length(concat(p ->> 'text', p ->> 'name', p ->> 'arguments')))
+    from jsonb_array_elements(parts) p
+    -- What a tool answered is not the model's.
+    where p ->> 'type' <> 'tool_result'
+  ), 0));
+  answered constant boolean := execution.status = 'success' or said > 0
+    or execution.input_tokens is not null or execution.output_tokens is not null;
+  estimated constant boolean := answered
+    and (execution.input_tokens is null or execution.output_tokens is null);
+  tokens_in constant bigint := coalesce(
+    execution.input_tokens, case when answered then execution.estimated_input_tokens end);
+  tokens_out constant bigint := coalesce(
+    execution.output_tokens, case when answered then ceil(said / 4.0) end
+  );
+  tokens constant bigint := greatest(execution.total_tokens, tokens_in + tokens_out, 0);
+  cost numeric(18, 9) := execution.cost_usd;
+begin
+  select m.* into model from public.models m where m.id = execution.model_id;
+  if cost is null and estimated then
+    cost := private.execution_cost(
+      model.provider, model.model_id, tokens_in, execution.cached_input_tokens, tokens_out);
+  end if;
+  insert into client_mgmt.usage_ledger (
+    organization_id, execution_id, user_id, project_id, agent_name, provider, model_id,
+    input_tokens, output_tokens, cached_input_tokens, reasoning_tokens, tool_input_tokens, cost_usd,
+    is_estimated
+  )
+  select execution.organization_id, execution.id, execution.user_id, execution.project_id, a.name,
+    -- Usage outlives the model too.
+    coalesce(model.provider, 'unknown'), coalesce(model.model_id, 'unknown'), tokens_in, tokens_out,
+    execution.cached_input_tokens, execution.reasoning_tokens, execution.tool_input_tokens, cost, estimated
+  from (select 1) one left join public.agents a on a.id = execution.agent_id;
+  perform private.settle_budgets(
+    execution.organization_id, execution.id,
+    -- Neither words nor usage: nothing is charged. Words at an unknown price: the reservation.
+    case when answered then cost else coalesce(cost, 0) end, tokens
+  );
+  perform private.correct_rate(execution, tokens);
+end
+$$;
+comment on function private.settle_execution(public.agent_executions, text, jsonb) is
+  'Writes the usage ledger, settles the budgets and corrects the rate.';
+
+create function private.settle_deleted_execution() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: nobody holds a grant on usage or budgets. Whoever deletes a conversation in the middle of an
+-- answer has asked the provider all the same: what was sent and what was said so far are charged, as
+-- estimates, and nothing stays reserved. Its worker finds nothing to write to, and stops. A statement may
+-- delete several, after it has taken all their sessions.
+begin
+  perform private.lock_budgets(old.organization_id);
+  if old.status = 'running' then
+    old.input_tokens := old.estimated_input_tokens;
+  end if;
+  perform private.settle_execution(old, private.events_text(old.organization_id, old.id), null);
+  return old;
+end
+$$;
+comment on function private.settle_deleted_execution() is
+  'Trigger: an execution that is deleted before its end leaves its usage and no reservation.';
+revoke all on function private.settle_deleted_execution() from public, anon, authenticated, service_role;
+
+create function private.store_events(
+  organization_id bigint,
+  execution_id uuid,
+  seq bigint,
+  events text
+) returns void
+language sql volatile security definer set search_path = ''
+as $$
+  -- Definer: called by append_execution_events() and finish_execution() only. A worker that got no answer
+  -- sends a batch again, with what came meanwhile: the longer text of the two then holds the other.
+  insert into conversation.execution_events as e (organization_id, execution_id, seq, event)
+  values (
+    store_events.organization_id, store_events.execution_id, store_events.seq, store_events.events::json
+  )
+  on conflict on constraint execution_events_pkey do update set event = excluded.event
+  where octet_length(excluded.event::text) > octet_length(e.event::text)
+$$;
+comment on function private.store_events(bigint, uuid, bigint, text) is
+  'Stores one batch of a stream, or its longer repetition.';
+
+create function public.finish_execution(
+  organization_id bigint,
+  execution_id uuid,
+  outcome jsonb
+) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: service_role holds no grant on these tables either. Executable by service_role only.
+#variable_conflict use_column
+declare
+  execution public.agent_executions;
+  content constant text := coalesce(outcome ->> 'content', '');
+  parts constant jsonb := nullif(
+    case when jsonb_typeof(outcome -> 'parts') = 'array' then outcome -> 'parts' end, '[]'
+  );
+  -- Null when it was deleted while it answered, which makes the answer none the worse.
+  answering constant bigint := (
+    select m.id from public.models m where m.id = (outcome ->> 'model_id')::bigint
+  );
+begin
+  if outcome ->> 'status' not in ('success', 'failed', 'cancelled') or outcome ->> 'status' is null
+    or (outcome ->> 'status' = 'success' and outcome ->> 'finish_reason' is null)
+    or (outcome ->> 'status' = 'failed' and outcome ->> 'error_code' is null)
+  then
+    raise exception using errcode = '22023', message = 'invalid_request',
+      detail = 'outcome.status is success (with finish_reason), failed (with error_code) or cancelled.';
+  end if;
+
+  perform private.keep_session(finish_execution.organization_id, finish_execution.execution_id);
+  update public.agent_executions x set
+    status = outcome ->> 'status',
+    model_id = case when outcome ->> 'model_id' is null then x.model_id else answering end,
+    finish_reason = outcome ->> 'finish_reason',
+    error_code = outcome ->> 'error_code',
+    error_message = left(outcome ->> 'error_message', 2000),
+    input_tokens = (outcome ->> 'input_tokens')::bigint,
+    output_tokens = (outcome ->> 'output_tokens')::bigint,
+    total_tokens = coalesce(
+      (outcome ->> 'total_tokens')::bigint,
+      (outcome ->> 'input_tokens')::bigint + (outcome ->> 'output_tokens')::bigint
+    ),
+    cached_input_tokens = (outcome ->> 'cached_input_tokens')::bigint,
+    reasoning_tokens = (outcome ->> 'reasoning_tokens')::bigint,
+    tool_input_tokens = (outcome ->> 'tool_input_tokens')::bigint,
+    -- Of several calls of the model some may have been counted.
+    estimated_input_tokens = coalesce(
+      (outcome ->> 'estimated_input_tokens')::bigint, x.estimated_input_tokens
+    ),
+    -- What the provider says it charged is truer than a price list.
+    cost_usd = coalesce((outcome ->> 'provider_cost_usd')::numeric, (
+      select private.execution_cost(
+        m.provider, m.model_id, (outcome ->> 'input_tokens')::bigint,
+        (outcome ->> 'cached_input_tokens')::bigint, (outcome ->> 'output_tokens')::bigint
+      ) from public.models m where m.id = coalesce((outcome ->> 'model_id')::bigint, x.model_id)
+    )),
+    latency_ms = coalesce(
+      (outcome ->> 'latency_ms')::integer,
+      (extract(epoch from clock_timestamp() - x.created_at) * 1000)::integer
+    ),
+    first_chunk_ms = (outcome ->> 'first_chunk_ms')::integer,
+    metadata = x.metadata || jsonb_strip_nulls(
+      jsonb_build_object('provider_request_id', outcome ->> 'provider_request_id')
+    ),
+    completed_at = clock_timestamp()
+  where x.organization_id = finish_execution.organization_id and x.id = finish_execution.execution_id
+    and x.status in ('pending', 'running')
+  returning x.* into execution;
+
+  if not found then
+    if not exists (
+      select 1 from public.agent_executions x
+      where x.organization_id = finish_execution.organization_id and x.id = finish_execution.execution_id
+    ) then
+      raise exception using errcode = 'PT404', message = 'execution_not_found', detail = 'No such execution.';
+    end if;
+    return private.execution_result(finish_execution.organization_id, finish_execution.execution_id)
+      || jsonb_build_object('already_final', true);
+  end if;
+
+  delete from private.execution_callers c
+  where c.organization_id = execution.organization_id and c.execution_id = execution.id;
+  -- The events that were still on their way belong to the same transaction as the end.
+  if jsonb_typeof(outcome -> 'events') = 'string' then
+    perform private.store_events(
+      execution.organization_id, execution.id, (outcome ->> 'events_seq')::bigint, outcome ->> 'events'
+    );
+  end if;
+  perform private.store_answer(execution, content, parts);
+  perform private.settle_execution(execution, content, parts);
+  if execution.agent_id is not null then
+    perform private.count_outcome(execution, outcome ->> 'fault', outcome -> 'failed_models');
+  end if;
+  return private.execution_result(
+    execution.organization_id, execution.id
+  ) || jsonb_build_object('already_final', false);
+end
+$$;
+comment on function public.finish_execution(bigint, uuid, jsonb) is
+  'Ends an execution, once: last events, answer, usage, cost, budgets, breaker, health and metrics '
+  'in one transaction. A second call changes nothing and answers what is stored (already_final). '
+  'outcome.events is the JSON text of the last batch, whose first id is outcome.events_seq; '
+  'outcome.failed_models lists model ids, one per provider fault before the last call. Service '
+  'role only: a caller must not write usage.';
+
+revoke all on function
+  private.end_expired_executions(bigint, uuid),
+  private.end_expired_execution(bigint, uuid),
+  private.count_outcome(public.agent_executions, text, jsonb),
+  private.store_answer(public.agent_executions, text, jsonb),
+  private.settle_execution(public.agent_executions, text, jsonb),
+  private.store_events(bigint, uuid, bigint, text),
+  public.finish_execution(bigint, uuid, jsonb)
+  from public, anon, authenticated, service_role;
+grant execute on function
+  private.end_expired_execution(bigint, uuid)
+  to authenticated;
+grant execute on function
+  public.finish_execution(bigint, uuid, jsonb)
+  to service_role;
+
+create function public.reserve_execution_step(
+  organization_id bigint, execution_id uuid, input_bytes bigint, output_tokens bigint
+) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: nobody holds a grant on counters. Executable by service_role only. A reservation covers one
+-- call of the model; each further one adds its own, in the period of the first. Budgets in the
+-- order of their ids.
+#variable_conflict use_column
+declare
+  execution public.agent_executions;
+  reservation client_mgmt.budget_reservations;
+  budget client_mgmt.budgets;
+  tokens constant bigint := input_bytes + coalesce(output_tokens, 4096);
+  usd numeric;
+begin
+  perform private.keep_session(reserve_execution_step.organization_id, reserve_execution_step.execution_id);
+  select x.* into execution from public.agent_executions x
+  where x.organization_id = reserve_execution_step.organization_id
+    and x.id = reserve_execution_step.execution_id
+    and x.status = 'running'
+  for share;
+  if not found then
+    return;
+  end if;
+  select private.route_cost(
+    jsonb_agg(jsonb_build_object('provider', m.provider, 'model', m.model_id)),
+    input_bytes, coalesce(output_tokens, 4096)
+  ) into usd
+  from jsonb_array_elements(execution.route) r join public.models m on m.id = (r ->> 'model_id')::bigint;
+
+  for reservation in
+    select * from client_mgmt.budget_reservations r
+    where r.organization_id = execution.organization_id
+      and r.execution_id = execution.id
+      and r.settled_at is null
+    order by r.budget_id
+  loop
+    select b.* into budget from client_mgmt.budgets b
+    where b.organization_id = reservation.organization_id and b.id = reservation.budget_id for key share;
+    -- Deleted meanwhile: it limits nothing any more.
+    continue when not found;
+    perform private.add_to_reservation(budget, execution.id, reservation.period_start, usd, tokens);
+  end loop;
+end
+$$;
+comment on function public.reserve_execution_step(bigint, uuid, bigint, bigint) is
+  'Adds a further call of the model to an execution''s reservations, or raises PT402 '
+  'budget_exceeded and changes nothing. output_tokens null: 4096. Service role only.';
+
+revoke all on function
+  public.reserve_execution_step(bigint, uuid, bigint, bigint)
+  from public, anon, authenticated, service_role;
+grant execute on function
+  public.reserve_execution_step(bigint, uuid, bigint, bigint)
+  to service_role;

@@ -1,0 +1,288 @@
+-- Between begin and end: events and leases of the worker, cancelling, reading and following.
+
+-- ── cancel and read ───────────────────────────────────────────────────────────────────────────
+
+create function private.cancel_execution(execution_id uuid) returns text
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: no client may update executions. The caller's own only.
+#variable_conflict use_column
+declare
+  organization constant bigint := private.require_organization('agents.invoke');
+  execution public.agent_executions;
+begin
+  perform private.keep_session(organization, cancel_execution.execution_id);
+  update public.agent_executions x
+  set cancel_requested_at = coalesce(x.cancel_requested_at, clock_timestamp())
+  where x.organization_id = organization and x.id = cancel_execution.execution_id
+    and x.user_id = private.current_user_id() and x.status in ('pending', 'running')
+  returning x.* into execution;
+  if found and execution.status = 'pending' then
+    perform public.finish_execution(organization, execution.id,
+      jsonb_build_object('status', 'cancelled', 'error_code', 'execution_cancelled'));
+  elsif found then
+    perform private.end_expired_execution(organization, execution.id);
+  end if;
+
+  select x.* into execution from public.agent_executions x
+  where x.organization_id = organization
+    and x.id = cancel_execution.execution_id
+    and x.user_id = private.current_user_id();
+  if not found then
+    raise exception using errcode = 'PT404', message = 'execution_not_found',
+      detail = 'No execution of yours has this id.';
+  end if;
+  return execution.status;
+end
+$$;
+comment on function private.cancel_execution(uuid) is 'Body of public.cancel_execution().';
+
+create function private.event_batches(
+  organization_id bigint, execution_id uuid, after_seq bigint, max_batches integer
+) returns json
+language plpgsql stable security invoker set search_path = ''
+as $$
+-- Invoker: for a client the policies decide who reads. json all the way, so that stored events
+-- keep their bytes.
+#variable_conflict use_column
+begin
+  return coalesce((
+    select json_agg(json_build_object('seq', b.seq, 'events', b.event) order by b.seq)
+    from (
+      select e.seq, e.event from conversation.execution_events e
+      where e.organization_id = event_batches.organization_id
+        and e.execution_id = event_batches.execution_id
+        -- The batch that holds the next event may begin before it.
+        and e.seq >= coalesce((
+          select max(f.seq) from conversation.execution_events f
+          where f.organization_id = event_batches.organization_id
+            and f.execution_id = event_batches.execution_id
+            and f.seq <= event_batches.after_seq + 1
+        ), 0)
+      order by e.seq
+      limit least(greatest(event_batches.max_batches, 1), 500)
+    ) b
+  ), '[]'::json);
+end
+$$;
+comment on function private.event_batches(bigint, uuid, bigint, integer) is
+  '[{ seq, events }] of an execution after an event id, as far as the caller may read them.';
+
+create function public.read_execution(
+  execution_id uuid,
+  after_seq bigint default -1,
+  max_batches integer default 500
+)
+returns json
+language plpgsql volatile security invoker set search_path = ''
+as $$
+-- Invoker: the policies decide who reads.
+declare
+  result json;
+begin
+  perform private.end_expired_execution(x.organization_id, x.id)
+  from public.agent_executions x
+  where x.organization_id = (select private.current_organization_id()) and x.id = read_execution.execution_id
+    and x.status in ('pending', 'running') and x.lease_expires_at <= clock_timestamp();
+
+  select json_build_object(
+    'execution_id', x.id, 'status', x.status,
+    'batches', private.event_batches(
+      x.organization_id, x.id, read_execution.after_seq, read_execution.max_batches)
+  ) into result
+  from public.agent_executions x
+  where x.organization_id = (select private.current_organization_id()) and x.id = read_execution.execution_id;
+  if result is null then
+    raise exception using errcode = 'PT404', message = 'execution_not_found',
+      detail = 'No execution you may read has this id.';
+  end if;
+  return result;
+end
+$$;
+comment on function public.read_execution(uuid, bigint, integer) is
+  '{ execution_id, status, batches: [{ seq, events }] } after an event id, for whoever may read '
+  'the session. PT404 execution_not_found. With status success, failed or cancelled the last batch '
+  'is the last there will be.';
+
+create function public.follow_execution(
+  organization_id bigint, execution_id uuid, after_seq bigint, sessions uuid[]
+) returns json
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: a worker looks once for all its followers. Executable by service_role only. Who may read
+-- is what private.current_session() and the policy select_reader of agent_executions say, for each
+-- auth session.
+#variable_conflict use_column
+declare
+  execution public.agent_executions;
+begin
+  perform private.end_expired_execution(x.organization_id, x.id)
+  from public.agent_executions x
+  where x.organization_id = follow_execution.organization_id
+    and x.id = follow_execution.execution_id
+    and x.status in ('pending', 'running') and x.lease_expires_at <= clock_timestamp();
+
+  -- Its status before its events: what is over by now has no event that the next statement does not see.
+  select x.* into execution from public.agent_executions x
+  where x.organization_id = follow_execution.organization_id
+    and x.id = follow_execution.execution_id;
+  if not found then
+    return null;
+  end if;
+  return json_build_object(
+    'status', execution.status,
+    'batches', private.event_batches(
+      execution.organization_id, execution.id, follow_execution.after_seq, 500),
+    'readers', coalesce((
+      select json_agg(s.id) from public.user_sessions s
+      where s.organization_id = execution.organization_id and s.id = any (follow_execution.sessions)
+        and s.is_active and s.revoked_at is null
+        and (s.expires_at is null or s.expires_at > clock_timestamp())
+        and (s.access_expires_at is null or s.access_expires_at > clock_timestamp())
+        and (s.user_id = execution.user_id or 'content.read_all' = any (s.permissions) or exists (
+          select 1 from public.chat_sessions c
+          where c.organization_id = execution.organization_id and c.id = execution.session_id
+            and c.visibility = 'organization'
+        ))
+    ), '[]'::json),
+    'result', case when execution.completed_at is not null then
+      private.execution_result(execution.organization_id, execution.id) end
+  );
+end
+$$;
+comment on function public.follow_execution(bigint, uuid, bigint, uuid[]) is
+  '{ status, batches, readers, result } after an event id: readers are the auth sessions of the '
+  'list that may read the execution now, result its stored end once there is one. Null when it is '
+  'gone. Service role only.';
+
+create function private.read_execution_result(execution_id uuid) returns jsonb
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: joins tables with policies of their own; the caller's own execution only.
+begin
+  return private.execution_result(x.organization_id, x.id)
+  from public.agent_executions x
+  where x.organization_id = private.current_organization_id() and x.id = read_execution_result.execution_id
+    and x.completed_at is not null
+    and (
+      x.user_id = private.current_user_id() or private.has_permission('content.read_all') or exists (
+        select 1 from public.chat_sessions s
+        where s.organization_id = x.organization_id and s.id = x.session_id and s.visibility = 'organization'
+      )
+    );
+end
+$$;
+comment on function private.read_execution_result(uuid) is 'Body of public.read_execution_result().';
+
+create function public.read_execution_result(execution_id uuid) returns jsonb
+language sql stable security invoker set search_path = ''
+as $$ select private.read_execution_result(execution_id) $$;
+comment on function public.read_execution_result(uuid) is
+  'The stored end of an execution, as finish_execution() returned it; null while it runs and for '
+  'whoever may not read it.';
+
+-- ── While it runs ─────────────────────────────────────────────────────────────────────────────
+
+create function public.append_execution_events(
+  organization_id bigint,
+  execution_id uuid,
+  seq bigint,
+  events text
+)
+returns text
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: service_role holds no grant to insert events. Executable by service_role only.
+#variable_conflict use_column
+declare
+  state text;
+begin
+  state := public.renew_execution_lease(
+    append_execution_events.organization_id, append_execution_events.execution_id
+  );
+  if state in ('running', 'cancelling', 'revoked') then
+    perform private.store_events(
+      append_execution_events.organization_id, append_execution_events.execution_id,
+      append_execution_events.seq, append_execution_events.events
+    );
+  end if;
+  return state;
+end
+$$;
+comment on function public.append_execution_events(bigint, uuid, bigint, text) is
+  'Stores one batch of a stream (the JSON text of an array), renews the lease and answers as '
+  'renew_execution_lease(). Repeating a batch changes nothing, repeating it with more events adds '
+  'these. Service role only.';
+
+create function public.renew_execution_lease(organization_id bigint, execution_id uuid) returns text
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: service_role holds no grant to update executions. Executable by service_role only.
+#variable_conflict use_column
+declare
+  execution public.agent_executions;
+  revoked boolean;
+begin
+  select x.* into execution from public.agent_executions x
+  where x.organization_id = renew_execution_lease.organization_id
+    and x.id = renew_execution_lease.execution_id;
+  revoked := execution.status in ('pending', 'running') and not private.access_stands(execution);
+  -- Written only when it is getting short: a stream that writes events four times a second renews
+  -- it every ten.
+  if execution.status in ('pending', 'running') and (
+    execution.lease_expires_at < clock_timestamp() + interval '20 seconds'
+    or (revoked and execution.cancel_requested_at is null)
+  ) then
+    update public.agent_executions x
+    set lease_expires_at = clock_timestamp() + interval '30 seconds',
+      cancel_requested_at = case when revoked then coalesce(x.cancel_requested_at, clock_timestamp())
+        else x.cancel_requested_at end
+    where x.organization_id = execution.organization_id
+      and x.id = execution.id
+      and x.status in ('pending', 'running')
+    returning x.* into execution;
+  end if;
+  return case
+    when execution.status = 'running' and revoked then 'revoked'
+    when execution.status = 'running' and execution.cancel_requested_at is not null then 'cancelling'
+    else execution.status
+  end;
+end
+$$;
+comment on function public.renew_execution_lease(bigint, uuid) is
+  'Keeps a running execution alive for up to 30 seconds more; answers its status, cancelling when '
+  'someone asked for that, revoked when its person may invoke agents there no longer or its '
+  'session was revoked, null when it is gone. Service role only.';
+
+create function public.cancel_execution(execution_id uuid) returns text
+language sql volatile security invoker set search_path = ''
+as $$ select private.cancel_execution(execution_id) $$;
+comment on function public.cancel_execution(uuid) is
+  'Asks the worker of one''s own execution to stop; what was said is kept. Answers the status: '
+  'running until the worker has stopped. An execution that has ended stays as it is. PT404 '
+  'execution_not_found.';
+
+revoke all on function
+  private.cancel_execution(uuid),
+  private.event_batches(bigint, uuid, bigint, integer),
+  private.read_execution_result(uuid),
+  public.cancel_execution(uuid),
+  public.read_execution(uuid, bigint, integer),
+  public.follow_execution(bigint, uuid, bigint, uuid[]),
+  public.read_execution_result(uuid),
+  public.append_execution_events(bigint, uuid, bigint, text),
+  public.renew_execution_lease(bigint, uuid)
+  from public, anon, authenticated, service_role;
+grant execute on function
+  private.cancel_execution(uuid),
+  private.event_batches(bigint, uuid, bigint, integer),
+  private.read_execution_result(uuid),
+  public.cancel_execution(uuid),
+  public.read_execution(uuid, bigint, integer),
+  public.read_execution_result(uuid)
+  to authenticated;
+grant execute on function
+  public.follow_execution(bigint, uuid, bigint, uuid[]),
+  public.append_execution_events(bigint, uuid, bigint, text),
+  public.renew_execution_lease(bigint, uuid)
+  to service_role;
