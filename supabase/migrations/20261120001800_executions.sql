@@ -1,6 +1,6 @@
 -- Executions: one invocation of an agent, its events and what it used.
--- Special: written by the functions of the files end, begin and running only. Usage has no foreign keys, because it
--- outlives the conversation and the membership.
+-- Special: only the functions of the files end, begin and running write them. Usage has no foreign
+-- keys, because it outlives the conversation and the membership.
 
 -- ── agent_executions ────────────────────────────────────────────────────────────────────────────
 
