@@ -6,7 +6,7 @@ import { describe } from './leaks.ts'
 
 /**
  * Classes of SQLSTATE that say the request was wrong. Anything else, such as 42P17 (a policy that
- * recurses), 54 (a limit of the program) or XX, would be our fault and a 500.
+ * recurses), 54 (a limit of the program) or XX, would be our fault and a 500. PGRST carries its status.
  */
 const answers =
   /^(22|23|0A000|42501|P0001|55000|PT\d{3}|PGRST \{"code" : "PT429"|428C9|42601|21000)/
@@ -25,7 +25,7 @@ export function compareOutcome(one: Case, outcome: Outcome): Finding[] {
     message: `${describe(one)}: ${text}`,
   })
   const came = code === null ? `gave ${rows?.length ?? 0} rows` : `${code} ${message ?? ''}`
-  if (code !== null && !answers.test(code)) {
+  if (code !== null && !answers.test(came)) {
     return [finding('every refusal is an answer, not a fault', came)]
   }
   switch (expected.kind) {
