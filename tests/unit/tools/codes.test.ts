@@ -11,7 +11,7 @@ const migrations = 'supabase/migrations'
 /** Words of the same shape that are no codes: parts, finish reasons, tables, events of the log. */
 const others = new Set([
   ...['tool_call', 'tool_result', 'tool_calls', 'tool_approval_required', 'tool_approvals'],
-  ...['tool_outcome_not_stored', 'tool_call_id', 'tool_name'],
+  ...['tool_outcome_not_stored', 'tool_call_threw', 'tool_call_id', 'tool_name'],
 ])
 const used = [
   'supabase/functions/_shared/executions/collect-answer.ts',
