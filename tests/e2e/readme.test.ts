@@ -127,7 +127,9 @@ describe('what the README says', () => {
       const commands = [...text.matchAll(/npm (?:run ([\w:]+)|(start|test)\b)/g)]
       expect(commands.length).toBeGreaterThan(3)
       for (const [, run, short] of commands) expect(scripts).toHaveProperty([run ?? short ?? ''])
-      const paths = [...text.matchAll(/`((?:supabase|dev|ops|docs|examples|tests|bench)\/[\w./-]*)`/g)]
+      const paths = [
+        ...text.matchAll(/`((?:supabase|dev|ops|docs|examples|tests|bench)\/[\w./-]*)`/g),
+      ]
       expect(paths.length).toBeGreaterThan(3)
       for (const [, path = ''] of paths) expect(exists(path), `${file} names ${path}`).toBe(true)
     }

@@ -8,10 +8,11 @@ const read = (file: string) => readFileSync(path.join(root, file), 'utf8')
 const tools = 'supabase/functions/_shared/tools'
 const migrations = 'supabase/migrations'
 
-/** Words of the same shape that are no codes: parts, finish reasons, tables, events of the log. */
+/** Words of the same shape that are no codes: parts, tables, events of the log, keys of JSON. */
 const others = new Set([
   ...['tool_call', 'tool_result', 'tool_calls', 'tool_approval_required', 'tool_approvals'],
   ...['tool_outcome_not_stored', 'tool_call_threw', 'tool_call_id', 'tool_name'],
+  'tool_input_tokens',
 ])
 const used = [
   'supabase/functions/_shared/executions/collect-answer.ts',
