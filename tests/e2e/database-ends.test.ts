@@ -115,6 +115,8 @@ test('a request whose back-end is terminated is the one that fails', async () =>
 })
 
 test('a killed PostgreSQL is started again, and REST and Auth answer as before', async () => {
+  // The test's stack commits asynchronously: what is not on disk would be lost.
+  await superuser`checkpoint`
   const pid = readFileSync(`${folder.state}/postgres/postmaster.pid`, 'utf8').split('\n')[0]
   process.kill(Number(pid), 'SIGKILL')
   await pause(50)

@@ -27,7 +27,6 @@ const shutdown = new AbortController()
 addEventListener('beforeunload', () => shutdown.abort())
 
 const log = createLog(console.error)
-logDefects(globalThis, log)
 
 const app = createApp({
   database,
@@ -42,5 +41,8 @@ const app = createApp({
   log,
   waitUntil: createWaitUntil(log),
 })
+
+// Only from here on: an error while the function starts ends it with its reason.
+logDefects(globalThis, log)
 
 export default { fetch: (request: Request) => app.fetch(request) }

@@ -9,7 +9,6 @@ import { createApp } from './app.ts'
 
 const env = readEnv()
 const log = createLog(console.error)
-logDefects(globalThis, log)
 const oauth = await createOAuth(env, createDatabase(env), log)
 
 const app = createApp({
@@ -17,5 +16,8 @@ const app = createApp({
   credentials: createCredentials(oauth),
   verifyAccessToken: createAccessTokenVerifier(env),
 })
+
+// Only from here on: an error while the function starts ends it with its reason.
+logDefects(globalThis, log)
 
 export default { fetch: (request: Request) => app.fetch(request) }

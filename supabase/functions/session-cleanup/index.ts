@@ -6,7 +6,6 @@ import { createApp } from './app.ts'
 
 const env = readEnv()
 const log = createLog(console.error)
-logDefects(globalThis, log)
 const cleanupKey = env.secretKeys['session_cleanup']
 if (cleanupKey === undefined) log({ level: 'warn', event: 'no_secret_key_named_session_cleanup' })
 
@@ -17,5 +16,8 @@ const app = createApp({
   now: () => Date.now(),
   log,
 })
+
+// Only from here on: an error while the function starts ends it with its reason.
+logDefects(globalThis, log)
 
 export default { fetch: (request: Request) => app.fetch(request) }
