@@ -15,7 +15,7 @@ const tooLong: Readonly<Record<string, number>> = {
   'tests/database/tools/tools.test.ts': 328,
   'tests/functions/oauth/callback.test.ts': 358,
   'tests/functions/oauth/discovery.test.ts': 361,
-  'tests/functions/oauth/refresh.test.ts': 437,
+  'tests/functions/oauth/refresh.test.ts': 445,
   'tests/clients/openai-sdk.test.ts': 414,
   'tests/functions/resume.test.ts': 307,
   'tests/functions/tool-approvals.test.ts': 390,

@@ -1,4 +1,4 @@
-import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Admin } from '../../../supabase/functions/_shared/database.ts'
 import { AppError } from '../../../supabase/functions/_shared/errors.ts'
 import { createAuthorizedFetch } from '../../../supabase/functions/_shared/oauth/authorized-fetch.ts'
@@ -332,16 +332,24 @@ describe('invalid_client', () => {
 
 describe('POST /connections/:id/refresh', () => {
   it('refreshes at once, and twenty at once refresh once', async () => {
+    // The issuer answers when all twenty have asked: one that asks after an answer counts again.
+    const asked = [worker, other].map(({ credentials }) => vi.spyOn(credentials, 'refresh'))
+    const count = () => asked.reduce((sum, { mock }) => sum + mock.calls.length, 0)
+    servers.issuer.intercept = async () => {
+      await vi.waitFor(() => expect(count()).toBe(20), 10_000)
+      return false
+    }
     const answers = await Promise.all(
       Array.from({ length: 20 }, (_, index) =>
         (index % 2 ? worker : other).call(ann, 'POST', `/connections/${id}/refresh`),
       ),
     )
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
-    // Two workers may each have one under way; one that began after another's end counts again.
+    // Each of the two workers has one look-up for its ten; the second may begin after the first's end.
     expect(servers.issuer.tokenRequests.length).toBeLessThanOrEqual(2)
     const body = (await answers[0]?.json()) as Record<string, unknown>
     expect(Object.keys(body).sort()).toEqual(['expires_at', 'id'])
+    asked.forEach((spy) => spy.mockRestore())
   })
 
   it('is refused to anyone else', async () => {
