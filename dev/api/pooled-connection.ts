@@ -5,7 +5,7 @@ import { openPool, type PgPool } from '../postgres/pg-pool.ts'
 
 /**
  * lite's connection to PostgreSQL on another driver. Its own (postgres 3.4.9) ends the process when
- * a back-end ends at certain moments: docs/decisions/2026-11-28-local-database-driver.md.
+ * a back-end ends at certain moments: docs/decisions/0026-local-database-driver.md.
  */
 export class PooledConnection extends PostgresConnection {
   readonly #pool: PgPool

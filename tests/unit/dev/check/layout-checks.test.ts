@@ -45,6 +45,25 @@ describe('documents', () => {
   })
 })
 
+describe('decisions', () => {
+  it('have numbers without a gap, and say what was decided and what is bad about it', async () => {
+    const whole = '# It\n\n## Context\n\n## Decision\n\n## Consequences\n'
+    const tree = await makeTree({
+      'package.json': '{"scripts":{}}',
+      'docs/decisions/0001-this.md': whole,
+      'docs/decisions/0003-that.md': '# That\n\n## Context\n',
+      'docs/decisions/2026-11-28-late.md': whole,
+    })
+    const files = ['0001-this', '0003-that', '2026-11-28-late'].map((n) => `docs/decisions/${n}.md`)
+    expect(await findDocumentProblems(tree, files)).toEqual([
+      'docs/decisions/0003-that.md lacks the part "## Decision"',
+      'docs/decisions/0003-that.md lacks the part "## Consequences"',
+      'docs/decisions/0003-that.md: its number should be 0002, as NNNN-what-it-says.md',
+      'docs/decisions/2026-11-28-late.md: its number should be 0003, as NNNN-what-it-says.md',
+    ])
+  })
+})
+
 describe('versions', () => {
   const problemsOf = async (dependencies: object, denoJson: object): Promise<string[]> =>
     findVersionProblems(
