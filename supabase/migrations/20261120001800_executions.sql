@@ -168,7 +168,24 @@ $$;
 comment on function private.access_stands(public.agent_executions) is
   'Whether the person of an execution may still invoke agents there, and nobody revoked the session '
   'that began it.';
-revoke all on function private.access_stands(public.agent_executions)
+
+create function private.require_access(execution public.agent_executions) returns void
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: called by functions of the service role only.
+begin
+  if not private.access_stands(execution) then
+    raise exception using errcode = 'PT403', message = 'access_revoked',
+      detail = 'The access with which the execution began was revoked.';
+  end if;
+end
+$$;
+comment on function private.require_access(public.agent_executions) is
+  'Raises PT403 access_revoked unless private.access_stands(): before each call of a model that a '
+  'running execution asks the database for.';
+revoke all on function
+  private.access_stands(public.agent_executions),
+  private.require_access(public.agent_executions)
   from public, anon, authenticated, service_role;
 
 -- ── execution_events ────────────────────────────────────────────────────────────────────────────

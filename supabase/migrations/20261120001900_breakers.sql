@@ -197,6 +197,9 @@ begin
     and x.id = acquire_probe.execution_id
     and x.status = 'running'
   for no key update;
+  if found then
+    perform private.require_access(execution);
+  end if;
   -- One update decides among all workers.
   update public.circuit_breaker_state b
   set state = 'half_open', generation = b.generation + 1,
@@ -226,7 +229,7 @@ end
 $$;
 comment on function public.acquire_probe(bigint, uuid, bigint) is
   'Takes the one probe of an open breaker for an execution, for 60 seconds; false when another '
-  'worker has it. Service role only.';
+  'worker has it. PT403 access_revoked takes none. Service role only.';
 
 revoke all on function
   public.acquire_probe(bigint, uuid, bigint)

@@ -468,6 +468,7 @@ begin
   if not found then
     return;
   end if;
+  perform private.require_access(execution);
   select private.route_cost(
     jsonb_agg(jsonb_build_object('provider', m.provider, 'model', m.model_id)),
     input_bytes, coalesce(output_tokens, 4096)
@@ -491,7 +492,8 @@ end
 $$;
 comment on function public.reserve_execution_step(bigint, uuid, bigint, bigint) is
   'Adds a further call of the model to an execution''s reservations, or raises PT402 '
-  'budget_exceeded and changes nothing. output_tokens null: 4096. Service role only.';
+  'budget_exceeded or PT403 access_revoked and changes nothing. output_tokens null: 4096. Service '
+  'role only.';
 
 revoke all on function
   public.reserve_execution_step(bigint, uuid, bigint, bigint)

@@ -1,8 +1,15 @@
 import type { TransactionSql } from 'postgres'
 import { expect, test } from 'vitest'
-import { addDevice, addMember, addOwner, as, type Member } from '../../support/people/tenants.ts'
+import {
+  addDevice,
+  addMember,
+  addOwner,
+  as,
+  type Member,
+  refusal,
+} from '../../support/people/tenants.ts'
 import { addBudget, addPricedAgent } from '../../support/rows/budgets.ts'
-import { begin, finish, outcomes } from '../../support/rows/executions.ts'
+import { begin, type Begun, finish, outcomes } from '../../support/rows/executions.ts'
 import { connectOwner, rolledBack } from '../../support/stack/database.ts'
 
 const sql = connectOwner()
@@ -43,6 +50,17 @@ const goesOn: Record<string, Change> = {
     as(tx, owner, (t) => t`select public.set_member_role(${member.id}, 'admin')`),
 }
 
+type Call = (begun: Begun) => (tx: TransactionSql) => Promise<unknown>
+
+/** What a worker asks before it calls the model once more. */
+const calls: Record<string, Call> = {
+  'a further step': (begun) => (tx) =>
+    tx`select public.reserve_execution_step(${begun.organization_id}, ${begun.execution_id}, 9, 9)`,
+  'the probe of an open breaker': (begun) => (tx) =>
+    tx`select public.acquire_probe(${begun.organization_id}, ${begun.execution_id},
+        ${begun.route[0]?.model_id ?? 0})`,
+}
+
 async function arrange(tx: TransactionSql) {
   const owner = await addOwner(tx)
   const member = await addMember(tx, owner.organizationId)
@@ -59,7 +77,7 @@ const renew = (organization: number, id: string) => async (tx: TransactionSql) =
   return row?.status
 }
 
-test('whatever ends a person’s access stops their running work, and what was said is kept', async () => {
+test('what ends a person’s access stops their running work: no call is made, what was said is kept', async () => {
   for (const [name, change] of Object.entries(ends)) {
     await rolledBack(sql, async (tx) => {
       const { begun, ...people } = await arrange(tx)
@@ -83,6 +101,11 @@ test('whatever ends a person’s access stops their running work, and what was s
               as tools`,
       )
       expect(row).toEqual({ appended: 'revoked', tools: 'revoked' })
+      for (const [call, ask] of Object.entries(calls)) {
+        expect(await refusal(tx, 'service_role', ask(begun)), `${call}: ${name}`).toBe(
+          'PT403 access_revoked',
+        )
+      }
       const end = { ...outcomes.cancelled, error_code: 'access_revoked', content: 'said' }
       const stored = await as(tx, 'service_role', finish(begun, end))
       expect(stored).toMatchObject({
@@ -107,6 +130,9 @@ test('a sign-out, an expiry or another device’s end leaves running work alone'
       expect(await as(tx, 'service_role', renew(organization_id, execution_id)), name).toBe(
         'running',
       )
+      for (const ask of Object.values(calls)) {
+        expect(await refusal(tx, 'service_role', ask(begun)), name).toBe('allowed')
+      }
     })
   }
 })

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { AppError } from '../../../supabase/functions/_shared/errors.ts'
 import { toModelRequest } from '../../../supabase/functions/_shared/executions/models.ts'
 import { runExecution } from '../../../supabase/functions/_shared/executions/run.ts'
 import type { ModelRequest } from '../../../supabase/functions/_shared/models/model-protocol.ts'
@@ -7,6 +8,7 @@ import {
   begunExecution,
   fakeDatabase,
   fakeModels,
+  routeStep,
   stoppedClock,
 } from '../../support/agents/agents-fixture.ts'
 import { fakeServer, listed, succeeded } from '../../support/agents/tool-fakes.ts'
@@ -29,7 +31,10 @@ interface Case {
 }
 
 /** Runs an execution with one call of a tool; what was reserved and sent, per call of the model. */
-async function run({ asked, said, answered, described, approved, isListed }: Case) {
+async function run(
+  { asked, said, answered, described, approved, isListed }: Case,
+  judge: () => void = () => undefined,
+) {
   const tool = {
     ...listed('find'),
     definition: { ...listed('find').definition, description: described },
@@ -76,6 +81,7 @@ async function run({ asked, said, answered, described, approved, isListed }: Cas
       calls: [{ status: 'running', error_code: null }],
     }),
     reserve_execution_step: ({ input_bytes }) => {
+      judge()
       reserved[sent.length] = Number(input_bytes)
     },
   })
@@ -156,5 +162,33 @@ describe('a request', () => {
     expect(bytesOf([messages, systemPrompts])).toBeLessThanOrEqual(
       bytesOf([history, system_prompts]),
     )
+  })
+})
+
+describe('an execution whose access the database finds revoked', () => {
+  const refuse = () => {
+    throw new AppError('access_revoked')
+  }
+  const texts = { asked: 'x', said: 'x', answered: 'x', described: 'x' }
+  const given = { ...texts, approved: false, isListed: true }
+
+  it('ends as cancelled at its next step, and calls the model no more', async () => {
+    const { stored, steps } = await run(given, refuse)
+    expect(stored).toMatchObject({ status: 'cancelled', error_code: 'access_revoked' })
+    expect(steps).toHaveLength(1)
+  })
+
+  it('ends as cancelled at the probe of an open breaker, and calls no model', async () => {
+    const { admin } = fakeDatabase({ acquire_probe: refuse })
+    const sent: ModelRequest[] = []
+    const models = fakeModels((_step, request) => {
+      sent.push(request)
+      return []
+    })
+    const deps = { admin, models, clock: stoppedClock, random: () => 0, log: () => undefined }
+    const execution = begunExecution({ route: [routeStep('first', { probe: true })] })
+    const stored = await runExecution(deps, execution, { stream: true })
+    expect(stored).toMatchObject({ status: 'cancelled', error_code: 'access_revoked' })
+    expect(sent).toEqual([])
   })
 })

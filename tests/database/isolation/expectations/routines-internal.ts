@@ -75,6 +75,7 @@ export const internalDefiners: readonly string[] = [
   'preferred_agent',
   'prepare_execution',
   'prompt_sources',
+  'require_access',
   'reserve_budgets',
   'route_cost',
   'settle_breaker',
