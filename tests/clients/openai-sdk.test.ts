@@ -86,6 +86,7 @@ describe('the OpenAI SDK with an access token as its key', () => {
         completion_tokens: row.output_tokens,
         total_tokens: row.input_tokens + row.output_tokens,
       },
+      system_fingerprint: null,
     })
     expect(row).toMatchObject({ status: 'success', question: 'Who are you?', answer: text })
     expect(row).toMatchObject({ session: 'closed', metadata: { transient: true } })
@@ -140,9 +141,8 @@ describe('the OpenAI SDK with an access token as its key', () => {
   })
 
   it('needs no key of the project', async () => {
-    const response = await fetch(`${baseURL()}/models`, {
-      headers: { authorization: `Bearer ${await accessToken(ann)}` },
-    })
+    const headers = { authorization: `Bearer ${await accessToken(ann)}` }
+    const response = await fetch(`${baseURL()}/models`, { headers })
     expect(response.status).toBe(200)
   })
 })

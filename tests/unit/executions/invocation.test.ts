@@ -31,11 +31,8 @@ describe('an invocation', () => {
     ['too many parts', content(Array(65).fill({ type: 'text', text: 'a' })), 'message.content'],
     ['an unknown key', { ...content('a'), agnet: 'droid' }, 'agnet'],
     ['an organization', { ...content('a'), organization_id: 1 }, 'organization_id'],
-    [
-      'an unknown key of the message',
-      { message: { content: 'a', role: 'system' } },
-      'message.role',
-    ],
+    ['another role', { message: { content: 'a', role: 'system' } }, 'message.role'],
+    ['nothing but empty texts', content([{ type: 'text', text: '' }]), 'message.content'],
     ['a message id that is no uuid', { message: { content: 'a', id: 'x' } }, 'message.id'],
     ['an agent of a wrong type', { ...content('a'), agent: 1 }, 'agent'],
     ['an empty model', { ...content('a'), model: '' }, 'model'],
@@ -52,11 +49,6 @@ describe('an invocation', () => {
       'params.temperature',
     ],
     ['a part of no known type', content([{ type: 'audio' }]), 'message.content.0.type'],
-    [
-      'a part with an unknown key',
-      content([{ type: 'text', text: 'a', x: 1 }]),
-      'message.content.0.x',
-    ],
     ['a file without its type', content([{ type: 'file', url }]), 'message.content.0.mediaType'],
     [
       'data instead of a reference',
@@ -110,6 +102,36 @@ describe('an invocation', () => {
       })
     },
   )
+
+  it('means the same with what no model would see, and with null for what is not set', async () => {
+    const plain = { message: { content: [{ type: 'file', url, mediaType: 'image/png' }] } }
+    const seen = { type: 'text', text: '', state: 'done', providerMetadata: { a: 1 } }
+    const chatty = {
+      agent: null,
+      model: null,
+      session_id: null,
+      project_id: null,
+      regenerate: null,
+      on_busy: null,
+      stream: null,
+      format: null,
+      params: { temperature: null, stop: [], seed: null },
+      message: {
+        id: null,
+        role: 'user',
+        metadata: { a: 1 },
+        content: [seen, { ...plain.message.content[0], filename: null, id: 'x' }],
+      },
+    }
+    const begun = await Promise.all(
+      [plain, { ...plain, ...chatty }].map(async (body) => {
+        const { invoke, calls } = agentsApp()
+        expect((await invoke(body)).status).toBe(200)
+        return JSON.stringify(calls[0])
+      }),
+    )
+    expect(begun[1]).toBe(begun[0])
+  })
 
   it('may have content of exactly the limit, in bytes', async () => {
     const { invoke } = agentsApp()

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { contentObject, optional, parameterObject } from '../http/request-rule.ts'
 import { storableText } from '../http/validate.ts'
 import { type ParsedSchema, parseSchema, SchemaError } from '../json-schema/parse-schema.ts'
 import type { MessagePart } from '../models/model-protocol.ts'
@@ -28,35 +29,46 @@ const fileUrl = storableText(2_048).regex(
 )
 
 const part = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('text'), text }),
-  z.strictObject({
+  contentObject({ type: z.literal('text'), text: storableText(maxContentBytes) }),
+  contentObject({
     type: z.literal('file'),
     url: fileUrl,
     mediaType,
-    filename: storableText(255).min(1).optional(),
+    filename: optional(storableText(255)),
   }),
-  z.strictObject({ type: z.literal('image'), image: fileUrl, mediaType }),
+  contentObject({ type: z.literal('image'), image: fileUrl, mediaType }),
 ])
 
-const message = z.strictObject({
-  id: z.uuid().optional(),
-  content: z
-    .union([text, z.array(part).min(1).max(64)])
-    .refine(fits, `is longer than ${maxContentBytes} bytes`),
+// A file without a word to it comes with an empty text from many clients.
+const parts = z
+  .array(part)
+  .max(64)
+  .transform((all) => all.filter((each) => each.type !== 'text' || each.text !== ''))
+  .refine((all) => all.length > 0, 'is empty')
+
+const message = contentObject({
+  id: optional(z.uuid()),
+  // Another role than the person's own would be an instruction.
+  role: z.literal('user').nullish(),
+  content: z.union([text, parts]).refine(fits, `is longer than ${maxContentBytes} bytes`),
 })
 
-const params = z.strictObject({
-  temperature: z.number().min(0).max(2).optional(),
-  max_output_tokens: z.int().min(1).max(1_000_000).optional(),
-  top_p: z.number().min(0).max(1).optional(),
-  top_k: z.int().min(1).max(1_000).optional(),
-  stop: z.array(storableText(200).min(1)).min(1).max(5).optional(),
-  seed: z.int().optional(),
-  presence_penalty: z.number().min(-2).max(2).optional(),
-  frequency_penalty: z.number().min(-2).max(2).optional(),
+const params = parameterObject({
+  temperature: optional(z.number().min(0).max(2)),
+  max_output_tokens: optional(z.int().min(1).max(1_000_000)),
+  top_p: optional(z.number().min(0).max(1)),
+  top_k: optional(z.int().min(1).max(1_000)),
+  stop: z
+    .array(storableText(200).min(1))
+    .max(5)
+    .nullish()
+    .transform((stop) => (stop && stop.length > 0 ? stop : undefined)),
+  seed: optional(z.int()),
+  presence_penalty: optional(z.number().min(-2).max(2)),
+  frequency_penalty: optional(z.number().min(-2).max(2)),
 })
 
-const format = z.strictObject({
+const format = parameterObject({
   schema: z.unknown().transform((value, context): ParsedSchema => {
     try {
       return parseSchema(value)
@@ -69,35 +81,39 @@ const format = z.strictObject({
 })
 
 /** The body of `POST /agents/invoke`. */
-export const invocationSchema = z
-  .strictObject({
-    agent: name.optional(),
-    model: name.optional(),
-    session_id: z.uuid().optional(),
-    project_id: z.int().positive().optional(),
-    /** The message that this one follows; null begins the conversation anew, in the same session. */
-    parent_id: z.uuid().nullable().optional(),
-    message: message.optional(),
-    /** Instead of a message: one to answer again, or an answer to give again. */
-    regenerate: z.uuid().optional(),
-    /** What to do while another execution of the session runs. */
-    on_busy: z.enum(['refuse', 'queue']).default('refuse'),
-    stream: z.boolean().default(true),
-    params: params.default({}),
-    /** The answer must be JSON of this schema, or it has failed. */
-    format: format.optional(),
-  })
-  .superRefine(({ message, regenerate, session_id, parent_id }, context) => {
-    const refuse = (field: string, problem: string) =>
-      context.addIssue({ code: 'custom', path: [field], message: problem })
-    if (regenerate === undefined) {
-      if (message === undefined) refuse('message', 'is required, unless regenerate is given')
-      return
-    }
-    if (message !== undefined) refuse('message', 'cannot come with regenerate')
-    if (parent_id !== undefined) refuse('parent_id', 'cannot come with regenerate')
-    if (session_id === undefined) refuse('session_id', 'is required with regenerate')
-  })
+export const invocationSchema = parameterObject({
+  agent: optional(name),
+  model: optional(name),
+  session_id: optional(z.uuid()),
+  project_id: optional(z.int().positive()),
+  /** The message that this one follows; null begins the conversation anew, in the same session. */
+  parent_id: z.uuid().nullable().optional(),
+  message: optional(message),
+  /** Instead of a message: one to answer again, or an answer to give again. */
+  regenerate: optional(z.uuid()),
+  /** What to do while another execution of the session runs. */
+  on_busy: z
+    .enum(['refuse', 'queue'])
+    .nullish()
+    .transform((value) => value ?? 'refuse'),
+  stream: z
+    .boolean()
+    .nullish()
+    .transform((value) => value ?? true),
+  params: params.nullish().transform((value) => value ?? {}),
+  /** The answer must be JSON of this schema, or it has failed. */
+  format: optional(format),
+}).superRefine(({ message, regenerate, session_id, parent_id }, context) => {
+  const refuse = (field: string, problem: string) =>
+    context.addIssue({ code: 'custom', path: [field], message: problem })
+  if (regenerate === undefined) {
+    if (message === undefined) refuse('message', 'is required, unless regenerate is given')
+    return
+  }
+  if (message !== undefined) refuse('message', 'cannot come with regenerate')
+  if (parent_id !== undefined) refuse('parent_id', 'cannot come with regenerate')
+  if (session_id === undefined) refuse('session_id', 'is required with regenerate')
+})
 
 export type Invocation = z.output<typeof invocationSchema>
 
@@ -128,7 +144,7 @@ function storedPart(item: z.output<typeof part>): MessagePart {
       return { type: 'image', url: item.image, media_type: item.mediaType }
     case 'file': {
       const type = item.mediaType.startsWith('image/') ? 'image' : 'file'
-      const filename = item.filename === undefined ? {} : { filename: item.filename }
+      const filename = !item.filename ? {} : { filename: item.filename }
       return { type, url: item.url, media_type: item.mediaType, ...filename }
     }
   }

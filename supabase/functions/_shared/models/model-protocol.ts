@@ -32,6 +32,8 @@ export interface FilePart {
   url: string
   media_type: string
   filename?: string
+  /** How closely a picture is looked at, where the provider has such a choice. */
+  detail?: 'low' | 'high'
 }
 
 export interface ToolCallPart {

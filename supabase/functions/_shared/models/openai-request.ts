@@ -97,7 +97,10 @@ function joinText(parts: Json[]): string | Json[] | null {
 
 function toContentPart(part: MessagePart): Json[] {
   if (part.type === 'text') return part.text === '' ? [] : [{ type: 'text', text: part.text }]
-  if (part.type === 'image') return [{ type: 'image_url', image_url: { url: part.url } }]
+  if (part.type === 'image') {
+    const detail = part.detail === undefined ? {} : { detail: part.detail }
+    return [{ type: 'image_url', image_url: { url: part.url, ...detail } }]
+  }
   if (part.type !== 'file') return []
   const filename = part.filename ?? 'file'
   return [{ type: 'file', file: { filename, file_data: part.url } }]

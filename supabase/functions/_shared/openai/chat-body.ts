@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { AppError } from '../errors.ts'
+import { contentObject, dropUnset, type EmptyForm, parameterObject } from '../http/request-rule.ts'
 import { storableText, validate } from '../http/validate.ts'
 import { isRecord } from '../json.ts'
 import { chatMessageSchema } from './chat-messages.ts'
@@ -9,9 +10,9 @@ const identifier = z.string().regex(/^[\w-]{1,64}$/, 'must be 1 to 64 of a-z, A-
 const object = z.record(z.string(), z.unknown())
 const word = storableText(512)
 
-const tool = z.strictObject({
+const tool = contentObject({
   type: z.literal('function'),
-  function: z.strictObject({
+  function: contentObject({
     name: identifier,
     description: z.string().nullish(),
     parameters: object.nullish(),
@@ -20,11 +21,11 @@ const tool = z.strictObject({
 })
 
 const responseFormat = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('text') }),
-  z.strictObject({ type: z.literal('json_object') }),
-  z.strictObject({
+  parameterObject({ type: z.literal('text') }),
+  parameterObject({ type: z.literal('json_object') }),
+  parameterObject({
     type: z.literal('json_schema'),
-    json_schema: z.strictObject({
+    json_schema: parameterObject({
       name: identifier,
       description: z.string().nullish(),
       schema: object,
@@ -35,9 +36,9 @@ const responseFormat = z.discriminatedUnion('type', [
 
 const toolChoice = z.union([
   z.enum(['none', 'auto', 'required']),
-  z.strictObject({
+  parameterObject({
     type: z.literal('function'),
-    function: z.strictObject({ name: z.string() }),
+    function: parameterObject({ name: z.string() }),
   }),
 ])
 
@@ -82,6 +83,13 @@ const harmless = {
     .nullish(),
   store: z.literal(false).nullish(),
   logprobs: z.literal(false).nullish(),
+  top_logprobs: z.literal(0).nullish(),
+  // How long a provider caches: it changes the bill, and no answer.
+  prompt_cache_retention: z.enum(['in_memory', 'in-memory', '24h']).nullish(),
+  prompt_cache_options: object.nullish(),
+  verbosity: z.literal('medium').nullish(),
+  // OpenRouter's way to ask for what every answer has.
+  usage: parameterObject({ include: z.boolean().nullish() }).nullish(),
   service_tier: z.enum(['auto', 'default']).nullish(),
   modalities: z.tuple([z.literal('text')]).nullish(),
 }
@@ -89,30 +97,51 @@ const harmless = {
 const parameters = { ...effective, ...harmless }
 const bodySchema = z.object(parameters)
 
+const emptyForms: Readonly<Record<string, readonly EmptyForm[]>> = {
+  tools: ['list'],
+  functions: ['list'],
+  modalities: ['list'],
+  stop: ['list', 'text'],
+  logit_bias: ['object'],
+  metadata: ['object'],
+  stream_options: ['object'],
+  user: ['text'],
+  safety_identifier: ['text'],
+  prompt_cache_key: ['text'],
+}
+
 /** The body of `POST /chat/completions`. */
 export type ChatBody = z.output<typeof bodySchema>
 
 /** @throws AppError `invalid_request` with the path of the first offending parameter */
 export function readChatBody(json: unknown): ChatBody {
-  const unsupported = isRecord(json)
-    ? Object.keys(json).find((key) => !Object.hasOwn(parameters, key))
+  const set = isRecord(json) ? dropUnset(json, emptyForms) : json
+  const unsupported = isRecord(set)
+    ? Object.keys(set).find((key) => !Object.hasOwn(parameters, key))
     : undefined
   if (unsupported !== undefined) throw new UnsupportedParameterError(unsupported)
-  const body = validate(bodySchema, json)
-  const { tools, tool_choice: choice, max_tokens: older, max_completion_tokens: newer } = body
+  const body = validate(bodySchema, set)
+  const { max_tokens: older, max_completion_tokens: newer } = body
   if (body.stream_options && body.stream !== true) {
     throw invalid('stream_options', 'is for streams only')
   }
   if (typeof older === 'number' && typeof newer === 'number' && older !== newer) {
     throw invalid('max_tokens', 'differs from max_completion_tokens')
   }
-  if (choice && choice !== 'none' && !tools) throw invalid('tool_choice', 'needs tools')
-  if (typeof choice === 'object') {
-    const { name } = choice?.function ?? {}
-    const isKnown = tools?.some((each) => each.function.name === name)
-    if (choice && !isKnown) throw invalid('tool_choice.function.name', 'is not among the tools')
-  }
+  // Who lists no tools and lets the model choose among them asks for nothing.
+  const listsNone = isRecord(json) && Array.isArray(json['tools'])
+  const isFree = body.tool_choice === 'none' || (body.tool_choice === 'auto' && listsNone)
+  checkToolChoice(body, isFree)
   return body
+}
+
+function checkToolChoice({ tools, tool_choice: choice }: ChatBody, isFree: boolean): void {
+  if (!choice || isFree) return
+  if (!tools) throw invalid('tool_choice', 'needs tools')
+  if (typeof choice === 'string') return
+  const { name } = choice.function
+  const isKnown = tools.some((each) => each.function.name === name)
+  if (!isKnown) throw invalid('tool_choice.function.name', 'is not among the tools')
 }
 
 /** A parameter that is well-formed and yet cannot be. */

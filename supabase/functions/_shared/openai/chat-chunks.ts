@@ -94,7 +94,8 @@ export class ChatChunks {
 
   #chunk(model: string, choices: readonly object[], usage: object | null): string {
     const { id, created } = this.#identity
-    const chunk = { id, object: 'chat.completion.chunk', created, model, choices }
+    const object = 'chat.completion.chunk'
+    const chunk = { id, object, created, model, system_fingerprint: null, choices }
     return `data: ${JSON.stringify(this.#includeUsage ? { ...chunk, usage } : chunk)}\n\n`
   }
 }

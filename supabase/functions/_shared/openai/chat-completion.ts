@@ -63,6 +63,8 @@ export function toChatCompletion(identity: ChatIdentity, stored: FinishedExecuti
       },
     ],
     ...(usage && { usage }),
+    // No provider is known to be the same from one answer to the next; some clients require the key.
+    system_fingerprint: null,
   }
 }
 

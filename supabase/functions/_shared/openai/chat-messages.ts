@@ -1,11 +1,11 @@
 import * as z from 'zod'
+import { contentObject } from '../http/request-rule.ts'
 import { storableText } from '../http/validate.ts'
 import type { MessagePart, ModelMessage, ProviderMetadata } from '../models/model-protocol.ts'
 
 /** Characters of one text; the body's limit comes first. */
 const maxText = 4 * 1024 * 1024
 const text = storableText(maxText)
-const name = storableText(64).optional()
 const nothing = z.null().optional()
 
 // Fetched by the provider; a data: URL would be megabytes in every later turn.
@@ -14,36 +14,33 @@ const imageUrl = storableText(2_048).regex(
   'is not an https URL',
 )
 
-const textPart = z.strictObject({ type: z.literal('text'), text })
-const imagePart = z.strictObject({
+const textPart = contentObject({ type: z.literal('text'), text })
+const imagePart = contentObject({
   type: z.literal('image_url'),
-  image_url: z.strictObject({ url: imageUrl, detail: z.literal('auto').nullish() }),
+  image_url: contentObject({ url: imageUrl, detail: z.enum(['auto', 'low', 'high']).nullish() }),
 })
-const refusalPart = z.strictObject({ type: z.literal('refusal'), refusal: text })
+const refusalPart = contentObject({ type: z.literal('refusal'), refusal: text })
+// Thoughts as LangChain and Anthropic write them: no other model is shown them.
+const thoughtPart = contentObject({ type: z.enum(['reasoning', 'thinking', 'redacted_thinking']) })
 
-const toolCall = z.strictObject({
+const toolCall = contentObject({
   id: storableText(256).min(1),
-  type: z.literal('function'),
-  function: z.strictObject({
-    name: storableText(64).min(1),
-    arguments: text,
-    parsed_arguments: z.unknown().optional(),
-  }),
-  index: z.int().optional(),
-  // What this endpoint sent along with the call, for the model that made it.
-  extra_content: z
-    .strictObject({ provider_metadata: z.looseObject({ provider: text, model: text }) })
-    .nullish(),
+  type: z.literal('function').nullish(),
+  function: contentObject({ name: storableText(64).min(1), arguments: text }),
+  // What this endpoint sent along with the call, for the model that made it; else of no meaning.
+  extra_content: contentObject({
+    provider_metadata: z.looseObject({ provider: text, model: text }),
+  })
+    .nullish()
+    .catch(null),
 })
+
+const texts = z.union([text, z.array(textPart).min(1)])
 
 /** The messages of a chat completion request, in the forms that SDKs send them back in. */
 export const chatMessageSchema = z.discriminatedUnion('role', [
-  z.strictObject({
-    role: z.enum(['system', 'developer']),
-    content: z.union([text, z.array(textPart).min(1)]),
-    name,
-  }),
-  z.strictObject({
+  contentObject({ role: z.enum(['system', 'developer']), content: texts }),
+  contentObject({
     role: z.literal('user'),
     content: z.union([
       text,
@@ -52,26 +49,21 @@ export const chatMessageSchema = z.discriminatedUnion('role', [
         .min(1)
         .max(64),
     ]),
-    name,
   }),
-  z.strictObject({
+  contentObject({
     role: z.literal('assistant'),
     content: z
-      .union([text, z.array(z.discriminatedUnion('type', [textPart, refusalPart])).min(1)])
+      .union([text, z.array(z.discriminatedUnion('type', [textPart, refusalPart, thoughtPart]))])
       .nullish(),
     tool_calls: z.array(toolCall).max(128).nullish(),
     refusal: text.nullish(),
-    name,
-    // Of an answer that is sent back as it came; none of it goes to a model.
+    // A model would hear these, if they were passed on.
     audio: nothing,
     function_call: nothing,
-    annotations: z.array(z.unknown()).nullish(),
-    parsed: z.unknown().optional(),
-    reasoning_content: text.nullish(),
   }),
-  z.strictObject({
+  contentObject({
     role: z.literal('tool'),
-    content: z.union([text, z.array(textPart).min(1)]),
+    content: z.union([text, z.array(textPart)]).nullish(),
     tool_call_id: storableText(256).min(1),
   }),
 ])
@@ -105,7 +97,11 @@ export function toModelMessages(messages: readonly ChatMessage[]): ModelMessage[
         const tool = tools.get(message.tool_call_id)
         if (tool === undefined) throw new UnknownToolCallError(index)
         const result = { tool_call_id: message.tool_call_id, name: tool }
-        const part = { type: 'tool_result', ...result, content: joined(message.content) } as const
+        const part = {
+          type: 'tool_result',
+          ...result,
+          content: joined(message.content ?? ''),
+        } as const
         return { role: 'tool', content: '', parts: [part] }
       }
     }
@@ -116,21 +112,22 @@ type Part = { readonly type: string; readonly text?: string; readonly refusal?: 
 
 function joined(content: string | readonly Part[]): string {
   if (typeof content === 'string') return content
-  return content.map((part) => part.text ?? part.refusal ?? '').join('')
+  return content.map(({ text: said, refusal }) => said ?? refusal ?? '').join('')
 }
 
 function withContent(role: 'user', content: (ChatMessage & { role: 'user' })['content']) {
   if (typeof content === 'string') return { role, content }
   const parts = content.map((part): MessagePart => {
     if (part.type === 'text') return part
-    const { url } = part.image_url
-    return { type: 'image', url, media_type: mediaTypeOf(url) }
+    const { url, detail } = part.image_url
+    const asked = detail === 'low' || detail === 'high' ? { detail } : {}
+    return { type: 'image', url, media_type: mediaTypeOf(url), ...asked }
   })
   return { role, content: joined(content), parts }
 }
 
 function toAssistantMessage(message: ChatMessage & { role: 'assistant' }): ModelMessage {
-  const content = joined(message.content ?? message.refusal ?? '')
+  const content = joined(message.content ?? '') || (message.refusal ?? '')
   const calls = (message.tool_calls ?? []).map((call): MessagePart => {
     const { id, function: called, extra_content } = call
     const { name, arguments: args } = called
