@@ -17,8 +17,8 @@ create table private.table_bounds (
   )
 );
 comment on table private.table_bounds is
-  'What bounds the growth of each table: a quota, or a reason. docs/limits.md repeats it, and a '
-  'test compares the two.';
+  'The bound of each table''s growth: a quota, or a reason. docs/limits.md repeats it, and a test '
+  'compares the two.';
 comment on column private.table_bounds.scope is
   'Whose rows are counted together: a member''s (user_id; rows without one are the '
   'organization''s), or all of an organization.';
@@ -76,7 +76,7 @@ insert into private.table_bounds (table_name, reason) values
   ('client_mgmt.usage_ledger', 'One row per execution; the rates bound executions.'),
   (
     'conversation.execution_events',
-    'The stream of one answer, whose bytes the worker bounds; the rates bound executions.'
+    'The stream of one answer, whose bytes the worker limits; the rates bound executions.'
   ),
   ('conversation.tool_approvals', 'One row per tool call that needs one.'),
   (
@@ -84,22 +84,22 @@ insert into private.table_bounds (table_name, reason) values
     '16 calls per step and a bound of steps per execution; the rates bound executions.'
   ),
   ('private.audit_heads', 'One row per organization.'),
-  ('private.change_windows', 'One row per organization and member; a clean-up deletes the ended.'),
+  ('private.change_windows', 'One row per organization and member; a clean-up deletes ended ones.'),
   ('private.execution_callers', 'One row per live execution.'),
   ('private.founder_salt', 'One row.'),
   ('private.founders', 'One row per account and address that founded an organization.'),
   ('private.platform_limits', 'One row.'),
-  ('private.quota_returns', 'Emptied when a quota is reached: at most one row per counted row.'),
+  ('private.quota_returns', 'A statement that reaches a quota empties it: at most one row per counted row.'),
   ('private.quota_use', 'One row per member and table with a quota.'),
   ('private.rate_windows', 'One row per organization and member.'),
-  ('private.table_bounds', 'Written here only.'),
+  ('private.table_bounds', 'The owner of the database writes it.'),
   ('public.admin_audit_log', 'One row per act of a platform administrator.'),
-  ('public.agent_executions', 'The rates bound what begins within a minute.'),
+  ('public.agent_executions', 'The rates bound the executions that begin within a minute.'),
   ('public.agent_health', 'One row per organization and agent.'),
   ('public.agent_metrics', 'One row per organization, agent and day.'),
   (
     'public.audit_logs',
-    'Kept for good; a statement adds one row to the log of an organization for each table it changes.'
+    'Never deleted; a statement adds one row to an organization''s log for each table that it changes.'
   ),
   ('public.chat_messages', 'At most 256 KiB per execution and an answer; the rates bound executions.'),
   ('public.circuit_breaker_state', 'One row per organization, agent and model.'),
@@ -108,7 +108,7 @@ insert into private.table_bounds (table_name, reason) values
   ('public.platform_admins', 'The database owner writes it.'),
   ('public.preference_types', 'The platform writes it.'),
   ('public.user_sessions', '100 rows per person: the next sign-in signs out the session active longest ago.'),
-  ('public.users', 'One row per account at Auth, which bounds how many are made.');
+  ('public.users', 'One row per account at Auth, which limits sign-ups.');
 
 -- ── Counting ──────────────────────────────────────────────────────────────────────────────────
 
@@ -124,8 +124,8 @@ create table private.quota_use (
 ) with (fillfactor = 50);
 create index quota_use_table_name_idx on private.quota_use (table_name);
 comment on table private.quota_use is
-  'Rows and bytes of a member, or of an organization (user_id null), in one table, before what '
-  'private.quota_returns takes off.';
+  'Rows and bytes of a member, or of an organization (user_id null), in one table, before the '
+  'subtraction of private.quota_returns.';
 alter table private.quota_use enable row level security;
 alter table private.quota_use force row level security;
 revoke all on private.quota_use from public, anon, authenticated, service_role;

@@ -92,7 +92,7 @@ test('reading a conversation gives no right to change it or to go on in it', asy
   })
 })
 
-test('usage is seen by whoever caused it, and by all who hold billing.manage', async () => {
+test('usage is seen by the person who caused it, and by holders of billing.manage', async () => {
   await rolledBack(sql, async (tx) => {
     const { people } = await arrange(tx)
     const sees = async (person: Member) => {

@@ -158,7 +158,7 @@ test('of two owners who leave at once, one stays', async () => {
   expect(outcomes.sort()).toEqual(['PT409 last_owner', 'allowed'])
 })
 
-test('who is demoted while their own change waits cannot finish it', async () => {
+test('a person who is demoted while their own change waits cannot finish it', async () => {
   const [owner, admin, member] = await sql.begin(async (tx) => {
     const founder = await addOwner(tx)
     const rest = ['admin', 'member'].map((role) => addMember(tx, founder.organizationId, role))
@@ -176,7 +176,7 @@ test('who is demoted while their own change waits cannot finish it', async () =>
   })
 })
 
-test('who keeps switching and signing in cannot make their own removal fail', async () => {
+test('a person who keeps switching and signing in cannot make their own removal fail', async () => {
   const { owner, target } = await sql.begin(async (tx) => {
     const founder = await addOwner(tx)
     const elsewhere = await addOwner(tx)
