@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { App, type EmailMessage, type HonoContext } from '@supabase/lite'
 import type { MiddlewareHandler } from 'hono'
 import { explaining, explainRest } from '../postgres/database-trouble.ts'
@@ -10,7 +11,10 @@ import { RestConnection } from './rest-connection.ts'
 import { quietRefusals, withoutInternals } from './rest-errors.ts'
 import { inTurn, withRequest } from './rest-request.ts'
 
-type Fetch = (request: Request) => Promise<Response>
+type Fetch = (request: Request, left?: AbortSignal) => Promise<Response>
+
+/** How long requests under way may take when REST is closed. */
+const END_TIMEOUT_MS = 2_000
 
 export interface LiteOptions {
   database: Database
@@ -54,6 +58,7 @@ function appConfig({ secrets, url }: LiteOptions) {
 
 /** REST over `/rest/v1`, after the migrations. */
 export async function startRest(options: LiteOptions): Promise<LiteServer> {
+  const { secretKey, jwtSecret } = options.secrets
   const connection = new RestConnection(options.database)
   const app = new App({
     ...appConfig(options),
@@ -61,9 +66,11 @@ export async function startRest(options: LiteOptions): Promise<LiteServer> {
     options: { server: { admin: false, middlewares: [withoutUserLookup] } },
   })
   const restoreConsole = quietRefusals()
+  const underWay = new Set<Promise<unknown>>()
   const close = async () => {
-    restoreConsole()
+    await Promise.race([Promise.allSettled(underWay), sleep(END_TIMEOUT_MS, null, { ref: false })])
     await connection.close()
+    restoreConsole()
   }
   try {
     await app.init()
@@ -72,9 +79,14 @@ export async function startRest(options: LiteOptions): Promise<LiteServer> {
     await close()
     throw error
   }
-  const answer = async (request: Request) =>
-    withoutInternals(await withRequest(request, (one) => app.fetch(one)))
-  const fetch = inTurn(options.secrets.secretKey, explaining(answer, explainRest))
+  const answer = (request: Request) => {
+    const answered = withRequest(request, (one) => app.fetch(one)).then(withoutInternals)
+    underWay.add(answered)
+    const end = () => underWay.delete(answered)
+    answered.then(end, end)
+    return answered
+  }
+  const fetch = inTurn(secretKey, jwtSecret, explaining(answer, explainRest))
   return { fetch, close }
 }
 

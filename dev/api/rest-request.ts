@@ -1,4 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import { decodeJwt } from 'jose'
 import { FairQueue } from '../process/fair-queue.ts'
 
 type Settings = Readonly<Record<string, string>>
@@ -20,7 +22,7 @@ export function withRequest(
 export const currentRequest = (): Settings => requests.getStore() ?? {}
 
 /**
- * Answers two requests of a token at once, as the database would run them; up to a hundred more
+ * Answers two requests of a person at once, as the database would run them; up to a hundred more
  * wait before they take a connection. The platform's REST has no such queue: there and here
  * private.check_request() bounds what a person runs.
  *
@@ -28,16 +30,28 @@ export const currentRequest = (): Settings => requests.getStore() ?? {}
  */
 export function inTurn(
   unbound: string,
+  jwtSecret: string,
   answer: (request: Request) => Promise<Response>,
-): (request: Request) => Promise<Response> {
+): (request: Request, left?: AbortSignal) => Promise<Response> {
   const queue = new FairQueue(2, 100)
-  return (request) => {
+  return (request, left) => {
     const { headers } = request
-    // Not the person: a token that is forged to name one must not hold that person up.
     const token = headers.get('authorization')?.replace(/^Bearer /i, '') ?? headers.get('apikey')
     if (token === null || token === unbound) return answer(request)
-    return queue.run(token, () => answer(request), refusal)
+    return queue.run(personOf(token, jwtSecret), () => answer(request), refusal, left)
   }
+}
+
+/**
+ * Whom a token names when its signature is right. The others are one person together: a forged
+ * token must neither hold up the person that it names nor have a line of its own.
+ */
+function personOf(token: string, jwtSecret: string): string {
+  const [header, payload, signature = ''] = token.split('.')
+  const expected = createHmac('sha256', jwtSecret).update(`${header}.${payload}`).digest()
+  const given = Buffer.from(signature, 'base64url')
+  if (given.length !== expected.length || !timingSafeEqual(given, expected)) return 'nobody'
+  return decodeJwt(token).sub ?? 'nobody'
 }
 
 /** As private.refuse_request() of the migrations says it. */
@@ -45,7 +59,7 @@ function refusal(): Response {
   const body = {
     code: 'PT429',
     message: 'too_many_requests',
-    details: 'At most 2 requests of one token are answered at once; 100 more wait.',
+    details: 'At most 2 requests of one person are answered at once; 100 more wait.',
     hint: JSON.stringify({ limit: 'rest', max_concurrent: 2, retry_after: 1 }),
   }
   return Response.json(body, { status: 429, headers: { 'retry-after': '1' } })

@@ -9,11 +9,14 @@ const CORS = {
     'Content-Range, Content-Location, Preference-Applied, X-Supabase-Api-Version, Sb-Error-Code, X-Sb-Error-Code',
 }
 
-/** Answers a Node.js request with a fetch handler, and preflight requests by itself. */
+/**
+ * Answers a Node.js request with a fetch handler, which hears when the client leaves; preflight
+ * requests by itself.
+ */
 export async function answerWithFetch(
   request: IncomingMessage,
   response: ServerResponse,
-  handler: (request: Request) => Promise<Response>,
+  handler: (request: Request, left: AbortSignal) => Promise<Response>,
 ): Promise<void> {
   if (request.method === 'OPTIONS' && request.headers['access-control-request-method']) {
     response.writeHead(200, preflight(request))
@@ -34,7 +37,9 @@ export async function answerWithFetch(
     sendError(response, 400, 'invalid_request', 'The method, the path or the host cannot be read.')
     return
   }
-  const answer = await handler(incoming)
+  const left = new AbortController()
+  response.once('close', () => left.abort())
+  const answer = await handler(incoming, left.signal)
   const headers = Object.fromEntries(answer.headers)
   const cookies = answer.headers.getSetCookie()
   response.writeHead(answer.status, {

@@ -10,7 +10,7 @@ import {
   sendRawError,
 } from './gateway-errors.ts'
 
-type Fetch = (request: Request) => Promise<Response>
+type Fetch = (request: Request, left: AbortSignal) => Promise<Response>
 
 /** What answers behind the gateway; until it is given, every request gets 503. */
 export interface Parts {

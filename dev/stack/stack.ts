@@ -69,17 +69,18 @@ async function compose(options: Options, cleanup: Cleanup): Promise<Stack> {
     readLite(),
   )
   const variables = functionEnv({ url, database: database, secrets, modelServer, env })
+  const starting = startFunctions({
+    directory: options.functionsDirectory ?? join(ROOT, 'supabase/functions'),
+    env: variables,
+    watch: options.watch ?? false,
+    log,
+  })
   const [{ rest, auth }, functions] = await allEnded(
-    startApi(lite, { database, secrets, url, log }, contentOf(options), cleanup),
-    startFunctions({
-      directory: options.functionsDirectory ?? join(ROOT, 'supabase/functions'),
-      env: variables,
-      watch: options.watch ?? false,
-      log,
-    }).then((started) => {
-      cleanup.add(() => started.close())
-      return started
+    startApi(lite, { database, secrets, url, log }, contentOf(options), cleanup).finally(() => {
+      // Closed before REST, whichever starts first: functions ask it to the end.
+      cleanup.add(() => starting.then((started) => started.close(), noFunctions))
     }),
+    starting,
   )
   gateway.serve({ rest: rest.fetch, auth: auth.fetch, functions })
   const { cleanupIntervalMs: intervalMs = CLEANUP_INTERVAL_MS } = options
@@ -129,6 +130,10 @@ async function openDatabase(
       : await openGiven(databaseUrl, content)
   cleanup.add(() => database.close())
   return database
+}
+
+function noFunctions(): void {
+  // What did not start has nothing to close, and its failure was told.
 }
 
 type Lite = Awaited<ReturnType<typeof readLite>>
