@@ -17,7 +17,8 @@ export const sharedLayers: Layers = [
   ['models'],
   ['http'],
   ['auth', 'database', 'json-schema', 'outbound'],
-  ['crypto', 'database.types', 'env', 'errors', 'json', 'log', 'storable', 'time'],
+  ['crypto', 'database.types', 'env', 'json', 'log', 'storable', 'time'],
+  ['errors'],
 ]
 
 export const devLayers: Layers = [

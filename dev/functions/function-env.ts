@@ -19,7 +19,14 @@ const VERTEX = [
   'VERTEX_SERVICE_ACCOUNT',
   'VERTEX_BASE_URL',
 ] as const
-const OTHERS = ['TOKEN_ENCRYPTION_KEYS', 'OAUTH_REDIRECT_ALLOW_LIST', 'OAUTH_PUBLIC_URL'] as const
+const OTHERS = [
+  'TOKEN_ENCRYPTION_KEYS',
+  'OAUTH_REDIRECT_ALLOW_LIST',
+  'OAUTH_PUBLIC_URL',
+  'JWT_ISSUER',
+  'PUBLISHABLE_KEY_NAME',
+  'SECRET_KEY_NAME',
+] as const
 
 /** The variables a function sees: the platform's, and the project's with local defaults. */
 export function functionEnv(options: FunctionEnvOptions): Record<string, string> {

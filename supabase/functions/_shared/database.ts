@@ -47,25 +47,40 @@ export interface Database {
   readonly admin: Admin
 }
 
-/** Builds the clients: the only place where a key of the project meets a connection. */
+/**
+ * Builds the clients: the only place where a key of the project meets a connection. Address and keys
+ * are read by the first call, so that a missing variable fails no start.
+ */
 export function createDatabase(options: DatabaseOptions): Database {
-  const client = <Role extends string>(role: Role, apikey: string, token: string): Client<Role> => {
-    const postgrest = new PostgrestClient(`${options.supabaseUrl}/rest/v1`, {
-      headers: { apikey, authorization: `Bearer ${token}` },
-      fetch: fetchWhole(options),
-    })
+  const client = <Role extends string>(
+    role: Role,
+    keysOf: () => { apikey: string; token: string },
+  ): Client<Role> => {
+    let postgrest: PostgrestClient | undefined
+    const connect = () => {
+      const { apikey, token } = keysOf()
+      return new PostgrestClient(`${options.supabaseUrl}/rest/v1`, {
+        headers: { apikey, authorization: `Bearer ${token}` },
+        fetch: fetchWhole(options),
+      })
+    }
     return {
       role,
       async call(name, args) {
-        const answer = await untilTurn(async () => await postgrest.rpc(name, args), options)
+        const rest = (postgrest ??= connect())
+        const answer = await untilTurn(async () => await rest.rpc(name, args), options)
         if (answer.error) throw databaseError(answer.error, answer.status)
         return answer.data as never
       },
     }
   }
   return {
-    forCaller: (accessToken) => client('authenticated', options.publishableKey, accessToken),
-    admin: client('service_role', options.secretKey, options.secretKey),
+    forCaller: (token) =>
+      client('authenticated', () => ({ apikey: options.publishableKey, token })),
+    admin: client('service_role', () => {
+      const { secretKey } = options
+      return { apikey: secretKey, token: secretKey }
+    }),
   }
 }
 

@@ -1,10 +1,15 @@
 import * as z from 'zod'
+import { AppError, notConfigured } from './errors.ts'
 
 // A global of Node, Deno and the platform alike. Importing node:process instead makes `deno check`
 // look for @types/node, which a function's own deno.json does not have.
 declare const process: { readonly env: Variables }
 
-/** The variables of the platform and of the project, read once and validated. */
+/**
+ * The variables of the platform and of the project. A value is read and validated when it is used:
+ * a missing or odd variable throws AppError `not_configured`, whose cause names it, and fails nothing
+ * that does without it.
+ */
 export interface Env {
   /** Origin of the project, without a trailing slash. */
   readonly supabaseUrl: string
@@ -15,7 +20,12 @@ export interface Env {
   readonly secretKey: string
   /** Secret keys by name; a named one is accepted by one function only. */
   readonly secretKeys: Readonly<Record<string, string>>
-  /** Verification keys of access tokens; null when they are read from the issuer. */
+  /** Who signs access tokens: `iss` in each of them. */
+  readonly jwtIssuer: string
+  /**
+   * Verification keys of access tokens, none on a project that signs with a shared secret; null when
+   * they are read from the issuer.
+   */
   readonly jwks: { readonly keys: readonly ({ kty: string } & Record<string, unknown>)[] } | null
   readonly models: ModelVariables
   /** Where the providers are reached, also with keys that organizations bring. */
@@ -25,7 +35,7 @@ export interface Env {
   /** Addresses of clients, as written; for `readRedirectAllowList`. */
   readonly oauthRedirectAllowList?: string
   /** Where the function `oauth` is reached from outside, without a trailing slash. */
-  readonly oauthPublicUrl?: string
+  readonly oauthPublicUrl: string
 }
 
 /** Credentials and addresses of the models' providers; one without a key is absent. */
@@ -54,41 +64,44 @@ export interface ProviderAddresses {
 export type Variables = Readonly<Record<string, string | undefined>>
 
 const keysByName = z.record(z.string(), z.string().min(1))
-const keySet = z.object({ keys: z.array(z.looseObject({ kty: z.string() })).min(1) })
+const keys = z.array(z.looseObject({ kty: z.string() }))
+// Some tools give the bare list.
+const keySet = z.union([z.object({ keys }), keys.transform((list) => ({ keys: list }))])
 
-/**
- * Reads the variables. Messages name variables and what is wrong with them, never their values.
- * @throws Error that lists every problem at once
- */
+/** The key that schedulers have, for one function alone. */
+const schedulerKey = 'session_cleanup'
+
+/** Reads the variables. Messages name variables and what is wrong with them, never their values. */
 export function readEnv(variables: Variables = process.env): Env {
-  const problems: string[] = []
   const value = (name: string) => variables[name]?.trim() || undefined
-  const json = <Schema extends z.ZodType>(name: string, schema: Schema, expected: string) => {
-    const text = value(name)
-    if (text === undefined) return undefined
-    const parsed = schema.safeParse(parseJson(text))
-    if (parsed.success) return parsed.data
-    problems.push(`${name} is not ${expected}`)
-    return undefined
-  }
-  const key = (keys: Readonly<Record<string, string>>, name: string, legacy: string) => {
-    const found = keys.default ?? value(legacy)
-    if (found === undefined) {
-      problems.push(`${name} has no key named "default", and ${legacy} is not set either`)
-    }
-    return found ?? ''
-  }
-  const named = 'a JSON object of keys by name'
-  const publishableKeys = json('SUPABASE_PUBLISHABLE_KEYS', keysByName, named) ?? {}
-  const secretKeys = json('SUPABASE_SECRET_KEYS', keysByName, named) ?? {}
-  const supabaseUrl = origin(value('SUPABASE_URL'), problems)
-  const env: Env = {
-    supabaseUrl,
-    localStack: isLocalStack(supabaseUrl),
-    publishableKey: key(publishableKeys, 'SUPABASE_PUBLISHABLE_KEYS', 'SUPABASE_ANON_KEY'),
-    secretKey: key(secretKeys, 'SUPABASE_SECRET_KEYS', 'SUPABASE_SERVICE_ROLE_KEY'),
-    secretKeys,
-    jwks: json('SUPABASE_JWKS', keySet, 'a JSON Web Key Set') ?? null,
+  const supabaseUrl = () => readOrigin(value('SUPABASE_URL'))
+  const publicUrl = value('OAUTH_PUBLIC_URL')
+  return {
+    get supabaseUrl() {
+      return supabaseUrl()
+    },
+    localStack: isLocalStack(value('SUPABASE_URL')),
+    get publishableKey() {
+      return readKey(
+        value,
+        'SUPABASE_PUBLISHABLE_KEYS',
+        'PUBLISHABLE_KEY_NAME',
+        'SUPABASE_ANON_KEY',
+      )
+    },
+    get secretKey() {
+      return readKey(value, 'SUPABASE_SECRET_KEYS', 'SECRET_KEY_NAME', 'SUPABASE_SERVICE_ROLE_KEY')
+    },
+    get secretKeys() {
+      return readKeys(value, 'SUPABASE_SECRET_KEYS')
+    },
+    get jwtIssuer() {
+      const issuer = value('JWT_ISSUER')
+      return issuer === undefined ? `${supabaseUrl()}/auth/v1` : readUrl('JWT_ISSUER', issuer)
+    },
+    get jwks() {
+      return readJson(value, 'SUPABASE_JWKS', keySet, 'a JSON Web Key Set') ?? null
+    },
     models: readModels(value),
     providerAddresses: {
       openrouter: optional('baseUrl', value('OPENROUTER_BASE_URL')),
@@ -100,14 +113,72 @@ export function readEnv(variables: Variables = process.env): Env {
     },
     ...optional('tokenEncryptionKeys', value('TOKEN_ENCRYPTION_KEYS')),
     ...optional('oauthRedirectAllowList', value('OAUTH_REDIRECT_ALLOW_LIST')),
-    ...optional('oauthPublicUrl', value('OAUTH_PUBLIC_URL')?.replace(/\/+$/, '')),
+    get oauthPublicUrl() {
+      return publicUrl === undefined
+        ? `${supabaseUrl()}/functions/v1/oauth`
+        : readUrl('OAUTH_PUBLIC_URL', publicUrl).replace(/\/+$/, '')
+    },
   }
-  if (problems.length > 0) throw new Error(`Configuration: ${problems.join('; ')}`)
-  return env
+}
+
+/** What is missing or odd among the variables that each function reads; for its log, when it starts. */
+export function findProblems(env: Env): string[] {
+  const problems = (Object.keys(env) as (keyof Env)[]).flatMap((name) => {
+    try {
+      void env[name]
+      return []
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error
+      return [String(error.cause)]
+    }
+  })
+  return [...new Set(problems)]
+}
+
+type ReadValue = (name: string) => string | undefined
+
+function readJson<Schema extends z.ZodType>(
+  value: ReadValue,
+  name: string,
+  schema: Schema,
+  expected: string,
+): z.infer<Schema> | undefined {
+  const text = value(name)
+  if (text === undefined) return undefined
+  const parsed = schema.safeParse(parseJson(text))
+  if (parsed.success) return parsed.data
+  throw notConfigured(`${name} is not ${expected}`)
+}
+
+function readKeys(value: ReadValue, variable: string): Readonly<Record<string, string>> {
+  return readJson(value, variable, keysByName, 'a JSON object of keys by name') ?? {}
+}
+
+/** The key that a variable names, else the one named `default`, else the only one, else the older one. */
+function readKey(value: ReadValue, variable: string, naming: string, legacy: string): string {
+  const keys = readKeys(value, variable)
+  const name = value(naming)
+  if (name !== undefined) {
+    const named = keys[name]
+    if (named !== undefined) return named
+    throw notConfigured(`${variable} has no key of the name that ${naming} gives`)
+  }
+  const others = Object.keys(keys).filter((other) => other !== schedulerKey)
+  const only = others.length === 1 ? keys[others[0] ?? ''] : undefined
+  const found =
+    keys['default'] ??
+    only ??
+    value(legacy) ??
+    (others.length === 0 ? keys[schedulerKey] : undefined)
+  if (found !== undefined) return found
+  if (others.length > 1) {
+    throw notConfigured(`${variable} has several keys, none named "default": name one in ${naming}`)
+  }
+  throw notConfigured(`${variable} has no key, and ${legacy} is not set either`)
 }
 
 // Whether the values are of use is for the adapters to say, when the function that has them starts.
-function readModels(value: (name: string) => string | undefined): ModelVariables {
+function readModels(value: ReadValue): ModelVariables {
   const openrouterKey = value('OPENROUTER_API_KEY')
   const serviceAccount = value('VERTEX_SERVICE_ACCOUNT')
   return {
@@ -132,12 +203,17 @@ function optional<Name extends string>(
   return value === undefined ? {} : ({ [name]: value } as Record<Name, string>)
 }
 
-function origin(text: string | undefined, problems: string[]): string {
-  if (text === undefined) problems.push('SUPABASE_URL is not set')
-  else if (!/^https?:\/\/[^/?#]+\/?$/.test(text) || !URL.canParse(text)) {
-    problems.push('SUPABASE_URL is not an http(s) origin')
+function readOrigin(text: string | undefined): string {
+  if (text === undefined) throw notConfigured('SUPABASE_URL is not set')
+  if (!/^https?:\/\/[^/?#]+\/?$/.test(text) || !URL.canParse(text)) {
+    throw notConfigured('SUPABASE_URL is not an http(s) origin')
   }
-  return (text ?? '').replace(/\/$/, '')
+  return text.replace(/\/$/, '')
+}
+
+function readUrl(name: string, text: string): string {
+  if (/^https?:\/\/[^?#]+$/.test(text) && URL.canParse(text)) return text
+  throw notConfigured(`${name} is not an http(s) URL`)
 }
 
 function parseJson(text: string): unknown {
@@ -149,6 +225,6 @@ function parseJson(text: string): unknown {
 }
 
 /** Only a local stack has such an address; a hosted project is https everywhere. */
-function isLocalStack(supabaseUrl: string): boolean {
-  return /^http:\/\/(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$/.test(supabaseUrl)
+function isLocalStack(supabaseUrl = ''): boolean {
+  return /^http:\/\/(127\.0\.0\.1|localhost|\[::1\])(:\d+)?\/?$/.test(supabaseUrl)
 }

@@ -144,6 +144,7 @@ export const errorCodes = {
   database_unavailable: { status: 503, message: 'The database cannot be reached right now.' },
   auth_unavailable: { status: 503, message: 'The signing keys cannot be read right now.' },
   provider_key_rejected: { status: 422, message: 'The provider does not accept this key.' },
+  not_configured: { status: 503, message: 'This server lacks a setting that the request needs.' },
   circuit_open: { status: 503, message: 'The model is paused after repeated failures.' },
   model_unavailable: { status: 503, message: 'No model of this agent is available.' },
   provider_not_configured: { status: 503, message: 'The model provider has no key configured.' },
@@ -186,6 +187,11 @@ export class AppError extends Error {
     this.details = options.details
     this.headers = options.headers ?? {}
   }
+}
+
+/** A variable is missing or odd. `problem` is for the log: it names the variable, never its value. */
+export function notConfigured(problem: string): AppError {
+  return new AppError('not_configured', { cause: problem })
 }
 
 export interface ErrorEnvelope {

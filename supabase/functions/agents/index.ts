@@ -1,9 +1,10 @@
 import { createAccessTokenVerifier } from '../_shared/auth/access-token.ts'
-import { readKeyset } from '../_shared/crypto/keyset.ts'
+import { openKeyset } from '../_shared/crypto/keyset.ts'
 import { createDatabase } from '../_shared/database.ts'
-import { readEnv } from '../_shared/env.ts'
+import { findProblems, readEnv } from '../_shared/env.ts'
 import { createModels } from '../_shared/executions/create-models.ts'
 import { logDefects } from '../_shared/http/log-defects.ts'
+import { createProblemReport } from '../_shared/http/report-problem.ts'
 import { createWaitUntil } from '../_shared/http/wait-until.ts'
 import { createLog } from '../_shared/log/log.ts'
 import { createOrganizationKeyReader } from '../_shared/provider-keys/read-key.ts'
@@ -13,7 +14,10 @@ import { lazyToolServers } from '../_shared/tools/lazy-tool-servers.ts'
 import { createApp } from './app.ts'
 
 const env = readEnv()
-const keyset = await readKeyset(env.tokenEncryptionKeys)
+const log = createLog(console.error)
+const report = createProblemReport(log)
+findProblems(env).forEach(report)
+const keyset = await openKeyset(env.tokenEncryptionKeys, report)
 const database = createDatabase(env)
 const addresses = env.providerAddresses
 const readOrganizationKey = createOrganizationKeyReader({
@@ -26,13 +30,11 @@ const readOrganizationKey = createOrganizationKeyReader({
 const shutdown = new AbortController()
 addEventListener('beforeunload', () => shutdown.abort())
 
-const log = createLog(console.error)
-
 const app = createApp({
   database,
   shutdown: shutdown.signal,
   keyset,
-  models: createModels(env.models, readOrganizationKey),
+  models: createModels(env.models, readOrganizationKey, report),
   testKey: createKeyTest(addresses),
   verifyAccessToken: createAccessTokenVerifier(env),
   clock: systemClock,

@@ -1,7 +1,8 @@
 import { createAccessTokenVerifier } from '../_shared/auth/access-token.ts'
 import { createDatabase } from '../_shared/database.ts'
-import { readEnv } from '../_shared/env.ts'
+import { findProblems, readEnv } from '../_shared/env.ts'
 import { logDefects } from '../_shared/http/log-defects.ts'
+import { createProblemReport } from '../_shared/http/report-problem.ts'
 import { createLog } from '../_shared/log/log.ts'
 import { createOAuth } from '../_shared/oauth/create-oauth.ts'
 import { createCredentials } from '../_shared/oauth/credentials.ts'
@@ -9,6 +10,7 @@ import { createApp } from './app.ts'
 
 const env = readEnv()
 const log = createLog(console.error)
+findProblems(env).forEach(createProblemReport(log))
 const oauth = await createOAuth(env, createDatabase(env), log)
 
 const app = createApp({

@@ -1,6 +1,7 @@
 import type { Hono } from 'hono'
 import { verifySecretKey } from '../_shared/auth/secret-key.ts'
 import type { Admin } from '../_shared/database.ts'
+import { notConfigured } from '../_shared/errors.ts'
 import { createFunctionApp } from '../_shared/http/function-app.ts'
 import { allowOnly } from '../_shared/http/handle-error.ts'
 import type { Log } from '../_shared/log/log.ts'
@@ -9,7 +10,7 @@ import { cleanUp, type CleanupLimits } from './clean-up.ts'
 export interface CleanupDependencies {
   /** The service role's client: upkeep crosses organizations and has no caller of its own. */
   readonly admin: Admin
-  /** The secret key named `session_cleanup`; without one every request is refused. */
+  /** The secret key named `session_cleanup`; without one every request is refused. Read by each. */
   readonly cleanupKey: string | undefined
   readonly limits: CleanupLimits
   /** Milliseconds since the epoch. */
@@ -25,7 +26,11 @@ export function createApp(deps: CleanupDependencies): Hono {
   const app = createFunctionApp('session-cleanup', deps.log, deps.now)
 
   app.post('/', async (c) => {
-    await verifySecretKey(c.req.raw.headers, deps.cleanupKey)
+    const { cleanupKey } = deps
+    if (cleanupKey === undefined) {
+      throw notConfigured('SUPABASE_SECRET_KEYS has no key named "session_cleanup"')
+    }
+    await verifySecretKey(c.req.raw.headers, cleanupKey)
     return c.json(await cleanUp(deps.admin, deps.limits, deps.now))
   })
   app.all('/', allowOnly('POST'))

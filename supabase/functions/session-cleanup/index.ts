@@ -1,17 +1,19 @@
 import { createDatabase } from '../_shared/database.ts'
-import { readEnv } from '../_shared/env.ts'
+import { findProblems, readEnv } from '../_shared/env.ts'
 import { logDefects } from '../_shared/http/log-defects.ts'
+import { createProblemReport } from '../_shared/http/report-problem.ts'
 import { createLog } from '../_shared/log/log.ts'
 import { createApp } from './app.ts'
 
 const env = readEnv()
 const log = createLog(console.error)
-const cleanupKey = env.secretKeys['session_cleanup']
-if (cleanupKey === undefined) log({ level: 'warn', event: 'no_secret_key_named_session_cleanup' })
+findProblems(env).forEach(createProblemReport(log))
 
 const app = createApp({
   admin: createDatabase(env).admin,
-  cleanupKey,
+  get cleanupKey() {
+    return env.secretKeys['session_cleanup']
+  },
   limits: { batch: 1_000, budget: 20_000 },
   now: () => Date.now(),
   log,

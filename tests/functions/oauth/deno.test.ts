@@ -1,6 +1,4 @@
-import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { startFunction } from '../../../dev/functions/function-process.ts'
 import { callFunction } from '../../support/agents/invoke.ts'
 import { browse } from '../../support/oauth/browser.ts'
 import { addConfiguration } from '../../support/oauth/connect.ts'
@@ -12,7 +10,6 @@ import {
   signUpWithOrganization,
 } from '../../support/people/people.ts'
 import { useStack } from '../../support/stack/stack.ts'
-import { newKey } from '../../unit/crypto/keys.ts'
 
 let servers: Fixture
 let ann: Person & { organization: Organization }
@@ -81,50 +78,5 @@ describe('the function under Deno, behind the gateway', () => {
       headers: { origin: 'https://app.example', 'access-control-request-method': 'DELETE' },
     })
     expect(response.headers.get('access-control-allow-methods')).toContain('DELETE')
-  })
-})
-
-describe('the function does not start', () => {
-  const [id = '', key = ''] = newKey('a').split(':')
-  it.each<[string, Record<string, string | undefined>, RegExp]>([
-    ['without a keyset', { TOKEN_ENCRYPTION_KEYS: undefined }, /TOKEN_ENCRYPTION_KEYS is not set/],
-    [
-      'with a short key',
-      { TOKEN_ENCRYPTION_KEYS: `${id}:${key.slice(0, 20)}` },
-      /the key a has \d+ bytes instead of 32/,
-    ],
-    [
-      'with a key of zeros',
-      { TOKEN_ENCRYPTION_KEYS: `a:${'A'.repeat(43)}=` },
-      /the key a is one byte repeated/,
-    ],
-    [
-      'with a key id twice',
-      { TOKEN_ENCRYPTION_KEYS: `a:${key},${newKey('a')}` },
-      /the key id a is there twice/,
-    ],
-    [
-      'without addresses of clients',
-      { OAUTH_REDIRECT_ALLOW_LIST: undefined },
-      /OAUTH_REDIRECT_ALLOW_LIST is not set/,
-    ],
-  ])('%s, and says why', async (_, changes, message) => {
-    const env = Object.entries({ ...useStack().functionEnv, ...changes })
-    const lines: string[] = []
-    const started = startFunction({
-      name: 'oauth',
-      directory: fileURLToPath(new URL('../../../supabase/functions', import.meta.url)),
-      env: Object.fromEntries(
-        env.filter((pair): pair is [string, string] => pair[1] !== undefined),
-      ),
-      watch: false,
-      log: (line) => lines.push(line),
-    })
-    try {
-      await expect(started.ready).rejects.toThrow(message)
-    } finally {
-      await started.close()
-    }
-    expect(lines.join('\n')).not.toContain(key.slice(0, 20))
   })
 })

@@ -12,15 +12,23 @@ const all: ModelConfiguration = {
   openaiCompatible: { baseUrl: 'http://127.0.0.1:1/v1' },
 }
 
+const unexpected = (problem: string) => {
+  throw new Error(problem)
+}
+
 describe('the registry', () => {
   it('names the providers that are configured', () => {
-    expect(configuredProviders({})).toEqual([])
-    expect(configuredProviders({ openrouter: { apiKey: 'k' } })).toEqual(['openrouter'])
-    expect(configuredProviders(all)).toEqual(['openrouter', 'vertex-ai', 'openai-compatible'])
+    expect(configuredProviders({}, unexpected)).toEqual([])
+    expect(configuredProviders({ openrouter: { apiKey: 'k' } }, unexpected)).toEqual(['openrouter'])
+    expect(configuredProviders(all, unexpected)).toEqual([
+      'openrouter',
+      'vertex-ai',
+      'openai-compatible',
+    ])
   })
 
   it('makes one adapter per provider and configuration, so that tokens are shared', () => {
-    for (const provider of configuredProviders(all)) {
+    for (const provider of configuredProviders(all, unexpected)) {
       const adapter = resolveAdapter(provider, all)
       expect(adapter.provider).toBe(provider)
       expect(resolveAdapter(provider, all)).toBe(adapter)
@@ -37,12 +45,22 @@ describe('the registry', () => {
     },
   )
 
-  it('refuses an unusable configuration at start, naming the field', () => {
-    const broken = { vertexAi: { serviceAccount: keyFile({ client_email: '' }) } }
-    expect(() => configuredProviders(broken)).toThrow('has no client_email')
-    const nowhere = { vertexAi: { serviceAccount: keyFile({ project_id: undefined }) } }
-    expect(() => configuredProviders(nowhere)).toThrow('no project')
-    const address = { openrouter: { apiKey: 'k', baseUrl: 'openrouter' } }
-    expect(() => configuredProviders(address)).toThrow('base URL')
+  it('leaves out a provider whose configuration cannot be used, and says which field is why', () => {
+    const problemsOf = (broken: ModelConfiguration) => {
+      const problems: string[] = []
+      expect(
+        configuredProviders({ ...all, ...broken }, (problem) => problems.push(problem)),
+      ).toHaveLength(2)
+      return problems
+    }
+    expect(problemsOf({ vertexAi: { serviceAccount: keyFile({ client_email: '' }) } })).toEqual([
+      expect.stringMatching(/^vertex-ai: .*has no client_email/),
+    ])
+    expect(
+      problemsOf({ vertexAi: { serviceAccount: keyFile({ project_id: undefined }) } }),
+    ).toEqual([expect.stringMatching(/^vertex-ai: .*no project/)])
+    expect(problemsOf({ openrouter: { apiKey: 'k', baseUrl: 'openrouter' } })).toEqual([
+      expect.stringMatching(/^openrouter: .*base URL/),
+    ])
   })
 })

@@ -1,5 +1,6 @@
 import {
   createRemoteJWKSet,
+  decodeProtectedHeader,
   errors,
   importJWK,
   jwtVerify,
@@ -7,8 +8,10 @@ import {
   type JWK,
   type JWTPayload,
   type JWTVerifyGetKey,
+  type ProtectedHeaderParameters,
 } from 'jose'
 import { AppError } from '../errors.ts'
+import { AskAuth } from './ask-auth.ts'
 
 /** Who calls, as their access token says. The database decides what they may do. */
 export interface Caller {
@@ -22,11 +25,15 @@ export interface Caller {
 }
 
 export interface AccessTokenOptions {
-  /** Origin of the project; the issuer is its `/auth/v1`. */
+  /** Origin of the project, where its Auth is reached. */
   readonly supabaseUrl: string
+  /** `iss` of its tokens. */
+  readonly jwtIssuer: string
+  readonly publishableKey: string
   /** The platform's keys from SUPABASE_JWKS; null means: ask the issuer's key endpoint. */
   readonly jwks: { readonly keys: readonly JWK[] } | null
   readonly now?: () => Date
+  readonly fetch?: typeof fetch
 }
 
 /** Verifies the `authorization` header of a request. */
@@ -46,24 +53,66 @@ const uuid = /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/i
 /**
  * Builds the verifier of Supabase access tokens: signature, issuer, audience and role
  * `authenticated`, expiry, user and session. Every request needs a token of a signed-in user.
+ * The options are read with the first request, so that a missing variable fails no start.
  * @throws AppError `unauthorized`, `no_organization`, or `auth_unavailable` when keys cannot be read
  */
 export function createAccessTokenVerifier(options: AccessTokenOptions): VerifyAccessToken {
-  const issuer = `${options.supabaseUrl}/auth/v1`
-  const findKey = options.jwks
-    ? localKeys(options.jwks.keys)
-    : createRemoteJWKSet(new URL(`${issuer}/.well-known/jwks.json`))
+  let verify: ((token: string) => Promise<JWTPayload>) | undefined
   return async (headers) => {
     const accessToken = bearerToken(headers)
-    const claims = await verify(accessToken, findKey, {
-      issuer,
-      audience: 'authenticated',
-      algorithms: algorithms.map(([algorithm]) => algorithm),
-      requiredClaims: ['exp', 'sub', 'session_id', 'role'],
-      ...(options.now && { currentDate: options.now() }),
-    })
-    return callerOf(claims, accessToken)
+    verify ??= createVerify(options)
+    return callerOf(await verify(accessToken), accessToken)
   }
+}
+
+function createVerify(options: AccessTokenOptions): (token: string) => Promise<JWTPayload> {
+  const { supabaseUrl, jwtIssuer: issuer, jwks, now = () => new Date() } = options
+  const findKey = jwks
+    ? localKeys(jwks.keys)
+    : createRemoteJWKSet(new URL(`${supabaseUrl}/auth/v1/.well-known/jwks.json`))
+  // Functions hold no shared secret of a hosted project; only a local key set has one.
+  const hasSecret = jwks?.keys.some(({ kty }) => kty === 'oct') === true
+  const auth = new AskAuth(options)
+  return async (token) => {
+    const { alg, kid } = headerOf(token)
+    try {
+      const isKnown = kid !== undefined && jwks?.keys.some((jwk) => jwk.kid === kid) === true
+      if (alg === 'HS256' && !hasSecret && !isKnown) {
+        return checkClaims(await auth.claimsOf(token), issuer, now())
+      }
+      const verified = await jwtVerify(token, findKey, {
+        algorithms: algorithms.map(([algorithm]) => algorithm),
+        currentDate: now(),
+      })
+      return checkClaims(verified.payload, issuer, now())
+    } catch (cause) {
+      throw verdictOf(cause)
+    }
+  }
+}
+
+function headerOf(token: string): ProtectedHeaderParameters {
+  try {
+    return decodeProtectedHeader(token)
+  } catch (cause) {
+    throw unauthorized(cause)
+  }
+}
+
+/** What a verified token has to say, whoever verified it. @throws AppError `unauthorized` */
+function checkClaims(claims: JWTPayload, issuer: string, now: Date): JWTPayload {
+  const { iss, aud, exp, nbf } = claims
+  const seconds = now.getTime() / 1000
+  if (iss !== issuer) {
+    const found = typeof iss === 'string' ? iss : 'absent'
+    throw unauthorized(`the issuer of the token is ${found}, not ${issuer}: see JWT_ISSUER`)
+  }
+  if (![aud].flat().includes('authenticated')) throw unauthorized('the audience is another')
+  if (typeof exp !== 'number' || exp <= seconds) throw unauthorized('the token has expired')
+  if (nbf !== undefined && !(typeof nbf === 'number' && nbf <= seconds)) {
+    throw unauthorized('the token is not valid yet')
+  }
+  return claims
 }
 
 function bearerToken(headers: Headers): string {
@@ -72,23 +121,15 @@ function bearerToken(headers: Headers): string {
   return token
 }
 
-async function verify(
-  token: string,
-  findKey: JWTVerifyGetKey,
-  options: NonNullable<Parameters<typeof jwtVerify>[2]>,
-): Promise<JWTPayload> {
-  try {
-    return (await jwtVerify(token, findKey, options)).payload
-  } catch (cause) {
-    // What is not a verdict on the token is a failure to get the keys, and no reason to sign out.
-    const unavailable =
-      !(cause instanceof errors.JOSEError) ||
-      cause instanceof errors.JWKSTimeout ||
-      cause instanceof errors.JWKSInvalid ||
-      cause.code === errors.JOSEError.code
-    if (unavailable) throw new AppError('auth_unavailable', { cause })
-    throw unauthorized(cause)
-  }
+function verdictOf(cause: unknown): AppError {
+  if (cause instanceof AppError) return cause
+  // What is not a verdict on the token is a failure to get the keys, and no reason to sign out.
+  const unavailable =
+    !(cause instanceof errors.JOSEError) ||
+    cause instanceof errors.JWKSTimeout ||
+    cause instanceof errors.JWKSInvalid ||
+    cause.code === errors.JOSEError.code
+  return unavailable ? new AppError('auth_unavailable', { cause }) : unauthorized(cause)
 }
 
 function callerOf(claims: JWTPayload, accessToken: string): Caller {

@@ -1,3 +1,4 @@
+import { notConfigured } from '../errors.ts'
 import { fromAnyBase64 } from './base64.ts'
 
 /** Keys that seal and open. */
@@ -50,6 +51,33 @@ export async function readKeyset(text: string | undefined): Promise<Keyset> {
   const [primary] = keys.values()
   if (!primary) throw new Error(`${variable} has no key`)
   return { primary, keys }
+}
+
+/**
+ * The keyset. A missing or odd one is reported, and each use of it is refused.
+ * @param report gets what is wrong, without a value
+ */
+export async function openKeyset(
+  text: string | undefined,
+  report: (problem: string) => void,
+): Promise<Keyset> {
+  try {
+    return await readKeyset(text)
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : variable
+    report(problem)
+    const refuse = () => {
+      throw notConfigured(problem)
+    }
+    return {
+      get primary(): never {
+        return refuse()
+      },
+      get keys(): never {
+        return refuse()
+      },
+    }
+  }
 }
 
 function readKeyBytes(id: string, base64: string): Uint8Array<ArrayBuffer> {

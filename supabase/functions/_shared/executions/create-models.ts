@@ -1,3 +1,4 @@
+import type { ReportProblem } from '../http/report-problem.ts'
 import { completeModel } from '../models/complete-model.ts'
 import { configuredProviders, type ModelConfiguration, resolveAdapter } from '../models/registry.ts'
 import { streamModel } from '../models/stream-model.ts'
@@ -8,9 +9,10 @@ import { type Models, toEvents } from './models.ts'
 export function createModels(
   configuration: ModelConfiguration,
   readOrganizationKey: ReadOrganizationKey,
+  report: ReportProblem,
 ): Models {
   return {
-    providers: configuredProviders(configuration),
+    providers: configuredProviders(configuration, report),
     async call({ provider, credential }, request, take, { stream, signal, organizationId }) {
       const own = credential === 'organization'
       const used = own ? await readOrganizationKey(organizationId, provider) : configuration

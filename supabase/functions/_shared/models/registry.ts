@@ -33,7 +33,7 @@ const adapters = new WeakMap<ModelConfiguration, Map<string, ModelAdapter>>()
  * The adapter of a provider.
  *
  * @throws ModelError `provider_misconfigured` for an unknown or unconfigured provider
- * @throws TypeError for a configuration of no use, naming the field
+ * @throws TypeError for a configuration that cannot be used, naming the field
  */
 export function resolveAdapter(provider: string, configuration: ModelConfiguration): ModelAdapter {
   const adapter = findAdapter(provider, configuration)
@@ -44,10 +44,21 @@ export function resolveAdapter(provider: string, configuration: ModelConfigurati
 /**
  * The names of the providers that have what they need.
  *
- * @throws TypeError for a configuration of no use: better at start than in every call
+ * @param report gets what is wrong with a configuration that cannot be used; it names the field
  */
-export function configuredProviders(configuration: ModelConfiguration): string[] {
-  return Object.keys(factories).filter((name) => findAdapter(name, configuration) !== null)
+export function configuredProviders(
+  configuration: ModelConfiguration,
+  report: (problem: string) => void,
+): string[] {
+  return Object.keys(factories).filter((name) => {
+    try {
+      return findAdapter(name, configuration) !== null
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error
+      report(`${name}: ${error.message}`)
+      return false
+    }
+  })
 }
 
 function findAdapter(provider: string, configuration: ModelConfiguration): ModelAdapter | null {

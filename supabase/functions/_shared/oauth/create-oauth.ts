@@ -1,30 +1,32 @@
-import { readKeyset } from '../crypto/keyset.ts'
+import { openKeyset } from '../crypto/keyset.ts'
 import type { Database } from '../database.ts'
 import type { Env } from '../env.ts'
+import { createProblemReport } from '../http/report-problem.ts'
 import type { Log } from '../log/log.ts'
 import { createOutboundFetch } from '../outbound/outbound.ts'
-import { readRedirectAllowList } from './redirect-allow-list.ts'
+import { openRedirectAllowList } from './redirect-allow-list.ts'
 import type { OAuthDependencies } from './settings.ts'
 
-/**
- * What connections need, from the variables.
- * @throws Error when a variable is missing or of no use: better no start than a start that fails later
- */
+/** What connections need, from the variables: a missing or odd one fails what uses it. */
 export async function createOAuth(
   env: Env,
   database: Database,
   log: Log,
 ): Promise<OAuthDependencies> {
-  const keyset = await readKeyset(env.tokenEncryptionKeys)
-  const redirects = readRedirectAllowList(env.oauthRedirectAllowList)
-  const publicUrl = env.oauthPublicUrl ?? `${env.supabaseUrl}/functions/v1/oauth`
+  const report = createProblemReport(log)
+  const keyset = await openKeyset(env.tokenEncryptionKeys, report)
+  const redirects = openRedirectAllowList(env.oauthRedirectAllowList, report)
   const allowLoopback = env.localStack
   return {
     database,
     keyset,
     settings: {
-      callbackUrl: `${publicUrl}/callback`,
-      clientMetadataUrl: `${publicUrl}/client-metadata.json`,
+      get callbackUrl() {
+        return `${env.oauthPublicUrl}/callback`
+      },
+      get clientMetadataUrl() {
+        return `${env.oauthPublicUrl}/client-metadata.json`
+      },
       redirects,
       allowLoopback,
     },

@@ -1,4 +1,4 @@
-import { AppError } from '../errors.ts'
+import { AppError, notConfigured } from '../errors.ts'
 
 /** Addresses of clients that a browser may be sent to after an authorization. */
 export interface RedirectAllowList {
@@ -49,6 +49,32 @@ export function readRedirectAllowList(text: string | undefined): RedirectAllowLi
         path: 'redirect_to',
       })
     },
+  }
+}
+
+/**
+ * The list. A missing or odd one is reported, and each use of it is refused.
+ * @param report gets what is wrong
+ */
+export function openRedirectAllowList(
+  text: string | undefined,
+  report: (problem: string) => void,
+): RedirectAllowList {
+  try {
+    return readRedirectAllowList(text)
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : variable
+    report(problem)
+    const refuse = () => {
+      throw notConfigured(problem)
+    }
+    return {
+      get fallback(): never {
+        return refuse()
+      },
+      check: refuse,
+      allows: refuse,
+    }
   }
 }
 

@@ -30,7 +30,9 @@ const env = readEnv()
 const log = createLog(console.error)
 
 const models: Models = {
-  providers: configuredProviders(env.models),
+  providers: configuredProviders(env.models, (problem) => {
+    throw new Error(problem)
+  }),
   async call({ provider }, request, take, { stream, signal }) {
     const adapter = resolveAdapter(provider, env.models)
     if (stream) await streamModel(adapter, request, take, { signal, timeouts })
