@@ -56,7 +56,8 @@ export class DatabaseShare {
     for (let n = 0; n < count; n++) {
       let begun: Record<string, unknown> = {}
       const message = { content: 'How long does it take?' }
-      const args = { message, agent: 'droid', model: 'gpt-4', providers: ['openrouter'] }
+      const request = { message, agent: 'droid', model: 'gpt-4' }
+      const args = { request, providers: ['openrouter'] }
       times.begin.push(
         await timeOf(async () => {
           begun = await this.#rpc('begin_execution', publishableKey, token, args)

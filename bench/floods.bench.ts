@@ -77,7 +77,7 @@ try {
     'slow filters': requestOf(member, `/rest/v1/system_prompts?content=match.${pattern}`),
     followers: requestOf(member, `/functions/v1/agents/executions/${execution}/stream`),
     'begun executions': requestOf(member, '/rest/v1/rpc/begin_execution', {
-      ...invocation,
+      request: invocation,
       providers: ['openrouter'],
     }),
   }

@@ -4,58 +4,127 @@
 
 -- ── begin_execution ───────────────────────────────────────────────────────────────────────────
 
-create function private.validate_invocation(
-  message jsonb, params jsonb, idempotency_key text, session_id uuid, on_busy text, regenerate uuid
-) returns void
+-- What is stored of a message is sent to providers with every later turn. An address of another scheme,
+-- gs:// for one, would be read there with the rights of the platform's own account.
+create function private.is_message_part(part jsonb) returns boolean
 language plpgsql immutable security invoker set search_path = ''
 as $$
 begin
-  if (message is null) = (regenerate is null)
-    or (regenerate is not null and session_id is null)
-    or (message is not null and (
-      jsonb_typeof(message) <> 'object'
-      or coalesce(jsonb_typeof(message -> 'content'), '') not in ('string', 'array')
-      or message -> 'content' in ('""'::jsonb, '[]'::jsonb)
-      or octet_length(message ->> 'content') > 262144
-      or (message ->> 'id') !~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$'
-      -- Whatever is stored is sent to providers with every later turn. An address of another scheme, gs://
-      -- for one, would be read with the rights of the platform's own account there.
-      or exists (
-        select 1
-        from jsonb_array_elements(
-          case jsonb_typeof(message -> 'content') when 'array' then message -> 'content' else '[]' end
-        ) p
-        where not coalesce(case p ->> 'type'
-          when 'text' then jsonb_typeof(p -> 'text') = 'string'
-          when 'tool_call' then jsonb_typeof(p -> 'id') = 'string' and jsonb_typeof(p -> 'name') = 'string'
-            and jsonb_typeof(p -> 'arguments') = 'string'
-          when 'tool_result' then jsonb_typeof(p -> 'tool_call_id') = 'string'
-            and jsonb_typeof(p -> 'name') = 'string'
-            and jsonb_typeof(p -> 'content') = 'string'
-          else p ->> 'type' in ('image', 'file') and jsonb_typeof(p -> 'media_type') = 'string'
-            and char_length(p ->> 'url') <= 2048
-            and p ->> 'url' ~ '^https://[^[:space:]/?#@]+([/?#][^[:space:]]*)?$'
-        end, false)
-      )
-    ))
-    or octet_length((params - 'response_format')::text) > 65536
-    -- The text of a schema of 64 KiB, with its name.
-    or octet_length(params ->> 'response_format') > 66560
-    or jsonb_typeof(params) is distinct from 'object'
-    -- A reservation is computed from it: a negative one would give budget away.
-    or coalesce(params ->> 'max_output_tokens', '1') !~ '^[1-9][0-9]{0,6}$'
-    or char_length(idempotency_key) not between 1 and 255
-    or on_busy not in ('refuse', 'queue') or on_busy is null
-  then
-    raise exception using errcode = '22023', message = 'invalid_request',
-      detail = 'Either message { id?: uuid, content: text or parts of at most 256 KB, files by https } '
-          'or session_id and regenerate; '
-        'params an object, idempotency_key 1 to 255 characters, on_busy refuse or queue.';
-  end if;
+  return coalesce(case part ->> 'type'
+    when 'text' then jsonb_typeof(part -> 'text') = 'string'
+    when 'tool_call' then jsonb_typeof(part -> 'id') = 'string' and jsonb_typeof(part -> 'name') = 'string'
+      and jsonb_typeof(part -> 'arguments') = 'string'
+    when 'tool_result' then jsonb_typeof(part -> 'tool_call_id') = 'string'
+      and jsonb_typeof(part -> 'name') = 'string'
+      and jsonb_typeof(part -> 'content') = 'string'
+    else part ->> 'type' in ('image', 'file') and jsonb_typeof(part -> 'media_type') = 'string'
+      and char_length(part ->> 'url') <= 2048
+      and part ->> 'url' ~ '^https://[^[:space:]/?#@]+([/?#][^[:space:]]*)?$'
+  end, false);
 end
 $$;
-comment on function private.validate_invocation(jsonb, jsonb, text, uuid, text, uuid) is
-  'Passes for a well-formed request; else 22023 invalid_request.';
+comment on function private.is_message_part(jsonb) is
+  'Whether an adapter of a provider can send this part of a message.';
+
+-- The problem of the first wrong field, as `field: what it must be`; null for a well-formed request.
+create function private.invocation_problem(request jsonb) returns text
+language plpgsql immutable security invoker set search_path = ''
+as $$
+declare
+  uuid_form constant text := '^"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"$';
+  message constant jsonb := request -> 'message';
+  content constant jsonb := message -> 'content';
+  unknown constant text := (
+    select min(k) from jsonb_object_keys(
+      request - array[
+        'message', 'agent', 'model', 'session_id', 'project_id', 'parent_id', 'params', 'on_busy',
+        'regenerate', 'as_root', 'transient', 'input_bytes'
+      ]
+    ) k
+  );
+  unknown_of_message constant text := (
+    select min(k) from jsonb_object_keys(
+      case jsonb_typeof(message) when 'object' then message - array['id', 'content', 'digest'] else '{}' end
+    ) k
+  );
+begin
+  return case
+    when unknown is not null then left(unknown, 64) || ': is no field of a request.'
+    when unknown_of_message is not null
+      then 'message.' || left(unknown_of_message, 64) || ': is no field of a message.'
+    when jsonb_typeof(message) <> 'object' then 'message: must be an object.'
+    when not message ? 'content' or jsonb_typeof(content) not in ('string', 'array')
+      then 'message.content: must be a text or a list of parts.'
+    when content in ('""', '[]') then 'message.content: must not be empty.'
+    when octet_length(message ->> 'content') > 262144
+      then 'message.content: is longer than 262144 bytes.'
+    when exists (
+      select 1
+      from jsonb_array_elements(case jsonb_typeof(content) when 'array' then content else '[]' end) p
+      where not private.is_message_part(p)
+    ) then 'message.content: a part must be a text, an image or file by https, or a tool call or result.'
+    when (message -> 'id')::text !~ uuid_form then 'message.id: must be a uuid.'
+    when jsonb_typeof(message -> 'digest') <> 'string' then 'message.digest: must be a text.'
+    when jsonb_typeof(request -> 'agent') <> 'string' then 'agent: must be a text.'
+    when jsonb_typeof(request -> 'model') <> 'string' then 'model: must be a text.'
+    when (request -> 'session_id')::text !~ uuid_form then 'session_id: must be a uuid.'
+    when (request -> 'project_id')::text !~ '^[0-9]{1,18}$' then 'project_id: must be a number.'
+    when (request -> 'parent_id')::text !~ uuid_form then 'parent_id: must be a uuid.'
+    when (request -> 'regenerate')::text !~ uuid_form then 'regenerate: must be a uuid.'
+    when jsonb_typeof(request -> 'params') <> 'object' then 'params: must be an object.'
+    when octet_length(((request -> 'params') - 'response_format')::text) > 65536
+      then 'params: is longer than 65536 bytes.'
+    -- The text of a schema of 64 KiB, with its name.
+    when octet_length(request -> 'params' ->> 'response_format') > 66560
+      then 'params.response_format: is longer than 66560 bytes.'
+    -- A reservation is computed from it: a negative one would give budget away.
+    when request -> 'params' ->> 'max_output_tokens' !~ '^[1-9][0-9]{0,6}$'
+      then 'params.max_output_tokens: must be a whole number from 1 to 9999999.'
+    when request -> 'on_busy' not in ('"refuse"', '"queue"') then 'on_busy: must be refuse or queue.'
+    when jsonb_typeof(request -> 'as_root') <> 'boolean' then 'as_root: must be true or false.'
+    when jsonb_typeof(request -> 'transient') <> 'boolean' then 'transient: must be true or false.'
+    when (request -> 'input_bytes')::text !~ '^[0-9]{1,18}$' then 'input_bytes: must be a whole number.'
+    when request ? 'regenerate' and message is not null then 'message: cannot come with regenerate.'
+    when request ? 'regenerate' and request ? 'parent_id' then 'parent_id: cannot come with regenerate.'
+    when request ? 'regenerate' and not request ? 'session_id'
+      then 'session_id: is required with regenerate.'
+    when message is null and not request ? 'regenerate'
+      then 'message: is required, unless regenerate is given.'
+    when request @> '{"as_root": true}' and request ?| '{parent_id,regenerate}'
+      then 'as_root: cannot come with parent_id or regenerate.'
+    when request @> '{"transient": true}' and request ? 'session_id'
+      then 'transient: cannot come with session_id.'
+  end;
+end
+$$;
+comment on function private.invocation_problem(jsonb) is
+  'What is wrong with the first wrong field of a request of begin_execution(); null when nothing is.';
+
+create function private.read_invocation(request jsonb, idempotency_key text) returns jsonb
+language plpgsql immutable security invoker set search_path = ''
+as $$
+declare
+  -- A field that is null is absent. Only of the request's own fields: a null may mean something deeper.
+  given constant jsonb := (
+    select coalesce(jsonb_object_agg(key, value) filter (where value <> 'null'), '{}')
+    from jsonb_each(case jsonb_typeof(request) when 'object' then request else '{}' end)
+  );
+  problem constant text := case
+    when jsonb_typeof(request) is distinct from 'object' then 'request: must be an object.'
+    when char_length(idempotency_key) not between 1 and 255
+      then 'idempotency_key: must have 1 to 255 characters.'
+    else private.invocation_problem(given)
+  end;
+begin
+  if problem is not null then
+    raise exception using errcode = '22023', message = 'invalid_request', detail = problem;
+  end if;
+  return '{"params": {}, "on_busy": "refuse", "as_root": false, "transient": false}' || given;
+end
+$$;
+comment on function private.read_invocation(jsonb, text) is
+  'The request with its defaults and without nulls; 22023 invalid_request, whose detail begins with the '
+  'name of the wrong field.';
 
 create function private.message_text(content jsonb) returns text
 language plpgsql immutable security invoker set search_path = ''
@@ -168,11 +237,7 @@ $$;
 comment on function private.prepare_execution(public.agent_executions, jsonb, jsonb, bigint) is
   'Reserves the budgets and returns { route, params, system_prompts, history, tools }.';
 
-create function private.begin_execution(
-  message jsonb, agent text, model text, session_id uuid, project_id bigint, parent_id uuid, params jsonb,
-  idempotency_key text, providers text[], on_busy text, regenerate uuid, as_root boolean, transient boolean,
-  input_bytes bigint
-) returns jsonb
+create function private.begin_execution(request jsonb, idempotency_key text, providers text[]) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: writes messages and executions, which no client may. Acts for the caller in the active
@@ -181,29 +246,35 @@ as $$
 declare
   organization constant bigint := private.require_organization('agents.invoke');
   account constant uuid := private.current_user_id();
-  key constant text := coalesce(begin_execution.idempotency_key, begin_execution.message ->> 'id');
-  request constant bytea := sha256(convert_to(jsonb_build_object(
-    'message', message, 'agent', agent, 'model', model, 'session_id', session_id, 'project_id', project_id,
-    'parent_id', parent_id, 'params', params, 'regenerate', regenerate, 'as_root', as_root
-  )::text, 'UTF8'));
+  invocation constant jsonb := private.read_invocation(
+    begin_execution.request, begin_execution.idempotency_key);
+  message constant jsonb := invocation -> 'message';
+  agent constant text := invocation ->> 'agent';
+  model constant text := invocation ->> 'model';
+  session constant uuid := (invocation ->> 'session_id')::uuid;
+  parent constant uuid := (invocation ->> 'parent_id')::uuid;
+  regenerate constant uuid := (invocation ->> 'regenerate')::uuid;
+  as_root constant boolean := (invocation -> 'as_root')::boolean;
+  transient constant boolean := (invocation -> 'transient')::boolean;
+  key constant text := coalesce(begin_execution.idempotency_key, message ->> 'id');
+  -- What does not change the answer does not tell a repeat from another request.
+  hash constant bytea := sha256(convert_to(
+    (invocation - '{on_busy,transient,input_bytes}'::text[])::text, 'UTF8'));
+  project bigint := (invocation -> 'project_id')::bigint;
   chat public.chat_sessions;
   chosen public.agents;
   route jsonb;
-  project bigint := begin_execution.project_id;
-  parent uuid := begin_execution.parent_id;
   asked uuid;
   waits boolean := false;
   execution public.agent_executions;
 begin
-  perform private.validate_invocation(message, params, idempotency_key, session_id, on_busy, regenerate);
-
   if key is not null then
     -- Racing repeats wait here for the first one, then find its row.
     perform pg_advisory_xact_lock(hashtextextended(organization || '/' || account || '/' || key, 0));
     select x.* into execution from public.agent_executions x
     where x.organization_id = organization and x.user_id = account and x.idempotency_key = key;
     if found then
-      if execution.request_hash <> request then
+      if execution.request_hash <> hash then
         raise exception using errcode = '23505', message = 'idempotency_conflict',
           detail = 'The key was used for another request.';
       end if;
@@ -216,8 +287,8 @@ begin
     end if;
   end if;
 
-  if begin_execution.session_id is not null then
-    chat := private.require_own_session(organization, begin_execution.session_id);
+  if session is not null then
+    chat := private.require_own_session(organization, session);
     if chat.status = 'closed' then
       raise exception using errcode = 'PT409', message = 'session_closed', detail = 'The session is closed.';
     end if;
@@ -229,7 +300,7 @@ begin
       where x.organization_id = organization and x.user_id = account and x.session_id = chat.id
         and x.status in ('pending', 'running')
     );
-    if waits and on_busy = 'refuse' then
+    if waits and invocation ->> 'on_busy' = 'refuse' then
       raise exception using errcode = 'PT409', message = 'session_busy',
         detail = 'An execution of this session is still running.';
     end if;
@@ -310,9 +381,10 @@ begin
     organization, chat.id, account, asked, project, chosen.id, case
       when waits then 'pending'
       else 'running' end,
-    key, request,
+    key, hash,
     case when waits then jsonb_build_object(
-      'model', model, 'params', params, 'follows', regenerate is null and parent is null and not as_root
+      'model', model, 'params', invocation -> 'params',
+      'follows', regenerate is null and parent is null and not as_root
     ) else '{}' end,
     private.first_lease()
   ) returning * into execution;
@@ -328,12 +400,11 @@ begin
 
   return private.describe_execution(execution)
     || jsonb_build_object('replayed', false, 'result', null)
-    || private.prepare_execution(execution, route, params, input_bytes);
+    || private.prepare_execution(
+      execution, route, invocation -> 'params', (invocation -> 'input_bytes')::bigint);
 end
 $$;
-comment on function private.begin_execution(
-  jsonb, text, text, uuid, bigint, uuid, jsonb, text, text[], text, uuid, boolean, boolean, bigint
-) is 'Body of public.begin_execution().';
+comment on function private.begin_execution(jsonb, text, text[]) is 'Body of public.begin_execution().';
 
 -- ── start_execution: the turn of one that waited ──────────────────────────────────────────────
 
@@ -406,28 +477,19 @@ create trigger agent_executions_settle_deleted before delete on public.agent_exe
 -- ── The RPCs ──────────────────────────────────────────────────────────────────────────────────
 
 create function public.begin_execution(
-  message jsonb default null, agent text default null, model text default null, session_id uuid default null,
-  project_id bigint default null, parent_id uuid default null, params jsonb default '{}',
-  idempotency_key text default null, providers text[] default null, on_busy text default 'refuse',
-  regenerate uuid default null, as_root boolean default false, transient boolean default false,
-  input_bytes bigint default null
+  request jsonb, idempotency_key text default null, providers text[] default null
 ) returns jsonb
 language sql volatile security invoker set search_path = ''
-as $$
-  select private.begin_execution(
-    message, agent, model, session_id, project_id, parent_id, params, idempotency_key, providers, on_busy,
-    regenerate, as_root, transient, input_bytes
-  )
-$$;
-comment on function public.begin_execution(
-  jsonb, text, text, uuid, bigint, uuid, jsonb, text, text[], text, uuid, boolean, boolean, bigint
-) is
+as $$ select private.begin_execution(request, idempotency_key, providers) $$;
+comment on function public.begin_execution(jsonb, text, text[]) is
   'Opens one execution for the caller in one transaction: session, user message, route, prompts, '
-  'history, budget. The same idempotency key (or message id) and request answers the same '
-  'execution (replayed). parent_id continues from a message, as_root starts over, regenerate asks '
-  'again, on_busy queue waits (start_execution), transient keeps the session out of the lists. For '
-  'the function agents: an execution nobody works on ends failed (interrupted) when its lease runs '
-  'out. Errors are listed in docs/error-codes.md; a refused request writes nothing.';
+  'history, budget. request has message { id?, content } or regenerate (asks again), and may have agent, '
+  'model, session_id, project_id, params, parent_id (continues from a message), as_root (starts over), '
+  'on_busy (queue waits for start_execution), transient (keeps the session out of the lists) and '
+  'input_bytes; an unknown field is refused by its name. The same idempotency key (or message id) and '
+  'request answers the same execution (replayed). For the function agents: an execution without a '
+  'worker ends failed (interrupted) when its lease runs out. Errors are listed in docs/error-codes.md; a '
+  'refused request writes nothing.';
 
 create function public.start_execution(execution_id uuid, providers text[] default null) returns jsonb
 language sql volatile security invoker set search_path = ''
@@ -438,25 +500,19 @@ comment on function public.start_execution(uuid, text[]) is
   'PT404 execution_not_found.';
 
 revoke all on function
-  private.validate_invocation(jsonb, jsonb, text, uuid, text, uuid),
+  private.is_message_part(jsonb),
+  private.invocation_problem(jsonb),
+  private.read_invocation(jsonb, text),
   private.message_text(jsonb),
   private.prepare_execution(public.agent_executions, jsonb, jsonb, bigint),
-  private.begin_execution(
-    jsonb, text, text, uuid, bigint, uuid, jsonb, text, text[], text, uuid, boolean, boolean, bigint
-  ),
+  private.begin_execution(jsonb, text, text[]),
   private.start_execution(uuid, text[]),
-  public.begin_execution(
-    jsonb, text, text, uuid, bigint, uuid, jsonb, text, text[], text, uuid, boolean, boolean, bigint
-  ),
+  public.begin_execution(jsonb, text, text[]),
   public.start_execution(uuid, text[])
   from public, anon, authenticated, service_role;
 grant execute on function
-  private.begin_execution(
-    jsonb, text, text, uuid, bigint, uuid, jsonb, text, text[], text, uuid, boolean, boolean, bigint
-  ),
+  private.begin_execution(jsonb, text, text[]),
   private.start_execution(uuid, text[]),
-  public.begin_execution(
-    jsonb, text, text, uuid, bigint, uuid, jsonb, text, text[], text, uuid, boolean, boolean, bigint
-  ),
+  public.begin_execution(jsonb, text, text[]),
   public.start_execution(uuid, text[])
   to authenticated;

@@ -3125,22 +3125,7 @@ export type Database = {
         }[]
       }
       begin_execution: {
-        Args: {
-          agent?: string
-          as_root?: boolean
-          idempotency_key?: string
-          input_bytes?: number
-          message?: Json
-          model?: string
-          on_busy?: string
-          params?: Json
-          parent_id?: string
-          project_id?: number
-          providers?: string[]
-          regenerate?: string
-          session_id?: string
-          transient?: boolean
-        }
+        Args: { idempotency_key?: string; providers?: string[]; request: Json }
         Returns: Json
       }
       begin_tool_calls: {

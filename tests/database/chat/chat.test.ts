@@ -8,7 +8,7 @@ import {
   type Member,
   refusal,
 } from '../../support/people/tenants.ts'
-import { addAgent, invoke } from '../../support/rows/executions.ts'
+import { addAgent, begin, invoke } from '../../support/rows/executions.ts'
 import { connectOwner, rolledBack } from '../../support/stack/database.ts'
 
 const sql = connectOwner()
@@ -74,8 +74,7 @@ test('reading a conversation gives no right to change it or to go on in it', asy
       people.author,
       (t) => t`update public.chat_sessions set visibility = 'organization'`,
     )
-    const proceed = (t: TransactionSql) => t`
-      select public.begin_execution(message => '{"content":"hi"}', session_id => ${sessionId})`
+    const proceed = begin({ session_id: sessionId })
     for (const person of [people.owner, people.reader]) {
       for (const statement of [
         `update public.chat_sessions set title = 'x'`,

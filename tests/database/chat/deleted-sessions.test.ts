@@ -66,15 +66,10 @@ test('deleting an account in the middle of an answer leaves its usage and no res
 test('what only waited for its session costs nothing when it is deleted', async () => {
   await rolledBack(sql, async (tx) => {
     const { owner, member, begun } = await arrange(tx)
-    const [row] = await as(tx, member, (t) => {
-      return t<{ waiting: { execution_id: string; status: string } }[]>`
-        select public.begin_execution(
-          message => '{"content":"next"}', session_id => ${begun.session_id}, on_busy => 'queue'
-        ) as waiting`
-    })
-    expect(row?.waiting.status).toBe('pending')
+    const waiting = await as(tx, member, begin({ session_id: begun.session_id, on_busy: 'queue' }))
+    expect(waiting.status).toBe('pending')
     await as(tx, member, (t) => t`delete from public.chat_sessions where id = ${begun.session_id}`)
-    expect(await usageOf(tx, row?.waiting.execution_id ?? '')).toMatchObject({
+    expect(await usageOf(tx, waiting.execution_id)).toMatchObject({
       input: null,
       output: null,
       is_estimated: false,

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { TransactionSql } from 'postgres'
+import postgres, { type TransactionSql } from 'postgres'
 import { expect, test } from 'vitest'
 import { addMember, addOwner, as, refusal } from '../../support/people/tenants.ts'
 import { addAgent, begin, invoke } from '../../support/rows/executions.ts'
@@ -11,9 +11,7 @@ const sql = connectOwner()
 const beginWith =
   (agent: string, content: unknown, params: unknown = {}) =>
   (tx: TransactionSql) =>
-    tx`select public.begin_execution(
-      message => ${tx.json({ content } as never)}, agent => ${agent},
-      params => ${tx.json(params as never)})`
+    tx`select public.begin_execution(${tx.json({ message: { content }, agent, params } as never)})`
 
 async function arrange(tx: TransactionSql) {
   const owner = await addOwner(tx)
@@ -77,6 +75,98 @@ test('the parts that adapters know are stored as they came', async () => {
     const [row] = await tx`
       select parts from public.chat_messages where user_id = ${member.id}`
     expect(row?.parts).toEqual(parts)
+  })
+})
+
+const id = randomUUID()
+/** A value that each field refuses, by the path of the field, beside an otherwise good request. */
+const wrong: readonly (readonly [path: string, wrong: Record<string, unknown>])[] = [
+  ['message', { message: 'hi' }],
+  ['message', { message: null }],
+  ['message', { message: { content: 'hi' }, session_id: id, regenerate: id }],
+  ['message.content', { message: {} }],
+  ['message.content', { message: { content: '' } }],
+  ['message.content', { message: { content: 'x'.repeat(262_145) } }],
+  ['message.content', { message: { content: [{ type: 'unknown' }] } }],
+  ['message.id', { message: { content: 'hi', id: 'one' } }],
+  ['message.digest', { message: { content: 'hi', digest: 1 } }],
+  ['message.role', { message: { content: 'hi', role: 'system' } }],
+  ['agent', { agent: 1 }],
+  ['model', { model: [] }],
+  ['session_id', { session_id: 'one' }],
+  ['session_id', { message: null, regenerate: id }],
+  ['project_id', { project_id: '1' }],
+  ['project_id', { project_id: -1 }],
+  ['project_id', { project_id: 1e18 }],
+  ['parent_id', { parent_id: {} }],
+  ['parent_id', { message: null, session_id: id, regenerate: id, parent_id: id }],
+  ['params', { params: [] }],
+  ['params', { params: { stop: ['x'.repeat(65_536)] } }],
+  ['params.response_format', { params: { response_format: 'x'.repeat(66_561) } }],
+  ['params.max_output_tokens', { params: { max_output_tokens: -5 } }],
+  ['on_busy', { on_busy: 'perhaps' }],
+  ['regenerate', { message: null, session_id: id, regenerate: 1 }],
+  ['as_root', { as_root: 'yes' }],
+  ['as_root', { as_root: true, parent_id: id }],
+  ['transient', { transient: 0 }],
+  ['transient', { transient: true, session_id: id }],
+  ['input_bytes', { input_bytes: -1 }],
+  ['stream', { stream: true }],
+  ['idempotency_key', { idempotency_key: 'k' }],
+]
+
+test('a wrong field is refused by its name, and a field that nothing reads too', async () => {
+  await rolledBack(sql, async (tx) => {
+    const { member, agent } = await arrange(tx)
+    const problem = async (request: unknown, key: string | null = null) => {
+      const call = as(
+        tx,
+        member,
+        (t) => t`select public.begin_execution(${t.json(request as never)}, ${key})`,
+      )
+      const error: unknown = await call.then(
+        () => null,
+        (reason: unknown) => reason,
+      )
+      if (!(error instanceof postgres.PostgresError)) return null
+      expect(`${error.code} ${error.message}`).toBe('22023 invalid_request')
+      return /^[\w.]+(?=: )/.exec(error.detail ?? '')?.[0]
+    }
+    for (const [path, fields] of wrong) {
+      const request = { message: { content: 'hi' }, agent, ...fields }
+      expect(await problem(request), JSON.stringify(fields).slice(0, 80)).toBe(path)
+    }
+    for (const request of [null, [], 'hi']) expect(await problem(request)).toBe('request')
+    expect(await problem({ message: { content: 'hi' }, agent }, 'k'.repeat(256))).toBe(
+      'idempotency_key',
+    )
+    expect(await problem({ message: { content: 'hi' }, agent }, 'k'.repeat(255))).toBeNull()
+  })
+})
+
+test('an absent field, its default and null are one request; what changes the answer is another', async () => {
+  await rolledBack(sql, async (tx) => {
+    const { member, agent } = await arrange(tx)
+    const again = (fields: object) => (t: TransactionSql) => {
+      const request = { message: { content: 'hi' }, agent, ...fields }
+      return t<{ result: { execution_id: string; replayed: boolean } }[]>`
+        select public.begin_execution(${t.json(request)}, 'k') as result`
+    }
+    const [first] = await as(tx, member, again({ params: {} }))
+    const nulls = { model: null, session_id: null, params: null, as_root: null, input_bytes: null }
+    for (const fields of [{}, nulls, { as_root: false }, { on_busy: 'queue', input_bytes: 5 }]) {
+      const [row] = await as(tx, member, again(fields))
+      const { execution_id } = first?.result ?? {}
+      expect(row?.result).toMatchObject({ execution_id, replayed: true })
+    }
+    for (const fields of [
+      { params: { seed: null } },
+      { as_root: true },
+      { model: 'only' },
+      { message: { content: 'hi', digest: '1' } },
+    ]) {
+      expect(await refusal(tx, member, again(fields))).toBe('23505 idempotency_conflict')
+    }
   })
 })
 

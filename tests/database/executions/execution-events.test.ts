@@ -15,7 +15,8 @@ async function begin(): Promise<
 > {
   const { client, organization } = await signUpWithOrganization('ann')
   const agent = await createAgent(sql, organization, ['openrouter'])
-  const { data, error } = await client.rpc('begin_execution', { message: { content: 'Hi' }, agent })
+  const request = { message: { content: 'Hi' }, agent }
+  const { data, error } = await client.rpc('begin_execution', { request })
   if (error) throw error
   return { ...(data as unknown as Begun), client }
 }

@@ -106,16 +106,15 @@ class Load {
     const sessions = this.#sessions.get(person.id) ?? []
     const session = this.random() < 0.7 && sessions.length > 0 ? this.#one(sessions) : null
     const project = this.random() < 0.5 ? this.#one(this.arranged.projects) : null
-    const busy = this.random() < 0.5 ? 'queue' : 'refuse'
-    const message = { content: 'words '.repeat(1 + Math.floor(this.random() * 50)) }
-    const begun = await committedAs(this.sql, person, async (tx) => {
-      const [row] = await tx<{ result: Begun }[]>`
-        select public.begin_execution(
-          message => ${tx.json(message)}, agent => ${agent.name}, session_id => ${session},
-          project_id => ${project}, on_busy => ${busy}, params => '{"max_output_tokens": 100}'
-        ) as result`
-      return row?.result as Begun
-    })
+    const request = {
+      content: 'words '.repeat(1 + Math.floor(this.random() * 50)),
+      agent: agent.name,
+      session_id: session,
+      project_id: project,
+      on_busy: this.random() < 0.5 ? ('queue' as const) : ('refuse' as const),
+      params: { max_output_tokens: 100 },
+    }
+    const begun = await committedAs(this.sql, person, begin(request))
     this.#running.push({ person, begun, modelIds: agent.modelIds })
     if (sessions.length < 3) this.#sessions.set(person.id, [...sessions, begun.session_id])
   }

@@ -108,13 +108,7 @@ test('an execution that waits for its session counts, and one whose worker died 
   await rolledBack(database(), async (tx) => {
     const { owner, agent } = await arrange(tx, { user: 2 })
     const [running] = await beginMany(tx, owner, agent, 1)
-    await as(
-      tx,
-      owner,
-      (t) => t`
-        select public.begin_execution(message => '{"content": "next"}', on_busy => 'queue',
-          session_id => ${running?.session_id ?? ''}, agent => ${agent})`,
-    )
+    await as(tx, owner, begin({ agent, session_id: running?.session_id ?? '', on_busy: 'queue' }))
     expect(await fill(tx, owner, agent)).toMatchObject({ admitted: 0, limit: 'user' })
     await tx`update public.agent_executions set lease_expires_at = now() - interval '1 second'`
     expect(await fill(tx, owner, agent)).toMatchObject({ admitted: 2, limit: 'user' })
@@ -183,23 +177,18 @@ test('an execution that no worker works on gives its place back within seconds',
     // What a client can call prolongs by seconds, too, and needs a place once its own is given back.
     await tx`update public.agent_executions set lease_expires_at = clock_timestamp() - interval '1 second'
       where id = ${idle?.execution_id ?? ''}`
-    const waiting = await as(tx, owner, async (t) => {
-      const [row] = await t<{ result: Begun }[]>`
-        select public.begin_execution(message => '{"content": "next"}', on_busy => 'queue',
-          session_id => ${worked?.session_id ?? ''}, agent => ${agent}) as result`
-      return row?.result
-    })
+    const next = begin({ agent, session_id: worked?.session_id ?? '', on_busy: 'queue' })
+    const waiting = await as(tx, owner, next)
     await tx`update public.agent_executions set lease_expires_at = clock_timestamp() - interval '1 second'
-      where id = ${waiting?.execution_id ?? ''}`
-    const start = (t: TransactionSql) =>
-      t`select public.start_execution(${waiting?.execution_id ?? ''})`
+      where id = ${waiting.execution_id}`
+    const start = (t: TransactionSql) => t`select public.start_execution(${waiting.execution_id})`
     await as(tx, owner, start)
     const [row] = await tx<{ seconds: number }[]>`
       select extract(epoch from lease_expires_at - clock_timestamp())::float8 as seconds
-      from public.agent_executions where id = ${waiting?.execution_id ?? ''}`
+      from public.agent_executions where id = ${waiting.execution_id}`
     expect(row?.seconds).toBeLessThanOrEqual(8)
     await tx`update public.agent_executions set lease_expires_at = clock_timestamp() - interval '1 second'
-      where id = ${waiting?.execution_id ?? ''}`
+      where id = ${waiting.execution_id}`
     await tx`update client_mgmt.organization_limits set max_concurrent_per_user = 1`
     expect(await outcome(as(tx, owner, start))).toBe('PT429 too_many_executions')
   })

@@ -212,7 +212,7 @@ test('under a grant every RPC that changes the organization is refused', async (
       `select public.revoke_invitation(1)`,
       `select public.export_audit_log()`,
       `select public.verify_audit_chain(${owner.organizationId})`,
-      `select public.begin_execution('{"content":"hello"}')`,
+      `select public.begin_execution('{"message":{"content":"hello"}}')`,
       `insert into public.chat_sessions (title) values ('mine')`,
       `insert into public.system_prompts (scope, content) values ('organization', 'obey')`,
       `insert into client_mgmt.projects (name) values ('mine')`,

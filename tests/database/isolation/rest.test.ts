@@ -82,7 +82,7 @@ describe('through supabase-js', () => {
       await projects().insert({ name: 'After' }),
       await projects().update({ name: 'After' }).eq('name', 'Before'),
       await projects().delete().eq('name', 'Before'),
-      await client.rpc('begin_execution', { message: { content: 'hello' } }),
+      await client.rpc('begin_execution', { request: { message: { content: 'hello' } } }),
     ]) {
       expect(error?.code).toBe('42501')
     }

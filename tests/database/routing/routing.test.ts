@@ -1,6 +1,7 @@
 import type { TransactionSql } from 'postgres'
 import { expect, test } from 'vitest'
 import { addMember, addOwner, as, type Member, refusal } from '../../support/people/tenants.ts'
+import { begin } from '../../support/rows/executions.ts'
 import { connectOwner, rolledBack } from '../../support/stack/database.ts'
 
 const sql = connectOwner()
@@ -97,15 +98,8 @@ test('the explanation is what an invocation does', async () => {
   await rolledBack(sql, async (tx) => {
     const { owner, project } = await arrange(tx)
     const rows = await as(tx, owner, explain({ agent: 'layered', project }))
-    const [begun] = await as(
-      tx,
-      owner,
-      (t) => t<{ result: { route: { name: string }[] } }[]>`
-        select public.begin_execution(
-          message => '{"content":"hello"}', agent => 'layered', project_id => ${project}
-        ) as result`,
-    )
-    expect(begun?.result.route[0]?.name).toBe(rows.find((row) => row.is_winner)?.model_name)
+    const begun = await as(tx, owner, begin({ agent: 'layered', project_id: project }))
+    expect(begun.route[0]?.name).toBe(rows.find((row) => row.is_winner)?.model_name)
   })
 })
 

@@ -8,7 +8,7 @@ import {
   outcome,
   refusal,
 } from '../../support/people/tenants.ts'
-import { begin, finish } from '../../support/rows/executions.ts'
+import { begin, type BeginArguments, finish } from '../../support/rows/executions.ts'
 import {
   beginCalls,
   callOf,
@@ -446,23 +446,15 @@ test('every branch knows of a call that was made, and asking again asks the pers
     await finishCall(tx, staged.begun, { status: 'success', result: { text: 'sent' } })
     await as(tx, 'service_role', finish({ ...staged.begun, ...continuation }))
 
-    const beside = async (args: Record<string, unknown>) => {
-      const [row] = await as(
-        tx,
-        staged.owner,
-        (t) => t<{ result: typeof staged.begun }[]>`
-          select public.begin_execution(
-            message => ${args.message === undefined ? null : t.json(args.message as never)},
-            session_id => ${staged.begun.session_id}, parent_id => ${(args.parent as string) ?? null},
-            regenerate => ${(args.regenerate as string) ?? null}) as result`,
-      )
-      if (row === undefined) throw new Error('not begun')
-      await as(tx, 'service_role', finish(row.result))
-      return row.result
+    const beside = async (args: BeginArguments) => {
+      const session_id = staged.begun.session_id
+      const begun = await as(tx, staged.owner, begin({ ...args, session_id }))
+      await as(tx, 'service_role', finish(begun))
+      return begun
     }
     const branch = await beside({
-      message: { content: 'And now?' },
-      parent: staged.begun.response_message_id,
+      content: 'And now?',
+      parent_id: staged.begun.response_message_id,
     })
     expect(branch.history.at(1)).toMatchObject({
       role: 'assistant',

@@ -49,14 +49,16 @@ export async function addAgent(
   return { name, id, modelIds }
 }
 
-/** Arguments of begin_execution() by name; `message` defaults to a short one. */
+/** The request of begin_execution() and its key; `message` defaults to a short one. */
 export interface BeginArguments {
   content?: string | object[]
   id?: string
   agent?: string
   model?: string
-  session_id?: string
-  project_id?: string
+  session_id?: string | null
+  project_id?: string | null
+  parent_id?: string
+  regenerate?: string
   idempotency_key?: string
   on_busy?: 'refuse' | 'queue'
   params?: Record<string, unknown>
@@ -65,17 +67,15 @@ export interface BeginArguments {
 
 /** A statement for as() or committedAs(). */
 export const begin =
-  ({ content = 'hello', id, ...args }: BeginArguments = {}) =>
+  ({ content = 'hello', id, idempotency_key, project_id, ...rest }: BeginArguments = {}) =>
   async (tx: TransactionSql): Promise<Begun> => {
-    const message = id === undefined ? { content } : { content, id }
+    const message = rest.regenerate === undefined ? { content, id } : undefined
+    // A bigint of the database arrives as text.
+    const project = project_id == null ? undefined : Number(project_id)
+    const request = { ...rest, message, project_id: project }
     const [row] = await tx<{ result: Begun }[]>`
       select public.begin_execution(
-        message => ${tx.json(message as never)}, agent => ${args.agent ?? null},
-        model => ${args.model ?? null}, session_id => ${args.session_id ?? null},
-        project_id => ${args.project_id ?? null},
-        params => ${tx.json((args.params ?? {}) as never)},
-        idempotency_key => ${args.idempotency_key ?? null}, on_busy => ${args.on_busy ?? 'refuse'},
-        transient => ${args.transient ?? false}
+        ${tx.json(request as never)}, ${idempotency_key ?? null}
       ) as result`
     if (row === undefined) throw new Error('begin_execution answered nothing')
     return row.result

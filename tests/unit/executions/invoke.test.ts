@@ -218,13 +218,16 @@ describe('beginning', () => {
   it('passes what was asked to the database, as the caller, and nothing else', async () => {
     const { invoke, calls } = agentsApp()
     const id = '5b1b7a64-6e8d-4c8b-9a6e-3f1f1d6a0001'
-    const body = {
+    const kept = {
       agent: 'droid',
       model: 'gpt-4',
       session_id: id,
       project_id: 3,
       parent_id: id,
       params: { temperature: 0.5, max_output_tokens: 10 },
+    }
+    const body = {
+      ...kept,
       message: {
         id,
         content: [
@@ -240,31 +243,28 @@ describe('beginning', () => {
       role: 'authenticated',
       name: 'begin_execution',
       args: {
-        agent: 'droid',
-        model: 'gpt-4',
-        session_id: id,
-        project_id: 3,
-        parent_id: id,
-        as_root: undefined,
-        regenerate: undefined,
-        on_busy: 'refuse',
-        params: { temperature: 0.5, max_output_tokens: 10 },
+        request: {
+          ...kept,
+          as_root: false,
+          regenerate: undefined,
+          on_busy: 'refuse',
+          message: {
+            id,
+            content: [
+              { type: 'text', text: 'Look:' },
+              {
+                type: 'image',
+                url: 'https://a.test/b.png',
+                media_type: 'image/png',
+                filename: 'b.png',
+              },
+              { type: 'file', url: 'https://a.test/c.pdf?x=1', media_type: 'application/pdf' },
+              { type: 'image', url: 'https://a.test/d.webp', media_type: 'image/webp' },
+            ],
+          },
+        },
         idempotency_key: 'key-1',
         providers: ['openrouter'],
-        message: {
-          id,
-          content: [
-            { type: 'text', text: 'Look:' },
-            {
-              type: 'image',
-              url: 'https://a.test/b.png',
-              media_type: 'image/png',
-              filename: 'b.png',
-            },
-            { type: 'file', url: 'https://a.test/c.pdf?x=1', media_type: 'application/pdf' },
-            { type: 'image', url: 'https://a.test/d.webp', media_type: 'image/webp' },
-          ],
-        },
       },
     })
   })

@@ -149,7 +149,8 @@ describe('what is begun', () => {
       body: JSON.stringify({ model: 'droid/first', messages }),
     })
     const args = calls.find(({ name }) => name === 'begin_execution')?.args
-    expect(args).toMatchObject({
+    const request = args?.request as Record<string, unknown>
+    expect(request).toMatchObject({
       agent: 'droid',
       model: 'first',
       transient: true,
@@ -160,7 +161,7 @@ describe('what is begun', () => {
         ],
       },
     })
-    expect(args?.input_bytes).toBeGreaterThan(1_000 + 4_096)
-    expect(args?.input_bytes).toBeLessThan(1_000 + 4_096 + 400)
+    expect(request.input_bytes).toBeGreaterThan(1_000 + 4_096)
+    expect(request.input_bytes).toBeLessThan(1_000 + 4_096 + 400)
   })
 })

@@ -21,17 +21,19 @@ export async function beginExecution(
   const { message, parent_id, agent, model, session_id, project_id, params, format } = invocation
   const asked = format && { responseFormat: toResponseFormat(format.schema) }
   const begun = await db.call('begin_execution', {
-    message: message && storedMessage(message),
-    agent,
-    model,
-    session_id,
-    project_id,
-    parent_id: parent_id ?? undefined,
-    as_root: parent_id === null || undefined,
-    regenerate: invocation.regenerate,
-    on_busy: invocation.on_busy,
-    // With the format, which is reserved for and tells a repeat from another request, too.
-    params: keepFormat({ params, ...(asked && { asked }) }),
+    request: {
+      message: message && storedMessage(message),
+      agent,
+      model,
+      session_id,
+      project_id,
+      parent_id,
+      as_root: parent_id === null,
+      regenerate: invocation.regenerate,
+      on_busy: invocation.on_busy,
+      // With the format, which is reserved for and tells a repeat from another request, too.
+      params: keepFormat({ params, ...(asked && { asked }) }),
+    },
     idempotency_key: idempotencyKey,
     providers: [...providers],
   })

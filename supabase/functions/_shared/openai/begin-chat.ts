@@ -29,13 +29,15 @@ export async function beginChat(
   const digest = idempotencyKey === undefined ? {} : { digest: await sha256Hex(all) }
   return inOrder(db, request.model, async (target) => {
     const begun = await db.call('begin_execution', {
-      message: { content, ...digest },
-      ...target,
-      params,
+      request: {
+        message: { content, ...digest },
+        ...target,
+        params,
+        transient: true,
+        input_bytes: bytes.byteLength + attachmentBytes(asked.messages),
+      },
       idempotency_key: idempotencyKey,
       providers: [...providers],
-      transient: true,
-      input_bytes: bytes.byteLength + attachmentBytes(asked.messages),
     })
     const nothingToRun = { route: [], system_prompts: [], history: [], params: {} }
     return { ...nothingToRun, ...(begun as BegunExecution), asked }

@@ -19,7 +19,7 @@ export function argumentPools(world: World): Readonly<Record<string, readonly Va
   }
   const people = [...world.a.people.slice(0, 4), ...world.b.people]
   const permissions = ['content.read_all', 'billing.manage', 'members.manage']
-  return {
+  const pools: Record<string, readonly Value[]> = {
     organization_id: [world.a.organizationId, world.b.organizationId, absentId],
     user_id: [...people.map(({ id }) => id), absentUuid],
     session_id: [
@@ -96,7 +96,46 @@ export function argumentPools(world: World): Readonly<Record<string, readonly Va
     claim: ['sub', 'organization_id', 'role'],
     batch: [10, -1],
     input_bytes: [null, 0, 100_000_000],
+    as_root: hostile('boolean'),
+    transient: hostile('boolean'),
   }
+  return { ...pools, request: invocations(pools) }
+}
+
+const fields = [
+  'message',
+  'agent',
+  'model',
+  'session_id',
+  'project_id',
+  'parent_id',
+  'params',
+  'on_busy',
+  'regenerate',
+  'as_root',
+  'transient',
+  'input_bytes',
+]
+
+/** Requests of begin_execution(): every field through its values, and the same combinations always. */
+function invocations(pools: Readonly<Record<string, readonly Value[]>>): Value[] {
+  const base = { message: { content: 'hello' }, agent: 'droid' }
+  const varied = fields.flatMap((field) =>
+    (pools[field] ?? []).map((value) => ({ ...base, [field]: value })),
+  )
+  const some = (names: readonly string[], required: readonly string[]) =>
+    fc.record(
+      Object.fromEntries(names.map((name) => [name, fc.constantFrom(...(pools[name] ?? []))])),
+      { requiredKeys: [...required] },
+    )
+  const again = ['session_id', 'regenerate']
+  return [
+    base,
+    ...varied,
+    ...fc.sample(some(fields, []), { seed: 3, numRuns: 15 }),
+    ...fc.sample(some(again, again), { seed: 3, numRuns: 15 }),
+    ...[null, [], {}, { ...base, unknown: 1 }],
+  ]
 }
 
 /** One set of arguments, and what it differs in from the base. */
@@ -128,7 +167,9 @@ export function argumentSets(
   }
   const calls: Call[] = [{ args: start, note: 'base' }]
   for (const argument of routine.arguments) {
-    for (const value of poolOf(argument).slice(0, each)) {
+    // A request is tried by its fields, as if each were an argument.
+    const most = argument.name === 'request' ? each * fields.length : each
+    for (const value of poolOf(argument).slice(0, most)) {
       calls.push({
         args: { ...start, [argument.name]: value },
         note: `${argument.name} = ${JSON.stringify(value)?.slice(0, 60)}`,

@@ -37,14 +37,7 @@ function idOf(world: World, table: string, wanted: (row: Row) => boolean): Value
 const ofA = (world: World) => (row: Row) => row.organization_id === world.a.organizationId
 const person = (world: World, key: string): string =>
   world.a.people.find((one) => one.key === key)?.id ?? ''
-const hello = {
-  message: { content: 'hello' },
-  agent: 'droid',
-  params: {},
-  on_busy: 'refuse',
-  as_root: false,
-  transient: false,
-}
+const hello = { request: { message: { content: 'hello' }, agent: 'droid' } }
 const reason = 'Looking into a reported fault'
 
 export const routineExpectations: Readonly<Record<string, RoutineExpectation>> = {
@@ -193,10 +186,10 @@ export const routineExpectations: Readonly<Record<string, RoutineExpectation>> =
     allowed: inOrganization,
     example: () => ({ agent: 'droid' }),
   }),
-  ...rpc(
-    'begin_execution(jsonb, text, text, uuid, bigint, uuid, jsonb, text, text[], text, uuid, boolean, boolean, bigint)',
-    { allowed: holds('agents.invoke'), example: () => hello },
-  ),
+  ...rpc('begin_execution(jsonb, text, text[])', {
+    allowed: holds('agents.invoke'),
+    example: () => hello,
+  }),
   ...rpc('start_execution(uuid, text[])', { allowed: holds('agents.invoke') }),
   ...rpc('cancel_execution(uuid)', { allowed: holds('agents.invoke') }),
   ...rpc('read_execution_result(uuid)', { allowed: inOrganization, empty: true }),

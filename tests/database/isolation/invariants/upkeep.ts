@@ -42,7 +42,7 @@ export const upkeep = {
     ] as const) {
       const begun = await as(
         'member',
-        `select public.begin_execution('{"content":"hello"}', agent => 'droid') as value`,
+        `select public.begin_execution('{"message":{"content":"hello"},"agent":"droid"}') as value`,
       )
       const execution = (begun.rows?.[0]?.value ?? {}) as { execution_id?: string }
       const outcome = { status, error_code: 'provider_error', finish_reason: 'stop', latency_ms: 5 }
