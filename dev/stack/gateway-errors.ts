@@ -33,7 +33,11 @@ export const REQUEST_TIMEOUT_MS = 30_000
 /** The answer to a request that did not arrive in time or cannot be read, on its bare socket. */
 export function sendRawError(socket: Duplex, isLate: boolean): void {
   const [status, code, message] = isLate
-    ? ['408 Request Timeout', 'request_timeout', 'The request did not arrive in time.']
+    ? [
+        '408 Request Timeout',
+        'request_timeout',
+        'The request did not arrive in time. Send it again, faster or smaller.',
+      ]
     : ['400 Bad Request', 'invalid_request', 'The request cannot be read.']
   const body = JSON.stringify({ error: { code, message } })
   socket.end(

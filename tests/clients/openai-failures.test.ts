@@ -85,7 +85,7 @@ describe('a failure of the provider', () => {
     expect(body.trimEnd().split('\n\n').at(-1)).toBe(
       `data: ${JSON.stringify({
         error: {
-          message: 'The answer of the model provider was cut off.',
+          message: 'The answer of the model provider was cut off. Ask again.',
           type: 'server_error',
           param: null,
           code: 'provider_stream_truncated',

@@ -1,156 +1,162 @@
-/** What each stable code means: its HTTP status and the only sentence a client is sent for it. */
+/** The message of each stable code, by HTTP status: what happened, and what to do next. */
+const messages = {
+  400: {
+    invalid_request: 'The request is not valid. Correct it and send it again.',
+    invalid_connection:
+      'The authorization is unknown, used, expired or was begun by another person. Begin again.',
+    invalid_state: 'The callback belongs to no authorization under way. Begin again.',
+  },
+  401: {
+    unauthorized: 'A valid credential is required. Sign in again or refresh the token.',
+  },
+  402: {
+    budget_exceeded: 'A budget does not cover the request. Wait for its reset or raise it.',
+  },
+  403: {
+    no_organization:
+      'The account has no active organization. Create or join one, then refresh the token.',
+    permission_denied:
+      'The account lacks the permission. Ask an administrator of the organization for it.',
+    access_revoked:
+      'The access with which the execution began was revoked. Sign in again or ask an administrator.',
+    access_denied: 'The person refused the authorization. Begin again to ask once more.',
+    insufficient_scope: 'The MCP server asks for more scopes than were granted. Connect again.',
+  },
+  404: {
+    not_found: 'There is nothing at this address. Check the path.',
+    agent_not_found: 'The organization sees no agent of this name. Check the name.',
+    model_not_found: 'The agent has no model of this name. Check the name.',
+    session_not_found: 'The caller sees no chat session with this id. Check the id.',
+    project_not_found: 'The organization has no project with this id. Check the id.',
+    message_not_found: 'The chat session has no message with this id. Check the id.',
+    execution_not_found:
+      'The caller sees no execution with this id. Check the id; the execution may be deleted.',
+    parent_not_found: 'The chat session has no message with the id of the parent. Check the id.',
+    mcp_configuration_not_found:
+      'The caller sees no enabled MCP configuration with this id. Check the id.',
+    credential_not_found: 'The organization has no key for this provider. Nothing was removed.',
+    tool_call_not_found: 'No tool call with this id waits for a decision. Check the id.',
+    connection_not_found: 'The caller has no connection with this id. Check the id.',
+  },
+  405: {
+    method_not_allowed:
+      'This address does not accept the method. The header allow lists its methods.',
+  },
+  408: {
+    request_timeout: 'The request did not arrive in time. Send it again, faster or smaller.',
+  },
+  409: {
+    conflict: 'The value is taken. Choose another one.',
+    idempotency_conflict: 'The idempotency key was used for another request. Use a new key.',
+    session_busy:
+      'Another execution of this session is running. Wait for its end, or send on_busy: queue.',
+    session_closed: 'The chat session is closed. Begin another one.',
+    execution_in_progress: 'The execution is still running. Ask again later with the same key.',
+    execution_cancelled: 'The execution was cancelled. The session keeps the text so far.',
+    price_unknown:
+      'A money budget applies, and a model has no price. Name another model or add its price.',
+    quota_exceeded: 'A quota of stored rows or bytes is used up. Delete rows first.',
+    tool_call_decided:
+      'The tool call was decided before, or the conversation continued without it. Ask the agent again.',
+    tool_approval_expired:
+      'The tool call was not approved in time, and was not made. Ask the agent again.',
+    connection_needs_authorization:
+      'The caller has no authorized connection to the MCP server. Connect first.',
+  },
+  422: {
+    answer_does_not_match_schema:
+      'The answer of the model does not match the requested format. Ask again or simplify the format.',
+    mcp_stdio_not_supported:
+      'The backend never runs a stdio server. Use a configuration of type http.',
+    address_not_allowed:
+      'The address is not https, is private, or is not on the list. Use another address.',
+    registration_not_supported:
+      'The authorization server offers no registration. A manager must enter a client for it.',
+    provider_key_rejected:
+      'The provider refuses this key or its account. Nothing was stored: correct the key.',
+  },
+  429: {
+    rate_limited: 'A limit per minute is reached. Try again after the time in retry-after.',
+    too_many_executions:
+      'Too many executions are running. Try again after the time in retry-after.',
+    too_many_requests:
+      'One person has too many requests at once. Try again after the time in retry-after.',
+  },
+  500: {
+    internal_error: 'Something went wrong on our side. Report it with the header x-request-id.',
+    interrupted: 'The worker ended before the execution did. Ask again with regenerate.',
+  },
+  502: {
+    provider_error: 'The model provider failed. Try again later.',
+    provider_unreachable: 'The model provider could not be reached. Try again later.',
+    provider_rate_limited: 'The model provider refuses more requests for now. Try again later.',
+    provider_stream_truncated: 'The answer of the model provider was cut off. Ask again.',
+    provider_malformed_response:
+      'The model provider sent an answer that breaks its protocol. Ask again.',
+    provider_empty_response: 'The model sent an empty answer. Ask again.',
+    provider_rejected_request:
+      'The model provider rejected the request. Change its length or content.',
+    provider_model_not_found:
+      'The model provider does not offer this model. An operator must correct the model.',
+    provider_unauthorized:
+      'The model provider refused the configured credential. An operator must replace it.',
+    provider_payment_required:
+      'The account at the model provider has no credit left. An operator must pay.',
+    provider_misconfigured:
+      'The configuration of the model provider is wrong. An operator must correct it.',
+    invalid_scope:
+      'The authorization server does not grant these scopes. Ask the operator of the MCP server.',
+    not_an_mcp_server: 'There is no MCP server at the endpoint. Correct the endpoint.',
+    server_unreachable:
+      'The MCP server could not be reached. Check the endpoint or try again later.',
+    authorization_not_supported:
+      'The MCP server publishes no metadata of its authorization. Store a bearer token or use none.',
+    pkce_not_supported:
+      'The authorization server does not declare PKCE with S256. A manager can add an exception.',
+    issuer_mismatch:
+      'The authorization server names another issuer than expected. No code was sent to it.',
+    registration_failed:
+      'The authorization server refused to register a client. A manager can enter one.',
+    client_rejected:
+      'The authorization server does not know the client. Connect again or correct the client.',
+    authorization_failed: 'The authorization server refused the code. Begin again.',
+    authorization_server_error:
+      'The answer of the authorization server breaks its protocol. Try again later.',
+    authorization_server_unreachable:
+      'The authorization server could not be reached. Try again later.',
+  },
+  503: {
+    connection_busy:
+      'Another worker is refreshing the connection. Try again after the time in retry-after.',
+    database_unavailable:
+      'The database cannot be reached. Try again after the time in retry-after.',
+    auth_unavailable: 'The signing keys cannot be read. Try again later.',
+    circuit_open:
+      'The model is paused after repeated failures. Try again later or name another model.',
+    model_unavailable: 'The agent has no enabled model. Enable a model or name another agent.',
+    not_configured: 'The server lacks a setting that the request needs. An operator must set it.',
+    provider_not_configured: 'The model provider has no key. An operator must set one.',
+  },
+  504: {
+    provider_timeout: 'The model provider did not answer in time. Ask again.',
+    provider_stalled: 'The model stopped in the middle of its answer. Ask again.',
+  },
+} as const satisfies Record<number, Record<string, string>>
+
+type Status = keyof typeof messages
+export type ErrorCode = { [S in Status]: keyof (typeof messages)[S] }[Status]
+
 interface ErrorDefinition {
-  readonly status: 400 | 401 | 402 | 403 | 404 | 405 | 408 | 409 | 422 | 429 | 500 | 502 | 503 | 504
+  readonly status: Status
   readonly message: string
 }
 
-/** Every code this backend answers with. docs/error-codes.md is tested against this list. */
-export const errorCodes = {
-  invalid_request: { status: 400, message: 'The request is not valid.' },
-  unauthorized: { status: 401, message: 'A valid credential is required.' },
-  budget_exceeded: { status: 402, message: 'A budget does not cover the request.' },
-  no_organization: { status: 403, message: 'The account has no active organization.' },
-  permission_denied: { status: 403, message: 'The account may not do this.' },
-  access_revoked: {
-    status: 403,
-    message: 'The access with which the execution began was revoked.',
-  },
-  not_found: { status: 404, message: 'There is nothing at this address.' },
-  agent_not_found: { status: 404, message: 'There is no such agent.' },
-  model_not_found: { status: 404, message: 'There is no such model for this agent.' },
-  session_not_found: { status: 404, message: 'There is no such chat session.' },
-  project_not_found: { status: 404, message: 'There is no such project.' },
-  message_not_found: { status: 404, message: 'There is no such message in this session.' },
-  execution_not_found: { status: 404, message: 'There is no such execution.' },
-  parent_not_found: { status: 404, message: 'There is no such parent message.' },
-  method_not_allowed: { status: 405, message: 'The method is not allowed at this address.' },
-  request_timeout: { status: 408, message: 'The request did not arrive in time.' },
-  conflict: { status: 409, message: 'The value is already taken.' },
-  idempotency_conflict: {
-    status: 409,
-    message: 'The idempotency key was already used with another request.',
-  },
-  session_busy: { status: 409, message: 'Another execution of this session is still running.' },
-  session_closed: { status: 409, message: 'The chat session is closed.' },
-  execution_in_progress: { status: 409, message: 'The execution is still running.' },
-  execution_cancelled: { status: 409, message: 'The execution was cancelled.' },
-  price_unknown: {
-    status: 409,
-    message: 'A money budget applies, and the price of the model is unknown.',
-  },
-  quota_exceeded: { status: 409, message: 'A quota of stored rows or bytes is used up.' },
-  answer_does_not_match_schema: {
-    status: 422,
-    message: 'The answer of the model does not match the requested format.',
-  },
-  rate_limited: {
-    status: 429,
-    message: 'More was begun or changed within a minute than is allowed.',
-  },
-  too_many_executions: { status: 429, message: 'Too many executions are running.' },
-  too_many_requests: { status: 429, message: 'One person does this too often at once.' },
-  internal_error: { status: 500, message: 'Something went wrong on our side.' },
-  interrupted: { status: 500, message: 'The execution was interrupted before it ended.' },
-  provider_error: { status: 502, message: 'The model provider failed.' },
-  provider_unreachable: { status: 502, message: 'The model provider could not be reached.' },
-  provider_rate_limited: { status: 502, message: 'The model provider is over its limit.' },
-  provider_stream_truncated: {
-    status: 502,
-    message: 'The answer of the model provider was cut off.',
-  },
-  provider_malformed_response: {
-    status: 502,
-    message: 'The model provider sent an answer that cannot be read.',
-  },
-  provider_empty_response: { status: 502, message: 'The model sent an empty answer.' },
-  provider_rejected_request: {
-    status: 502,
-    message: 'The model provider rejected the request.',
-  },
-  provider_model_not_found: {
-    status: 502,
-    message: 'The model provider does not offer this model.',
-  },
-  provider_unauthorized: {
-    status: 502,
-    message: 'The model provider refused the configured credential.',
-  },
-  provider_payment_required: {
-    status: 502,
-    message: 'The account at the model provider has no credit left.',
-  },
-  provider_misconfigured: {
-    status: 502,
-    message: 'The model provider is not configured correctly.',
-  },
-  provider_timeout: { status: 504, message: 'The model provider did not answer in time.' },
-  provider_stalled: { status: 504, message: 'The model stopped in the middle of its answer.' },
-  mcp_configuration_not_found: { status: 404, message: 'There is no such MCP configuration.' },
-  credential_not_found: { status: 404, message: 'No key is stored for this provider.' },
-  tool_call_not_found: { status: 404, message: 'No such tool call waits for a decision.' },
-  tool_call_decided: { status: 409, message: 'The tool call was decided before.' },
-  tool_approval_expired: {
-    status: 409,
-    message: 'The tool call was not approved in time, and was not made.',
-  },
-  connection_not_found: { status: 404, message: 'There is no such connection.' },
-  invalid_connection: {
-    status: 400,
-    message: 'The authorization is unknown, used, expired or was begun by someone else.',
-  },
-  invalid_state: { status: 400, message: 'The answer belongs to no authorization under way.' },
-  access_denied: { status: 403, message: 'The authorization was refused.' },
-  invalid_scope: { status: 502, message: 'The authorization server does not grant these scopes.' },
-  insufficient_scope: {
-    status: 403,
-    message: 'The MCP server asks for more than was granted: connect again.',
-  },
-  connection_needs_authorization: { status: 409, message: 'Connect to the MCP server first.' },
-  connection_busy: { status: 503, message: 'The connection is being refreshed.' },
-  mcp_stdio_not_supported: {
-    status: 422,
-    message: 'A stdio server cannot be used from here.',
-  },
-  address_not_allowed: { status: 422, message: 'The address may not be reached from here.' },
-  not_an_mcp_server: { status: 502, message: 'There is no MCP server at the endpoint.' },
-  server_unreachable: { status: 502, message: 'The MCP server could not be reached.' },
-  authorization_not_supported: {
-    status: 502,
-    message: 'The MCP server does not say how to be authorized.',
-  },
-  pkce_not_supported: {
-    status: 502,
-    message: 'The authorization server does not declare PKCE with S256.',
-  },
-  issuer_mismatch: { status: 502, message: 'The authorization server is not the one expected.' },
-  registration_not_supported: {
-    status: 422,
-    message: 'The authorization server knows no way to register: enter a client for it.',
-  },
-  registration_failed: {
-    status: 502,
-    message: 'The authorization server refused to register a client.',
-  },
-  client_rejected: { status: 502, message: 'The authorization server does not know the client.' },
-  authorization_failed: { status: 502, message: 'The authorization server refused the code.' },
-  authorization_server_error: {
-    status: 502,
-    message: 'The authorization server gave an answer that cannot be used.',
-  },
-  authorization_server_unreachable: {
-    status: 502,
-    message: 'The authorization server could not be reached.',
-  },
-  database_unavailable: { status: 503, message: 'The database cannot be reached right now.' },
-  auth_unavailable: { status: 503, message: 'The signing keys cannot be read right now.' },
-  provider_key_rejected: { status: 422, message: 'The provider does not accept this key.' },
-  not_configured: { status: 503, message: 'This server lacks a setting that the request needs.' },
-  circuit_open: { status: 503, message: 'The model is paused after repeated failures.' },
-  model_unavailable: { status: 503, message: 'No model of this agent is available.' },
-  provider_not_configured: { status: 503, message: 'The model provider has no key configured.' },
-} as const satisfies Record<string, ErrorDefinition>
-
-export type ErrorCode = keyof typeof errorCodes
+/** Every code with which this backend answers. A test compares docs/error-codes.md with this list. */
+export const errorCodes = Object.fromEntries(
+  Object.entries(messages).flatMap(([status, codes]) =>
+    Object.entries(codes).map(([code, message]) => [code, { status: Number(status), message }]),
+  ),
+) as Readonly<Record<ErrorCode, ErrorDefinition>>
 
 /** Whether a text is one of our codes; a database message is only trusted when it is. */
 export function isErrorCode(value: unknown): value is ErrorCode {
@@ -189,11 +195,6 @@ export class AppError extends Error {
   }
 }
 
-/** A variable is missing or odd. `problem` is for the log: it names the variable, never its value. */
-export function notConfigured(problem: string): AppError {
-  return new AppError('not_configured', { cause: problem })
-}
-
 export interface ErrorEnvelope {
   readonly error: {
     readonly code: ErrorCode
@@ -218,6 +219,11 @@ export function toEnvelope({ code, message, path, details }: AppError): ErrorEnv
 /** An error that says nothing to the client becomes one that does; the original is its cause. */
 export function toAppError(error: unknown): AppError {
   return error instanceof AppError ? error : new AppError('internal_error', { cause: error })
+}
+
+/** A variable is missing or wrong. `problem` is for the log: it names the variable, never its value. */
+export function notConfigured(problem: string): AppError {
+  return new AppError('not_configured', { cause: problem })
 }
 
 /** Whether the error is a refusal in the ordinary course, and nothing that an operator must look at. */

@@ -138,7 +138,7 @@ describe('an execution', () => {
         content: 'Hello',
         provider_request_id: 'gen-1',
         error_code: 'provider_stream_truncated',
-        error_message: 'The answer of the model provider was cut off.',
+        error_message: 'The answer of the model provider was cut off. Ask again.',
         fault: 'provider',
         model_id: 'first',
         first_chunk_ms: 0,

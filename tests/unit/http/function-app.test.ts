@@ -59,7 +59,7 @@ describe('a function', () => {
       const response = await app.request('/example/unknown', { method })
       expect(response.status).toBe(404)
       expect(await bodyOf(response)).toEqual({
-        error: { code: 'not_found', message: 'There is nothing at this address.' },
+        error: { code: 'not_found', message: 'There is nothing at this address. Check the path.' },
       })
     }
   })
@@ -158,7 +158,10 @@ describe('a failure', () => {
     const response = await app.request('/example/defect')
     expect(response.status).toBe(500)
     expect(await bodyOf(response)).toEqual({
-      error: { code: 'internal_error', message: 'Something went wrong on our side.' },
+      error: {
+        code: 'internal_error',
+        message: 'Something went wrong on our side. Report it with the header x-request-id.',
+      },
     })
     expect(entries).toHaveLength(1)
     expect(entries[0]).toMatchObject({

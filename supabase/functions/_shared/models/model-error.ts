@@ -1,3 +1,5 @@
+import { errorCodes } from '../errors.ts'
+
 /**
  * Whose fault a failed call is, which decides who must act and whether the breaker counts it:
  * `provider` (429, 5xx, time-outs, cuts: counted), `caller` (the request itself is refused),
@@ -6,56 +8,24 @@
  */
 export type ModelFault = 'provider' | 'caller' | 'platform'
 
-interface ModelErrorDefinition {
-  readonly fault: ModelFault
-  readonly message: string
-}
+/** Every way a model call can fail. The message is that of `errorCodes`: no foreign text is added. */
+export const modelFaults = {
+  provider_error: 'provider',
+  provider_unreachable: 'provider',
+  provider_rate_limited: 'provider',
+  provider_timeout: 'provider',
+  provider_stalled: 'provider',
+  provider_stream_truncated: 'provider',
+  provider_malformed_response: 'provider',
+  provider_empty_response: 'provider',
+  provider_rejected_request: 'caller',
+  provider_model_not_found: 'platform',
+  provider_unauthorized: 'platform',
+  provider_payment_required: 'platform',
+  provider_misconfigured: 'platform',
+} as const satisfies Record<string, ModelFault>
 
-/** Every way a model call can fail. The sentence is public; nothing foreign is ever added. */
-export const modelErrorCodes = {
-  provider_error: { fault: 'provider', message: 'The model provider failed.' },
-  provider_unreachable: {
-    fault: 'provider',
-    message: 'The model provider could not be reached.',
-  },
-  provider_rate_limited: { fault: 'provider', message: 'The model provider is over its limit.' },
-  provider_timeout: { fault: 'provider', message: 'The model provider did not answer in time.' },
-  provider_stalled: {
-    fault: 'provider',
-    message: 'The model stopped in the middle of its answer.',
-  },
-  provider_stream_truncated: {
-    fault: 'provider',
-    message: 'The answer of the model provider was cut off.',
-  },
-  provider_malformed_response: {
-    fault: 'provider',
-    message: 'The model provider sent an answer that cannot be read.',
-  },
-  provider_empty_response: { fault: 'provider', message: 'The model sent an empty answer.' },
-  provider_rejected_request: {
-    fault: 'caller',
-    message: 'The model provider rejected the request.',
-  },
-  provider_model_not_found: {
-    fault: 'platform',
-    message: 'The model provider does not offer this model.',
-  },
-  provider_unauthorized: {
-    fault: 'platform',
-    message: 'The model provider refused the configured credential.',
-  },
-  provider_payment_required: {
-    fault: 'platform',
-    message: 'The account at the model provider has no credit left.',
-  },
-  provider_misconfigured: {
-    fault: 'platform',
-    message: 'The model provider is not configured correctly.',
-  },
-} as const satisfies Record<string, ModelErrorDefinition>
-
-export type ModelErrorCode = keyof typeof modelErrorCodes
+export type ModelErrorCode = keyof typeof modelFaults
 
 export interface ModelErrorOptions {
   /** HTTP status of the answer, or the status an error inside a 200 names. */
@@ -84,11 +54,11 @@ export class ModelError extends Error {
     readonly code: ModelErrorCode,
     options: ModelErrorOptions = {},
   ) {
-    super(modelErrorCodes[code].message)
+    super(errorCodes[code].message)
     this.status = options.status ?? null
     this.retryAfterMs = options.retryAfterMs ?? null
     this.detail = options.detail ?? null
-    this.fault = options.fault ?? modelErrorCodes[code].fault
+    this.fault = options.fault ?? modelFaults[code]
   }
 
   /** Whether another try, or another route, may still give the caller an answer. */

@@ -173,7 +173,9 @@ describe('a UI message stream', () => {
     expect(eventTypes(stream).slice(-3)).toEqual(['text-end', 'error', '[DONE]'])
     expect(eventTypes(stream)).not.toContain('finish')
     const { message, errors } = await readWithAiSdk(stream)
-    expect(errors).toEqual(['provider_stalled: The model stopped in the middle of its answer.'])
+    expect(errors).toEqual([
+      'provider_stalled: The model stopped in the middle of its answer. Ask again.',
+    ])
     expect(message).toMatchObject({
       parts: [{}, {}, { type: 'text', text: expect.stringMatching(/^Hello/) as string }],
     })
