@@ -16,6 +16,7 @@ import {
   type Organization,
   type Person,
   signUp,
+  signUpAsMember,
   signUpWithOrganization,
 } from '../support/people/people.ts'
 import { connectOwner } from '../support/stack/database.ts'
@@ -187,12 +188,7 @@ describe('a request for what does not exist', () => {
   })
 
   it('is answered the same for another member’s session of the same organization', async () => {
-    const eve = await signUp('eve')
-    await sql`
-      insert into client_mgmt.client_users (organization_id, user_id, role)
-      values (${ann.organization.id}, ${eve.id}, 'member')`
-    await sql`update public.users set organization_id = ${ann.organization.id} where id = ${eve.id}`
-    await eve.client.auth.refreshSession()
+    const eve = await signUpAsMember(sql, ann.organization, 'eve')
     const theirs = await sql<[{ id: string }]>`
       insert into public.chat_sessions (organization_id, user_id)
       values (${ann.organization.id}, ${eve.id}) returning id`

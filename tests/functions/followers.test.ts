@@ -14,8 +14,7 @@ import { type RawProvider, STALL, startRawProvider } from '../support/agents/raw
 import {
   type Organization,
   type Person,
-  refreshSession,
-  signUp,
+  signUpAsMember,
   signUpWithOrganization,
 } from '../support/people/people.ts'
 import { connectOwner } from '../support/stack/database.ts'
@@ -59,16 +58,6 @@ function halfAnswer() {
   return open
 }
 
-/** A colleague who reads what is shared. */
-async function colleague(): Promise<Person> {
-  const bob = await signUp('bob')
-  await sql`insert into client_mgmt.client_users (organization_id, user_id, role)
-    values (${ann.organization.id}, ${bob.id}, 'member')`
-  await sql`update public.users set organization_id = ${ann.organization.id} where id = ${bob.id}`
-  await refreshSession(bob)
-  return bob
-}
-
 describe('following', () => {
   it('is bounded per person, and the refusal names its bound; another person is let in', async () => {
     const open = halfAnswer()
@@ -97,7 +86,7 @@ describe('following', () => {
     const visibility = (value: string) => sql`update public.chat_sessions set visibility = ${value}
       where id = (select session_id from public.agent_executions where id = ${id})`
     await visibility('organization')
-    const bob = await colleague()
+    const bob = await signUpAsMember(sql, ann.organization, 'bob')
     const [own, bobs] = [
       new StreamReader(await follow(id)),
       new StreamReader(await follow(id, bob)),

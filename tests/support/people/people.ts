@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { Sql } from 'postgres'
 import { useStack } from '../stack/stack.ts'
 import { type Client, openClient } from './supabase-client.ts'
 
@@ -59,6 +60,20 @@ export async function signUpWithOrganization(
   const person = await signUp(label)
   const organization = await createOrganization(person, label)
   return { ...person, organization }
+}
+
+/** A new person who is a member of the organization, signed in to it. */
+export async function signUpAsMember(
+  sql: Sql,
+  { id }: Pick<Organization, 'id'>,
+  label = 'member',
+): Promise<Person> {
+  const person = await signUp(label)
+  await sql`insert into client_mgmt.client_users (organization_id, user_id, role)
+    values (${id}, ${person.id}, 'member')`
+  await sql`update public.users set organization_id = ${id} where id = ${person.id}`
+  await refreshSession(person)
+  return person
 }
 
 /** Exchanges the refresh token, so that the access token carries the current claims. */
