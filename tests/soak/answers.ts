@@ -22,16 +22,22 @@ export class Answers {
 
   constructor() {
     const text = readFileSync(path.join(root, 'docs/error-codes.md'), 'utf8')
-    const codes = [...text.matchAll(/^\| *`(\w+)` *\|/gm)].map(([, code]) => code ?? '')
+    const codes = [
+      ...text.matchAll(/^\| *`(\w+)` *\|/gm),
+      ...text.matchAll(/`(PGRST\d+|57014)`/g),
+    ].map(([, code]) => code ?? '')
     this.#codes = new Set([...codes, ...gatewayCodes, ...authCodes])
   }
 
   /** Counts an answer by its status and, of a refusal, its code. */
-  count(part: Part, status: number, body: string): void {
+  count(part: Part, { status, headers }: Pick<Response, 'status' | 'headers'>, body: string): void {
     const code = status < 400 ? '' : codeIn(body)
     this.#add(`${part} ${status} ${code}`.trim())
     if (status >= 400 && !this.#isDocumented(part, status, code, body)) {
       this.undocumented.push(`${part} ${status} ${code}: ${body.slice(0, 300)}`)
+    }
+    if ([429, 503, 504].includes(status) && !headers.has('retry-after')) {
+      this.undocumented.push(`${part} ${status} ${code} does not say when to come back`)
     }
   }
 

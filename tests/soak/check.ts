@@ -10,6 +10,7 @@ import type { Finding } from './invariants/invariant.ts'
 import { checkLogs, checkMemory, checkProcesses } from './invariants/machine.ts'
 import { checkCalls } from './invariants/provider.ts'
 import { checkStreams } from './invariants/streams.ts'
+import { checkToolCalls } from './invariants/tools.ts'
 import { type Growth, growthOf, type Life } from './memory.ts'
 import type { SoakOptions } from './options.ts'
 import { spoil } from './spoil.ts'
@@ -46,6 +47,7 @@ export async function checkAll({ world, chaos, memory, lines, options }: Run): P
       await checkAudit(sql, world),
       ...(await checkRows(sql, world)),
       ...(await checkCalls(sql, world, chaos.disturbances)),
+      await checkToolCalls(sql, world),
       await checkCounts(sql, world),
       ...checkAnswers(world),
       checkMemory(growth),

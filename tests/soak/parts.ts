@@ -7,11 +7,13 @@ import { type Network, startNetwork } from './network.ts'
 import { type OwnStack, startOwnStack } from './own-stack.ts'
 import { type FaultyProvider, startFaultyProvider } from './provider.ts'
 import type { Random } from './random.ts'
+import { type SoakTools, startSoakTools } from './tools.ts'
 
 /** What the clients work with, and what is killed. */
 export interface Parts {
   readonly provider: FaultyProvider
   readonly network: Network
+  readonly tools: SoakTools
   readonly stack: OwnStack
   /** The second worker of the function agents; the first one is behind the gateway. */
   readonly worker: FunctionProcess
@@ -34,6 +36,8 @@ export async function startParts(
   cleanup.add(() => provider.close())
   const network = await startNetwork(provider.url)
   cleanup.add(() => network.close())
+  const tools = await startSoakTools()
+  cleanup.add(() => tools.close())
   const variables = { OPENROUTER_API_KEY: 'sk-or-v1-soak', OPENROUTER_BASE_URL: network.url }
   const stack = await startOwnStack(directory, variables, log)
   cleanup.add(() => stack.close())
@@ -46,5 +50,5 @@ export async function startParts(
   })
   cleanup.add(() => worker.close())
   await worker.ready
-  return { provider, network, stack, worker }
+  return { provider, network, tools, stack, worker }
 }

@@ -30,7 +30,8 @@ export function processesUnder(root: number): ProcessRow[] {
 
 /** Workers of the function `agents`: the stack's own, and the soak's. */
 export const isWorker = ({ command }: ProcessRow) =>
-  /\bdeno\S* serve\b.*\/agents\/index\.ts/.test(command)
+  // Not the shell that ties one to its parent, whose arguments name it too.
+  /^\S*\bdeno\S* serve\b.*\/agents\/index\.ts/.test(command)
 
 /** The postmaster, not its children, whose titles differ. */
 export const isPostmaster = ({ command }: ProcessRow) => /\/postgres -D /.test(command)

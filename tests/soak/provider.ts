@@ -3,11 +3,14 @@ import { eventStream, json } from '../support/agents/raw-http.ts'
 import { type RawProvider, type RawStep, startRawProvider } from '../support/agents/raw-provider.ts'
 import { markerOf, markersIn } from './markers.ts'
 import type { Random } from './random.ts'
+import { askForTool, type ModelRequest, stepOf } from './tools.ts'
 
 /** One request of a worker. */
 export interface ProviderCall {
   /** Names the request of the client: its parameter `seed`, which is passed on. */
   readonly seed: number
+  /** Which call of the model within its answer, from 0: after each step with tools comes another. */
+  readonly step: number
   readonly fault: string | null
   /** Whether the answer begins to say something, after which it must not be asked for again. */
   readonly speaks: boolean
@@ -44,28 +47,35 @@ export async function startFaultyProvider(random: Random): Promise<FaultyProvide
   }
   raw.respond((request) => {
     raw.journal.length = 0
-    const body = JSON.parse(request.body) as { stream?: boolean; seed?: number }
+    const body = JSON.parse(request.body) as SentRequest
     const { stream = false, seed = 0 } = body
     const markers = markersIn(request.body)
     if (markers.size !== 1) provider.mixed.push([...markers].join(' '))
     const [marker = markerOf(0)] = markers
     const fault = provider.faulty && random.chance(faultShare) ? pickFault(random, stream) : null
+    const step = stepOf(body)
     const call: ProviderCall = {
       seed,
+      step,
       fault: fault?.name ?? null,
       speaks: fault === null || fault.speaks,
       at: Date.now(),
       closedAt: null,
     }
-    const index = calls.filter((earlier) => earlier.seed === seed).length
+    const index = calls.filter((earlier) => earlier.seed === seed && earlier.step === step).length
     calls.push(call)
     void request.closed.then(() => (call.closedAt = Date.now()))
     if (fault !== null) return fault.script(index)
     return stream
-      ? slowStream(marker, random)
+      ? (askForTool(body, marker, random) ?? slowStream(marker, random))
       : [{ delayMs: random.integer(5, 900) }, whole(marker)]
   })
   return provider
+}
+
+interface SentRequest extends ModelRequest {
+  readonly stream?: boolean
+  readonly seed?: number
 }
 
 interface Fault {

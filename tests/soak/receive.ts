@@ -100,7 +100,7 @@ async function readStream(
     }
     const whole = text.endsWith('data: [DONE]\n\n')
     if (!left && !whole) world.answers.countLoss('agents', 'cut stream: end without [DONE]', true)
-    else world.answers.count('agents', response.status, '')
+    else world.answers.count('agents', response, '')
   } catch (error) {
     world.answers.countLoss('agents', `cut stream: ${nameOf(error)}`, true)
   }

@@ -24,7 +24,7 @@ export function writeReport(report: Report): string {
   return `# The soak
 
 \`npm run test:soak\` starts a stack of its own and lets ${options.clients} clients of ${options.organizations} organizations work
-on it for ${options.minutes} minutes, while workers, database connections and PostgreSQL itself are killed, the
+on it for ${options.minutes} minutes, some with a tool of an MCP server, while workers, database connections and PostgreSQL itself are killed, the
 network to the provider stops, and the provider does what the table of faults has. Then the clients
 stop, what runs comes to its end, session-cleanup runs once, and what must hold is checked. This
 page is written by \`npm run test:soak -- --write\`.

@@ -4,6 +4,7 @@ import { joinOrganization } from './operations/people.ts'
 import { insertRow } from './operations/rows.ts'
 import type { Random } from './random.ts'
 import { openDevice } from './talk.ts'
+import { toolServerName } from './tools.ts'
 import type { SoakClient, SoakOrganization, World } from './world.ts'
 
 /** Tokens that a small budget allows at first: some requests. */
@@ -65,6 +66,7 @@ async function found(world: World, random: Random, number: number): Promise<void
     conversations: [],
     rows: [],
   }
+  if (number % 3 === 0) await addTools(first, world.tools.server.endpoint)
   if (number % 5 === 0) organization.budget = await addBudget(world, organization)
   world.organizations.push(organization)
   world.clients.push(organization.owner)
@@ -89,6 +91,20 @@ async function addAgent(device: SoakClient['devices'][0]): Promise<string> {
     if (added.error !== null) throw added.error
   }
   return name
+}
+
+/** A server of the organization whose tools are called without a question. */
+async function addTools(device: SoakClient['devices'][0], endpoint: string): Promise<void> {
+  const row = { user_id: null, name: toolServerName, type: 'http', endpoint, auth_type: 'none' }
+  const { data, error } = await device
+    .from('mcp_configurations')
+    .insert(row as never)
+    .select('id')
+    .single()
+  if (error !== null) throw error
+  const policy = { mcp_configuration_id: data.id, tool_name: null, policy: 'auto' }
+  const allowed = await device.schema('client_mgmt').from('mcp_tool_policies').insert(policy)
+  if (allowed.error !== null) throw allowed.error
 }
 
 async function addBudget(world: World, { owner }: SoakOrganization) {

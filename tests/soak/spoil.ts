@@ -12,7 +12,7 @@ export async function spoil(
   world: World,
   { lives, lines }: { lives: Life[]; lines: string[] },
 ): Promise<void> {
-  const { acknowledged, answers, provider, organizations } = world
+  const { acknowledged, answers, provider, tools, organizations } = world
   const asked = world.asked.find(
     ({ streams, conversation, message }) =>
       message !== null &&
@@ -54,10 +54,15 @@ export async function spoil(
       select organization_id, user_id, 'spoilt', 'organization' from public.chat_sessions limit 1`
   })
   answers.foreign.push('spoilt')
-  answers.count('agents', 500, '{"error":{"code":"internal_error"}}')
+  answers.count(
+    'agents',
+    new Response(null, { status: 500 }),
+    '{"error":{"code":"internal_error"}}',
+  )
   provider.mixed.push('spoilt')
   const call = provider.calls.find(({ seed }) => seed === asked.seed)
   if (call) for (let count = 0; count < 50; count += 1) provider.calls.push({ ...call })
+  tools.made.set('spoilt', 2)
   lines.push('TypeError: spoilt')
   const samples = Array.from({ length: 90 }, (_, n) => ({ at: n * 1000, megabytes: 100 + n * n }))
   lives.push({ name: 'spoilt', pid: 0, samples })

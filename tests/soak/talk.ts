@@ -15,7 +15,7 @@ export function openDevice(
     try {
       const response = await fetch(target, init)
       const body = await response.clone().text()
-      answers.count(part, response.status, body)
+      answers.count(part, response, body)
       answers.inspect(marker(), body, new URL(url).pathname)
       return response
     } catch (error) {
@@ -83,7 +83,7 @@ export async function readBody(
 ): Promise<string | null> {
   try {
     const body = await response.text()
-    world.answers.count('agents', response.status, body)
+    world.answers.count('agents', response, body)
     world.answers.inspect(client.organization.marker, body, 'agents')
     return body
   } catch (error) {

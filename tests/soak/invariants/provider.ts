@@ -18,12 +18,14 @@ export async function checkCalls(
   disturbances: readonly Disturbance[],
 ): Promise<Finding[]> {
   const wrong: string[] = []
-  const calls = new Map<number, ProviderCall[]>()
+  const executions = new Map(asked.map(({ seed, executionId }) => [seed, executionId]))
+  const calls = new Map<string, ProviderCall[]>()
   for (const call of provider.calls) {
-    calls.set(call.seed, [...(calls.get(call.seed) ?? []), call])
+    const key = `${call.seed} ${call.step}`
+    calls.set(key, [...(calls.get(key) ?? []), call])
   }
-  for (const { seed, executionId } of asked) {
-    const own = calls.get(seed) ?? []
+  for (const own of calls.values()) {
+    const executionId = executions.get(own[0]?.seed ?? NaN)
     const last = own.at(-1)
     const all = { at: own[0]?.at ?? 0, closedAt: last?.closedAt ?? null }
     const lost = disturbances.filter(
@@ -46,7 +48,7 @@ export async function checkCalls(
   return [
     {
       name: 'no call beyond the rule of retries',
-      checked: `${provider.calls.length} calls for ${calls.size} requests`,
+      checked: `${provider.calls.length} calls for ${calls.size} steps of ${asked.length} requests`,
       wrong: [...wrong, ...twice.map(({ wrong }) => wrong)],
     },
     {

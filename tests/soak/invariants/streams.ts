@@ -76,8 +76,9 @@ function findTerminalProblems({ id, status }: ExecutionRow, text: string): strin
 }
 
 /**
- * What a worker sent and did not live to store is lost, and only that: such a stream is what is
- * stored, then something more, then the same end.
+ * What a worker sent and could not store is lost, and only that: such a stream is what is stored,
+ * then something more, then the same end. A worker that outlived its lease numbers the end from
+ * what it sent; a reader numbers it from what is stored.
  */
 function findByteProblems(row: ExecutionRow, { streams }: Asked, text: string): string[] {
   const again = eventsOf(text)
@@ -90,15 +91,17 @@ function findByteProblems(row: ExecutionRow, { streams }: Asked, text: string): 
 
 function isWithMore(stream: string, again: string): boolean {
   const end = again.indexOf('id: 1000')
-  const [kept, last] = end === -1 ? ['', again] : [again.slice(0, end), again.slice(end)]
-  return stream.startsWith(kept) && (stream.endsWith(last) || stream.endsWith(last.slice(-80)))
+  if (end === -1 || !stream.startsWith(again.slice(0, end))) return false
+  const [ours, theirs] = [stream, again].map((text) => text.match(/^data: .*$/gm)?.slice(-2))
+  return theirs?.length === 2 && ours?.join() === theirs.join()
 }
 
 function difference(stream: string, again: string): string {
   let at = 0
   while (at < stream.length && stream[at] === again[at]) at += 1
-  const from = Math.max(at - 40, 0)
-  return `received ${JSON.stringify(stream.slice(from, at + 160))}, now ${JSON.stringify(again.slice(from, at + 160))}`
+  const show = (text: string) =>
+    `${JSON.stringify(text.slice(Math.max(at - 40, 0), at + 90))}…${JSON.stringify(text.slice(-90))}`
+  return `received ${show(stream)}, now ${show(again)}`
 }
 
 /** A success that a client saw is a success for ever, with the same text. */
