@@ -68,6 +68,8 @@ const messages = {
       'The answer of the model does not match the requested format. Ask again or simplify the format.',
     mcp_stdio_not_supported:
       'The backend never runs a stdio server. Use a configuration of type http.',
+    server_needs_credential:
+      'The MCP server asks for a credential. Set up OAuth or a token for it.',
     address_not_allowed:
       'The address is not https, is private, or is not on the list. Use another address.',
     registration_not_supported:
@@ -106,6 +108,10 @@ const messages = {
       'The configuration of the model provider is wrong. An operator must correct it.',
     invalid_scope:
       'The authorization server does not grant these scopes. Ask the operator of the MCP server.',
+    server_forbids: 'The MCP server refuses this account. Ask its operator for access.',
+    server_failed: 'The MCP server failed. Try again later.',
+    server_revision_not_supported:
+      'The MCP server speaks a revision of the protocol that is not supported here.',
     not_an_mcp_server: 'There is no MCP server at the endpoint. Correct the endpoint.',
     server_unreachable:
       'The MCP server could not be reached. Check the endpoint or try again later.',
@@ -126,6 +132,7 @@ const messages = {
       'The authorization server could not be reached. Try again later.',
   },
   503: {
+    server_busy: 'The MCP server is over its limit. Try again later.',
     connection_busy:
       'Another worker is refreshing the connection. Try again after the time in retry-after.',
     database_unavailable:

@@ -38,7 +38,7 @@ export const succeeded = (text: string): ToolOutcome => ({
 
 /** A server in memory. */
 export function fakeServer(changes: Partial<ToolServer> = {}): ToolServer {
-  const listing: ServerListing = { tools: [], refused: [], ttl: 60 }
+  const listing: ServerListing = { tools: [], refused: [], incomplete: null, ttl: 60 }
   return {
     list: () => Promise.resolve(listing),
     call: () => Promise.resolve(succeeded('done')),

@@ -16,7 +16,9 @@ const others = new Set([
 ])
 const used = [
   'supabase/functions/_shared/executions/collect-answer.ts',
-  ...readdirSync(path.join(root, tools)).map((name) => `${tools}/${name}`),
+  ...readdirSync(path.join(root, tools), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => `${tools}/${name}`),
   ...readdirSync(path.join(root, migrations))
     .filter((name) => /_tools|_tool_calls|_end|_approvals/.test(name))
     .map((name) => `${migrations}/${name}`),

@@ -1,7 +1,8 @@
 import type { JSONRPCMessage, Transport } from '@modelcontextprotocol/client'
 import { describe, expect, it } from 'vitest'
 import { callTool } from '../../../supabase/functions/_shared/tools/call-tool.ts'
-import { openMcpServer } from '../../../supabase/functions/_shared/tools/mcp-server.ts'
+import { openMcpServer } from '../../../supabase/functions/_shared/tools/mcp/open-mcp-server.ts'
+import { toolTimeouts } from '../../../supabase/functions/_shared/tools/tool-limits.ts'
 import { fakeAdmin, fakeLog, fakeServer } from '../../support/agents/tool-fakes.ts'
 
 /** Where a connection fails: every place at which a call waits for it. */
@@ -50,6 +51,7 @@ function connection(failing: Place, fail: () => Promise<void>) {
 const definition = { name: 'add', input_schema: { type: 'object' } }
 const key = { organizationId: 1, userId: 'u', configurationId: 2, endpoint: 'https://mcp.test/' }
 const never = new AbortController().signal
+const noFetch = () => Promise.reject(new Error('not used'))
 const ways: [string, () => Promise<void>][] = [
   ['rejects', () => Promise.reject(new Error('broken'))],
   [
@@ -67,9 +69,9 @@ describe.each(['http', 'sse'] as const)('a call over %s', (type) => {
     'has an outcome when the connection $way at $place, and is unknown if it may have been made',
     async ({ place, fail }) => {
       const { transport, made } = connection(place, fail)
-      const noFetch = () => Promise.reject(new Error('not used'))
-      const timeouts = { connect: 500, list: 500, call: 500 }
-      const server = openMcpServer({ ...key, type }, noFetch, timeouts, () => transport)
+      const timeouts = { ...toolTimeouts, connect: 500, list: 500, call: 500 }
+      const options = { fetch: noFetch, timeouts, transportTo: () => transport }
+      const server = openMcpServer({ ...key, type }, options)
       const outcome = await server.call(definition, {}, never)
       if (made() === 0) expect(outcome.status).toBe('error')
       else if (place === 'close') expect(outcome).toMatchObject({ result: { text: 'done' } })
@@ -80,8 +82,8 @@ describe.each(['http', 'sse'] as const)('a call over %s', (type) => {
 
   it('succeeds when nothing fails, and is stored', async () => {
     const { transport } = connection('nowhere', () => Promise.resolve())
-    const noFetch = () => Promise.reject(new Error('not used'))
-    const server = openMcpServer({ ...key, type }, noFetch, undefined, () => transport)
+    const options = { fetch: noFetch, transportTo: () => transport }
+    const server = openMcpServer({ ...key, type }, options)
     expect((await server.call(definition, {}, never)).status).toBe('success')
   })
 })

@@ -1,10 +1,8 @@
 import { createServer, type ServerResponse } from 'node:http'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { createOutboundFetch } from '../../../supabase/functions/_shared/outbound/outbound.ts'
-import {
-  openMcpServer,
-  type Timeouts,
-} from '../../../supabase/functions/_shared/tools/mcp-server.ts'
+import type { Timeouts } from '../../../supabase/functions/_shared/tools/mcp/connect.ts'
+import { openMcpServer } from '../../../supabase/functions/_shared/tools/mcp/open-mcp-server.ts'
 import {
   toolRequestLimits,
   toolTimeouts,
@@ -39,7 +37,10 @@ function open(endpoint: string, options: Opened = {}) {
   const { allowLoopback = true, allowedHosts = null, type = 'http', timeouts = {} } = options
   const key = { organizationId: 1, userId: 'u', configurationId: 2, type, endpoint }
   const guard = { allowLoopback, allowedHosts, limits: toolRequestLimits }
-  const server = openMcpServer(key, createOutboundFetch(guard), { ...toolTimeouts, ...timeouts })
+  const server = openMcpServer(key, {
+    fetch: createOutboundFetch(guard),
+    timeouts: { ...toolTimeouts, ...timeouts },
+  })
   closing.unshift(() => server.close())
   return server
 }
@@ -136,11 +137,11 @@ describe('an MCP server', () => {
 
   it('that lists too many tools, or too large ones, has the others left out', async () => {
     const tools = Object.fromEntries(Array.from({ length: 300 }, (_, n) => [`t${n}`, {}]))
-    const server = await start({ huge: { description: 'x'.repeat(40_000) }, ...tools })
+    const server = await start({ ...tools })
     const listed = await open(server.endpoint).list(never)
     expect(listed.tools).toHaveLength(128)
     expect(listed.refused).toHaveLength(128)
-    expect(listed.refused.slice(0, 3)).toEqual(['huge', 't128', 't129'])
+    expect(listed.refused.slice(0, 2).map(({ name }) => name)).toEqual(['t128', 't129'])
   })
 })
 
@@ -301,7 +302,7 @@ describe('an answer', () => {
     expect(cut.result.text.length).toBeLessThan(50_000)
     onCall(server, (response) => {
       response.writeHead(200, { 'content-type': 'application/json' })
-      response.end('x'.repeat(5 * 1024 * 1024))
+      response.end('x'.repeat(9 * 1024 * 1024))
     })
     const refused = await callAdd(server)
     expect(refused).toMatchObject({ status: 'error', error_code: 'tool_result_too_large' })

@@ -49,7 +49,7 @@ describe('the tools of an execution', () => {
   it('come from stored listings, without a word to the server', async () => {
     const { toolbox, opened } = await open([row(1, 'a', { tools: [listed('x')] })])
     expect(toolbox.tools).toEqual([
-      { name: 'a__x', description: 'Does x', parameters: { type: 'object' } },
+      { name: 'a__x', description: 'Does x', parameters: { type: 'object', properties: {} } },
     ])
     expect(opened).toEqual([])
   })
@@ -57,7 +57,12 @@ describe('the tools of an execution', () => {
   it('are asked for where no listing holds, in the name of the person, and recorded', async () => {
     const definition = { name: 'x', input_schema: {} }
     const server = fakeServer({
-      list: async () => ({ tools: [definition], refused: ['y'], ttl: 5 }),
+      list: async () => ({
+        tools: [definition],
+        refused: ['y', 'z'].map((name) => ({ name, code: 'tool_unusable', reason: 'is odd' })),
+        incomplete: 'the cursor does not advance',
+        ttl: 5,
+      }),
     })
     const { toolbox, opened, argsOf } = await open([row(1, 'a')], {
       server,
@@ -83,7 +88,10 @@ describe('the tools of an execution', () => {
         ttl_seconds: 5,
       },
     ])
-    expect(toolbox.notices).toEqual([{ server: 'a', code: 'tool_over_limit', tools: ['y'] }])
+    expect(toolbox.notices).toEqual([
+      { server: 'a', code: 'tool_unusable', reason: 'is odd', tools: ['y', 'z'] },
+      { server: 'a', code: 'tool_listing_incomplete', reason: 'the cursor does not advance' },
+    ])
   })
 
   it('are those of the other servers where one fails, and the client is told why', async () => {

@@ -2,7 +2,8 @@ import { createAuthorizedFetch } from '../oauth/authorized-fetch.ts'
 import { createCredentials } from '../oauth/credentials.ts'
 import type { CredentialDependencies } from '../oauth/settings.ts'
 import { createOutboundFetch } from '../outbound/outbound.ts'
-import { openMcpServer } from './mcp-server.ts'
+import { openMcpServer } from './mcp/open-mcp-server.ts'
+import { createServerMemory } from './mcp/server-memory.ts'
 import { toolRequestLimits } from './tool-limits.ts'
 import type { OpenToolServer } from './tool-server.ts'
 
@@ -37,6 +38,10 @@ export function createToolServers({
   })
   const outbound = (allowedHosts: readonly string[] | null) =>
     createOutboundFetch({ ...guard, allowedHosts, limits: toolRequestLimits })
+  const memory = createServerMemory(Date.now)
   return (key) =>
-    openMcpServer(key, createAuthorizedFetch({ database, outbound }, credentials, key))
+    openMcpServer(key, {
+      fetch: createAuthorizedFetch({ database, outbound }, credentials, key),
+      memory,
+    })
 }

@@ -1,11 +1,14 @@
-import { ProtocolError, SdkError, SdkErrorCode, SdkHttpError } from '@modelcontextprotocol/client'
+import { ProtocolError, SdkError, SdkErrorCode } from '@modelcontextprotocol/client'
 import { AppError } from '../errors.ts'
 import { OutboundError } from '../outbound/error.ts'
 import { toStorableText } from '../storable.ts'
-import { answerLost } from './mcp-transport.ts'
+import { answerLost, notProtocol } from './mcp/repair-message.ts'
+import { ServerRefused } from './mcp/server-refused.ts'
 import { textResult, unknown } from './tool-result.ts'
 import type { ToolErrorCode, ToolOutcome } from './tool-server.ts'
-import { notMadeText } from './tool-texts.ts'
+import { notMadeText, refusedText } from './tool-texts.ts'
+
+const longestReason = 2_000
 
 /** Outcome of a call that failed before it was sent. */
 export function notMade(error: unknown): ToolOutcome {
@@ -19,16 +22,15 @@ export function callFailure(error: unknown): ToolOutcome {
   if (cause instanceof AppError)
     return failed(cause.code, `The server refused this call: ${cause.code}.`)
   if (cause instanceof OutboundError) return outboundOutcome(cause)
-  if (cause instanceof SdkHttpError) {
-    const { status } = cause
-    return status !== undefined && status < 500
-      ? failed('tool_call_refused', `The server refused this call with status ${status}.`)
+  if (cause instanceof ServerRefused) {
+    return cause.status < 500
+      ? failed('tool_call_refused', refusedText(cause))
       : unknown('tool_answer_lost')
   }
   if (cause instanceof ProtocolError) {
-    if (cause.code === answerLost) return unknown('tool_answer_lost')
+    if (cause.code === answerLost || cause.code === notProtocol) return unknown('tool_answer_lost')
     // For the model, which can do better; like every answer of a tool it is foreign text.
-    return failed('tool_error', toStorableText(cause.message).slice(0, 2_000))
+    return failed('tool_error', toStorableText(cause.message).slice(0, longestReason))
   }
   if (cause instanceof SdkError) {
     if (cause.code === SdkErrorCode.RequestTimeout) return unknown('tool_timeout')
@@ -46,6 +48,7 @@ export function callFailure(error: unknown): ToolOutcome {
 export function connectFailure(error: unknown): AppError {
   const cause = rootOf(error)
   if (cause instanceof AppError) return cause
+  if (cause instanceof ServerRefused) return refusalFailure(cause)
   if (cause instanceof OutboundError) {
     return new AppError(isForbidden(cause) ? 'address_not_allowed' : 'server_unreachable', {
       cause: `${cause.name} ${cause.reason}`,
@@ -55,7 +58,30 @@ export function connectFailure(error: unknown): AppError {
   const silent =
     kind === 'TimeoutError' ||
     (cause instanceof SdkError && cause.code === SdkErrorCode.RequestTimeout)
-  return new AppError(silent ? 'server_unreachable' : 'not_an_mcp_server', { cause: kind })
+  if (silent) return new AppError('server_unreachable', { cause: kind })
+  if (cause instanceof ProtocolError && cause.code !== answerLost && cause.code !== notProtocol) {
+    return new AppError('server_failed', { cause: `${kind} ${cause.code}` })
+  }
+  const isOfOtherRevision = cause instanceof Error && unsupported.test(cause.message)
+  return new AppError(isOfOtherRevision ? 'server_revision_not_supported' : 'not_an_mcp_server', {
+    cause: kind,
+  })
+}
+
+/** The protocol's library has no type of its own for this. */
+const unsupported = /^Server's protocol version is not supported/
+
+/** A server that answers, and with a status alone. */
+function refusalFailure({ status, name, retryAfter }: ServerRefused): AppError {
+  const cause = `${name} ${status}`
+  if (status === 401) return new AppError('server_needs_credential', { cause })
+  if (status === 403) return new AppError('server_forbids', { cause })
+  if (status === 429 || (status >= 500 && retryAfter !== null)) {
+    const seconds = retryAfter === null ? null : Math.ceil(retryAfter / 1_000)
+    const headers = seconds === null ? {} : { 'retry-after': String(seconds) }
+    return new AppError('server_busy', { cause, headers })
+  }
+  return new AppError(status >= 500 ? 'server_failed' : 'not_an_mcp_server', { cause })
 }
 
 function failed(error_code: ToolErrorCode, text: string): ToolOutcome {
@@ -84,9 +110,15 @@ function isForbidden({ reason }: OutboundError): boolean {
 function rootOf(error: unknown): unknown {
   let cause = error
   for (let depth = 0; depth < 5; depth += 1) {
-    if (cause instanceof AppError || cause instanceof OutboundError) return cause
+    if (isOurs(cause)) return cause
     if (!(cause instanceof Error) || cause.cause === undefined) break
     cause = cause.cause
   }
-  return cause instanceof AppError || cause instanceof OutboundError ? cause : error
+  return isOurs(cause) ? cause : error
+}
+
+function isOurs(error: unknown): error is AppError | OutboundError | ServerRefused {
+  return (
+    error instanceof AppError || error instanceof OutboundError || error instanceof ServerRefused
+  )
 }

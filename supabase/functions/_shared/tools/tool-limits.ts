@@ -11,8 +11,10 @@ export const maxDefinitionsLength = 256 * 1024
 /** Bytes of JSON, of which the database stores twice as many, and levels of nesting of one definition. */
 export const maxDefinitionBytes = 32 * 1024
 export const maxDefinitionDepth = 32
-/** Pages that a listing may have. */
-export const maxListingPages = 8
+/** Characters that are kept of a description where a definition is too large as a whole. */
+export const maxDescription = 4_096
+/** Pages that are read of a listing. */
+export const maxListingPages = 32
 
 /** Calls that a model may ask for in one step, and how many of them are made at once. */
 export const maxCallsPerStep = 16
@@ -27,8 +29,19 @@ export const maxStructuredLength = 64 * 1024
 /** Pieces of content that are kept of an answer. */
 export const maxResultParts = 32
 
-/** Milliseconds for each step of an exchange with an MCP server. */
-export const toolTimeouts = { connect: 8_000, list: 8_000, call: 45_000 } as const
+/**
+ * Milliseconds for each step of an exchange with an MCP server: to connect, in which a server has
+ * `probe` to say that it speaks a modern revision; to list; for a call, which each sign of progress
+ * begins anew up to `longestCall`; and to end a session.
+ */
+export const toolTimeouts = {
+  probe: 4_000,
+  connect: 8_000,
+  list: 8_000,
+  call: 45_000,
+  longestCall: 180_000,
+  end: 1_500,
+} as const
 
 /** Seconds for which a listing holds whose server does not say, and for which any may. */
 export const defaultListingTtl = 60
@@ -37,7 +50,7 @@ export const maxListingTtl = 3_600
 /** What one request to an MCP server may take and bring. */
 export const toolRequestLimits: OutboundLimits = {
   head: 50_000,
-  total: 60_000,
+  total: 200_000,
   idle: 50_000,
-  bytes: 4 * 1024 * 1024,
+  bytes: 8 * 1024 * 1024,
 }

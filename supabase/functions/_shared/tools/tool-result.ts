@@ -1,6 +1,12 @@
 import { isRecord } from '../json.ts'
 import { toStorableJson, toStorableText } from '../storable.ts'
-import { maxResultParts, maxResultText, maxStructuredLength } from './tool-limits.ts'
+import { isDeeper } from './read-definition.ts'
+import {
+  maxDefinitionDepth,
+  maxResultParts,
+  maxResultText,
+  maxStructuredLength,
+} from './tool-limits.ts'
 import type { ToolContent, ToolErrorCode, ToolOutcome, ToolResult } from './tool-server.ts'
 import { unknownText } from './tool-texts.ts'
 
@@ -16,9 +22,16 @@ export function unknown(error_code: ToolErrorCode): ToolOutcome {
   return { status: 'unknown', error_code, result: textResult(unknownText) }
 }
 
-/** Types and caps what a tool answered (CallToolResult). What a model cannot read is described to it. */
-export function readResult({ content, structuredContent }: Fields): ToolResult {
-  const given = Array.isArray(content) ? (content as unknown[]) : []
+/**
+ * Types and caps what a tool answered (CallToolResult), piece by piece: what cannot be read is said in
+ * its place, and costs nothing of what stands beside it.
+ */
+export function readResult(answer: unknown): ToolResult {
+  const { content, structuredContent, toolResult }: Fields = isRecord(answer)
+    ? answer
+    : { content: answer }
+  // 2024-10-07 had `toolResult` alone.
+  const given = toPieces(content ?? toolResult)
   let left = maxResultText
   let truncated = given.length > maxResultParts
   const cut = (text: string): string => {
@@ -27,7 +40,7 @@ export function readResult({ content, structuredContent }: Fields): ToolResult {
     truncated ||= kept.length < text.length
     return kept
   }
-  const parts = given.slice(0, maxResultParts).flatMap((part) => readPart(part, cut))
+  const parts = given.slice(0, maxResultParts).map((part) => readPart(part, cut))
   const structured = readStructured(structuredContent)
   truncated ||= structured === null
   const spoken = parts.map(describe).join('\n')
@@ -41,36 +54,54 @@ export function readResult({ content, structuredContent }: Fields): ToolResult {
   }
 }
 
+/** A list, or one piece where a list was to be. */
+function toPieces(content: unknown): readonly unknown[] {
+  if (content === undefined || content === null) return []
+  return Array.isArray(content) ? (content as unknown[]) : [content]
+}
+
 /** undefined: there is none; null: too much of it. */
 function readStructured(value: unknown): { readonly value: unknown } | null | undefined {
-  if (value === undefined) return undefined
+  if (value === undefined || value === null) return undefined
+  if (isDeeper(value, maxDefinitionDepth)) return null
   if (JSON.stringify(value).length > maxStructuredLength) return null
   return { value: toStorableJson(value) }
 }
 
-function readPart(part: unknown, cut: (text: string) => string): ToolContent[] {
-  if (!isRecord(part)) return []
+function readPart(part: unknown, cut: (text: string) => string): ToolContent {
+  if (typeof part === 'string') return { type: 'text', text: cut(part) }
+  if (!isRecord(part)) return unread(part === null ? 'null' : typeof part)
   const { type, text, mimeType, data, resource, uri, name } = part
-  if (type === 'text' && typeof text === 'string') return [{ type, text: cut(text) }]
+  if ((type === 'text' || type === undefined || type === null) && isScalar(text)) {
+    return { type: 'text', text: cut(String(text)) }
+  }
   if ((type === 'image' || type === 'audio') && typeof data === 'string') {
-    return [{ type, media_type: short(mimeType) ?? 'application/octet-stream', bytes: size(data) }]
+    return { type, media_type: short(mimeType) ?? 'application/octet-stream', bytes: size(data) }
   }
   if (type === 'resource_link' && typeof uri === 'string') {
-    return [{ type: 'resource', uri: shorten(uri), ...named({ mimeType, name }) }]
+    return { type: 'resource', uri: shorten(uri), ...named({ mimeType, name }) }
   }
-  if (type === 'resource' && isRecord(resource) && typeof resource['uri'] === 'string') {
-    const { text: body, blob } = resource
-    return [
-      {
-        type,
-        uri: shorten(resource['uri']),
-        ...named(resource),
-        ...(typeof body === 'string' && { text: cut(body) }),
-        ...(typeof blob === 'string' && { bytes: size(blob) }),
-      },
-    ]
+  if (type === 'resource' && isRecord(resource)) {
+    const { text: body, blob, uri: address } = resource
+    return {
+      type,
+      uri: typeof address === 'string' ? shorten(address) : '',
+      ...named(resource),
+      ...(typeof body === 'string' && { text: cut(body) }),
+      ...(typeof blob === 'string' && { bytes: size(blob) }),
+    }
   }
-  return []
+  return unread(typeof type === 'string' ? type : 'none')
+}
+
+/** A piece that the model is told of, and not given. */
+function unread(kind: string): ToolContent {
+  const label = kind.replace(/[^\w./-]/g, '').slice(0, 64)
+  return { type: 'text', text: `[content of type ${label || 'none'}, which cannot be shown]` }
+}
+
+function isScalar(value: unknown): boolean {
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
 }
 
 function named({ mimeType, name }: Fields) {

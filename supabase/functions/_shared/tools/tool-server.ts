@@ -85,11 +85,21 @@ export interface ToolServerKey {
   readonly endpoint: string
 }
 
+/** A tool that is left out of a listing. */
+export interface RefusedTool {
+  readonly name: string
+  readonly code: 'tool_unusable' | 'tool_over_limit'
+  /** Completes the sentence that its name begins; of ours, no foreign text. */
+  readonly reason: string
+}
+
 /** What a server lists. */
 export interface ServerListing {
   readonly tools: readonly ToolDefinition[]
-  /** Names of tools that are left out, because they are over a limit; the first of them. */
-  readonly refused: readonly string[]
+  /** Tools that are left out; the first of them. */
+  readonly refused: readonly RefusedTool[]
+  /** Why there may be more tools than these; null: these are all. */
+  readonly incomplete: string | null
   /** Seconds for which the server lets the listing be kept. */
   readonly ttl: number
 }

@@ -1,4 +1,8 @@
+import { toStorableText } from '../storable.ts'
+import type { ServerRefused } from './mcp/server-refused.ts'
 import type { ToolErrorCode } from './tool-server.ts'
+
+const longestBody = 2_000
 
 /** What the model is told where nobody knows whether a call was carried out. */
 export const unknownText =
@@ -22,4 +26,16 @@ export function notMadeText(code?: ToolErrorCode): string {
   return code === undefined
     ? 'This call was not made.'
     : `This call was not made: ${reasons[code] ?? code}.`
+}
+
+/** What the model is told of a call that the server refused by a status; the body is foreign text. */
+export function refusedText({
+  status,
+  body,
+  retryAfter,
+}: Pick<ServerRefused, 'status' | 'body' | 'retryAfter'>): string {
+  const wait =
+    retryAfter === null ? '' : ` It may be asked again in ${Math.ceil(retryAfter / 1_000)} seconds.`
+  const said = toStorableText(body.trim().slice(0, longestBody))
+  return `The server refused this call with status ${status}.${wait}${said && `\n${said}`}`
 }

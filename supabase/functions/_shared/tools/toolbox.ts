@@ -9,6 +9,7 @@ import type {
   ListedTool,
   Listing,
   OpenToolServer,
+  RefusedTool,
   ToolDefinition,
   ToolErrorCode,
   ToolServer,
@@ -43,6 +44,8 @@ export interface ToolNotice {
   readonly code: ToolErrorCode
   /** The tools that it is about; absent: all of the server's. */
   readonly tools?: readonly string[]
+  /** What to know besides the code. */
+  readonly reason?: string
 }
 
 /** The tools of one execution, and the servers behind them while it runs. */
@@ -129,9 +132,10 @@ async function ask(
 ): Promise<Listing> {
   const server = serverOf(row)
   if (!server || row.endpoint === null) throw new AppError('mcp_stdio_not_supported')
-  const { tools, refused, ttl } = await server.list(signal)
-  if (refused.length > 0) {
-    notices.push({ server: row.server, code: 'tool_over_limit', tools: refused })
+  const { tools, refused, incomplete, ttl } = await server.list(signal)
+  notices.push(...refusals(row.server, refused))
+  if (incomplete !== null) {
+    notices.push({ server: row.server, code: 'tool_listing_incomplete', reason: incomplete })
   }
   const listing = await admin.call('record_mcp_tools', {
     organization_id,
@@ -142,6 +146,17 @@ async function ask(
     ttl_seconds: ttl,
   })
   return listing as Listing
+}
+
+/** A notice for each reason. */
+function refusals(server: string, refused: readonly RefusedTool[]): ToolNotice[] {
+  const notices = new Map<string, ToolNotice & { readonly tools: string[] }>()
+  for (const { name, code, reason } of refused) {
+    const notice = notices.get(`${code} ${reason}`) ?? { server, code, reason, tools: [] }
+    notice.tools.push(name)
+    notices.set(`${code} ${reason}`, notice)
+  }
+  return [...notices.values()]
 }
 
 /** Names the tools, the first of them as far as they fit into what a model can be given. */
@@ -166,11 +181,16 @@ function known({ name, definition, definition_hash }: ListedTool) {
   return { tool: name, definition, definition_hash }
 }
 
-function modelTool(name: string, { title, description, input_schema }: ToolDefinition): ModelTool {
+/** A tool as it is told to the model. */
+export function modelTool(
+  name: string,
+  { title, description, input_schema }: ToolDefinition,
+): ModelTool {
   const about = description ?? title
   return {
     name,
     ...(about !== undefined && { description: about }),
-    parameters: { type: 'object', ...input_schema },
+    // Providers want both, also of a tool without arguments.
+    parameters: { properties: {}, ...input_schema, type: 'object' },
   }
 }

@@ -3,11 +3,9 @@ import {
   StreamableHTTPClientTransport,
   type Transport,
 } from '@modelcontextprotocol/client'
-import type { OutboundFetch } from '../outbound/outbound.ts'
-import type { ToolServerKey } from './tool-server.ts'
-
-/** JSON-RPC error of our own making, for a request whose answer can no longer come. */
-export const answerLost = -32_099
+import type { OutboundFetch } from '../../outbound/outbound.ts'
+import type { ToolServerKey } from '../tool-server.ts'
+import { answerLost } from './repair-message.ts'
 
 /** Reads an answer's stream on where it broke off, which repeats no call; not for ever. */
 const reconnectionOptions = {
@@ -19,7 +17,7 @@ const reconnectionOptions = {
 
 /** A transport to one server, over the guarded fetch alone. */
 export function createTransport(
-  { type, endpoint }: ToolServerKey,
+  { type, endpoint }: Pick<ToolServerKey, 'type' | 'endpoint'>,
   fetch: OutboundFetch,
 ): Transport {
   const options = { fetch }

@@ -1,0 +1,133 @@
+import {
+  Client,
+  type JsonSchemaValidator,
+  StreamableHTTPClientTransport,
+  type Transport,
+} from '@modelcontextprotocol/client'
+import type { OutboundFetch } from '../../outbound/outbound.ts'
+import { abortable } from '../../time.ts'
+import type { toolTimeouts } from '../tool-limits.ts'
+import type { ToolServerKey } from '../tool-server.ts'
+import type { ServerEra, ServerMemory } from './server-memory.ts'
+import { ServerRefused } from './server-refused.ts'
+import { createTransport } from './transport.ts'
+import { createWire, type Wire } from './wire-fetch.ts'
+
+/** Milliseconds; see toolTimeouts. */
+export type Timeouts = Readonly<Record<keyof typeof toolTimeouts, number>>
+
+export interface ConnectDependencies {
+  readonly fetch: OutboundFetch
+  readonly memory: ServerMemory
+  readonly timeouts: Timeouts
+  readonly now: () => number
+  /** Replaces the transport, in tests. */
+  readonly transportTo?: (() => Transport) | undefined
+}
+
+/** One connection to a server. */
+export interface Connection {
+  readonly client: Client
+  readonly wire: Pick<Wire, 'resultOf'>
+  readonly era: ServerEra
+  /** Ends the session at the server and the connection; how that fails changes nothing. */
+  close(): Promise<void>
+}
+
+/** The library would compile each output schema, with code of its own making on some runtimes. */
+const acceptsAll = {
+  getValidator:
+    <Value>(): JsonSchemaValidator<Value> =>
+    (input) => ({ valid: true, data: input as Value, errorMessage: undefined }),
+}
+
+/**
+ * Connects to a server of either revision; to one that was entered as `http` and refuses that, by the
+ * older transport too, as the specification says (2025-11-25, "Backwards compatibility").
+ */
+export async function connect(
+  deps: ConnectDependencies,
+  key: ToolServerKey,
+  signal: AbortSignal,
+): Promise<Connection> {
+  const { memory, timeouts } = deps
+  const inTime = AbortSignal.any([signal, AbortSignal.timeout(timeouts.connect)])
+  const known = key.type === 'sse' ? 'sse' : memory.recall(key)
+  try {
+    const connection = await connectAs(deps, key, known, inTime)
+    memory.remember(key, connection.era)
+    return connection
+  } catch (error) {
+    if (known !== undefined && key.type !== 'sse') {
+      // It may have become another server since; the next time it is asked anew.
+      memory.forget(key)
+    }
+    if (known === 'sse' || !mayBeOldTransport(error) || inTime.aborted) throw error
+    const connection = await connectAs(deps, key, 'sse', inTime).catch(() => {
+      throw error // What was entered is the older reason, and the truer one.
+    })
+    memory.remember(key, 'sse')
+    return connection
+  }
+}
+
+function mayBeOldTransport(error: unknown): boolean {
+  return error instanceof ServerRefused && [400, 404, 405, 406, 415].includes(error.status)
+}
+
+async function connectAs(
+  { fetch, timeouts, now, transportTo }: ConnectDependencies,
+  key: ToolServerKey,
+  known: ServerEra | undefined,
+  signal: AbortSignal,
+): Promise<Connection> {
+  const type = known === 'sse' ? 'sse' : 'http'
+  const wire = createWire(fetch, { type, probe: timeouts.probe, now })
+  const transport = transportTo?.() ?? createTransport({ ...key, type }, wire.fetch)
+  const isOld = known === 'older' || known === 'sse'
+  const client = new Client(
+    { name: 'colloquy', version: '1' },
+    {
+      // No roots, no sampling, no elicitation: a server gets nothing of ours but arguments.
+      capabilities: {},
+      versionNegotiation: isOld
+        ? { mode: 'legacy' }
+        : { mode: 'auto', probe: { timeoutMs: timeouts.connect } },
+      inputRequired: { autoFulfill: false },
+      jsonSchemaValidator: acceptsAll,
+    },
+  )
+  try {
+    // The library counts from its first message, and over SSE that one waits for a stream.
+    await abortable(client.connect(transport, { signal, timeout: timeouts.connect }), signal)
+  } catch (error) {
+    await quietly(() => transport.close())
+    throw wire.streamFailure() ?? error
+  }
+  const era = type === 'sse' ? 'sse' : client.getProtocolEra() === 'modern' ? 'modern' : 'older'
+  return {
+    client,
+    wire,
+    era,
+    async close() {
+      await quietly(() => endSession(transport, timeouts.end))
+      await quietly(() => client.close())
+    },
+  }
+}
+
+/** 2025-11-25, "Session management": a client that leaves says so. */
+async function endSession(transport: Transport, patience: number): Promise<void> {
+  if (!(transport instanceof StreamableHTTPClientTransport)) return
+  if (transport.sessionId === undefined) return
+  await abortable(transport.terminateSession(), AbortSignal.timeout(patience))
+}
+
+/** Gives up what is of no more use: how that fails changes neither a listing nor the outcome of a call. */
+async function quietly(end: () => Promise<void>): Promise<void> {
+  try {
+    await end()
+  } catch {
+    // The connection is given up either way, and its deadline ends what is left of it.
+  }
+}

@@ -1,0 +1,81 @@
+import { isRecord } from '../../json.ts'
+import { overLimit, type ReadDefinition, readDefinition, refuse } from '../read-definition.ts'
+import { defaultListingTtl, maxListingPages, maxListingTtl, maxTools } from '../tool-limits.ts'
+import type { RefusedTool, ServerListing, ToolDefinition } from '../tool-server.ts'
+import { badHeaderDeclaration } from './header-declarations.ts'
+
+export interface ListOptions {
+  /** One page as the server sent it. */
+  readonly page: (cursor: string | undefined) => Promise<unknown>
+  /** The revision has headers that tools declare. */
+  readonly isModern: boolean
+}
+
+const longestCursor = 4_096
+
+/**
+ * Reads the pages of a listing, tool by tool: one that cannot be used is named with its reason, and
+ * what was read counts even when the rest cannot be had.
+ * @throws what the first page failed with
+ */
+export async function listTools({ page, isModern }: ListOptions): Promise<ServerListing> {
+  const tools = new Map<string, ToolDefinition>()
+  const refused: RefusedTool[] = []
+  const cursors = new Set<string>()
+  let cursor: string | undefined
+  let place = 0
+  let ttl = maxListingTtl
+  const end = (incomplete: ServerListing['incomplete']): ServerListing => ({
+    tools: [...tools.values()],
+    refused,
+    incomplete,
+    // What is missing may be there the next time.
+    ttl: incomplete === null ? ttl : Math.min(ttl, defaultListingTtl),
+  })
+  for (let pages = 1; ; pages += 1) {
+    let read: unknown
+    try {
+      read = await page(cursor)
+    } catch (error) {
+      if (pages === 1) throw error
+      return end('a page could not be read')
+    }
+    const { tools: given, nextCursor, ttlMs } = isRecord(read) ? read : {}
+    ttl = Math.min(ttl, readTtl(ttlMs))
+    for (const tool of Array.isArray(given) ? (given as unknown[]) : []) {
+      const { definition, refusal } = readTool(tool, place, tools, isModern)
+      place += 1
+      if (definition) tools.set(definition.name, definition)
+      if (refusal && refused.length < maxTools) refused.push(refusal)
+    }
+    if (typeof nextCursor !== 'string' || nextCursor === '') return end(null)
+    if (cursors.has(nextCursor)) return end('the cursor does not advance')
+    if (tools.size >= maxTools) return end(`more than ${maxTools} tools`)
+    if (pages >= maxListingPages) return end(`more than ${maxListingPages} pages`)
+    if (nextCursor.length > longestCursor) return end('the cursor is too long')
+    cursors.add(nextCursor)
+    cursor = nextCursor
+  }
+}
+
+function readTool(
+  tool: unknown,
+  place: number,
+  others: ReadonlyMap<string, ToolDefinition>,
+  isModern: boolean,
+): ReadDefinition {
+  const read = readDefinition(tool, place)
+  if (!read.definition) return read
+  const { name, input_schema } = read.definition
+  const problem = isModern ? badHeaderDeclaration(input_schema) : null
+  if (problem !== null) return refuse(name, problem)
+  if (others.has(name)) return refuse(name, 'is listed twice')
+  if (others.size >= maxTools) return overLimit(name, `comes after ${maxTools} others`)
+  return read
+}
+
+/** Seconds for which a listing may be kept. */
+function readTtl(milliseconds: unknown): number {
+  const isSaid = typeof milliseconds === 'number' && milliseconds >= 0
+  return Math.min(isSaid ? Math.floor(milliseconds / 1_000) : defaultListingTtl, maxListingTtl)
+}

@@ -1,0 +1,207 @@
+import { AppError } from '../../errors.ts'
+import { isRecord } from '../../json.ts'
+import { readText } from '../../models/byte-reader.ts'
+import { parseRetryAfter } from '../../models/retry-after.ts'
+import { OutboundError } from '../../outbound/error.ts'
+import type { OutboundFetch } from '../../outbound/outbound.ts'
+import { eventData, repairEvents } from './repair-events.ts'
+import {
+  answerLost,
+  errorMessage,
+  type Message,
+  notProtocol,
+  RawResults,
+  repairMessages,
+  type Waiting,
+} from './repair-message.ts'
+import { ServerRefused } from './server-refused.ts'
+
+/** What stands between the protocol's library and one server. */
+export interface Wire {
+  readonly fetch: OutboundFetch
+  /** The result of a listing or call as the server sent it; see RawResults. */
+  resultOf(answer: unknown): unknown
+  /** Why the stream of the older transport could not be had; its library drops the reason. */
+  streamFailure(): unknown
+}
+
+export interface WireOptions {
+  readonly type: 'http' | 'sse'
+  /** Milliseconds that a server has to say that it speaks a modern revision. */
+  readonly probe: number
+  readonly now: () => number
+}
+
+const refusalBytes = 16 * 1024
+
+/**
+ * A `fetch` for the protocol's transports that repairs what a server answers before the library
+ * judges it, and takes everything but a modern answer to `server/discover` for an older server's.
+ * @throws ServerRefused for a refusal by status alone
+ */
+export function createWire(fetch: OutboundFetch, { type, probe, now }: WireOptions): Wire {
+  const requests = new Map<string, Waiting>()
+  const raws = new RawResults()
+  let streamFailure: unknown
+  const takeRequest = (sole: Waiting | null) => (id: unknown) => {
+    const named = typeof id === 'string' || typeof id === 'number' ? id : sole?.id
+    const request = named === undefined ? undefined : requests.get(String(named))
+    if (request) requests.delete(String(request.id))
+    return request
+  }
+  const read = (text: string, sole: Waiting | null): Message[] =>
+    repairMessages(parse(text), takeRequest(sole), raws)
+  const repaired = (response: Response, sole: Waiting | null) =>
+    new Response(response.body && repairEvents(response.body, (data) => read(data, sole)), {
+      status: response.status,
+      headers: keptHeaders(response),
+    })
+
+  async function send(
+    request: Waiting,
+    url: string | URL,
+    init: RequestInit,
+    inSession: boolean,
+  ): Promise<Response> {
+    requests.set(String(request.id), request)
+    const response = await fetch(url, init)
+    if (!response.ok) return refusal(request, response, inSession)
+    // The answers of the older transport come by its stream.
+    if (type === 'sse') return emptied(response, 202)
+    if (isEventStream(response)) return repaired(response, request)
+    const text = await response.text()
+    const messages = (eventData(text) ?? [text]).flatMap((data) => read(data, request))
+    if (requests.delete(String(request.id))) {
+      const code = text.trim() === '' ? answerLost : notProtocol
+      messages.push(errorMessage(request.id, { code, message: 'no answer of the protocol' }))
+    }
+    return Response.json(messages, { headers: keptHeaders(response) })
+  }
+
+  async function refusal(request: Waiting, response: Response, inSession: boolean) {
+    const failure = await refused(response, inSession)
+    const messages = failure.sessionIsOver ? [] : read(failure.body, request)
+    requests.delete(String(request.id))
+    if (messages.some((message) => 'error' in message)) return Response.json(messages)
+    throw failure
+  }
+
+  async function refused(response: Response, inSession: boolean): Promise<ServerRefused> {
+    const { status, headers } = response
+    const { text } = await readText(response, refusalBytes)
+    const over = inSession && (status === 404 || (status === 400 && /session/i.test(text)))
+    return new ServerRefused(status, text, parseRetryAfter(headers, now()), over)
+  }
+
+  /** What a server is: anything but a modern answer is an older server's. */
+  async function discover(
+    request: Waiting,
+    url: string | URL,
+    init: RequestInit,
+  ): Promise<Response> {
+    const deadline = AbortSignal.timeout(probe)
+    const signal = init.signal ? AbortSignal.any([deadline, init.signal]) : deadline
+    const older = (error: unknown = { code: -32_601 }) =>
+      Response.json([errorMessage(request.id, error)])
+    try {
+      const response = await send(request, url, { ...init, signal }, false)
+      const messages = isEventStream(response)
+        ? await firstAnswer(response)
+        : ((await response.json()) as Message[])
+      const answer = messages.find(({ result, error }) => isModern(result) || isRecord(error))
+      return answer ? Response.json([answer]) : older()
+    } catch (error) {
+      if (init.signal?.aborted) throw error
+      // Not what the server is, but that it may not or cannot be asked.
+      const isOurs =
+        error instanceof AppError || (error instanceof OutboundError && !mayBeOld(error))
+      if (isOurs) throw error
+      return older()
+    } finally {
+      requests.delete(String(request.id))
+    }
+  }
+
+  async function stream(url: string | URL, init: RequestInit): Promise<Response> {
+    try {
+      const response = await fetch(url, init)
+      if (response.ok && isEventStream(response)) return repaired(response, null)
+      if (type === 'sse' && !response.ok) throw await refused(response, false)
+      return response
+    } catch (error) {
+      streamFailure = error
+      throw error
+    }
+  }
+
+  return {
+    streamFailure: () => streamFailure,
+    resultOf: (answer) => raws.take(answer),
+    async fetch(url, init = {}) {
+      const sent = parse(typeof init.body === 'string' ? init.body : '')
+      if (!isRecord(sent)) return stream(url, init)
+      const { id, method } = sent
+      const isRequest = typeof id === 'number' || typeof id === 'string'
+      if (!isRequest || typeof method !== 'string') {
+        // Nobody waits for what becomes of a notification; 202 would have the library ask for a
+        // stream of messages that are not read.
+        return emptied(await fetch(url, init), type === 'sse' ? 202 : 200)
+      }
+      const request = { id, method }
+      if (method === 'server/discover') return discover(request, url, init)
+      return send(request, url, init, new Headers(init.headers).has('mcp-session-id'))
+    },
+  }
+}
+
+/** No answer, or none that can be read: an older server may do that to a method it does not know. */
+function mayBeOld({ reason }: OutboundError): boolean {
+  return reason === 'broken_answer' || reason === 'timeout' || reason === 'too_large'
+}
+
+function isModern(result: unknown): boolean {
+  const versions = isRecord(result) ? result['supportedVersions'] : undefined
+  return Array.isArray(versions) && versions.every((version) => typeof version === 'string')
+}
+
+/** The messages up to the first answer; the rest of the stream is given up. */
+async function firstAnswer(response: Response): Promise<Message[]> {
+  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader()
+  let text = ''
+  for (;;) {
+    const { done, value } = (await reader?.read()) ?? { done: true, value: undefined }
+    text += value ?? ''
+    // Only whole events are passed on.
+    const messages = (eventData(text) ?? []).map(parse).filter(isRecord)
+    if (done || messages.some((message) => 'result' in message || 'error' in message)) {
+      await reader?.cancel()
+      return messages as Message[]
+    }
+  }
+}
+
+function isEventStream(response: Response): boolean {
+  return /^\s*text\/event-stream\b/i.test(response.headers.get('content-type') ?? '')
+}
+
+/** What the library reads of the head of an answer. */
+function keptHeaders(response: Response): Headers {
+  const kept = new Headers()
+  const session = response.headers.get('mcp-session-id')
+  if (session !== null) kept.set('mcp-session-id', session)
+  kept.set('content-type', isEventStream(response) ? 'text/event-stream' : 'application/json')
+  return kept
+}
+
+async function emptied(response: Response, status: number): Promise<Response> {
+  await response.body?.cancel()
+  return new Response(null, { status, headers: keptHeaders(response) })
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text.replace(/^\uFEFF/, ''))
+  } catch {
+    return undefined // Not JSON: no message of the protocol.
+  }
+}

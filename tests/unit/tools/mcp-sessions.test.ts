@@ -1,0 +1,321 @@
+import type { ServerResponse } from 'node:http'
+import { describe, expect, it } from 'vitest'
+import { createServerMemory } from '../../../supabase/functions/_shared/tools/mcp/server-memory.ts'
+import { openAt } from '../../support/agents/open-scripted.ts'
+import {
+  byHand,
+  discovered,
+  each,
+  initialized,
+  json,
+  type Script,
+  type Sent,
+  silence,
+  startScripted,
+  status,
+  tool,
+} from '../../support/agents/scripted-mcp.ts'
+
+const never = new AbortController().signal
+const listing = { tools: [tool('a')] }
+const done = { content: [{ type: 'text', text: 'done' }] }
+const definition = { name: 'a', input_schema: {} }
+const sessionOf = ({ headers }: Sent) => headers['mcp-session-id']
+
+/** A server of 2025-11-25 with sessions, which forgets them when `restart` is called. */
+async function startWithSessions(refusal = status(404, 'Session not found'), script: Script = {}) {
+  let generation = 1
+  const known = (sent: Sent, answer: unknown) =>
+    sessionOf(sent) === `session-${generation}` ? answer : refusal
+  const server = await startScripted({
+    initialize: byHand((response, { id }) =>
+      json(
+        response,
+        { jsonrpc: '2.0', id, result: initialized },
+        {
+          'mcp-session-id': `session-${generation}`,
+        },
+      ),
+    ),
+    'tools/list': each((sent) => known(sent, listing)),
+    'tools/call': each((sent) => known(sent, done)),
+    DELETE: status(200),
+    ...script,
+  })
+  return { server, restart: () => void (generation += 1) }
+}
+
+describe('a session', () => {
+  it.each([
+    ['404', status(404, 'Session not found')],
+    [
+      '404 in the words of the protocol',
+      status(
+        404,
+        '{"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"Session not found"}}',
+      ),
+    ],
+    ['400 for a session', status(400, 'Bad Request: No valid session ID provided')],
+  ])(
+    'that the server has forgotten is begun anew, and the call repeated: %s',
+    async (_, refusal) => {
+      const { server, restart } = await startWithSessions(refusal)
+      const opened = openAt(server)
+      await opened.list(never)
+      restart()
+      const outcomes = await Promise.all(
+        Array.from({ length: 4 }, () => opened.call(definition, {}, never)),
+      )
+      expect(outcomes.map((outcome) => outcome.status)).toEqual(Array(4).fill('success'))
+      expect(server.methods().filter((method) => method === 'initialize')).toHaveLength(2)
+      restart()
+      expect((await opened.list(never)).tools).toHaveLength(1)
+    },
+  )
+
+  it('that is forgotten again at once is not begun for ever', async () => {
+    const { server } = await startWithSessions(undefined, {
+      'tools/call': status(404, 'Session not found'),
+    })
+    const outcome = await openAt(server).call(definition, {}, never)
+    expect(outcome).toMatchObject({ status: 'error', error_code: 'tool_call_refused' })
+    expect(server.methods().filter((method) => method === 'tools/call')).toHaveLength(2)
+  })
+
+  it.each([[500], [502], [503]])('is no reason to repeat a call that %i answers', async (code) => {
+    const { server } = await startWithSessions(undefined, { 'tools/call': status(code, 'session') })
+    expect(await openAt(server).call(definition, {}, never)).toMatchObject({ status: 'unknown' })
+    expect(server.methods().filter((method) => method === 'tools/call')).toHaveLength(1)
+  })
+
+  it.each([
+    ['the server agrees', status(200)],
+    ['the server does not allow it', status(405)],
+    ['the server fails', status(500)],
+    ['the server says nothing', silence],
+  ])('is ended at the server when it is of no more use, also where %s', async (_what, answer) => {
+    const { server } = await startWithSessions(undefined, { DELETE: answer })
+    const opened = openAt(server, { timeouts: { end: 1_000 } })
+    await opened.call(definition, {}, never)
+    await opened.close()
+    const ended = server.sent.filter(({ method }) => method === 'DELETE')
+    expect(ended.map(sessionOf)).toEqual(['session-1'])
+  })
+
+  it('that there is none of is not ended, and no stream is opened beside the requests', async () => {
+    const server = await startScripted({ initialize: initialized, 'tools/call': done })
+    const opened = openAt(server)
+    await opened.call(definition, {}, never)
+    await opened.close()
+    expect(server.methods()).toEqual([
+      'server/discover',
+      'initialize',
+      'notifications/initialized',
+      'tools/call',
+    ])
+  })
+})
+
+describe('a server is taken for an older one when it answers the modern question with', () => {
+  const anError = (id: unknown, code: number) =>
+    byHand((response) => json(response, { jsonrpc: '2.0', id, error: { code, message: 'x' } }))
+  it.each([
+    ['500', status(500)],
+    ['403', status(403, 'Forbidden')],
+    ['404', status(404)],
+    ['429', status(429)],
+    ['a page', status(200, '<html>', { 'content-type': 'text/html' })],
+    ['nothing, and 202', status(202)],
+    ['nothing, and 200', status(200, '', { 'content-type': 'application/json' })],
+    ['an error without an id', anError(null, -32600)],
+    ['an error of another id', anError('another', -32600)],
+    ['an error', each(({ id }) => anError(id, -32000))],
+    ['a result of something else', { tools: [] }],
+    ['an empty stream', status(200, '', { 'content-type': 'text/event-stream' })],
+    [
+      'a stream that says nothing',
+      status(200, ': hello\n\n', { 'content-type': 'text/event-stream' }),
+    ],
+    ['a broken connection', byHand((response) => response.socket?.destroy())],
+    [
+      'half an answer',
+      byHand((response) => {
+        response.writeHead(200, { 'content-type': 'application/json', 'content-length': '1000' })
+        response.write('{"jsonrpc"')
+        setImmediate(() => response.socket?.destroy())
+      }),
+    ],
+    ['silence', silence],
+  ])('%s', async (_what, answer) => {
+    const server = await startScripted({
+      'server/discover': answer,
+      initialize: initialized,
+      'tools/list': listing,
+    })
+    const { tools } = await openAt(server, { timeouts: { probe: 300 } }).list(never)
+    expect(tools).toMatchObject([{ name: 'a' }])
+  })
+})
+
+describe('a server of the older transport that was entered as http', () => {
+  it.each([[400], [404], [405], [415]])(
+    'is found where it answers %i to messages',
+    async (code) => {
+      let stream: ServerResponse | null = null
+      const answered: Record<string, unknown> = { initialize: initialized, 'tools/list': listing }
+      const message = each(({ path, id, method }) =>
+        path !== '/messages'
+          ? status(code)
+          : byHand((response) => {
+              response.writeHead(202).end()
+              const body = { jsonrpc: '2.0', id, result: answered[method] ?? done, error: null }
+              if (id !== undefined) stream?.write(`data: ${JSON.stringify(body)}\n\n`)
+            }),
+      )
+      const methods = [
+        'server/discover',
+        'initialize',
+        'notifications/initialized',
+        'tools/list',
+        'tools/call',
+      ]
+      const server = await startScripted({
+        ...Object.fromEntries(methods.map((method) => [method, message])),
+        GET: byHand((response) => {
+          stream = response
+          response.writeHead(200, { 'content-type': 'text/event-stream' })
+          response.write('event: endpoint\ndata: /messages\n\n')
+        }),
+      })
+      const memory = createServerMemory(() => 0)
+      expect((await openAt(server, { memory }).list(never)).tools).toHaveLength(1)
+      const before = server.sent.length
+      expect(await openAt(server, { memory }).call(definition, {}, never)).toMatchObject({
+        status: 'success',
+      })
+      expect(server.methods().slice(before)).toEqual([
+        ...['GET', 'initialize', 'notifications/initialized', 'tools/call'],
+      ])
+    },
+  )
+
+  it('is not looked for where the refusal says something else, and the first reason is told', async () => {
+    const refused = await startScripted({ initialize: status(403) })
+    await expect(openAt(refused).list(never)).rejects.toMatchObject({ code: 'server_forbids' })
+    expect(refused.methods()).not.toContain('GET')
+    const absent = await startScripted({ initialize: status(404), GET: status(500) })
+    await expect(openAt(absent).list(never)).rejects.toMatchObject({ code: 'not_an_mcp_server' })
+  })
+})
+
+describe('what a server turned out to be', () => {
+  const older = { initialize: initialized, 'tools/list': listing, 'tools/call': done }
+  const asked = (methods: string[]) =>
+    methods.filter((method) => method === 'server/discover' || method === 'initialize')
+
+  it('is remembered for the next execution, for ten minutes', async () => {
+    let time = 0
+    const memory = createServerMemory(() => time)
+    const server = await startScripted(older)
+    const use = () => openAt(server, { memory }).list(never)
+    await use()
+    await use()
+    expect(asked(server.methods())).toEqual(['server/discover', 'initialize', 'initialize'])
+    time = 600_001
+    await use()
+    expect(asked(server.methods())).toHaveLength(5)
+  })
+
+  it('is asked anew after it failed, so that a server may be replaced by a modern one', async () => {
+    const memory = createServerMemory(() => 0)
+    const server = await startScripted(older)
+    const use = () => openAt(server, { memory }).list(never)
+    await use()
+    server.script = {
+      'server/discover': discovered,
+      initialize: status(500),
+      'tools/list': { ...listing, resultType: 'complete' },
+    }
+    await expect(use()).rejects.toMatchObject({ code: 'server_failed' })
+    expect((await use()).tools).toHaveLength(1)
+  })
+
+  it('is bounded in memory, and each organization learns for itself', () => {
+    const memory = createServerMemory(() => 0)
+    const key = (configurationId: number, organizationId = 1) =>
+      ({
+        organizationId,
+        configurationId,
+        userId: 'u',
+        type: 'http',
+        endpoint: 'https://a',
+      }) as const
+    for (let n = 0; n < 10_000; n += 1) memory.remember(key(n), 'older')
+    expect(memory.recall(key(9_999))).toBe('older')
+    expect(memory.recall(key(9_999, 2))).toBeUndefined()
+    expect(memory.recall(key(9_499))).toBeUndefined()
+  })
+})
+
+describe('a call of which the server reports progress', () => {
+  const progressing = (times: number, pause: number) =>
+    byHand((response, { id, params }) => {
+      const token = (params?.['_meta'] as { progressToken?: unknown } | undefined)?.progressToken
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      const event = (message: object) => response.write(`data: ${JSON.stringify(message)}\n\n`)
+      let n = 0
+      const timer = setInterval(() => {
+        n += 1
+        const progress = { progressToken: token, progress: n, total: null, message: null }
+        event({ jsonrpc: '2.0', method: 'notifications/progress', params: progress })
+        if (n < times) return
+        clearInterval(timer)
+        event({ jsonrpc: '2.0', id, result: done })
+        response.end()
+      }, pause)
+      response.on('close', () => clearInterval(timer))
+    })
+  const called = async (times: number, longestCall: number) => {
+    const server = await startScripted({
+      initialize: initialized,
+      'tools/call': progressing(times, 40),
+    })
+    const timeouts = { call: 1_000, longestCall }
+    return openAt(server, { timeouts }).call(definition, {}, never)
+  }
+
+  it('may take longer than one that is silent', async () => {
+    expect(await called(40, 60_000)).toMatchObject({ status: 'success' })
+  })
+
+  it('does not take longer than the longest', async () => {
+    expect(await called(10_000, 1_500)).toMatchObject({
+      status: 'unknown',
+      error_code: 'tool_timeout',
+    })
+  })
+})
+
+describe('a refusal of a call', () => {
+  it('reaches the model with its text and the time to wait', async () => {
+    const refusal = status(429, 'quota of project x is used up', { 'retry-after': '30' })
+    const server = await startScripted({ initialize: initialized, 'tools/call': refusal })
+    const { error_code, result } = await openAt(server).call(definition, {}, never)
+    expect(error_code).toBe('tool_call_refused')
+    expect(result.text).toBe(
+      'The server refused this call with status 429. It may be asked again in 30 seconds.\nquota of project x is used up',
+    )
+  })
+
+  it('in the words of the protocol is an answer of the tool', async () => {
+    const refusal = byHand((response, { id }) => {
+      response.writeHead(400, { 'content-type': 'application/json' })
+      response.end(JSON.stringify({ jsonrpc: '2.0', id, error: { code: -32602, message: 'no b' } }))
+    })
+    const server = await startScripted({ initialize: initialized, 'tools/call': refusal })
+    expect(await openAt(server).call(definition, {}, never)).toMatchObject({
+      error_code: 'tool_error',
+      result: { text: 'no b' },
+    })
+  })
+})
