@@ -111,7 +111,7 @@ const messages = {
     server_forbids: 'The MCP server refuses this account. Ask its operator for access.',
     server_failed: 'The MCP server failed. Try again later.',
     server_revision_not_supported:
-      'The MCP server speaks a revision of the protocol that is not supported here.',
+      'The MCP server speaks a revision of MCP that is not supported here. Its operator must update it.',
     not_an_mcp_server: 'There is no MCP server at the endpoint. Correct the endpoint.',
     server_unreachable:
       'The MCP server could not be reached. Check the endpoint or try again later.',
