@@ -1,6 +1,6 @@
 /**
- * Stands in for REST and the database in a process of its own: answers what the function `agents`
- * asks of them, each time after 5 ms, and keeps nothing. Tells its port to whoever forked it.
+ * Stands in for REST and the database, in its own process: answers the requests of the function
+ * `agents`, each after 5 ms, and stores nothing. Sends its port to the parent process.
  */
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'

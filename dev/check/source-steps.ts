@@ -12,6 +12,7 @@ import { listProjectFiles } from './machine-names.ts'
 import { type Outcome, outcomeOf, passed, type Step } from './runner.ts'
 import { findForwardReferences, findLongLines, readSqlFiles } from './sql-files.ts'
 import { findVersionProblems } from './versions.ts'
+import { findWordProblems } from './words.ts'
 
 const denoConfig = z.strictObject({ imports: z.record(z.string(), z.string()) })
 
@@ -53,6 +54,7 @@ export function documentsStep(steps: () => readonly string[]): Step {
       outcomeOf([
         ...(await findListProblems(root, steps())),
         ...(await findFenceProblems(root, await listProjectFiles(root))),
+        ...(await findWordProblems(root, await listProjectFiles(root))),
       ]),
   }
 }

@@ -79,7 +79,7 @@ async function read(
   { schema, table, tenant }: Shown,
   organizationId?: number,
 ): Promise<{ rows: Row[]; error: string | null }> {
-  // The names are known at run time only, so the types of this database are of no use here.
+  // The names are known at run time only, so the types of this database do not apply here.
   const query = (client as unknown as SupabaseClient).schema(schema).from(table).select()
   const answer = await (organizationId === undefined ? query : query.eq(tenant, organizationId))
   return { rows: (answer.data ?? []) as Row[], error: answer.error?.code ?? null }

@@ -15,7 +15,7 @@ supabase.auth.onAuthStateChange((_event, session) => {
 })
 
 async function show(session) {
-  // Half of a sign-up is a session without an organization, of no use yet.
+  // After the first half of a sign-up the session has no organization and can do nothing yet.
   if (signingUp) return
   element('account').hidden = session !== null
   element('who').textContent = session?.user.email ?? ''

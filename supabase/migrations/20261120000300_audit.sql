@@ -383,7 +383,7 @@ comment on function private.fold_changes(text[], jsonb[]) is
 create function private.audit_change() returns trigger
 language plpgsql volatile security definer set search_path = '' set timezone = 'UTC'
 as $$
--- Definer: writes the chain whoever makes the change. Rows before and after are paired by their key.
+-- Definer: writes the chain for every role that makes a change. Pairs the rows before and after by their key.
 declare
   resource_type constant text := tg_argv[0];
   key constant text := tg_argv[1];
@@ -478,7 +478,7 @@ create trigger billing_accounts_audit_update after update on client_mgmt.billing
 create function private.audit_account() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: writes the log whoever makes the change, also with the secret key.
+-- Definer: writes the log for every role that makes the change, also for the secret key.
 begin
   perform private.write_admin_event(
     'account.update', 'account', new.id::text,
@@ -507,7 +507,7 @@ create trigger platform_admins_audit_delete after delete on public.platform_admi
 create function private.audit_erasure() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: writes the chain whoever deletes the account.
+-- Definer: writes the chain for every role that deletes the account.
 begin
   perform private.write_audit_event(m.organization_id, 'account.erase', 'account', old.id::text)
   from client_mgmt.client_users m where m.user_id = old.id order by m.organization_id;
@@ -525,8 +525,8 @@ create function private.verify_audit_chain(organization_id bigint)
 returns table (valid boolean, rows_checked bigint, first_invalid_sequence bigint, head_hash text)
 language plpgsql stable security definer set search_path = '' set timezone = 'UTC'
 as $$
--- Definer: reads the head. It checks its caller: whoever comes with a token, save the secret key's,
--- verifies the active organization only, so that claims without a readable user open nothing.
+-- Definer: reads the head. It checks its caller: with every token except the secret key's it verifies the
+-- active organization only, so that claims without a readable user give no access.
 #variable_conflict use_column
 declare
   entry public.audit_logs;

@@ -511,7 +511,7 @@ begin
     and i.accepted_at is null and i.revoked_at is null and i.expires_at > clock_timestamp()
     and u.id = account and lower(u.email) = i.email
     and o.id = i.organization_id and o.is_active
-    -- Whoever invited must still be one who could.
+        -- The sender must still be a member who may send the invitation.
     and exists (
       select 1 from client_mgmt.client_users m
       join public.users inviter on inviter.id = m.user_id and inviter.is_active

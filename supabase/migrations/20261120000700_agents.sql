@@ -360,7 +360,7 @@ create trigger client_schemas_updated_at before update on public.client_schemas
 create function private.create_default_schema() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: whoever founds the organization holds no grant to insert here.
+-- Definer: the founder of the organization holds no grant to insert here.
 begin
   insert into public.client_schemas (organization_id, schema_name) values (new.id, 'organization_' || new.id);
   return null;

@@ -131,7 +131,7 @@ create table public.chat_messages (
 );
 comment on table public.chat_messages is
   'Messages of a conversation, a tree by parent_id. Written by invocations only.';
-comment on column public.chat_messages.user_id is 'The session''s user, whoever the message is from.';
+comment on column public.chat_messages.user_id is 'The session''s user, for messages of both roles.';
 comment on column public.chat_messages.content is 'The text of all text parts.';
 comment on column public.chat_messages.parts is 'Typed parts; null: one text part that equals content.';
 create index chat_messages_session_created_idx
@@ -155,7 +155,7 @@ create policy select_reader on public.chat_messages for select to authenticated
       )
     )
   );
-comment on policy select_reader on public.chat_messages is 'Whoever may read the session.';
+comment on policy select_reader on public.chat_messages is 'The readers of the session.';
 revoke all on public.chat_messages from anon, authenticated, service_role;
 grant select on public.chat_messages to authenticated;
 grant select, insert, update, delete on public.chat_messages to service_role;

@@ -325,7 +325,7 @@ create trigger mcp_oauth_tokens_audit_delete after delete on public.mcp_oauth_to
   for each statement
   execute function private.audit_change('mcp_connection', 'id', 'access_token', 'refresh_token');
 
--- Whoever leaves leaves no key behind.
+-- A former member keeps no connection.
 create function private.disconnect_former_member() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$

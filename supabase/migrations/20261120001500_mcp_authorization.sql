@@ -31,8 +31,8 @@ comment on function private.mcp_connections() is 'Body of public.mcp_connections
 create function private.open_mcp_connection(id bigint) returns jsonb
 language plpgsql stable security definer set search_path = ''
 as $$
--- Definer: connections deny everyone; this finds the caller's own and shows no secret. It asks for no
--- permission: whoever may use nothing any more may still disconnect.
+-- Definer: connections deny everyone; this finds the caller's own and returns no secret. It requires no
+-- permission: a member without permissions may still disconnect.
 declare
   organization constant bigint := private.require_organization();
   result jsonb;

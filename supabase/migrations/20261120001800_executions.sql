@@ -120,7 +120,7 @@ create policy select_reader on public.agent_executions for select to authenticat
       )
     )
   );
-comment on policy select_reader on public.agent_executions is 'Whoever may read the session.';
+comment on policy select_reader on public.agent_executions is 'The readers of the session.';
 revoke all on public.agent_executions from anon, authenticated, service_role;
 grant select on public.agent_executions to authenticated, service_role;
 -- No insert, update or delete: begin_execution(), finish_execution().
@@ -216,7 +216,7 @@ create policy select_reader on conversation.execution_events for select to authe
       where x.organization_id = execution_events.organization_id and x.id = execution_events.execution_id
     )
   );
-comment on policy select_reader on conversation.execution_events is 'Whoever may read the execution.';
+comment on policy select_reader on conversation.execution_events is 'The readers of the execution.';
 revoke all on conversation.execution_events from anon, authenticated, service_role;
 grant select on conversation.execution_events to authenticated;
 grant select on conversation.execution_events to service_role;
@@ -405,9 +405,8 @@ comment on function private.describe_execution(public.agent_executions) is
 create function private.keep_session(organization_id bigint, execution_id uuid) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: called by definer functions that are about to take an execution. Whoever deletes a
--- session takes it before its executions, and waits here for nobody else: only a deletion wants
--- what this holds.
+-- Definer: called by definer functions before they lock an execution. A deletion of a session locks the
+-- session before its executions. Only a deletion waits for the lock of this function.
 #variable_conflict use_column
 begin
   perform 1

@@ -108,7 +108,7 @@ create policy select_billing on client_mgmt.budget_counters for select to authen
       where b.organization_id = budget_counters.organization_id and b.id = budget_counters.budget_id
     )
   );
-comment on policy select_billing on client_mgmt.budget_counters is 'Whoever may see the budget.';
+comment on policy select_billing on client_mgmt.budget_counters is 'The readers of the budget.';
 revoke all on client_mgmt.budget_counters from anon, authenticated, service_role;
 grant select on client_mgmt.budget_counters to authenticated, service_role;
 -- No insert, update or delete: begin_execution(), finish_execution().
@@ -219,7 +219,7 @@ create trigger organization_limits_updated_at before update on client_mgmt.organ
 create function private.create_organization_limits() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: whoever founds the organization holds no grant to insert here.
+-- Definer: the founder of the organization holds no grant to insert here.
 begin
   insert into client_mgmt.organization_limits (organization_id) values (new.id);
   return null;

@@ -40,7 +40,7 @@ create policy select_member on client_mgmt.mcp_tool_policies for select to authe
         and c.id = mcp_tool_policies.mcp_configuration_id
     )
   );
-comment on policy select_member on client_mgmt.mcp_tool_policies is 'Whoever sees the configuration.';
+comment on policy select_member on client_mgmt.mcp_tool_policies is 'The readers of the configuration.';
 create policy insert_manager_or_self on client_mgmt.mcp_tool_policies for insert to authenticated
   with check (
     organization_id = (select private.current_organization_id())
@@ -58,7 +58,7 @@ create policy insert_manager_or_self on client_mgmt.mcp_tool_policies for insert
     )
   );
 comment on policy insert_manager_or_self on client_mgmt.mcp_tool_policies is
-  'Whoever may change the configuration.';
+  'Members who may change the configuration.';
 create policy update_manager_or_self on client_mgmt.mcp_tool_policies for update to authenticated
   using (
     organization_id = (select private.current_organization_id())
@@ -91,7 +91,7 @@ create policy update_manager_or_self on client_mgmt.mcp_tool_policies for update
     )
   );
 comment on policy update_manager_or_self on client_mgmt.mcp_tool_policies is
-  'Whoever may change the configuration.';
+  'Members who may change the configuration.';
 create policy delete_manager_or_self on client_mgmt.mcp_tool_policies for delete to authenticated
   using (
     organization_id = (select private.current_organization_id())
@@ -109,7 +109,7 @@ create policy delete_manager_or_self on client_mgmt.mcp_tool_policies for delete
     )
   );
 comment on policy delete_manager_or_self on client_mgmt.mcp_tool_policies is
-  'Whoever may change the configuration; ask holds then.';
+    'Members who may change the configuration; then the policy is ask.';
 revoke all on client_mgmt.mcp_tool_policies from anon, authenticated, service_role;
 grant select, delete on client_mgmt.mcp_tool_policies to authenticated;
 grant insert (mcp_configuration_id, tool_name, policy), update (policy) on client_mgmt.mcp_tool_policies
@@ -124,8 +124,8 @@ create trigger mcp_tool_policies_require_permission
 create function private.audit_mcp_tool_policy() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: writes the chain whoever makes the change. Of a personal server the log shows no more than
--- that something changed: its readers may not read which tools it has.
+-- Definer: writes the chain for every role that makes the change. Of a personal server the log shows only
+-- that a policy changed, because readers of the log may not see its tools.
 declare
   befores jsonb[];
   afters jsonb[];
@@ -253,7 +253,7 @@ create policy select_member on client_mgmt.mcp_tools for select to authenticated
       where c.organization_id = mcp_tools.organization_id and c.id = mcp_tools.mcp_configuration_id
     )
   );
-comment on policy select_member on client_mgmt.mcp_tools is 'Whoever sees the configuration.';
+comment on policy select_member on client_mgmt.mcp_tools is 'The readers of the configuration.';
 revoke all on client_mgmt.mcp_tools from anon, authenticated, service_role;
 grant select on client_mgmt.mcp_tools to authenticated, service_role;
 -- No insert, update or delete: record_mcp_tools(), approve_mcp_tool().
@@ -605,8 +605,8 @@ as $$
   order by t.mcp_configuration_id, t.name, d.path
 $$;
 comment on function public.mcp_tool_changes(bigint) is
-  'What differs in quarantined tools, a line per path: before is what was accepted (null: not '
-  'there), after what the server says now. For whoever sees the configuration. '
+    'The differences of quarantined tools, a line per path: before is the accepted value (null: absent), '
+  'after is the server''s present value. For readers of the configuration. '
   'approve_mcp_tool(id, proposed_hash) accepts it.';
 
 create function private.approve_mcp_tool(id bigint, proposed_hash text) returns void

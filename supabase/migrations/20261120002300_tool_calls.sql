@@ -70,7 +70,7 @@ create policy select_reader on conversation.tool_calls for select to authenticat
       where x.organization_id = tool_calls.organization_id and x.id = tool_calls.execution_id
     )
   );
-comment on policy select_reader on conversation.tool_calls is 'Whoever may read the execution.';
+comment on policy select_reader on conversation.tool_calls is 'The readers of the execution.';
 revoke all on conversation.tool_calls from anon, authenticated, service_role;
 grant select on conversation.tool_calls to authenticated, service_role;
 -- No insert, update or delete: begin_tool_calls(), finish_tool_call(), decide_tool_call().
@@ -108,7 +108,7 @@ create policy select_reader on conversation.tool_approvals for select to authent
       where x.organization_id = tool_approvals.organization_id and x.id = tool_approvals.execution_id
     )
   );
-comment on policy select_reader on conversation.tool_approvals is 'Whoever may read the execution.';
+comment on policy select_reader on conversation.tool_approvals is 'The readers of the execution.';
 revoke all on conversation.tool_approvals from anon, authenticated, service_role;
 grant select on conversation.tool_approvals to authenticated, service_role;
 -- No insert, update or delete: begin_tool_calls(), decide_tool_call().

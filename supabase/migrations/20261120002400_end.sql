@@ -7,8 +7,8 @@
 create function private.end_expired_executions(organization_id bigint, but_not uuid default null) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: called by functions that go on to reserve and may hold a session: what dead workers left
--- would keep it busy, and budgets spent. A session that somebody else holds is left to them.
+-- Definer: called by functions that then reserve and may lock a session. Executions of dead workers keep
+-- their session busy and their budgets reserved. It skips an execution whose session is locked.
 #variable_conflict use_column
 declare
   dead uuid;
@@ -82,8 +82,8 @@ begin
 end
 $$;
 comment on function private.end_expired_execution(bigint, uuid) is
-  'Ends an execution whose lease ran out: failed (interrupted), or cancelled when that was asked '
-  'for; what was streamed is kept. False when there was none, or somebody else has it.';
+    'Ends an execution whose lease ran out: as failed (interrupted), or as cancelled after a request to '
+  'cancel. Keeps the streamed text. False when there was none, or another transaction locks it.';
 
 -- ── finish_execution ──────────────────────────────────────────────────────────────────────────
 
@@ -217,7 +217,7 @@ begin
       'execution_id', execution.id, 'status', execution.status, 'partial', execution.status <> 'success'
     )
   );
-  -- Whoever switched to another branch meanwhile stays there.
+    -- A user who switched to another branch meanwhile stays there.
   update public.chat_sessions s
   set last_message_at = clock_timestamp(),
     current_message_id = case when s.current_message_id = execution.message_id
@@ -286,10 +286,10 @@ comment on function private.settle_execution(public.agent_executions, text, json
 create function private.settle_deleted_execution() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: nobody holds a grant on usage or budgets. Whoever deletes a conversation in the middle of an
--- answer has asked the provider all the same: what was sent and what was said so far are charged, as
--- estimates, and nothing stays reserved. Its worker finds nothing to write to, and stops. A statement may
--- delete several, after it has taken all their sessions.
+-- Definer: no role holds a grant on usage or budgets. When a user deletes a conversation during an answer,
+-- the provider still counts the request: the input and the output so far are charged as estimates, and the
+-- reservation ends. The worker finds no execution and stops. A statement may delete several executions,
+-- after it has locked all their sessions.
 begin
   perform private.lock_budgets(old.organization_id);
   if old.status = 'running' then

@@ -100,9 +100,8 @@ begin
 end
 $$;
 comment on function public.read_execution(uuid, bigint, integer) is
-  '{ execution_id, status, batches: [{ seq, events }] } after an event id, for whoever may read '
-  'the session. PT404 execution_not_found. With status success, failed or cancelled the last batch '
-  'is the last there will be.';
+    '{ execution_id, status, batches: [{ seq, events }] } after an event id, for readers of the session. '
+  'PT404 execution_not_found. With status success, failed or cancelled no later batch follows.';
 
 create function public.follow_execution(
   organization_id bigint, execution_id uuid, after_seq bigint, sessions uuid[]
@@ -178,8 +177,8 @@ create function public.read_execution_result(execution_id uuid) returns jsonb
 language sql stable security invoker set search_path = ''
 as $$ select private.read_execution_result(execution_id) $$;
 comment on function public.read_execution_result(uuid) is
-  'The stored end of an execution, as finish_execution() returned it; null while it runs and for '
-  'whoever may not read it.';
+    'The stored end of an execution, as finish_execution() returned it; null while it runs and for '
+  'callers who may not read it.';
 
 -- ── While it runs ─────────────────────────────────────────────────────────────────────────────
 

@@ -36,7 +36,7 @@ test('every text, JSON or array that a client may write has a bound', async () =
   expect(without.map(({ name }) => name)).toEqual([])
 })
 
-test('a value beyond its bound is refused, whoever writes it', async () => {
+test('a value beyond its bound is refused, of a member and of an owner', async () => {
   await rolledBack(sql, async (tx) => {
     const owner = await addOwner(tx)
     const member = await addMember(tx, owner.organizationId)

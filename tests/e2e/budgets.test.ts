@@ -130,7 +130,7 @@ describe('200 parallel invocations on a budget for 33', () => {
     const lost = await sql`
       update public.agent_executions set lease_expires_at = now() - interval '1 second'
       where organization_id = ${organization} and completed_at is null returning id`
-    // A clean-up gives way to whoever holds a lock, and the next one goes on.
+    // A clean-up skips locked rows, and the next clean-up takes them.
     for (let calls = 0, left = lost.length; left > 0 && calls < 20; calls += 1) {
       const cleanUp = await callFunction('session-cleanup', {
         headers: { apikey: useStack().cleanupKey },

@@ -136,7 +136,7 @@ describe('an organization’s own key', () => {
       sealed_key: row?.sealed_key ?? '',
       last_four: '7f3a',
     }
-    // Not even a copy gets there by the token of a manager; whoever can write rows could make one.
+    // A manager's token cannot store even a copy.
     const { error } = await bob.client.rpc('store_provider_credential', copy)
     expect(error?.code).toBe('42501')
     expect(await stored(bob.organization)).toEqual([])
@@ -169,7 +169,7 @@ describe('an organization’s own key', () => {
   })
 })
 
-describe('a key that is of no use', () => {
+describe('a key that the provider refuses', () => {
   it.each([
     ['refused', refused, 422, 'provider_key_rejected'],
     ['without credit', json(402, { error: { message: 'pay' } }), 422, 'provider_key_rejected'],
@@ -206,7 +206,7 @@ describe('a key that is of no use', () => {
 })
 
 describe('who may', () => {
-  it('is whoever holds agents.manage: a member is refused before any call', async () => {
+  it('is a holder of agents.manage: a member is refused before any call', async () => {
     const member = await memberOf(ann, ann.organization)
     for (const response of [await put(member, key), await remove(member)]) {
       expect(response.status).toBe(403)

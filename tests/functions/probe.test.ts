@@ -54,7 +54,7 @@ describe('a model whose breaker is open', () => {
     await openBreaker(agent, 'model-1', 31)
     const streams = await Promise.all(Array.from({ length: 8 }, (_, index) => ask(agent, index)))
     for (const stream of streams) expect(stream).toContain('"type":"finish"')
-    // Whoever came after the probe had succeeded found the breaker closed.
+    // Requests after the successful probe found the breaker closed.
     expect(callsOf('model-1') + callsOf('model-2')).toBe(8)
     expect(await breakerOf(agent, 'model-1')).toEqual({ state: 'closed', failure_count: 0 })
   })

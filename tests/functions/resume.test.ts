@@ -195,7 +195,7 @@ describe('a stream that is read again', () => {
   )
 })
 
-describe('whoever may not read the session', () => {
+describe('a person who may not read the session', () => {
   it('gets the same 404 as for an execution that does not exist', async () => {
     provider.respond(eventStream([text('Hello'), stop]))
     const response = await ask(here)

@@ -213,7 +213,7 @@ describe('a tool with policy ask', () => {
     await ann.addServer(server.endpoint, 'ask')
     agents.script(send, 'Hm.')
     const { id } = await ask()
-    // Whoever could write to the table: the hash of what was shown decides.
+    // Even for a writer of the table, the hash of the shown arguments decides.
     await sql`update conversation.tool_calls set arguments = '{"to":"Mallory"}' where execution_id = ${id}`
     await follow((await decided(id, 'approve')).execution_id)
     expect(server.calls()).toEqual([])
@@ -317,7 +317,7 @@ describe('a decision', () => {
 })
 
 describe('a worker that dies in the middle of a call', () => {
-  it('leaves it unknown: whoever goes on is told, and nobody makes it again', async () => {
+  it('leaves it unknown: the next execution is told, and no worker makes it again', async () => {
     await ann.addServer(server.endpoint, 'auto')
     const doomed = await startAgentsWorker({
       OPENROUTER_API_KEY: 'sk-or-v1-of-a-scripted-model',

@@ -97,7 +97,7 @@ describe('a tool with policy auto', () => {
     ])
   })
 
-  it('is the same for whoever follows the stream later, and without a stream', async () => {
+  it('is the same for a later follower of the stream, and without a stream', async () => {
     await ann.addServer(server.endpoint, 'auto')
     agents.script(add, 'It is 42.')
     const { response, id } = await ask()

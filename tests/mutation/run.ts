@@ -111,7 +111,7 @@ function inTurns(ask: AskDatabaseTests): AskDatabaseTests {
   return (mutant) => {
     const turn = last.then(() => ask(mutant))
     last = turn.catch(() => {
-      // Whoever asked is told.
+      // The caller gets the error.
     })
     return turn
   }

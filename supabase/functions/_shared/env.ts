@@ -177,7 +177,7 @@ function readKey(value: ReadValue, variable: string, naming: string, legacy: str
   throw notConfigured(`${variable} has no key, and ${legacy} is not set either`)
 }
 
-// Whether the values are of use is for the adapters to say, when the function that has them starts.
+// The adapters validate the values when the function starts.
 function readModels(value: ReadValue): ModelVariables {
   const openrouterKey = value('OPENROUTER_API_KEY')
   const serviceAccount = value('VERTEX_SERVICE_ACCOUNT')

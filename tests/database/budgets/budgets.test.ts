@@ -220,7 +220,7 @@ describe('reserving', () => {
     })
   })
 
-  test('a reservation whose worker died blocks nobody, whoever asks next and in whatever session', async () => {
+  test('a reservation whose worker died blocks no later request, of any person and in any session', async () => {
     await rolledBack(sql, async (tx) => {
       const { owner, agent } = await arrange(tx)
       const { tokens } = await reservationOf(tx, owner, agent)

@@ -21,7 +21,7 @@ async function arrange(tx: TransactionSql) {
 
 const file = { type: 'file', url: 'https://example.com/a.pdf', media_type: 'application/pdf' }
 
-test('parts that no adapter expects are refused, whoever calls, and nothing is written', async () => {
+test('parts that no adapter expects are refused for every caller, and nothing is written', async () => {
   await rolledBack(sql, async (tx) => {
     const { member, agent } = await arrange(tx)
     for (const part of [

@@ -274,7 +274,7 @@ test('requests, ends, cancels, crashes, deletions and managers at once never wai
   expect(held).toEqual([])
 }, 120_000)
 
-test('an execution whose end somebody holds up delays the end of no other', async () => {
+test('an execution whose end is blocked delays the end of no other', async () => {
   const sql = database()
   const die = async () => {
     const owner = await addOwner(sql)

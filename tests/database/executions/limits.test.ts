@@ -75,7 +75,7 @@ test('a person runs as many executions as one person may, and is told which limi
   })
 })
 
-test('an organization runs as many as it may, whoever of it asks', async () => {
+test('an organization runs as many as it may, over all its members', async () => {
   await rolledBack(database(), async (tx) => {
     const { owner, agent } = await arrange(tx, { organization: 3 })
     const ben = await addMember(tx, owner.organizationId)
@@ -115,7 +115,7 @@ test('an execution that waits for its session counts, and one whose worker died 
   })
 })
 
-test('on a full platform whoever holds an equal share waits, and whoever holds less is let in', async () => {
+test('on a full platform an organization with an equal share waits, and one with less is let in', async () => {
   await rolledBack(database(), async (tx) => {
     await platformMaximum(tx, 12)
     const busy = await arrange(tx)

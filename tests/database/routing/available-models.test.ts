@@ -85,7 +85,7 @@ test('models that are disabled or whose provider nobody has a key for are left o
   })
 })
 
-test('whoever has no organization is refused', async () => {
+test('a caller without an organization is refused', async () => {
   await rolledBack(sql, async (tx) => {
     const nobody = await addAccount(tx)
     expect(await refusal(tx, nobody, list(null))).toBe('42501 no_organization')

@@ -469,7 +469,7 @@ test('every branch knows of a call that was made, and asking again asks the pers
   })
 })
 
-test('calls are read by whoever may read the execution', async () => {
+test('calls are read by the readers of the execution', async () => {
   await onStage('ask', async (tx, staged) => {
     await waiting(tx, staged)
     const seen = async (actor: Parameters<typeof as>[1]) => {
@@ -542,7 +542,7 @@ test('fifty decisions at once begin one execution', async () => {
   expect(new Set(decisions.map(({ continued_by }) => continued_by)).size).toBe(1)
 })
 
-test('of fifty yeses and noes at once one counts, and whoever said the other is told', async () => {
+test('of fifty approvals and denials at once one counts, and the others are told', async () => {
   const staged = await sql.begin(async (tx) => {
     const made = await stage(tx, await addOwner(tx), 'ask')
     await waiting(tx, made)

@@ -222,7 +222,7 @@ test('policies: the tool’s own, else the server’s, else ask; what is off is 
   })
 })
 
-test('policies are written by whoever may change the configuration', async () => {
+test('policies are written by members who may change the configuration', async () => {
   await inOrganization(async (tx, owner, member) => {
     const shared = await addServer(tx, owner)
     const own = await addServer(tx, owner, { user_id: member.id })

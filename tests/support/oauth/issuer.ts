@@ -38,7 +38,7 @@ export interface IssuerOptions {
 
 /**
  * An authorization server: oidc-provider with rotation, resource indicators, registration,
- * revocation and `iss`. Whoever comes is signed in as `account` and consents.
+ * revocation and `iss`. It signs every visitor in as `account`, who consents.
  */
 export async function startIssuer(options: IssuerOptions = {}): Promise<Issuer> {
   const {

@@ -207,7 +207,7 @@ describe('a whole answer', () => {
     expect(outcomes()).toMatchObject([{ status: 'failed', error_code: code }])
   })
 
-  it('is worked on in the background too, so that it is stored whoever waits', async () => {
+  it('runs in the background too, so that it is stored with or without a waiting client', async () => {
     const { invoke, background } = agentsApp()
     await invoke(whole)
     expect(await Promise.all(background)).toMatchObject([{ status: 'success' }])

@@ -76,7 +76,9 @@ describe('the list of addresses that a browser may be sent to', () => {
     'https://u:p@a.example',
     '*',
   ])('is refused with %s', (entry) => {
-    expect(() => readRedirectAllowList(`https://app.example,${entry}`)).toThrow('is of no use')
+    expect(() => readRedirectAllowList(`https://app.example,${entry}`)).toThrow(
+      'is not a valid entry',
+    )
   })
 })
 

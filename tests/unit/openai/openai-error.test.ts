@@ -53,7 +53,7 @@ describe('an error for OpenAI’s clients', () => {
     expect(body.error.message.length).toBeLessThan(300)
   })
 
-  it('keeps the headers, and says where repeating is of no use', () => {
+  it('keeps the headers, and says where repeating does not help', () => {
     const busy = new AppError('too_many_executions', { headers: { 'retry-after': '2' } })
     expect(toOpenAiError(busy).headers).toEqual({ 'retry-after': '2' })
     const stopped = codes.filter(

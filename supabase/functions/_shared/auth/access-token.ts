@@ -99,7 +99,7 @@ function headerOf(token: string): ProtectedHeaderParameters {
   }
 }
 
-/** What a verified token has to say, whoever verified it. @throws AppError `unauthorized` */
+/** Reads the claims of a verified token. @throws AppError `unauthorized` */
 function checkClaims(claims: JWTPayload, issuer: string, now: Date): JWTPayload {
   const { iss, aud, exp, nbf } = claims
   const seconds = now.getTime() / 1000

@@ -18,15 +18,15 @@ export interface SealedStore {
 export interface RotationReport {
   /** Sealed anew with the primary key. */
   readonly sealed: number
-  /** Replaced by somebody else in the meantime, and left as they are. */
+  /** Another writer replaced them in the meantime; they stay as they are. */
   readonly changed: number
   /** Do not open with any key: damaged, or their key is missing. Places, never values. */
   readonly failed: readonly Place[]
 }
 
 /**
- * Seals with the primary key all that other keys have sealed, in batches, beside live traffic. What
- * has been done stays done: a run that was cut off is continued by the next one.
+ * Seals every value of another key with the primary key, in batches, beside live traffic. A run that
+ * was cut off loses nothing: the next run continues.
  */
 export async function rotate(
   keyset: Keyset,

@@ -38,10 +38,10 @@ export interface Decision {
 }
 
 /**
- * Approves or denies a call for which one's own execution ended. The last decision begins the
- * execution that goes on, which runs whether or not somebody follows it.
+ * Approves or denies a call of the caller's own execution. The last decision begins the execution
+ * that continues, which runs with or without followers.
  * @throws AppError `execution_not_found`, `tool_call_not_found`, `tool_call_decided`,
- * `tool_approval_expired`, `session_busy`, and what beginning an execution is refused for
+ * `tool_approval_expired`, `session_busy`, and each refusal of beginning an execution
  */
 export async function decideToolCall(
   deps: InvokeDependencies,

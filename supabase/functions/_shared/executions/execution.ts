@@ -13,7 +13,7 @@ export interface RouteStep {
   readonly config: Readonly<Record<string, unknown>>
   /** Whose key is used: an organization's own comes before the platform's. */
   readonly credential: 'platform' | 'organization'
-  /** The circuit breaker is open: only whoever acquires its one probe may call. */
+  /** The circuit breaker is open: only the worker that acquires its one probe may call. */
   readonly probe: boolean
 }
 

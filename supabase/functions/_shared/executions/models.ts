@@ -9,7 +9,7 @@ import type {
 import { toToolMessages } from '../tools/tool-messages.ts'
 import type { BegunExecution, RouteStep } from './execution.ts'
 
-/** The models that can be called, whoever serves them. */
+/** The models that can be called, of all providers. */
 export interface Models {
   /** Names of the providers that are configured. */
   readonly providers: readonly string[]

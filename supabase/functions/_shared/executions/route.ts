@@ -41,10 +41,10 @@ export interface RouteOptions {
 export type CallModel = (step: RouteStep, take: TakeEvents) => Promise<void>
 
 /**
- * Answers along a route, the only place that repeats a call: after a provider's fault the same
- * step again (full jitter, at least what Retry-After asks), after that or a fault of our account
- * there the next step. Never once a batch was given out, nor when the request itself was refused.
- * A step whose breaker is open is called once, by whoever acquires its probe.
+ * Answers along a route. Only this function repeats a call: after a provider's fault the same step
+ * again (full jitter, at least the time of Retry-After), then, or after a fault of our account there,
+ * the next step. It repeats nothing after the first batch, and not when the request itself was refused.
+ * A step whose breaker is open is called once, by the worker that acquires its probe.
  * @throws ModelError of the last call, the signal's reason, AppError `circuit_open` when no probe
  *   was left, or `model_unavailable` for an empty route
  */

@@ -48,7 +48,7 @@ export interface ModelAdapter {
   credentialRefused?(): void
 }
 
-/** An error object found inside an answer; whoever holds the secrets makes a ModelError of it. */
+/** An error object found inside an answer; the holder of the secrets makes a ModelError of it. */
 export class ProviderReportedError extends Error {
   override readonly name = 'ProviderReportedError'
 

@@ -32,7 +32,7 @@ export interface ModelErrorOptions {
   status?: number | null
   /** How long the provider asks to wait, clamped to 0 to 1 hour. */
   retryAfterMs?: number | null
-  /** For the log alone: redacted and capped by whoever passes it (see redact.ts). */
+  /** For the log alone: the caller redacts and caps it (see redact.ts). */
   detail?: string | null
   /** Overrides the code's fault. */
   fault?: ModelFault

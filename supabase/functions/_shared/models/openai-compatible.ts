@@ -30,7 +30,7 @@ export function createOpenRouterAdapter(configuration: OpenRouterConfiguration):
   return createAdapter('openrouter', { baseUrl, apiKey }, headers)
 }
 
-/** Any service with OpenAI's chat completions. @throws TypeError for a base URL of no use */
+/** Any service with OpenAI's chat completions. @throws TypeError for an invalid base URL */
 export function createOpenAiCompatibleAdapter(
   configuration: OpenAiCompatibleConfiguration,
 ): ModelAdapter {

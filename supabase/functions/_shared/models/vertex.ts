@@ -24,7 +24,7 @@ export interface VertexConfiguration {
 /**
  * Gemini on Vertex AI (cloud.google.com/vertex-ai/generative-ai/docs/reference/rest).
  *
- * @throws TypeError for a configuration of no use, naming the field
+ * @throws TypeError for an invalid configuration, naming the field
  */
 export function createVertexAdapter(configuration: VertexConfiguration): ModelAdapter {
   const account = parseServiceAccount(configuration.serviceAccount)

@@ -85,7 +85,7 @@ async function obtain(
     switch (use.status) {
       case 'refresh':
         await refresh(deps, key, use)
-        // Whoever stored last, the newest tokens are read back.
+        // Another worker may have stored last: read the newest tokens back.
         old = use.generation
         forced = false
         break
@@ -181,7 +181,7 @@ async function refresh(
       error_code: failed.code,
       is_final: failed.code === 'connection_needs_authorization' || lost,
     })
-    // Otherwise somebody else has stored tokens since, and this failure says nothing of them.
+    // Otherwise another worker has stored newer tokens, which this failure does not concern.
     if (ended) throw failed
   }
 }

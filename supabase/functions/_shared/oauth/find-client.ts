@@ -26,9 +26,9 @@ const authMethods = ['client_secret_basic', 'client_secret_post', 'none'] as con
 const patience = 20_000
 
 /**
- * Our client at an issuer: the one that was entered for the organization, else our client id
- * metadata document where answers have `iss`, else one registered now, once per organization,
- * issuer and redirect URI, whoever races.
+ * Our client at an issuer: the one that a manager entered for the organization, else our client id
+ * metadata document where answers have `iss`, else one registered now. Concurrent callers register
+ * one client per organization, issuer and redirect URI.
  * @throws AppError `registration_not_supported`, `registration_failed`, `connection_busy` or what
  * the request failed with
  */

@@ -23,7 +23,7 @@ const forbiddenSchemes = new Set(
 /**
  * Reads a list of URLs separated by commas. One without a path allows its whole origin; any other,
  * and every custom scheme (RFC 8252, section 7.1), allows exactly itself, with any query.
- * @throws Error when it is missing or an entry is of no use
+ * @throws Error when it is missing or an entry is invalid
  */
 export function readRedirectAllowList(text: string | undefined): RedirectAllowList {
   const entries = (text ?? '')
@@ -88,7 +88,8 @@ export function withParameter(redirectTo: string, name: string, value: string): 
 
 function readEntry(text: string): URL {
   const url = parse(text)
-  if (url === null || url.search !== '') throw new Error(`${variable}: ${text} is of no use`)
+  if (url === null || url.search !== '')
+    throw new Error(`${variable}: ${text} is not a valid entry`)
   return url
 }
 

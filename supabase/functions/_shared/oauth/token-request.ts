@@ -121,7 +121,7 @@ const tenYears = 10 * 365 * 24 * 60 * 60
 
 function readTokens(tokens: OAuthTokens): Tokens {
   const { access_token: accessToken, refresh_token: refreshToken, token_type: type } = tokens
-  // RFC 6750, section 2.1: what cannot stand in the header is of no use.
+  // RFC 6750, section 2.1: only these characters may stand in the header.
   if (type.toLowerCase() !== 'bearer' || !/^[\x21-\x7e]+$/.test(accessToken)) {
     throw new AppError('authorization_server_error', { cause: 'not a bearer token' })
   }

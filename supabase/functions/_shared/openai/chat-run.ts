@@ -9,8 +9,8 @@ import type { ChatRequest } from './chat-request.ts'
 export type OnEvents = (events: readonly ModelEvent[], step: RouteStep | undefined) => void
 
 /**
- * Brings a chat completion to its end: calls the model, or waits for whoever does when the request
- * was made before.
+ * Completes a chat completion: calls the model, or waits for the worker that does when the request is a
+ * repetition.
  * @param awaitEnd waits for the end of an execution that another request began
  * @throws AppError only when its end could not be stored or read
  */

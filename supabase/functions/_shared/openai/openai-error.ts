@@ -42,7 +42,7 @@ const rules: Partial<Record<ErrorCode, Rule>> = {
   answer_does_not_match_schema: [422, 'invalid_response_error', 'answer_does_not_match_schema'],
 }
 
-// One sentence, whoever asks for whatever: absent and foreign models must not be told apart.
+// One sentence for all: a client must not distinguish absent models from foreign ones.
 const noSuchModel = 'The model does not exist or you do not have access to it.'
 
 // OpenAI's clients repeat 409 and 429 by themselves, which helps none of these.

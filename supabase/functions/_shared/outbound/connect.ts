@@ -48,7 +48,7 @@ function open(target: URL, address: string, signal: AbortSignal, limit: number):
       clearTimeout(timer)
       done(socket)
     })
-    // Also what happens later, where it is thrown to whoever reads: nobody listening ends the process.
+    // Also for later errors, which the reader of the socket throws: an unheard error ends the process.
     socket.on('error', (error: Error) => {
       clearTimeout(timer)
       fail(error)

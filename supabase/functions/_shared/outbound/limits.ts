@@ -12,7 +12,7 @@ export interface OutboundLimits {
   readonly bytes: number
 }
 
-/** For documents and token answers: small, and somebody waits for them. */
+/** For documents and token answers: small, and a person waits for them. */
 export const documentLimits: OutboundLimits = {
   head: 10_000,
   total: 15_000,

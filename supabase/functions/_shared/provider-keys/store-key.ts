@@ -31,7 +31,7 @@ export interface StoredProviderKey {
 
 /**
  * Stores the organization's own key of a provider, after a call with it has succeeded.
- * @throws AppError `permission_denied`, `invalid_request` for a key of no use,
+ * @throws AppError `permission_denied`, `invalid_request` for a malformed key,
  *   `provider_key_rejected`, or how the provider failed; nothing is stored then
  */
 export async function storeProviderKey(

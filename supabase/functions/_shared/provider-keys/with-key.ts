@@ -8,8 +8,8 @@ export type KeyProvider = (typeof keyProviders)[number]
 
 /**
  * The configuration of one provider with another key. Addresses never come from the key, although
- * a service account names one: whoever may store a key must not choose where requests go.
- * @throws TypeError for a service account of no use, naming the field
+ * a service account names one: the member who stores a key must not choose where requests go.
+ * @throws TypeError for an invalid service account, naming the field
  */
 export function withKey(
   provider: string,

@@ -51,7 +51,7 @@ export const accounts: Readonly<Record<string, RelationExpectation>> = {
       service_role: read,
     },
     select: all(member, self),
-    // Whoever works under a break-glass grant only looks.
+    // A session under a break-glass grant only reads.
     update: all(member, self, is('access_grant_id', null)),
     guard: '',
     policies: ['select_self', 'update_self'],

@@ -60,7 +60,7 @@ export const budgets: Readonly<Record<string, RelationExpectation>> = {
   },
   'client_mgmt.usage_ledger': {
     grants: readOnly,
-    // Whoever begins ends what dead workers left in the organization.
+    // A caller that begins also ends the executions of dead workers in the organization.
     aboutOthers: true,
     select: all(member, any(self, holding('billing.manage'))),
     policies: ['select_self_or_billing'],

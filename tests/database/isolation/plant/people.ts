@@ -23,9 +23,9 @@ export const accountDirectly =
 
 /** People of elsewhere who have to do with a tenant. */
 export interface Guests {
-  /** Address of somebody who is invited. */
+  /** Address of a person who is invited. */
   invited: string
-  /** Account of somebody who was a member, and left rows. */
+  /** Account of a former member who left rows. */
   veteran?: string
   /** Account of a member of A who is one of B too. */
   both?: string

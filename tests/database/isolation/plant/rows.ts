@@ -10,7 +10,7 @@ export interface Planting {
   organizationId: number
   owner: string
   member: string
-  /** Somebody who was a member once and left rows. */
+  /** A former member who left rows. */
   veteran: string | undefined
   /** Address of a person who is in no organization and is invited. */
   invited: string
@@ -70,7 +70,7 @@ function referTo({ columns, parentColumns }: ForeignKey, parent: Row): Draft {
   columns.forEach((column, index) => {
     draft[column] = parent[parentColumns[index] ?? ''] ?? null
   })
-  // Content below somebody's session is theirs too.
+  // Content of a session belongs to the session's user.
   if (typeof parent.user_id === 'string') draft.user_id = parent.user_id
   return draft
 }

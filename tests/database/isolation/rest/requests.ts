@@ -146,7 +146,7 @@ export function writeRequests(subject: Subject): Request[] {
           table(client).upsert({ ...row, ...key }, { onConflict: relation.primaryKey.join(',') }),
       },
     ]),
-    // Whoever passes all policies would change the rows of other tests.
+    // The service role passes all policies and would change the rows of other tests.
     ...(actor.role === 'service_role' ? [] : update('all', 'unfiltered', {})),
   ])
 }

@@ -189,7 +189,7 @@ describe('a UI message stream', () => {
 })
 
 describe('the end of a stream', () => {
-  it('follows from the last stored chunk, whoever read it', () => {
+  it('follows from the last stored chunk, for every reader', () => {
     const { stored, position } = record()
     const last = JSON.parse(stored.at(-1) ?? '') as { type: string; id: string }
     expect({ id: stored.length, open: openAfter(last) }).toEqual(position)

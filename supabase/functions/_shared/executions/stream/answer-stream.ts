@@ -15,9 +15,9 @@ export interface AnswerStreamDependencies {
 }
 
 /**
- * Answers with a stream at once. Its end is told only after it was stored, so what a client saw
- * finished is finished; a client that leaves changes nothing. When the end cannot be stored the
- * connection is cut: what came of the execution is told to whoever resumes.
+ * Answers with a stream at once. The end is sent only after it was stored, so a finished answer is
+ * always in the database. A client that leaves changes nothing. When the end cannot be stored the
+ * connection is cut; a client that resumes gets the outcome.
  * @param work writes the stream, its end included
  */
 export function answerStream(

@@ -25,9 +25,9 @@ export interface FollowDependencies {
 type Reader = Pick<Caller, 'userId' | 'sessionId' | 'organizationId'>
 
 /**
- * Answers with the stream of an execution, whoever runs it: what is stored after an event, then
- * what comes, then the end. 204 when the client has it all, which is what the AI SDK's
- * `reconnectToStream` takes for "nothing to resume" and ends the retries of an EventSource.
+ * Answers with the stream of an execution of any worker: the stored events after a given one, then
+ * new events, then the end. 204 when the client has all of them: the AI SDK's `reconnectToStream`
+ * takes it for "nothing to resume", and an EventSource stops its retries.
  * @param after id of the last event the client has; 0 for none
  * @throws AppError `execution_not_found`, `too_many_requests`
  */

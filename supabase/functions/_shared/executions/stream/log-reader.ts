@@ -17,7 +17,7 @@ export function isOver(status: ExecutionStatus): boolean {
   return status !== 'pending' && status !== 'running'
 }
 
-/** Reads the stream of an execution out of the log, as whoever may read its session. */
+/** Reads the stream of an execution from the log, as the caller. */
 export class LogReader {
   readonly #db: Db
   readonly #executionId: string
@@ -53,7 +53,7 @@ export class LogReader {
 
   /**
    * What has come since the last read, as text; with the end of the stream once there is one.
-   * @throws AppError `execution_not_found` for whoever may not read it (any more)
+   * @throws AppError `execution_not_found` when the caller may not read it (any more)
    */
   async read(): Promise<{ readonly text: string; readonly ended: boolean }> {
     let text = ''

@@ -20,7 +20,7 @@ export const beginning: Position = { id: 0, open: null }
 
 /**
  * Makes the chunks of one answer as an AI SDK UI message stream (v1), up to its end, each as JSON
- * text: the same text is stored and sent, so that whoever reads later reads the same bytes.
+ * text. The same text is stored and sent, so that a later reader gets the same bytes.
  * https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol#data-stream-protocol
  */
 export class UiMessageChunks {

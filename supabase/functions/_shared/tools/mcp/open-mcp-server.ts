@@ -153,7 +153,7 @@ async function call(
         timeout: timeouts.call,
         maxTotalTimeout: timeouts.longestCall,
         resetTimeoutOnProgress: true,
-        // A server reports progress only where somebody asks for it.
+        // A server reports progress only to a client that asks for it.
         onprogress: () => undefined,
         // Without the output schema: the library would take a mismatch for a failed call.
         toolDefinition: { name, inputSchema: { ...input_schema, type: 'object' } },
