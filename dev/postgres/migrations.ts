@@ -132,11 +132,15 @@ export function describeFailure(
   const line = lineAt(file.script, statement.offset + within)
   const code = detail('code')
   const hint = detail('hint')
+  // What PostgreSQL itself adds may quote rows; ours says what to correct.
+  const ours =
+    code !== undefined && /^migrations_need_/.test(firstLine(error)) ? detail('detail') : undefined
   const text = statement.text.slice(begins).replace(/\s+/g, ' ')
   const shown = text.length > 80 ? `${text.slice(0, 80)}…` : text
   return [
     `${relative('', file.path)}:${line}: ${firstLine(error)}`,
     code === undefined ? '' : ` (SQLSTATE ${code})`,
+    ours === undefined ? '' : ` (${ours})`,
     hint === undefined ? '' : ` (hint: ${hint.replace(/\s+/g, ' ')})`,
     ` in: ${shown}`,
     '. Nothing of this file was applied; correct it and start again.',

@@ -109,7 +109,10 @@ async function ensureSchemas(sql: ISql, { owner }: PlatformOptions): Promise<voi
   }
   if (existing.has('auth')) return
   await sql`create schema auth authorization supabase_auth_admin`
+  // Only the owner of a schema grants it, and who made it here need not be a superuser.
+  await sql`set local role supabase_auth_admin`
   await sql`grant usage on schema auth to ${sql.unsafe(API_ROLES)}, ${sql(owner)}`
+  await sql`reset role`
   await sql`grant usage on schema public to ${sql.unsafe(API_ROLES)}, supabase_auth_admin`
   await sql`grant usage, create on schema public to ${sql(owner)}`
   for (const kind of ['tables', 'functions', 'sequences']) {

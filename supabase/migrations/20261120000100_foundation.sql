@@ -2,22 +2,6 @@
 -- Special: objects start with no grant at all. The platform's defaults hand new tables and
 -- functions to anon, authenticated and service_role by name, so they are taken back by name.
 
--- Security definer functions are owned by the role that runs this file, and every table forces
--- row-level security on its owner too. Without bypassrls they would read nothing.
-do $$
-begin
-  if not exists (
-    select 1 from pg_catalog.pg_roles r
-    where r.rolname = current_user and (r.rolsuper or r.rolbypassrls)
-  ) then
-    raise exception using
-      errcode = '42501',
-      message = 'migrations_need_bypassrls',
-      detail = 'Run the migrations as a role with bypassrls, as the role postgres of the platform is.';
-  end if;
-end
-$$;
-
 create schema if not exists extensions;
 create schema private;
 create schema client_mgmt;

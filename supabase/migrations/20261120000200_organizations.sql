@@ -536,28 +536,40 @@ create trigger user_sessions_updated_at before update on public.user_sessions
 
 -- ── Accounts follow auth.users ────────────────────────────────────────────────────────────────
 
+create function private.make_accounts(account uuid default null) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: runs for the auth server's role, which holds no grant on public.users.
+begin
+  insert into public.users (id, email, display_name)
+  select a.id, coalesce(nullif(a.email, ''), a.id::text),
+    left(nullif(btrim(a.raw_user_meta_data ->> 'display_name'), ''), 200)
+  from auth.users a
+  where make_accounts.account is null or a.id = make_accounts.account
+  on conflict (id) do update set email = excluded.email;
+end
+$$;
+comment on function private.make_accounts(uuid) is
+  'Makes the account of one person of auth.users, or of all, and takes over the address.';
+
 create function private.sync_account() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: fires as the auth server's role, which holds no grant on public.users.
+-- Definer: fires as the auth server's role, which may not call private.make_accounts().
 begin
-  insert into public.users (id, email, display_name)
-  values (
-    new.id,
-    coalesce(nullif(new.email, ''), new.id::text),
-    left(nullif(btrim(new.raw_user_meta_data ->> 'display_name'), ''), 200)
-  )
-  on conflict (id) do update set email = excluded.email;
+  perform private.make_accounts(new.id);
   return null;
 end
 $$;
 comment on function private.sync_account() is
   'Trigger on auth.users: creates the account, follows the address.';
-revoke all on function private.sync_account() from public, anon, authenticated, service_role;
+revoke all on function private.make_accounts(uuid), private.sync_account()
+  from public, anon, authenticated, service_role;
 
-create trigger on_auth_user_created after insert on auth.users
+-- Named after the project: on_auth_user_created is what guides call a project's own trigger.
+create trigger colloquy_account_created after insert on auth.users
   for each row execute function private.sync_account();
-create trigger on_auth_user_email_changed after update of email on auth.users
+create trigger colloquy_account_email_changed after update of email on auth.users
   for each row when (old.email is distinct from new.email)
   execute function private.sync_account();
 
@@ -578,10 +590,45 @@ comment on function private.end_session() is
   'Trigger on auth.sessions: a session that ended there gives no access here.';
 revoke all on function private.end_session() from public, anon, authenticated, service_role;
 
-create trigger on_auth_session_ended after delete on auth.sessions
+create trigger colloquy_session_ended after delete on auth.sessions
   for each row execute function private.end_session();
 
+-- People who signed up before these migrations. Their sessions need no row before they work in an
+-- organization: the token hook makes it.
+select private.make_accounts();
+
 -- ── Token hook ────────────────────────────────────────────────────────────────────────────────
+
+-- Auth cuts the hook after 2 s, and with it the sign-in. At most four locks are waited for here.
+create function private.place_session(account uuid, session uuid) returns public.user_sessions
+language plpgsql volatile security definer set search_path = '' set lock_timeout = '400ms'
+as $$
+-- Definer: called by public.custom_access_token_hook() only.
+declare
+  home bigint;
+  placed public.user_sessions;
+begin
+  if not exists (select 1 from public.users u where u.id = account) then
+    perform private.make_accounts(account);
+  end if;
+  select u.organization_id into home from public.users u where u.id = account;
+  perform private.lock_access(home, account);
+  insert into public.user_sessions as s (organization_id, id, user_id)
+  select m.organization_id, session, m.user_id
+  from client_mgmt.client_users m
+  where m.organization_id = home and m.user_id = account and m.ended_at is null
+  on conflict (id) do update
+    set organization_id = excluded.organization_id, access_grant_id = null,
+      last_active_at = clock_timestamp()
+    where s.user_id = excluded.user_id
+  returning s.* into placed;
+  return placed;
+end
+$$;
+comment on function private.place_session(uuid, uuid) is
+  'Puts an auth session into the home organization of its account, and makes the account when it is '
+  'missing. 55P03 when another transaction holds one of their rows.';
+revoke all on function private.place_session(uuid, uuid) from public, anon, authenticated, service_role;
 
 create function public.custom_access_token_hook(event jsonb) returns jsonb
 language plpgsql volatile security definer set search_path = ''
@@ -608,22 +655,24 @@ begin
     current_session.is_active := false;
   end if;
   if current_session.is_active then
-    update public.user_sessions s set last_active_at = clock_timestamp() where s.id = session;
+    update public.user_sessions s set last_active_at = clock_timestamp()
+    from (
+      select l.organization_id, l.id from public.user_sessions l where l.id = session
+      for no key update skip locked
+    ) free
+    where s.organization_id = free.organization_id and s.id = free.id;
   elsif session is not null then
-    perform private.lock_access(person.organization_id, account);
-    insert into public.user_sessions as s (organization_id, id, user_id)
-    select m.organization_id, session, m.user_id
-    from client_mgmt.client_users m
-    where m.organization_id = person.organization_id and m.user_id = account and m.ended_at is null
-    on conflict (id) do update
-      set organization_id = excluded.organization_id, access_grant_id = null,
-        last_active_at = clock_timestamp()
-      where s.user_id = excluded.user_id
-    returning s.* into current_session;
+    begin
+      current_session := private.place_session(account, session);
+    exception when lock_not_available then
+      return jsonb_build_object('error', jsonb_build_object('http_code', 503, 'message', 'account_busy'));
+    end;
   end if;
 
   if event ->> 'authentication_method' is distinct from 'token_refresh' then
-    update public.users u set last_login_at = clock_timestamp() where u.id = account;
+    update public.users u set last_login_at = clock_timestamp()
+    from (select l.id from public.users l where l.id = account for no key update skip locked) free
+    where u.id = free.id;
   end if;
 
   if current_session.is_active then
@@ -638,7 +687,7 @@ $$;
 comment on function public.custom_access_token_hook(jsonb) is
   'Auth hook for every issued and refreshed token: adds organization_id and organization_role of the '
   'session''s active organization, else of the home organization; refuses a revoked session and a '
-  'suspended account.';
+  'suspended account. Waits for no row that it only notes something in.';
 revoke all on function public.custom_access_token_hook(jsonb)
   from public, anon, authenticated, service_role;
 grant usage on schema public to supabase_auth_admin;

@@ -182,24 +182,6 @@ grant execute on function private.check_request() to anon, authenticated, servic
 -- To call it, and nothing else there.
 grant usage on schema private to anon;
 
-do $$
-begin
-  alter role authenticator set pgrst.db_pre_request = 'private.check_request';
-  alter role authenticator set pgrst.db_plan_enabled = 'false';
-exception when insufficient_privilege then
-  raise exception using
-    errcode = '42501',
-    message = 'migrations_need_authenticator',
-    detail = format(
-      'The role %s may not set pgrst.db_pre_request and pgrst.db_plan_enabled for authenticator.',
-      current_user
-    ),
-    hint = format(
-      'The role postgres of the platform may. Elsewhere, as a superuser: '
-      'grant set on parameter pgrst.db_pre_request, pgrst.db_plan_enabled to %1$I; '
-      'grant authenticator to %1$I with admin option;',
-      current_user
-    );
-end
-$$;
+alter role authenticator set pgrst.db_pre_request = 'private.check_request';
+alter role authenticator set pgrst.db_plan_enabled = 'false';
 notify pgrst, 'reload config';

@@ -46,6 +46,8 @@ export const internalDefiners: readonly string[] = [
   'count_founding',
   'end_membership',
   'lock_access',
+  'make_accounts',
+  'place_session',
   'lock_memberships',
   'open_session',
   'write_admin_event',
