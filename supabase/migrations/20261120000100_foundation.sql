@@ -1,6 +1,6 @@
--- Foundation: schemas, extensions, default privileges and the helpers every later file uses.
--- Special: objects start with no grant at all. The platform's defaults hand new tables and
--- functions to anon, authenticated and service_role by name, so they are taken back by name.
+-- Foundation: schemas, extensions, default privileges and the helpers that every later file uses.
+-- Special: a new object has no grant. The platform's default privileges grant new tables and functions to
+-- anon, authenticated and service_role by name, so this file revokes them by name.
 
 create schema if not exists extensions;
 create schema private;
@@ -13,8 +13,8 @@ comment on schema conversation is
   'Content and its analysis: participants, blocks, turns, lenses, execution events.';
 
 revoke all on schema private, client_mgmt, conversation from public;
--- Policies and column defaults call helpers in private as the caller, hence usage; each function
--- there carries its own grant, and PostgREST does not expose the schema.
+-- Policies and column defaults call helpers in private as the caller, so API roles need usage. Each
+-- function there has its own grant, and PostgREST does not expose the schema.
 grant usage on schema private to authenticated, service_role;
 grant usage on schema client_mgmt, conversation to anon, authenticated, service_role;
 grant usage on schema extensions to anon, authenticated, service_role;
@@ -64,13 +64,14 @@ begin
   return new;
 end
 $$;
-comment on function private.update_updated_at_column() is 'Trigger: keeps updated_at true.';
+comment on function private.update_updated_at_column() is
+  'Trigger: sets updated_at to the time of the change.';
 revoke all on function private.update_updated_at_column()
   from public, anon, authenticated, service_role;
 
 -- ── Claims ────────────────────────────────────────────────────────────────────────────────────
--- Claims are read with a pattern before any cast: a token of any shape gives null, so policies
--- fail closed instead of answering with an error.
+-- A pattern checks each claim before a cast. A malformed token gives null, so policies fail closed and no
+-- statement fails with an error.
 
 create function private.jwt_claims() returns jsonb
 language plpgsql stable security invoker set search_path = ''
@@ -78,8 +79,8 @@ as $$
 begin
   return nullif(current_setting('request.jwt.claims', true), '')::jsonb;
 exception
-  -- JSON that jsonb cannot hold: the character U+0000, a lone surrogate, a number or a depth beyond
-  -- its limits. An empty object and not null, which would mean that there is no token.
+  -- jsonb refuses some JSON: the character U+0000, a lone surrogate, a number or a depth beyond its limits.
+  -- The answer is then an empty object. Null would mean that there is no token.
   when data_exception or program_limit_exceeded then
     return '{}'::jsonb;
 end
@@ -113,7 +114,7 @@ begin
 end
 $$;
 comment on function private.current_user_id() is
-  'Who the token names. Says nothing of whether the account is active: policies pair it with '
-  'private.current_organization_id() or use private.current_account_id().';
+  'The account that the token names. It may be suspended: policies also check '
+  'private.current_organization_id(), or use private.current_account_id().';
 revoke all on function private.current_user_id() from public, anon, authenticated, service_role;
 grant execute on function private.current_user_id() to authenticated, service_role;

@@ -1,6 +1,6 @@
--- Organizations, accounts, memberships and sessions: who is where, and the one lookup that decides
--- it. Special: user_sessions holds what the policies need (organization, role, permissions, whether
--- all of it still stands), derived by triggers, so a lost membership counts from the next statement.
+-- Organizations, accounts, memberships and sessions, and the one lookup that decides access.
+-- Special: user_sessions holds what policies need: organization, role, permissions, and whether all of them
+-- are active. Triggers derive these columns, so a lost membership takes effect at the next statement.
 
 -- ── organizations ─────────────────────────────────────────────────────────────────────────────
 
@@ -44,7 +44,7 @@ create table public.users (
   updated_at timestamptz not null default now()
 );
 comment on table public.users is
-  'One account per person (id = auth.users.id), whatever the number of memberships.';
+  'One account per person (id = auth.users.id), with any number of memberships.';
 comment on column public.users.organization_id is
   'Home organization: where a new session starts. Null until the first membership.';
 comment on column public.users.is_active is 'False suspends the account in every organization at once.';
@@ -64,7 +64,7 @@ as $$
     'billing.manage', 'audit.read', 'projects.manage', 'content.read_all'
   ]
 $$;
-comment on function private.known_permissions() is 'Every permission there is.';
+comment on function private.known_permissions() is 'Every permission.';
 
 create function private.role_permissions(role text) returns text[]
 language sql immutable security invoker set search_path = ''
@@ -83,12 +83,14 @@ as $$
   end
 $$;
 comment on function private.role_permissions(text) is
-  'Permissions a role brings. No role brings content.read_all: an owner grants it by name, on the audit log.';
+  'The permissions of a role. No role includes content.read_all: an owner grants it by name, and the audit '
+  'log records it.';
 
 create function private.role_rank(role text) returns integer
 language sql immutable security invoker set search_path = ''
 as $$ select case role when 'owner' then 3 when 'admin' then 2 when 'member' then 1 else 0 end $$;
-comment on function private.role_rank(text) is 'Orders roles; nobody acts on a higher rank or grants one.';
+comment on function private.role_rank(text) is
+  'The order of roles. A member cannot act on a higher rank or grant one.';
 
 revoke all on function
   private.known_permissions(), private.role_permissions(text), private.role_rank(text)
@@ -112,11 +114,12 @@ create table client_mgmt.client_users (
   primary key (organization_id, user_id)
 );
 comment on table client_mgmt.client_users is
-  'Memberships. The row outlives the membership (ended_at), because content refers to its author by '
-  '(organization_id, user_id): a reference to someone who was never a member is impossible.';
-comment on column client_mgmt.client_users.permissions is 'Added to what the role brings.';
+  'Memberships. The row stays after the membership ends (ended_at), because content refers to its author '
+  'by (organization_id, user_id). So every author was a member.';
+comment on column client_mgmt.client_users.permissions is 'Permissions beside those of the role.';
 comment on column client_mgmt.client_users.ended_at is 'Null while the membership is active.';
-comment on column client_mgmt.client_users.invited_by is 'Account that invited; null for the founder.';
+comment on column client_mgmt.client_users.invited_by is
+  'The account that sent the invitation; null for the founder.';
 create index client_users_user_id_idx on client_mgmt.client_users (user_id);
 create index client_users_owners_idx on client_mgmt.client_users (organization_id)
   where role = 'owner' and ended_at is null;
@@ -157,16 +160,16 @@ comment on table public.user_sessions is
 comment on column public.user_sessions.access_grant_id is
   'Set while a platform administrator works under a break-glass grant; null for members.';
 comment on column public.user_sessions.role is
-  'Derived: the membership''s role, break_glass under a grant; null while there is neither.';
+  'Derived: the role of the membership; break_glass under a grant; null without both.';
 comment on column public.user_sessions.permissions is
-  'Derived: what the role brings and the membership adds.';
+  'Derived: the permissions of the role and of the membership.';
 comment on column public.user_sessions.is_active is
   'Derived: account, organization and membership (or grant) are all active.';
 comment on column public.user_sessions.access_expires_at is
   'Derived: when the break-glass grant ends; null for members.';
 comment on column public.user_sessions.revoked_by is
-  'Account that revoked it, which cancels what the session began; null for one that signed out.';
-comment on column public.user_sessions.expires_at is 'Null: as long as the auth session lives.';
+  'The account that revoked the session, which cancels the session''s executions; null after a sign-out.';
+comment on column public.user_sessions.expires_at is 'Null: until the auth session ends.';
 create index user_sessions_user_id_idx on public.user_sessions (user_id);
 create index user_sessions_organization_id_user_id_idx on public.user_sessions (organization_id, user_id);
 create index user_sessions_expires_at_idx on public.user_sessions (expires_at) where expires_at is not null;
@@ -175,13 +178,12 @@ create index user_sessions_revoked_at_idx on public.user_sessions (revoked_at) w
 alter table public.user_sessions enable row level security;
 alter table public.user_sessions force row level security;
 
--- Whatever a statement says about the derived columns, this decides. The share locks make it wait
--- for a membership, account or organization that is changing at the same time, so a session made
--- beside a removal cannot keep what the removal took.
---
--- Everything here locks in one order: organization, membership (or grant), audit head, account,
--- session. Otherwise someone who keeps signing in or switching could make their own removal fail
--- with a deadlock.
+-- This trigger overwrites the derived columns of every statement. Its share locks wait for a concurrent
+-- change of membership, account or organization. So a session that is created beside a removal cannot keep
+-- the removed access.
+-- Every function here locks in one order: organization, membership (or grant), audit head, account,
+-- session. Otherwise a member who keeps signing in or switching could make their own removal fail with a
+-- deadlock.
 create function private.lock_access(organization_id bigint, user_id uuid) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -194,7 +196,7 @@ begin
 end
 $$;
 comment on function private.lock_access(bigint, uuid) is
-  'Locks what a session is derived from, in the common order, before the session itself is written.';
+  'Locks the rows from which a session is derived, in the common order, before the session is written.';
 revoke all on function private.lock_access(bigint, uuid) from public, anon, authenticated, service_role;
 
 create function private.derive_session_access() returns trigger
@@ -239,8 +241,8 @@ begin
 end
 $$;
 comment on function private.derive_session_access() is
-  'Trigger on user_sessions: sets role, permissions, is_active and access_expires_at from the '
-  'membership or grant as it stands.';
+  'Trigger on user_sessions: sets role, permissions, is_active and access_expires_at from the present '
+  'membership or grant.';
 
 create trigger user_sessions_derive_access
   before insert
@@ -251,7 +253,7 @@ create trigger user_sessions_derive_access
 create function private.refresh_session_access() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: rewrites the derived columns of sessions the caller may not touch.
+-- Definer: rewrites the derived columns of sessions that the caller may not update.
 declare
   changed constant jsonb := case tg_op when 'DELETE' then to_jsonb(old) else to_jsonb(new) end;
 begin
@@ -277,8 +279,8 @@ begin
 end
 $$;
 comment on function private.refresh_session_access() is
-  'Trigger on memberships, grants, accounts and organizations: derives their sessions anew, in the '
-  'same transaction. The value written is a touch; private.derive_session_access() replaces it.';
+  'Trigger on memberships, grants, accounts and organizations: derives their sessions again in the same '
+  'transaction. It only touches the rows; private.derive_session_access() sets the values.';
 
 create trigger client_users_refresh_sessions
   after insert or delete or update of role, permissions, ended_at on client_mgmt.client_users
@@ -295,8 +297,8 @@ create trigger organizations_refresh_sessions
 create function private.keep_newest_sessions() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: nobody holds a grant to delete sessions. Everything that inserts one holds the account
--- (private.lock_access()), so that a person's sessions are counted one insert after the other.
+-- Definer: no role holds a grant to delete sessions. Every insert of a session locks the account
+-- (private.lock_access()), so the sessions of a person are counted one insert after the other.
 declare
   oldest constant uuid[] := array(
     select s.id from public.user_sessions s
@@ -305,15 +307,15 @@ declare
     offset 99
   );
 begin
-  -- The auth session first, as signing out takes them: a revoked row refuses to refresh while it lasts.
+  -- Locks the auth session first, as a sign-out does. A revoked row cannot refresh its token.
   delete from auth.sessions a where a.id = any (oldest);
   delete from public.user_sessions s where s.user_id = new.user_id and s.id = any (oldest);
   return null;
 end
 $$;
 comment on function private.keep_newest_sessions() is
-  'Trigger on user_sessions: keeps the new session and the 99 of the person that were active last, '
-  'and signs out the others.';
+  'Trigger on user_sessions: keeps the new session and the person''s 99 most recently active ones, and '
+  'signs out the others.';
 create trigger user_sessions_keep_newest after insert on public.user_sessions
   for each row execute function private.keep_newest_sessions();
 
@@ -326,9 +328,9 @@ revoke all on function
 create function private.current_session() returns public.user_sessions
 language plpgsql stable security definer set search_path = ''
 as $$
--- Definer: reads user_sessions, whose own policy calls this function. It checks its caller: only
--- the row that the caller's verified token names can be found. Every policy runs it, so the claims
--- are parsed once and not by claim_uuid(), which halves its time.
+-- Definer: reads user_sessions, whose own policy calls this function. It checks its caller: it finds only
+-- the row that the caller's verified token names. Every policy runs it. It parses the claims once instead
+-- of with claim_uuid(), which halves its time.
 declare
   claims constant jsonb := private.jwt_claims();
   organization constant text := claims ->> 'organization_id';
@@ -352,7 +354,7 @@ begin
 end
 $$;
 comment on function private.current_session() is
-  'The caller''s session while session, membership, account and organization all stand; else null. '
+  'The caller''s session while session, membership, account and organization are all active; else null. '
   'One primary-key lookup.';
 
 create function private.current_organization_id() returns bigint
@@ -373,13 +375,13 @@ begin
 end
 $$;
 comment on function private.has_permission(text) is
-  'Whether the caller holds a permission in the active organization. The only place that decides.';
+  'Whether the caller holds a permission in the active organization. No other function decides this.';
 
 create function private.current_account_id() returns uuid
 language plpgsql stable security definer set search_path = ''
 as $$
--- Definer: reads users and user_sessions past the policies that call it, and auth.sessions, where a
--- device that signed out or was revoked is gone, also when it never was at work in an organization.
+-- Definer: reads users and user_sessions, whose policies call it, and auth.sessions. There a session is
+-- absent after a sign-out or a revocation, also a session that never entered an organization.
 declare
   account constant uuid := private.claim_uuid('sub');
 begin
@@ -399,8 +401,8 @@ begin
 end
 $$;
 comment on function private.current_account_id() is
-  'The caller''s account while it is active and the session neither ended nor revoked; for what '
-  'needs no organization.';
+  'The caller''s account while the account is active and the session is not ended or revoked. For acts '
+  'that need no organization.';
 
 create function private.require_account() returns uuid
 language plpgsql stable security definer set search_path = ''
@@ -452,8 +454,8 @@ create function public.has_permission(permission text) returns boolean
 language sql stable security invoker set search_path = ''
 as $$ select private.has_permission(permission) $$;
 comment on function public.has_permission(text) is
-  'Whether the caller holds a permission in the active organization: for what to offer, and for '
-  'functions that must ask before they act. Writes decide for themselves.';
+  'Whether the caller holds a permission in the active organization. A client uses it to choose what to '
+  'offer, and an edge function to check before it acts. Each write checks the permission itself.';
 revoke all on function public.has_permission(text) from public, anon, authenticated, service_role;
 grant execute on function public.has_permission(text) to authenticated;
 
@@ -476,16 +478,18 @@ revoke all on public.organizations from anon, authenticated, service_role;
 grant select on public.organizations to authenticated, service_role;
 grant update (name, settings) on public.organizations to authenticated;
 grant update (name, settings, is_active) on public.organizations to service_role;
--- No insert: create_organization(). No delete: an organization is suspended. No update of slug.
+-- No insert: create_organization(). No delete: set_organization_active() suspends. No update of slug.
 
 create policy select_self on public.users for select to authenticated
   using (id = (select private.current_account_id()));
 comment on policy select_self on public.users is
-  'Each sees their own account only: it names the home organization. Members: organization_members().';
+  'A person sees their own account only, because it names the home organization. Members: '
+  'organization_members().';
 create policy update_self on public.users for update to authenticated
   using (id = (select private.current_account_id()))
   with check (id = (select private.current_account_id()));
-comment on policy update_self on public.users is 'Display name and metadata of one''s own account.';
+comment on policy update_self on public.users is
+  'A person changes the display name and metadata of their own account.';
 revoke all on public.users from anon, authenticated, service_role;
 grant select on public.users to authenticated, service_role;
 grant update (display_name, metadata) on public.users to authenticated;
@@ -495,7 +499,7 @@ grant update (display_name, metadata, is_active) on public.users to service_role
 create policy select_member on client_mgmt.client_users for select to authenticated
   using (organization_id = (select private.current_organization_id()));
 comment on policy select_member on client_mgmt.client_users is
-  'Members see who else is a member, and in what role.';
+  'Members see the other members and their roles.';
 revoke all on client_mgmt.client_users from anon, authenticated, service_role;
 grant select on client_mgmt.client_users to authenticated, service_role;
 -- No insert, update or delete for anyone: memberships change by the functions of the next files.
@@ -506,7 +510,7 @@ create policy select_self on public.user_sessions for select to authenticated
     and user_id = (select private.current_user_id())
   );
 comment on policy select_self on public.user_sessions is
-  'One''s own sessions in the active organization. All one''s devices: list_sessions().';
+  'A person''s own sessions in the active organization. All devices: list_sessions().';
 create policy update_self on public.user_sessions for update to authenticated
   using (
     organization_id = (select private.current_organization_id())
@@ -519,7 +523,8 @@ create policy update_self on public.user_sessions for update to authenticated
     and access_grant_id is null
   );
 comment on policy update_self on public.user_sessions is
-  'Workspace path, system prompt and metadata of one''s own sessions; nothing under a break-glass grant.';
+  'A person changes workspace path, system prompt and metadata of their own sessions; not under a '
+  'break-glass grant.';
 revoke all on public.user_sessions from anon, authenticated, service_role;
 grant select on public.user_sessions to authenticated, service_role;
 grant update (workspace_path, system_prompt, session_metadata) on public.user_sessions to authenticated;
@@ -562,7 +567,7 @@ begin
 end
 $$;
 comment on function private.sync_account() is
-  'Trigger on auth.users: creates the account, follows the address.';
+  'Trigger on auth.users: creates the account and copies a changed address.';
 revoke all on function private.make_accounts(uuid), private.sync_account()
   from public, anon, authenticated, service_role;
 
@@ -573,13 +578,13 @@ create trigger colloquy_account_email_changed after update of email on auth.user
   for each row when (old.email is distinct from new.email)
   execute function private.sync_account();
 
--- Signing out ends the auth session. Its access token would live on for up to an hour.
+-- A sign-out ends the auth session, but its access token stays valid for up to an hour.
 create function private.end_session() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: fires as the auth server's role, which holds no grant on public.user_sessions.
+-- Definer: runs as the auth server's role, which holds no grant on public.user_sessions.
 begin
-  -- An account that is being deleted takes its sessions with it.
+  -- The deletion of an account also deletes its sessions.
   update public.user_sessions s set revoked_at = clock_timestamp()
   where s.id = old.id and s.revoked_at is null
     and exists (select 1 from public.users u where u.id = s.user_id);
@@ -587,7 +592,7 @@ begin
 end
 $$;
 comment on function private.end_session() is
-  'Trigger on auth.sessions: a session that ended there gives no access here.';
+  'Trigger on auth.sessions: ends the access of a session that Auth ended.';
 revoke all on function private.end_session() from public, anon, authenticated, service_role;
 
 create trigger colloquy_session_ended after delete on auth.sessions
@@ -633,7 +638,7 @@ revoke all on function private.place_session(uuid, uuid) from public, anon, auth
 create function public.custom_access_token_hook(event jsonb) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: runs as supabase_auth_admin, which holds no grant on these tables. Executable by no one else.
+-- Definer: runs as supabase_auth_admin, which holds no grant on these tables. No other role may execute it.
 declare
   account constant uuid := (event ->> 'user_id')::uuid;
   session constant uuid := (event -> 'claims' ->> 'session_id')::uuid;
@@ -755,10 +760,10 @@ revoke all on client_mgmt.clients, client_mgmt.users, public.active_user_session
   from anon, authenticated, service_role;
 grant select on client_mgmt.clients, client_mgmt.users, public.active_user_sessions
   to authenticated, service_role;
--- Refusals: a write by someone who may write nothing of the kind is an error, not zero rows.
--- Special: row policies only hide rows, so an update or delete after a removal, a demotion or a
--- revocation would succeed and change nothing, and a check on a row could speak before they do. One
--- trigger per table that clients may write says no first, once per statement.
+-- Refusals: a write without the permission for its table is an error, not zero rows.
+-- Special: row policies only hide rows. So an update or delete after a removal, a demotion or a revocation
+-- would succeed and change nothing, and a check constraint could fail before the policy. One trigger per
+-- table that clients may write refuses first, once per statement.
 
 create function private.require_permission() returns trigger
 language plpgsql volatile security invoker set search_path = ''
@@ -782,11 +787,11 @@ begin
 end
 $$;
 comment on function private.require_permission() is
-  'Trigger: refuses a client''s statement without an active membership, or without any of the '
-  'permissions given. Which rows they reach is the policies'' to say.';
+  'Trigger: refuses a client''s statement without an active membership, or without any of the given '
+  'permissions. The policies decide which rows the statement reaches.';
 revoke all on function private.require_permission() from public, anon, authenticated, service_role;
 
--- Accounts are left out: people change their own also while they belong to no organization.
+-- No trigger on accounts: people change their own account also without an organization.
 create trigger organizations_require_permission before insert or update or delete on public.organizations
   for each statement execute function private.require_permission('members.manage');
 create trigger user_sessions_require_permission before insert or update or delete on public.user_sessions

@@ -1,7 +1,7 @@
--- Audit log: what happened, who did it, and proof that nothing was changed afterwards.
--- Special: append-only for every role (no grant, triggers, also on truncate); rows of an organization
--- form a hash chain whose head is one locked row, so concurrent writers cannot fork it; no foreign
--- keys, so an actor never vanishes.
+-- Audit log: what happened, who did it, and proof that no entry was changed later.
+-- Special: append-only for every role (no grant; triggers, also on truncate). The rows of an organization
+-- form a hash chain with one locked head row, so concurrent writers cannot fork it. No foreign keys, so the
+-- id of an actor stays.
 
 -- ── platform_admins ───────────────────────────────────────────────────────────────────────────
 
@@ -18,9 +18,10 @@ create table public.platform_admins (
   constraint platform_admins_user_id_key unique (user_id)
 );
 comment on table public.platform_admins is
-  'Who runs the platform. Filled by the database owner only; being listed shows no tenant''s content.';
-comment on column public.platform_admins.user_id is 'The account that acts; null until there is one.';
-comment on column public.platform_admins.added_by is 'Who added the entry, in words.';
+  'The platform administrators. The database owner fills it. The entry alone shows no content of a tenant.';
+comment on column public.platform_admins.user_id is
+  'The administrator''s account; null until the account exists.';
+comment on column public.platform_admins.added_by is 'The person who added the entry, as text.';
 alter table public.platform_admins enable row level security;
 alter table public.platform_admins force row level security;
 revoke all on public.platform_admins from anon, authenticated, service_role;
@@ -40,7 +41,7 @@ begin
 end
 $$;
 comment on function private.is_platform_admin() is
-  'Whether the caller runs the platform. Gives no view of any tenant.';
+  'Whether the caller is a platform administrator. Gives no view of any tenant.';
 revoke all on function private.is_platform_admin() from public, anon, authenticated, service_role;
 
 create table public.admin_audit_log (
@@ -55,7 +56,7 @@ create table public.admin_audit_log (
   success boolean not null default true
 );
 comment on table public.admin_audit_log is
-  'What platform administrators did. Append-only; nobody can prune their own trace.';
+  'The acts of platform administrators. Append-only; administrators cannot delete their own entries.';
 create index admin_audit_log_admin_id_idx on public.admin_audit_log (admin_id, "timestamp");
 create index admin_audit_log_timestamp_idx on public.admin_audit_log ("timestamp");
 alter table public.admin_audit_log enable row level security;
@@ -87,15 +88,16 @@ create table public.audit_logs (
   constraint audit_logs_sequence_key unique (organization_id, sequence)
 );
 comment on table public.audit_logs is
-  'One row per statement and table that changed what matters, in the same transaction. hash = '
-  'sha256(previous_hash || payload).';
+  'One row per statement and audited table, in the transaction of the change. hash = sha256(previous_hash '
+  '|| payload).';
 comment on column public.audit_logs.sequence is
   'Position in the organization''s chain, from 1, without gaps.';
 comment on column public.audit_logs.user_id is
-  'Account that acted; null for the platform itself. No foreign key: an actor never vanishes.';
+  'Account that acted; null for the platform. No foreign key: the id stays after a deletion of the '
+  'account.';
 comment on column public.audit_logs.actor is
   'user, platform_admin, service_role or database: from the verified token and the tables, never from input.';
-comment on column public.audit_logs.payload is 'The exact text that was hashed: every other column, as JSON.';
+comment on column public.audit_logs.payload is 'The exact hashed text: every other column, as JSON.';
 comment on column public.audit_logs.previous_hash is 'hash of the row before; 32 zero bytes for the first.';
 create index audit_logs_timestamp_idx on public.audit_logs (organization_id, "timestamp");
 create index audit_logs_user_id_idx on public.audit_logs (organization_id, user_id, "timestamp");
@@ -112,7 +114,7 @@ create policy select_auditor on public.audit_logs for select to authenticated
 comment on policy select_auditor on public.audit_logs is 'Read with audit.read.';
 revoke all on public.audit_logs from anon, authenticated, service_role;
 grant select on public.audit_logs to authenticated, service_role;
--- No insert, update or delete for anyone: log_audit_event() and the triggers write.
+-- No insert, update or delete for any role: log_audit_event() and the triggers write.
 
 create function private.refuse_change() returns trigger
 language plpgsql volatile security invoker set search_path = ''
@@ -141,7 +143,8 @@ create table private.audit_heads (
   hash bytea not null
 );
 comment on table private.audit_heads is
-  'Last link of each organization''s chain. Locking the row orders writers; the head shows a cut tail.';
+  'The last link of each organization''s chain. A lock on the row orders writers. The head reveals a cut '
+  'end.';
 alter table private.audit_heads enable row level security;
 alter table private.audit_heads force row level security;
 revoke all on private.audit_heads from public, anon, authenticated, service_role;
@@ -161,8 +164,8 @@ create function private.write_audit_event(
 ) returns bigint
 language plpgsql volatile security definer set search_path = '' set timezone = 'UTC'
 as $$
--- Definer: nobody holds a grant to insert. Granted to no API role; the actor comes from the token.
--- The time zone is fixed because the payload, which is hashed, spells timestamps out.
+-- Definer: no role holds a grant to insert. Granted to no API role; the actor comes from the token. The
+-- time zone is fixed, because the hashed payload contains timestamps as text.
 #variable_conflict use_variable
 declare
   head private.audit_heads;
@@ -183,7 +186,7 @@ declare
   payload text;
   link bytea;
 begin
-  -- Only a function of the service role names someone else; a person's own token says who they are.
+  -- Only a function of the service role names another person; a person's own token identifies them.
   if actor = 'service_role' and acting is not null then
     details := details || jsonb_build_object('user_id', acting);
   end if;
@@ -192,7 +195,7 @@ begin
   on conflict on constraint audit_heads_pkey do nothing;
   select h.* into strict head from private.audit_heads h
   where h.organization_id = write_audit_event.organization_id for update;
-  -- The record of a refusal is no change, and a refused change leaves no record.
+  -- The record of a refusal does not count as a change, and a refused change leaves no record.
   if success and (actor = 'user' or (actor = 'service_role' and acting is not null)) then
     perform private.count_change(organization_id, coalesce(account, acting::uuid));
   end if;
@@ -218,9 +221,9 @@ begin
 end
 $$;
 comment on function private.write_audit_event(bigint, text, text, text, jsonb, boolean, text, text, text) is
-  'Appends one link to an organization''s chain and returns its sequence. What the service role '
-  'does for a person (private.require_acting_member()) has their id as details.user_id. Events of '
-  'people are counted in their minute: PT429 rate_limited.';
+  'Appends one link to an organization''s chain and returns its sequence. An act of the service role for a '
+  'person (private.require_acting_member()) has the person''s id as details.user_id. Events of people '
+  'count in their minute: PT429 rate_limited.';
 revoke all on function private.write_audit_event(bigint, text, text, text, jsonb, boolean, text, text, text)
   from public, anon, authenticated, service_role;
 
@@ -237,16 +240,16 @@ create function public.log_audit_event(
 ) returns bigint
 language sql volatile security definer set search_path = ''
 as $$
-  -- Definer: the chain is closed to every role. Executable by service_role only: an event that a
-  -- client could word would prove nothing.
+  -- Definer: no role may write the chain. Executable by service_role only: an event with a client's words
+  -- would prove nothing.
   select private.write_audit_event(
     organization_id, action, resource_type, resource_id, details, success, error_message,
     ip_address, user_agent
   )
 $$;
 comment on function public.log_audit_event(bigint, text, text, text, jsonb, boolean, text, text, text) is
-  'Appends an event that no trigger sees (an export, a refused call). Service role only. Returns '
-  'its sequence.';
+  'Appends an event without a trigger (an export, a refused call). Service role only. Returns its '
+  'sequence.';
 revoke all on function public.log_audit_event(bigint, text, text, text, jsonb, boolean, text, text, text)
   from public, anon, authenticated, service_role;
 grant execute on function public.log_audit_event(bigint, text, text, text, jsonb, boolean, text, text, text)
@@ -260,7 +263,8 @@ create function private.write_admin_event(
 ) returns void
 language sql volatile security definer set search_path = ''
 as $$
-  -- Definer: nobody holds a grant to insert. Granted to no API role; the administrator comes from the token.
+  -- Definer: no role holds a grant to insert. Granted to no API role; the administrator comes from the
+  -- token.
   insert into public.admin_audit_log (admin_id, admin_email, action, resource_type, resource_id, details)
   select a.id, a.email, write_admin_event.action, write_admin_event.resource_type,
     write_admin_event.resource_id, write_admin_event.details
@@ -268,7 +272,8 @@ as $$
   left join public.platform_admins a on a.user_id = c.user_id
 $$;
 comment on function private.write_admin_event(text, text, text, jsonb) is
-  'Records what an administrator did, or, without one, what the database owner did to platform-wide rows.';
+  'Records an act of an administrator or, without one, a change of platform-wide rows by the database '
+  'owner.';
 revoke all on function private.write_admin_event(text, text, text, jsonb)
   from public, anon, authenticated, service_role;
 
@@ -283,16 +288,16 @@ as $$
   end
 $$;
 comment on function private.personal_columns(text) is
-  'Columns that nobody else may read while a row belongs to one person (user_id). The log is read by others.';
+  'Columns that only the person may read while the row has a user_id. Other members read the log.';
 revoke all on function private.personal_columns(text) from public, anon, authenticated, service_role;
 
 create function private.audited_columns(table_name text) returns text[]
 language sql immutable security invoker set search_path = ''
 as $$
   select case table_name
-    -- A refresh is no change of the connection; a new authorization, its end or other scopes are.
+    -- The log records a new authorization, its end and changed scopes, but not a refresh.
     when 'mcp_oauth_tokens' then array['status', 'connected_at', 'scope', 'issuer']
-    -- A secret that is sealed anew is the same secret.
+    -- A secret that is sealed again is the same secret.
     when 'mcp_configurations' then
       array['name', 'type', 'endpoint', 'command', 'args', 'env', 'auth_type', 'oauth_provider',
         'enabled']
@@ -301,7 +306,7 @@ as $$
   end
 $$;
 comment on function private.audited_columns(text) is
-  'Columns of which one has to change for an update to be recorded; null for any.';
+  'The columns that make an update an event when one of them changes; null for any column.';
 
 create function private.shorten_values(columns jsonb) returns jsonb
 language sql immutable security invoker set search_path = ''
@@ -314,8 +319,8 @@ as $$
   from jsonb_each(columns) c
 $$;
 comment on function private.shorten_values(jsonb) is
-  'Column values as an event holds them: of one over 1,024 bytes as JSON text, the hash and the '
-  'length of that text, { sha256, bytes }.';
+  'The column values of an event. A value over 1,024 bytes of JSON text becomes { sha256, bytes } of that '
+  'text.';
 
 create function private.describe_change(before jsonb, after jsonb, secrets text[]) returns jsonb
 language plpgsql immutable security invoker set search_path = ''
@@ -326,7 +331,7 @@ declare
 begin
   foreach secret in array secrets loop
     if before ->> secret is not null then
-      -- A changed secret differs from itself, so that the change is recorded.
+      -- The marks of an old and a new secret differ, so that the change is recorded.
       before := jsonb_set(before, array[secret],
         case when after ->> secret is distinct from before ->> secret then '"[old]"'::jsonb
           else '"[sealed]"' end);
@@ -350,8 +355,8 @@ begin
 end
 $$;
 comment on function private.describe_change(jsonb, jsonb, text[]) is
-  'What an event says of one row: its values before and after, of an update those that differ; '
-  'long ones by their hash, secrets only as changed or not. Null when nothing differs.';
+  'The event of one row: its values before and after; of an update the differing values only. Long values '
+  'become their hash, and secrets only show whether they changed. Null when nothing differs.';
 
 create function private.fold_changes(ids text[], changes jsonb[]) returns jsonb
 language sql immutable security invoker set search_path = ''
@@ -376,8 +381,8 @@ as $$
   ), '{}')
 $$;
 comment on function private.fold_changes(text[], jsonb[]) is
-  'What one event says of several rows: { count, ids (the first 100), before, after }, where a '
-  'column has its value when all rows have the same, else "[various]".';
+  'The event of several rows: { count, ids (the first 100), before, after }. A column has its value when '
+  'all rows have the same, else "[various]".';
 
 -- Arguments of the trigger: resource type, key column, then columns whose values never enter the log.
 create function private.audit_change() returns trigger
@@ -430,7 +435,7 @@ begin
       details constant jsonb := case
         when many then private.fold_changes(event.ids, event.changes) else event.changes[1] end;
     begin
-      -- Platform-wide rows (no organization) are recorded by the administrators' log.
+      -- The administrators' log records changes of platform-wide rows (without organization).
       if event.organization_id is null then
         perform private.write_admin_event(
           resource_type || '.' || lower(tg_op), resource_type, id, details
@@ -446,8 +451,8 @@ begin
 end
 $$;
 comment on function private.audit_change() is
-  'Trigger: records what one statement changed in a table, as one event per organization, with the '
-  'values before and after; secret columns only as changed or not.';
+  'Trigger: records the change of one statement to a table as one event per organization, with the values '
+  'before and after. Secret columns only show whether they changed.';
 revoke all on function
   private.audited_columns(text), private.shorten_values(jsonb),
   private.describe_change(jsonb, jsonb, text[]),
@@ -474,7 +479,7 @@ create trigger billing_accounts_audit_update after update on client_mgmt.billing
   referencing old table as before_rows new table as after_rows
   for each statement
   execute function private.audit_change('billing_account', 'organization_id', 'billing_info');
--- Accounts belong to no organization, so what suspends one is the administrators' log's to record.
+-- An account belongs to no organization, so the administrators' log records its suspension.
 create function private.audit_account() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -503,7 +508,8 @@ create trigger platform_admins_audit_delete after delete on public.platform_admi
   referencing old table as before_rows
   for each statement execute function private.audit_change('platform_admin', 'id');
 
--- An erased account leaves one event in every organization it belonged to, and its id, never its data.
+-- The erasure of an account writes one event to each of its organizations, with its id and without its
+-- data.
 create function private.audit_erasure() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -577,8 +583,8 @@ returns table (valid boolean, rows_checked bigint, first_invalid_sequence bigint
 language sql stable security invoker set search_path = ''
 as $$ select * from private.verify_audit_chain(organization_id) $$;
 comment on function public.verify_audit_chain(bigint) is
-  'Recomputes an organization''s chain: valid, rows checked, the first sequence that does not hold, and '
-  'the head to keep elsewhere. With audit.read for one''s own organization; service role for any.';
+  'Recomputes an organization''s chain: valid, rows checked, the first wrong sequence, and the head to '
+  'keep elsewhere. With audit.read for the active organization; service role for any.';
 revoke all on function public.verify_audit_chain(bigint) from public, anon, authenticated, service_role;
 grant execute on function public.verify_audit_chain(bigint) to authenticated, service_role;
 
@@ -588,8 +594,9 @@ create function private.export_audit_log(after_sequence bigint, max_rows integer
 returns setof text
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: writes the event that records the export. With audit.read, the active organization's own.
--- Every page is an event: were it the first alone, starting at the second would leave no trace.
+-- Definer: writes the event that records the export. With audit.read, for the active organization. Every
+-- page is an event: with an event for the first page only, an export from the second page would leave no
+-- trace.
 declare
   organization constant bigint := private.require_organization('audit.read');
 begin
@@ -621,9 +628,9 @@ language sql volatile security invoker set search_path = ''
 as $$ select private.export_audit_log(after_sequence, max_rows) $$;
 comment on function public.export_audit_log(bigint, integer) is
   'The active organization''s audit log as JSONL, one line per event after a sequence: { payload, '
-  'previous_hash, hash }, hash = sha256(previous_hash bytes || payload as UTF-8). Needs '
-  'audit.read. Each page is itself an event, so the end is a page with fewer than max_rows lines '
-  '(1 to 1000, what the API returns at most).';
+  'previous_hash, hash }, hash = sha256(previous_hash bytes || payload as UTF-8). Needs audit.read. Each '
+  'page is itself an event, so a page with fewer than max_rows lines is the last one (max_rows is 1 to '
+  '1000, the most that the API returns).';
 revoke all on function public.export_audit_log(bigint, integer)
   from public, anon, authenticated, service_role;
 grant execute on function public.export_audit_log(bigint, integer) to authenticated;

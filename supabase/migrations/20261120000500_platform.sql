@@ -1,12 +1,12 @@
--- Running the platform: administrators manage organizations and accounts without seeing content, and
--- see content only under a break-glass grant that the tenant reads in its own audit log.
--- Special: a grant holds no permission to write anything, so every write policy refuses it.
+-- Platform administration: administrators manage organizations and accounts without seeing content. They
+-- see content only under a break-glass grant, which the tenant reads in its own audit log.
+-- Special: a grant holds no write permission, so every write policy refuses it.
 
 create function private.scope_permissions(scope text) returns text[]
 language sql immutable security invoker set search_path = ''
 as $$ select case scope when 'content' then array['content.read_all'] else array[]::text[] end $$;
 comment on function private.scope_permissions(text) is
-  'What a break-glass scope brings: configuration sees what any member sees, content also private '
+  'The permissions of a break-glass scope: configuration sees what every member sees, content also private '
   'conversations.';
 revoke all on function private.scope_permissions(text) from public, anon, authenticated, service_role;
 
@@ -38,7 +38,7 @@ create policy select_auditor on client_mgmt.access_grants for select to authenti
     and (select private.has_permission('audit.read'))
   );
 comment on policy select_auditor on client_mgmt.access_grants is
-  'The tenant sees who looked and why, with audit.read.';
+  'The tenant sees the administrator and the reason, with audit.read.';
 revoke all on client_mgmt.access_grants from anon, authenticated, service_role;
 grant select on client_mgmt.access_grants to authenticated, service_role;
 -- No insert, update or delete: open_break_glass(), close_break_glass().
@@ -70,18 +70,18 @@ comment on function private.require_platform_admin() is
   'The administrator''s account, or 42501 permission_denied.';
 revoke all on function private.require_platform_admin() from public, anon, authenticated, service_role;
 
--- An administrator who is deactivated loses open grants with it.
+-- A deactivated administrator loses the open grants.
 create function private.end_admin_grants() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: ends grants of an account the caller may not touch.
+-- Definer: ends grants of an account that the caller may not change.
 begin
   update client_mgmt.access_grants g set ended_at = clock_timestamp()
   where g.admin_user_id = old.user_id and g.ended_at is null;
   return null;
 end
 $$;
-comment on function private.end_admin_grants() is 'Trigger: a former administrator keeps no grant.';
+comment on function private.end_admin_grants() is 'Trigger: ends the grants of a former administrator.';
 revoke all on function private.end_admin_grants() from public, anon, authenticated, service_role;
 create trigger platform_admins_end_grants
   after delete or update of user_id, is_active on public.platform_admins
@@ -98,7 +98,7 @@ begin
 end
 $$;
 comment on function private.require_reason(boolean, text) is
-  'Passes for a decision with a reason; else 22023 invalid_request.';
+  'Requires a reason for a decision; else 22023 invalid_request.';
 revoke all on function private.require_reason(boolean, text) from public, anon, authenticated, service_role;
 
 create function private.platform_organizations()
@@ -181,8 +181,8 @@ create function private.open_break_glass(
 ) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: nobody holds a grant to insert these rows. The session moves to the tenant and back by
--- switch_organization().
+-- Definer: no role holds a grant to insert these rows. switch_organization() moves the session to the
+-- tenant and back.
 #variable_conflict use_column
 declare
   account constant uuid := private.require_platform_admin();
@@ -222,7 +222,7 @@ comment on function private.open_break_glass(bigint, text, text, numeric) is
 create function private.close_break_glass(id bigint) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: nobody holds a grant to update these rows. One's own grant only.
+-- Definer: no role holds a grant to update these rows. Closes the caller's own grant only.
 declare
   account constant uuid := private.require_account();
 begin
@@ -252,7 +252,7 @@ returns table (id bigint, name text, slug text, is_active boolean, members bigin
 language sql volatile security invoker set search_path = ''
 as $$ select * from private.platform_organizations() $$;
 comment on function public.platform_organizations() is
-  'All organizations, without content. For platform administrators; recorded.';
+  'All organizations, without content. For platform administrators; the log records the call.';
 
 create function public.set_organization_active(
   organization_id bigint,
@@ -262,14 +262,15 @@ create function public.set_organization_active(
 language sql volatile security invoker set search_path = ''
 as $$ select private.set_organization_active(organization_id, is_active, reason) $$;
 comment on function public.set_organization_active(bigint, boolean, text) is
-  'Suspends or resumes an organization, from the next statement on. For platform administrators; recorded.';
+  'Suspends or resumes an organization from the next statement on. For platform administrators; recorded '
+  'in the log.';
 
 create function public.set_account_active(user_id uuid, is_active boolean, reason text) returns void
 language sql volatile security invoker set search_path = ''
 as $$ select private.set_account_active(user_id, is_active, reason) $$;
 comment on function public.set_account_active(uuid, boolean, text) is
-  'Suspends or resumes an account everywhere, from the next statement on. For platform '
-  'administrators; recorded.';
+  'Suspends or resumes an account in every organization, from the next statement on. For platform '
+  'administrators; recorded in the log.';
 
 create type public.opened_grant as (id bigint, organization_id bigint, scope text, expires_at timestamptz);
 comment on type public.opened_grant is 'Answer of open_break_glass().';
@@ -296,7 +297,7 @@ create function public.close_break_glass(id bigint) returns void
 language sql volatile security invoker set search_path = ''
 as $$ select private.close_break_glass(id) $$;
 comment on function public.close_break_glass(bigint) is
-  'Ends one''s own grant before its time. PT404 grant_not_found.';
+  'Ends the caller''s own grant early. PT404 grant_not_found.';
 
 revoke all on function
   public.platform_organizations(), public.set_organization_active(bigint, boolean, text),

@@ -14,7 +14,7 @@ create table conversation.lens_prototypes (
   constraint lens_prototypes_name_key unique nulls not distinct (organization_id, name)
 );
 comment on table conversation.lens_prototypes is
-  'Ways to look at a block; organization_id null: the platform''s.';
+  'Kinds of analysis of a block; organization_id null: the platform''s.';
 
 alter table conversation.lens_prototypes enable row level security;
 alter table conversation.lens_prototypes force row level security;

@@ -1,6 +1,6 @@
 -- Agents and models, their health and metrics, and the older preference tables.
--- Special: rows with organization_id null are the platform's and visible to every member; a trigger
--- keeps tenant rows from pointing at another tenant's agent, where no composite key can reach.
+-- Special: rows with organization_id null belong to the platform, and every member sees them. A composite
+-- key cannot refer to them, so a trigger refuses a reference to another tenant's agent.
 
 -- ── agents ────────────────────────────────────────────────────────────────────────────────────
 
@@ -20,9 +20,9 @@ create table public.agents (
   constraint agents_name_key unique nulls not distinct (organization_id, name)
 );
 comment on table public.agents is
-  'What can be invoked. organization_id null: the platform''s own; an organization''s agent of the '
-  'same name wins for its members.';
-comment on column public.agents.type is 'Wire protocol of its provider.';
+  'Agents. organization_id null: the platform''s own. An organization''s agent overrides the platform''s '
+  'agent of the same name for its members.';
+comment on column public.agents.type is 'The wire protocol of its provider.';
 comment on column public.agents.config is
   'provider, and what the adapter needs (location, ...). Never a secret.';
 create index agents_enabled_idx on public.agents (organization_id, enabled);
@@ -98,20 +98,20 @@ create table public.models (
   updated_at timestamptz not null default now(),
   constraint models_agent_id_name_key unique nulls not distinct (organization_id, agent_id, name)
 );
-comment on table public.models is 'Models an agent can answer with, in order of priority: its route.';
+comment on table public.models is 'The models of an agent, in order of priority: its route.';
 comment on column public.models.model_id is 'The provider''s own name of the model.';
 comment on column public.models.priority is
   'Position in the agent''s route; the lowest enabled one is the agent''s default.';
 create index models_agent_id_idx on public.models (agent_id, priority, id);
 create index models_enabled_idx on public.models (organization_id, agent_id, enabled);
 
--- A reference to a row that may be the platform's cannot be a composite key, so this is the check
--- that holds for every role: same tenant or platform-wide. Foreign and absent are one error.
+-- A reference to a table with platform rows cannot be a composite key. This trigger checks it for every
+-- role: same tenant or platform-wide. Foreign and absent give one error.
 create function private.check_shared_references() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: looks past the caller's policies, so that foreign and absent can be told from visible alike.
--- A table without one of these columns simply has no such key in its row.
+-- Definer: reads past the caller's policies, so that foreign and absent rows give the same error. In a
+-- table without one of these columns the row has no such key.
 declare
   before constant jsonb := case when tg_op = 'UPDATE' then to_jsonb(old) end;
   subject constant jsonb := to_jsonb(new);
@@ -119,7 +119,8 @@ declare
   agent constant bigint := (subject ->> 'agent_id')::bigint;
   model constant bigint := case when tg_table_name <> 'models' then (subject ->> 'model_id')::bigint end;
   lens constant bigint := (subject ->> 'lens_id')::bigint;
-  -- A deleted agent's models go in another step: a row that loses the one keeps the other until then.
+  -- The deletion of an agent deletes its models in another step: until then a row without agent_id keeps
+  -- model_id.
   loses_agent constant boolean := agent is null and before is not null
     and before -> 'model_id' = subject -> 'model_id'
     and before -> 'organization_id' = subject -> 'organization_id';
@@ -148,7 +149,7 @@ begin
 end
 $$;
 comment on function private.check_shared_references() is
-  'Trigger: agent_id, model_id and lens_id lead to a platform-wide row or to the same organization''s.';
+  'Trigger: refuses an agent_id, model_id or lens_id of another organization.';
 revoke all on function private.check_shared_references() from public, anon, authenticated, service_role;
 
 create trigger models_check_references before insert or update of organization_id, agent_id on public.models
@@ -219,8 +220,8 @@ create table public.agent_health (
   constraint agent_health_agent_id_key unique nulls not distinct (organization_id, agent_id)
 );
 comment on table public.agent_health is
-  'Health of an agent as one organization meets it. Kept by finish_execution(): a row appears with '
-  'the first fault.';
+  'The health of an agent for one organization. finish_execution() writes it; a row appears with the first '
+  'fault.';
 comment on column public.agent_health.last_error is 'Stable error code of the last fault.';
 create index agent_health_agent_id_idx on public.agent_health (agent_id);
 create index agent_health_status_idx on public.agent_health (organization_id, status);
@@ -228,7 +229,7 @@ alter table public.agent_health enable row level security;
 alter table public.agent_health force row level security;
 create policy select_member on public.agent_health for select to authenticated
   using (organization_id = (select private.current_organization_id()));
-comment on policy select_member on public.agent_health is 'Health as the organization met it.';
+comment on policy select_member on public.agent_health is 'Every member sees the organization''s own rows.';
 revoke all on public.agent_health from anon, authenticated, service_role;
 grant select on public.agent_health to authenticated, service_role;
 -- No insert, update or delete: finish_execution().
@@ -259,10 +260,10 @@ create table public.agent_metrics (
   )
 );
 comment on table public.agent_metrics is
-  'Per organization, agent and day (UTC): every ended execution, not only the successes. Kept by '
-  'finish_execution().';
+  'Per organization, agent and day (UTC): every ended execution, also failed ones. finish_execution() '
+  'writes it.';
 comment on column public.agent_metrics.measured_requests is
-  'Requests whose token counts are known; the averages of tokens are over these.';
+  'Requests with known token counts; the averages of tokens use only these.';
 comment on column public.agent_metrics.avg_latency_ms is 'Over all requests, in milliseconds.';
 comment on column public.agent_metrics.avg_tokens_in is 'Null until a token count is known.';
 create index agent_metrics_agent_id_idx on public.agent_metrics (agent_id, date);
@@ -298,8 +299,8 @@ create table client_mgmt.model_prices (
   constraint model_prices_key unique (provider, model_id, valid_from)
 );
 comment on table client_mgmt.model_prices is
-  'US dollars per million tokens, from valid_from until the next row. Null is unknown, and makes a '
-  'cost unknown, never 0.';
+  'US dollars per million tokens, from valid_from until the next row. Null is unknown: then the cost is '
+  'null, never 0.';
 alter table client_mgmt.model_prices enable row level security;
 alter table client_mgmt.model_prices force row level security;
 create policy select_member on client_mgmt.model_prices for select to authenticated
@@ -321,7 +322,7 @@ create table public.preference_types (
   description text,
   created_at timestamptz not null default now()
 );
-comment on table public.preference_types is 'Preferences there are. The platform''s own list.';
+comment on table public.preference_types is 'The kinds of preferences. The platform''s list.';
 alter table public.preference_types enable row level security;
 alter table public.preference_types force row level security;
 create policy select_member on public.preference_types for select to authenticated
@@ -341,8 +342,8 @@ create table public.client_schemas (
   constraint client_schemas_schema_name_key unique (schema_name)
 );
 comment on table public.client_schemas is
-  'Named sets of preferences. The first comes with the organization; names follow from its id, so that a '
-  'name unique on the platform tells nothing of another tenant.';
+  'Named sets of preferences. Each organization gets the first one when it is founded. A name contains the '
+  'organization''s id, so a name that is unique on the platform tells nothing about another tenant.';
 create index client_schemas_organization_id_schema_name_idx
   on public.client_schemas (organization_id, schema_name);
 alter table public.client_schemas enable row level security;
@@ -353,7 +354,7 @@ comment on policy select_member on public.client_schemas is 'The organization''s
 revoke all on public.client_schemas from anon, authenticated, service_role;
 grant select on public.client_schemas to authenticated;
 grant select, insert, delete on public.client_schemas to service_role;
--- No client insert: a chosen name that is unique on the platform would be an oracle.
+-- No client insert: a chosen name that is unique on the platform would tell the names of other tenants.
 create trigger client_schemas_updated_at before update on public.client_schemas
   for each row execute function private.update_updated_at_column();
 

@@ -1,4 +1,4 @@
--- Projects: what an organization groups its conversations, budgets and model choices by.
+-- Projects: an organization groups its conversations, budgets and model choices by them.
 
 -- ── projects ──────────────────────────────────────────────────────────────────────────────────
 

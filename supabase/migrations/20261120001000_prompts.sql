@@ -1,6 +1,6 @@
--- Prompts: the library of an organization, and the system prompts that precede every conversation.
--- Special: a template reaches only the variables it declares, and these only constants and the sources
--- of private.prompt_sources(); global layers are the platform's and no client can write them.
+-- Prompts: the library of an organization, and the system prompts before every conversation.
+-- Special: a template can use only its declared variables, and these can use only constants and the sources
+-- of private.prompt_sources(). Global layers belong to the platform; no client can write them.
 
 -- ── prompts (library) ─────────────────────────────────────────────────────────────────────────
 
@@ -19,7 +19,7 @@ create table client_mgmt.prompts (
   constraint prompts_name_key unique (organization_id, name)
 );
 comment on table client_mgmt.prompts is
-  'Prompts that members share and fill in. Not sent by themselves: see public.system_prompts.';
+  'Prompts that members share and fill in. Executions do not send them: see public.system_prompts.';
 comment on column client_mgmt.prompts.variables is 'Names of the variables in the template.';
 alter table client_mgmt.prompts enable row level security;
 alter table client_mgmt.prompts force row level security;
@@ -93,15 +93,15 @@ create table public.system_prompts (
     references client_mgmt.client_users (organization_id, user_id) on delete cascade
 );
 comment on table public.system_prompts is
-  'Layers sent before a conversation: global, then organization, then user; inside a layer the '
+  'The layers that are sent before a conversation: global, then organization, then user; in a layer the '
   'higher priority first.';
 comment on column public.system_prompts.template is 'True: {{variable}} is replaced. False: sent as it is.';
 comment on column public.system_prompts.variables is
-  'What a template may name: { name: { type: text|number|boolean|date, value } } or { type, source '
-  '}, where source is organization_name, user_name or current_date.';
-comment on column public.system_prompts.mandatory is 'True: nobody can opt out of it.';
+  'The variables of a template: { name: { type: text|number|boolean|date, value } } or { type, source }, '
+  'where source is organization_name, user_name or current_date.';
+comment on column public.system_prompts.mandatory is 'True: a member cannot opt out of it.';
 comment on column public.system_prompts.version is
-  'Counts changes; each is kept in client_mgmt.system_prompt_versions.';
+  'Counts changes; client_mgmt.system_prompt_versions keeps the last ones.';
 comment on column public.system_prompts.created_by is 'Account that wrote it; null for the platform.';
 create index system_prompts_user_id_idx on public.system_prompts (organization_id, user_id);
 create index system_prompts_effective_idx on public.system_prompts (organization_id, scope, priority desc)
@@ -116,7 +116,8 @@ create policy select_member on public.system_prompts for select to authenticated
       and (user_id is null or user_id = (select private.current_user_id())))
     or (organization_id is null and (select private.current_organization_id()) is not null)
   );
-comment on policy select_member on public.system_prompts is 'Global and organization layers, and one''s own.';
+comment on policy select_member on public.system_prompts is
+  'Every member sees the global and organization layers, and their own.';
 create policy insert_manager_or_self on public.system_prompts for insert to authenticated
   with check (
     organization_id = (select private.current_organization_id())
@@ -130,7 +131,7 @@ create policy insert_manager_or_self on public.system_prompts for insert to auth
     )
   );
 comment on policy insert_manager_or_self on public.system_prompts is
-  'Organization layers with prompts.manage; one''s own layer.';
+  'Organization layers with prompts.manage; a member''s own layer without.';
 create policy update_manager_or_self on public.system_prompts for update to authenticated
   using (
     organization_id = (select private.current_organization_id())
@@ -155,7 +156,7 @@ create policy update_manager_or_self on public.system_prompts for update to auth
     )
   );
 comment on policy update_manager_or_self on public.system_prompts is
-  'As for insert; the scope itself has no update grant.';
+  'As for insert. The column scope has no update grant.';
 create policy delete_manager_or_self on public.system_prompts for delete to authenticated
   using (
     organization_id = (select private.current_organization_id())
@@ -192,7 +193,7 @@ create trigger system_prompts_audit_delete after delete on public.system_prompts
 create function private.prompt_sources() returns jsonb
 language plpgsql stable security definer set search_path = ''
 as $$
--- Definer: reads the caller's own account and organization, whatever the policies of a later file say.
+-- Definer: reads the caller's own account and organization past the policies.
 declare
   result jsonb;
 begin
@@ -207,7 +208,7 @@ begin
 end
 $$;
 comment on function private.prompt_sources() is
-  'What a variable''s source can be: organization_name, user_name, current_date (UTC).';
+  'The sources of a variable: organization_name, user_name, current_date (UTC).';
 
 create function private.validate_template(content text, variables jsonb) returns void
 language plpgsql immutable security invoker set search_path = ''
@@ -251,7 +252,7 @@ begin
         detail = format('The template names %s, which is not declared.', left(named, 63));
     end if;
   end loop;
-  -- A short template may name a long value very often; a source has at most about 200 characters.
+  -- A short template may repeat a long value; a source has at most about 200 characters.
   if char_length(content) + (
     select coalesce(sum(n.times * coalesce(char_length(variables -> n.name ->> 'value'), 200)), 0)
     from (
@@ -266,13 +267,13 @@ begin
 end
 $$;
 comment on function private.validate_template(text, jsonb) is
-  'Passes when every variable is well formed, every {{name}} declared and the result not too long; '
+  'Requires well-formed variables, a declaration for each {{name}} and a result within the length limit; '
   'else 22023 invalid_prompt.';
 
 create function private.render_template(content text, variables jsonb, sources jsonb) returns text
 language sql immutable security invoker set search_path = ''
 as $$
-  -- One pass over the text: a value that itself looks like a variable is not replaced again.
+  -- One pass over the text: a value that contains {{name}} is not replaced again.
   select string_agg(
     piece || coalesce(
       variables -> found[1] ->> 'value', sources ->> (variables -> found[1] ->> 'source'), ''
@@ -289,7 +290,7 @@ comment on function private.render_template(text, jsonb, jsonb) is
 create function private.check_prompt() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: calls helpers that no API role may.
+-- Definer: calls helpers that no API role may execute.
 begin
   if new.template then
     perform private.validate_template(new.content, new.variables);
@@ -301,7 +302,7 @@ begin
 end
 $$;
 comment on function private.check_prompt() is
-  'Trigger: refuses a template with undeclared variables, counts versions.';
+  'Trigger: refuses a template with undeclared variables, and counts versions.';
 create trigger system_prompts_check before insert or update on public.system_prompts
   for each row execute function private.check_prompt();
 
@@ -326,10 +327,10 @@ create table client_mgmt.system_prompt_versions (
     references client_mgmt.client_users (organization_id, user_id) on delete cascade
 );
 comment on table client_mgmt.system_prompt_versions is
-  'The last versions of every system prompt, with author and time. Outlives the prompt; a trigger '
-  'writes it and forgets the oldest (private.forget_prompt_versions()).';
+  'The last versions of every system prompt, with author and time. They stay after a deletion of the '
+  'prompt. A trigger writes them and deletes the oldest (private.forget_prompt_versions()).';
 comment on column client_mgmt.system_prompt_versions.user_id is
-  'Whose personal layer it is; null for shared ones.';
+  'The person of a personal layer; null for shared layers.';
 create index system_prompt_versions_prompt_idx
   on client_mgmt.system_prompt_versions (organization_id, system_prompt_id, version);
 create index system_prompt_versions_user_id_idx
@@ -345,7 +346,7 @@ create policy select_manager_or_self on client_mgmt.system_prompt_versions for s
     )
   );
 comment on policy select_manager_or_self on client_mgmt.system_prompt_versions is
-  'Shared layers with prompts.manage; one''s own.';
+  'Shared layers with prompts.manage; a member''s own layer without.';
 revoke all on client_mgmt.system_prompt_versions from anon, authenticated, service_role;
 grant select on client_mgmt.system_prompt_versions to authenticated, service_role;
 -- No insert, update or delete: the trigger writes.
@@ -357,13 +358,14 @@ create function private.forget_prompt_versions(
 ) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: nobody holds a grant to delete versions.
+-- Definer: no role holds a grant to delete versions.
 #variable_conflict use_column
 begin
   delete from client_mgmt.system_prompt_versions v
   using public.system_prompts p
   where p.id = any (prompts) and v.system_prompt_id = p.id and v.version <= p.version - 50;
-  -- A layer that is deleted and written again is a new prompt each time: its versions have a bound together.
+  -- A layer that is deleted and written again is a new prompt each time, so all versions together have a
+  -- bound too.
   if forget_prompt_versions.organization_id is not null then
     delete from client_mgmt.system_prompt_versions v
     using (
@@ -382,13 +384,13 @@ begin
 end
 $$;
 comment on function private.forget_prompt_versions(bigint, uuid, bigint[]) is
-  'Keeps the last 50 versions of each of these prompts, and of all versions of a person, or of the '
-  'shared layers of an organization, the newest 16 MiB and 5,000.';
+  'Keeps the last 50 versions of each of these prompts. Of all versions of a person, or of an '
+  'organization''s shared layers, keeps the newest 16 MiB and 5,000.';
 
 create function private.record_prompt_versions() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: nobody holds a grant to insert versions.
+-- Definer: no role holds a grant to insert versions.
 begin
   insert into client_mgmt.system_prompt_versions (
     organization_id, user_id, system_prompt_id, version, content, priority, template, variables,
@@ -404,7 +406,7 @@ begin
 end
 $$;
 comment on function private.record_prompt_versions() is
-  'Trigger: keeps each version of the system prompts that a statement wrote, and forgets the oldest.';
+  'Trigger: stores a version of each system prompt that a statement wrote, and deletes the oldest.';
 create trigger system_prompts_versions_insert after insert on public.system_prompts
   referencing new table as after_rows
   for each statement execute function private.record_prompt_versions();
@@ -424,7 +426,7 @@ create table client_mgmt.system_prompt_opt_outs (
     references client_mgmt.client_users (organization_id, user_id) on delete cascade
 );
 comment on table client_mgmt.system_prompt_opt_outs is
-  'Layers a person does without; a mandatory layer is sent all the same.';
+  'Layers that a person opted out of. A mandatory layer is still sent.';
 create index system_prompt_opt_outs_prompt_idx on client_mgmt.system_prompt_opt_outs (system_prompt_id);
 alter table client_mgmt.system_prompt_opt_outs enable row level security;
 alter table client_mgmt.system_prompt_opt_outs force row level security;
@@ -439,10 +441,12 @@ create policy insert_self on client_mgmt.system_prompt_opt_outs for insert to au
     organization_id = (select private.current_organization_id())
     and user_id = (select private.current_user_id())
     and (select private.has_permission('agents.invoke'))
-    -- Whatever the caller cannot see is refused before the foreign key could tell that it exists.
+    -- The policy refuses a layer that the caller cannot see before the foreign key could tell that it
+    -- exists.
     and exists (select 1 from public.system_prompts p where p.id = system_prompt_opt_outs.system_prompt_id)
   );
-comment on policy insert_self on client_mgmt.system_prompt_opt_outs is 'One''s own, of a layer one can see.';
+comment on policy insert_self on client_mgmt.system_prompt_opt_outs is
+  'A member''s own row, for a layer that the member can see.';
 create policy delete_self on client_mgmt.system_prompt_opt_outs for delete to authenticated
   using (
     organization_id = (select private.current_organization_id())
@@ -460,7 +464,7 @@ create function private.effective_system_prompts()
 returns table (id bigint, scope text, priority integer, mandatory boolean, version integer, content text)
 language plpgsql stable security definer set search_path = ''
 as $$
--- Definer: the layers sent are decided here and nowhere else; it looks at the caller's own only.
+-- Definer: this function alone decides which layers are sent. It reads the caller's own layers only.
 declare
   organization constant bigint := private.current_organization_id();
   account constant uuid := private.current_user_id();
@@ -490,7 +494,7 @@ comment on function private.effective_system_prompts() is 'Body of public.get_ef
 create function private.preview_system_prompt(content text, variables jsonb) returns text
 language plpgsql stable security definer set search_path = ''
 as $$
--- Definer: calls helpers that no API role may. Reads nothing but the caller's own sources.
+-- Definer: calls helpers that no API role may execute. Reads the caller's own sources only.
 begin
   perform private.require_organization();
   if content is null or char_length(content) > 65536 or octet_length(variables::text) > 65536 then
@@ -508,13 +512,13 @@ returns table (id bigint, scope text, priority integer, mandatory boolean, versi
 language sql stable security invoker set search_path = ''
 as $$ select * from private.effective_system_prompts() $$;
 comment on function public.get_effective_system_prompts() is
-  'The layers that precede the caller''s conversations, rendered and in the order they are sent.';
+  'The layers before the caller''s conversations, rendered, in the order in which they are sent.';
 
 create function public.preview_system_prompt(content text, variables jsonb default '{}') returns text
 language sql stable security invoker set search_path = ''
 as $$ select private.preview_system_prompt(content, variables) $$;
 comment on function public.preview_system_prompt(text, jsonb) is
-  'A template as the caller would have it sent; stores nothing. 22023 invalid_prompt.';
+  'Renders a template as it would be sent for the caller; stores nothing. 22023 invalid_prompt.';
 
 revoke all on function
   private.prompt_sources(), private.validate_template(text, jsonb),

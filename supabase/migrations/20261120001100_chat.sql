@@ -1,7 +1,7 @@
 -- Conversations: chat sessions and their messages.
--- Special: a session is private to its user unless its visibility says otherwise; messages carry the
--- user too, so that reading one's own needs no look at the session. Clients create sessions, also
--- offline with their own uuid; messages are written by invocations only.
+-- Special: a session is private to its user unless its visibility is organization. Messages also have
+-- user_id, so the policy for a user's own messages does not read the session. Clients create sessions, also
+-- offline with their own uuid. Only invocations write messages.
 
 -- ── chat_sessions ─────────────────────────────────────────────────────────────────────────────
 
@@ -34,12 +34,13 @@ create table public.chat_sessions (
     references client_mgmt.projects (organization_id, id) on delete set null (project_id)
 );
 comment on table public.chat_sessions is 'A conversation of one person with one agent.';
-comment on column public.chat_sessions.model_id is 'Chosen for this session; null: the route decides.';
+comment on column public.chat_sessions.model_id is 'The model of this session; null: the route decides.';
 comment on column public.chat_sessions.title is 'Null: set from the first message by the first invocation.';
 comment on column public.chat_sessions.current_message_id is
-  'Last message of the branch that goes on; set it to switch branches. Null: nothing was said yet.';
+  'The last message of the branch that continues; set it to switch branches. Null: the session has no '
+  'message.';
 comment on column public.chat_sessions.visibility is
-  'private: the user alone; organization: every member may read.';
+  'private: only the user reads; organization: every member reads.';
 create index chat_sessions_user_id_idx
   on public.chat_sessions (organization_id, user_id, last_message_at desc);
 create index chat_sessions_status_idx on public.chat_sessions (organization_id, status);
@@ -67,7 +68,7 @@ create policy select_reader on public.chat_sessions for select to authenticated
     )
   );
 comment on policy select_reader on public.chat_sessions is
-  'One''s own, shared ones, and all with content.read_all.';
+  'A member''s own sessions and shared sessions; all sessions with content.read_all.';
 create policy insert_self on public.chat_sessions for insert to authenticated
   with check (
     organization_id = (select private.current_organization_id())
@@ -159,14 +160,16 @@ comment on policy select_reader on public.chat_messages is 'The readers of the s
 revoke all on public.chat_messages from anon, authenticated, service_role;
 grant select on public.chat_messages to authenticated;
 grant select, insert, update, delete on public.chat_messages to service_role;
--- No insert, update or delete for clients: agents/invoke writes; deleting the session deletes them.
+-- No insert, update or delete for clients: agents/invoke writes messages, and the deletion of a session
+-- deletes them.
 
 -- A trigger and not a foreign key: a second relationship between the two tables would make every
 -- `chat_sessions(*, chat_messages(*))` of a client ambiguous.
 create function private.check_current_message() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: looks past the caller's policies; another session's message and none at all are one error.
+-- Definer: reads past the caller's policies. Another session's message and an absent message give one
+-- error.
 begin
   if not exists (
     select 1 from public.chat_messages m
@@ -179,7 +182,7 @@ begin
 end
 $$;
 comment on function private.check_current_message() is
-  'Trigger: current_message_id is a message of the session.';
+  'Trigger: requires that current_message_id is a message of the session.';
 revoke all on function private.check_current_message() from public, anon, authenticated, service_role;
 create trigger chat_sessions_check_current_message
   before insert or update of current_message_id on public.chat_sessions
@@ -197,7 +200,7 @@ from public.chat_sessions s
 where s.status <> 'closed'
 order by coalesce(s.last_message_at, s.created_at) desc, s.id desc;
 comment on view public.v_recent_sessions is
-  'Sessions the caller may read that are not closed, the latest first, with message counts.';
+  'The open sessions that the caller may read, the latest first, with message counts.';
 revoke all on public.v_recent_sessions from anon, authenticated, service_role;
 grant select on public.v_recent_sessions to authenticated, service_role;
 create trigger chat_sessions_require_permission before insert or update or delete on public.chat_sessions

@@ -1,5 +1,5 @@
 -- Content and its analysis: participants, blocks of turns, lenses and their results.
--- Special: lens_prototypes may be the platform's; embeddings are real[], so that the schema is the same
+-- Special: lens_prototypes may belong to the platform. Embeddings are real[], so the schema is the same
 -- with and without pgvector.
 
 -- ── participants ────────────────────────────────────────────────────────────────────────────────
@@ -22,7 +22,8 @@ create table conversation.participants (
     references client_mgmt.client_users (organization_id, user_id) on delete set null (user_id)
 );
 comment on table conversation.participants is 'Personas in analysed content.';
-comment on column conversation.participants.user_id is 'The member this persona is, when it is one.';
+comment on column conversation.participants.user_id is
+  'The member behind the persona; null when there is none.';
 create index participants_user_id_idx on conversation.participants (organization_id, user_id);
 
 alter table conversation.participants enable row level security;
@@ -79,7 +80,7 @@ create table conversation.blocks (
   constraint blocks_project_fkey foreign key (organization_id, project_id)
     references client_mgmt.projects (organization_id, id) on delete cascade
 );
-comment on table conversation.blocks is 'A stretch of content in a project.';
+comment on table conversation.blocks is 'A part of a project''s content.';
 create index blocks_project_id_idx on conversation.blocks (organization_id, project_id);
 
 alter table conversation.blocks enable row level security;
@@ -189,7 +190,7 @@ create table conversation.block_turns (
   constraint block_turns_turn_fkey foreign key (organization_id, turn_id)
     references conversation.turns (organization_id, id) on delete cascade
 );
-comment on table conversation.block_turns is 'Which turns a block holds, and in what order.';
+comment on table conversation.block_turns is 'The turns of a block, in order.';
 create index block_turns_turn_id_idx on conversation.block_turns (organization_id, turn_id);
 
 alter table conversation.block_turns enable row level security;
@@ -288,7 +289,7 @@ select b.organization_id, p.id as project_id, p.name as project_name, b.id as bl
 from conversation.blocks b
 join client_mgmt.projects p on p.organization_id = b.organization_id and p.id = b.project_id;
 comment on view conversation.project_blocks is
-  'Blocks with the name of their project and how many turns they hold.';
+  'Blocks with the name of their project and their number of turns.';
 
 revoke all on conversation.participant_users, conversation.project_blocks
   from anon, authenticated, service_role;

@@ -1,6 +1,5 @@
--- Sealed values: the older format, and sealing every value anew when the key changes.
--- Special: the database never holds a key; it lists ciphertexts and replaces one only if it is
--- still the same.
+-- Sealed values: the older format, and sealing every value again when the key changes.
+-- Special: the database never holds a key. It lists ciphertexts, and replaces one only if it is unchanged.
 
 -- ── The older sealed format ───────────────────────────────────────────────────────────────────
 
@@ -42,8 +41,8 @@ revoke all on function public.encrypt_token(text, text), public.decrypt_token(te
 grant execute on function public.encrypt_token(text, text), public.decrypt_token(text, text) to service_role;
 
 -- ── Key rotation ──────────────────────────────────────────────────────────────────────────────
--- A new sealed column gets a line in the view and a branch in reseal_value(); a test compares both
--- with the columns whose check is named *_sealed.
+-- Add each new sealed column to the view and to reseal_value(); a test compares both with the columns whose
+-- check is named *_sealed.
 
 create view private.sealed_values with (security_invoker = true) as
 select 'public.mcp_configurations' as table_name, c.organization_id, c.id::text as row_key,
@@ -71,7 +70,7 @@ union all
 select 'client_mgmt.provider_credentials', p.organization_id, p.provider, 'sealed_key', p.sealed_key
 from client_mgmt.provider_credentials p;
 comment on view private.sealed_values is
-  'Every sealed value with the place it was sealed for: table, organization, row, column. No role '
+  'Every sealed value with the place for which it was sealed: table, organization, row, column. No role '
   'has a grant.';
 revoke all on private.sealed_values from public, anon, authenticated, service_role;
 
@@ -82,7 +81,7 @@ create function public.list_sealed_values(
 ) returns table (table_name text, organization_id bigint, row_key text, column_name text, value text)
 language sql stable security definer set search_path = ''
 as $$
-  -- Definer: the tables deny everyone. Executable by service_role only; gives out ciphertexts.
+  -- Definer: the tables deny everyone. Executable by service_role only; returns ciphertexts.
   select v.table_name, v.organization_id, v.row_key, v.column_name, v.value
   from private.sealed_values v
   where split_part(v.value, '.', 2) <> primary_key_id
@@ -94,8 +93,8 @@ as $$
   limit least(greatest(batch, 0), 1000)
 $$;
 comment on function public.list_sealed_values(text, jsonb, integer) is
-  'The next values that another key than the primary one has sealed, after the place of an earlier '
-  'answer. Service role only.';
+  'The next values that are sealed with another key than the primary one, after a place. Service role '
+  'only.';
 
 create function public.reseal_value(
   table_name text,
@@ -107,8 +106,8 @@ create function public.reseal_value(
 ) returns boolean
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: the tables deny everyone. Executable by service_role only. Compares and sets: a value that
--- a refresh has replaced in the meantime stays.
+-- Definer: the tables deny everyone. Executable by service_role only. Compares and sets: it keeps a value
+-- that a refresh has replaced in the meantime.
 #variable_conflict use_column
 declare
   organization constant bigint := reseal_value.organization_id;
@@ -147,7 +146,7 @@ begin
 end
 $$;
 comment on function public.reseal_value(text, bigint, text, text, text, text) is
-  'Replaces one sealed value if it is still the old one. Returns whether it was. Service role only.';
+  'Replaces one sealed value if it is unchanged. Returns whether it did. Service role only.';
 
 create function public.sealed_key_usage() returns table (key_id text, sealed_values bigint)
 language sql stable security definer set search_path = ''
@@ -155,7 +154,8 @@ as $$
   -- Definer: the tables deny everyone. Executable by service_role only.
   select split_part(v.value, '.', 2), count(*) from private.sealed_values v group by 1 order by 1
 $$;
-comment on function public.sealed_key_usage() is 'How many values each key has sealed. Service role only.';
+comment on function public.sealed_key_usage() is
+  'The number of values that each key has sealed. Service role only.';
 
 revoke all on function
   public.list_sealed_values(text, jsonb, integer), public.reseal_value(text, bigint, text, text, text, text),

@@ -1,6 +1,6 @@
--- Executions: one invocation of an agent, its events and what it used.
--- Special: only the functions of the files end, begin and running write them. Usage has no foreign
--- keys, because it outlives the conversation and the membership.
+-- Executions: one invocation of an agent, its events and its usage.
+-- Special: only the functions of the files end, begin and running write them. Usage has no foreign keys,
+-- because it stays after the conversation and the membership.
 
 -- ── agent_executions ────────────────────────────────────────────────────────────────────────────
 
@@ -57,31 +57,31 @@ create table public.agent_executions (
 );
 comment on table public.agent_executions is
   'One invocation of an agent. Written by begin_execution() and finish_execution() only.';
-comment on column public.agent_executions.message_id is 'The user''s message that asked.';
+comment on column public.agent_executions.message_id is 'The user''s message.';
 comment on column public.agent_executions.response_message_id is
-  'Id of the assistant''s message; it exists once there is something to keep.';
-comment on column public.agent_executions.model_id is 'The model that answered, or was tried last.';
+  'The id of the assistant''s message. The message exists when there is text to keep.';
+comment on column public.agent_executions.model_id is 'The model that answered, or else the last one tried.';
 comment on column public.agent_executions.request_hash is
-  'SHA-256 of the request, to tell a repeat from another request under the same key.';
+  'SHA-256 of the request. It distinguishes a repeated request from another request with the same key.';
 comment on column public.agent_executions.route is
-  'Models in the order they may be tried, each with the generation of its breaker.';
+  'The models in the order of tries, each with the generation of its breaker.';
 comment on column public.agent_executions.tool_input_tokens is
-  'Part of input_tokens: what tools that the provider runs itself gave the model. Null where it is '
-  'not told apart.';
+  'The part of input_tokens that came from tools that the provider runs itself. Null when the provider '
+  'does not report it.';
 comment on column public.agent_executions.cost_usd is
   'US dollars; null when a price or a token count is unknown.';
 comment on column public.agent_executions.status is
   'pending: waits for an earlier execution of its session; running: a worker holds the lease; the '
   'others are ends.';
 comment on column public.agent_executions.estimated_input_tokens is
-  'Counted before the call; stands in where the provider reports no usage.';
+  'Counted before the call; used when the provider reports no usage.';
 comment on column public.agent_executions.reserved_tokens is
-  'Counted against the tokens a minute when it began: estimated input and the bound of the answer.';
+  'Counted in the tokens of a minute at the beginning: estimated input and the bound of the answer.';
 comment on column public.agent_executions.cancel_requested_at is
   'Set by cancel_execution(); the worker sees it within two seconds.';
 comment on column public.agent_executions.first_chunk_ms is 'Milliseconds to the provider''s first output.';
 comment on column public.agent_executions.lease_expires_at is
-  'While running: after this the worker counts as dead.';
+  'While running: after this time the worker counts as dead.';
 create index agent_executions_session_id_idx
   on public.agent_executions (organization_id, session_id, created_at);
 create index agent_executions_message_id_idx
@@ -138,8 +138,8 @@ create table private.execution_callers (
     references public.agent_executions (organization_id, id) on delete cascade
 );
 comment on table private.execution_callers is
-  'The auth session that began a live execution. No column of agent_executions, whose readers learn '
-  'nothing of a person''s devices. The end of the execution deletes the row.';
+  'The auth session that began a live execution. It is no column of agent_executions, because readers '
+  'there may not learn about a person''s devices. The end of the execution deletes the row.';
 alter table private.execution_callers enable row level security;
 alter table private.execution_callers force row level security;
 revoke all on private.execution_callers from public, anon, authenticated, service_role;
@@ -147,9 +147,9 @@ revoke all on private.execution_callers from public, anon, authenticated, servic
 create function private.access_stands(execution public.agent_executions) returns boolean
 language plpgsql stable security definer set search_path = ''
 as $$
--- Definer: called by functions of the service role only. Locks nothing: a change of a membership waits
--- for no execution. A session that signed out or expired leaves what it began to run: only a revoked
--- one stops it.
+-- Definer: called by functions of the service role only. Locks nothing, so a change of a membership waits
+-- for no execution. A session that signed out or expired does not stop its executions; a revoked session
+-- does.
 begin
   return exists (
     select 1 from client_mgmt.client_users m
@@ -166,8 +166,8 @@ begin
 end
 $$;
 comment on function private.access_stands(public.agent_executions) is
-  'Whether the person of an execution may still invoke agents there, and nobody revoked the session '
-  'that began it.';
+  'Whether the person of an execution may still invoke agents there, and the session that began it is not '
+  'revoked.';
 
 create function private.require_access(execution public.agent_executions) returns void
 language plpgsql stable security definer set search_path = ''
@@ -181,8 +181,8 @@ begin
 end
 $$;
 comment on function private.require_access(public.agent_executions) is
-  'Raises PT403 access_revoked unless private.access_stands(): before each call of a model that a '
-  'running execution asks the database for.';
+  'Raises PT403 access_revoked unless private.access_stands(). Functions call it before each model call of '
+  'a running execution.';
 revoke all on function
   private.access_stands(public.agent_executions),
   private.require_access(public.agent_executions)
@@ -201,8 +201,8 @@ create table conversation.execution_events (
     references public.agent_executions (organization_id, id) on delete cascade
 );
 comment on table conversation.execution_events is
-  'Everything a stream said before its end, in batches; the end itself follows from the execution. What a '
-  'client reads live and what it reads again are the same bytes, hence json and not jsonb.';
+  'All events of a stream before its end, in batches. The end follows from the execution. A client reads '
+  'the same bytes live and later, hence json and not jsonb.';
 comment on column conversation.execution_events.seq is 'Id of the first event of the batch.';
 comment on column conversation.execution_events.event is
   'Consecutive events: chunks of the AI SDK UI message stream v1.';
@@ -245,7 +245,7 @@ create table client_mgmt.usage_ledger (
   constraint usage_ledger_execution_key unique (organization_id, execution_id)
 );
 comment on table client_mgmt.usage_ledger is
-  'What each execution used. No foreign keys: usage outlives the conversation and the membership.';
+  'The usage of each execution. No foreign keys: usage stays after the conversation and the membership.';
 comment on column client_mgmt.usage_ledger.cost_usd is
   'US dollars; null when a price or a token count is unknown.';
 comment on column client_mgmt.usage_ledger.is_estimated is
@@ -260,7 +260,7 @@ create policy select_self_or_billing on client_mgmt.usage_ledger for select to a
     and (user_id = (select private.current_user_id()) or (select private.has_permission('billing.manage')))
   );
 comment on policy select_self_or_billing on client_mgmt.usage_ledger is
-  'One''s own use; all of it with billing.manage.';
+  'A member''s own usage; all rows with billing.manage.';
 revoke all on client_mgmt.usage_ledger from anon, authenticated, service_role;
 grant select on client_mgmt.usage_ledger to authenticated, service_role;
 -- No insert, update or delete: finish_execution().
@@ -270,7 +270,7 @@ grant select on client_mgmt.usage_ledger to authenticated, service_role;
 create function private.execution_result(organization_id bigint, execution_id uuid) returns jsonb
 language plpgsql stable security definer set search_path = ''
 as $$
--- Definer: called by definer functions that have checked whose execution it is.
+-- Definer: called by definer functions that have checked the owner of the execution.
 #variable_conflict use_column
 begin
   return (
@@ -304,8 +304,8 @@ create function private.conversation_history(
 ) returns jsonb
 language plpgsql stable security definer set search_path = ''
 as $$
--- Definer: called by begin_execution() only. Follows the branch upwards: at most 200 messages, and none
--- beyond 4 MiB, about a million tokens, which a worker can hold. The message itself always comes.
+-- Definer: called by begin_execution() only. Follows the branch upwards: at most 200 messages and 4 MiB,
+-- about a million tokens, which fit into a worker. The message itself is always included.
 #variable_conflict use_column
 begin
   return (
@@ -367,20 +367,19 @@ revoke all on function private.execution_cost(text, text, bigint, bigint, bigint
 create function private.events_text(organization_id bigint, execution_id uuid) returns text
 language sql stable security definer set search_path = ''
 as $$
-  -- Definer: called by functions that end an execution nobody else will.
+  -- Definer: called by functions that end the execution of a dead worker.
   select coalesce(string_agg(chunk ->> 'delta', '' order by e.seq, n), '')
   from conversation.execution_events e
   cross join lateral json_array_elements(e.event) with ordinality c(chunk, n)
   where e.organization_id = events_text.organization_id and e.execution_id = events_text.execution_id
     and chunk ->> 'type' = 'text-delta'
 $$;
-comment on function private.events_text(bigint, uuid) is
-  'The text that an execution''s stored events add up to.';
+comment on function private.events_text(bigint, uuid) is 'The text of an execution''s stored events.';
 
 create function private.describe_execution(execution public.agent_executions) returns jsonb
 language plpgsql stable security definer set search_path = ''
 as $$
--- Definer: called by definer functions that have checked whose execution it is.
+-- Definer: called by definer functions that have checked the owner of the execution.
 #variable_conflict use_column
 begin
   return jsonb_build_object(
@@ -417,7 +416,8 @@ begin
 end
 $$;
 comment on function private.keep_session(bigint, uuid) is
-  'Keeps an execution''s session from being deleted until the transaction ends, or waits until it is.';
+  'Locks an execution''s session against deletion until the transaction ends. Waits for a running '
+  'deletion.';
 
 revoke all on function
   private.events_text(bigint, uuid),

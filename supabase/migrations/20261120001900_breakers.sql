@@ -1,4 +1,4 @@
--- Breakers: which model of an agent may be called, by what its provider did lately.
+-- Breakers: they decide, from the last faults of its provider, whether a model may be called.
 
 create table public.circuit_breaker_state (
   id bigint generated always as identity primary key,
@@ -20,13 +20,13 @@ create table public.circuit_breaker_state (
 );
 comment on table public.circuit_breaker_state is
   'One breaker per agent, model and credential. organization_id null: the platform''s credential; else the '
-  'organization''s own, so one organization''s bad key opens nothing for another. No row: closed.';
+  'organization''s own. So a bad key of one organization pauses no model for another. No row: closed.';
 comment on column public.circuit_breaker_state.failure_count is 'Provider faults since the last success.';
 comment on column public.circuit_breaker_state.success_count is 'Successful probes.';
 comment on column public.circuit_breaker_state.generation is
   'Counts openings and probes; an outcome of an older generation is ignored.';
 comment on column public.circuit_breaker_state.probe_expires_at is
-  'While half open: until when the one probe may take.';
+  'While half open: the end of the time for the one probe.';
 create index circuit_breaker_state_agent_id_idx on public.circuit_breaker_state (agent_id, model_id);
 create index circuit_breaker_state_model_id_idx on public.circuit_breaker_state (model_id);
 create index circuit_breaker_state_open_idx on public.circuit_breaker_state (opened_at)
@@ -35,8 +35,8 @@ alter table public.circuit_breaker_state enable row level security;
 alter table public.circuit_breaker_state force row level security;
 revoke all on public.circuit_breaker_state from anon, authenticated, service_role;
 grant select on public.circuit_breaker_state to service_role;
--- No policy: deny everyone. Clients see private.breaker_states() through v_agent_status.
--- A breaker of the platform's credential (organization_id null) may be of anyone's agent.
+-- No policy: deny everyone. Clients see private.breaker_states() through v_agent_status. A breaker of the
+-- platform's credential (organization_id null) may belong to an agent of any organization.
 create trigger circuit_breaker_state_check_references
   before insert or update of organization_id, agent_id, model_id on public.circuit_breaker_state
   for each row when (new.organization_id is not null) execute function private.check_shared_references();
@@ -46,8 +46,8 @@ create trigger circuit_breaker_state_updated_at before update on public.circuit_
 create function private.breaker_states() returns table (agent_id bigint, state text)
 language plpgsql stable security definer set search_path = ''
 as $$
--- Definer: circuit_breaker_state denies everyone. Answers with the state alone, and only of breakers
--- that the caller's requests would meet. All at once, so that the caller is looked up once.
+-- Definer: circuit_breaker_state denies everyone. Returns only the state, and only of breakers that apply
+-- to the caller's requests. One call returns all, so that the caller is looked up once.
 declare
   organization constant bigint := private.current_organization_id();
 begin
@@ -61,14 +61,15 @@ begin
 end
 $$;
 comment on function private.breaker_states() is
-  'Worst breaker state of each agent that the caller would meet; an agent without a breaker is not listed.';
+  'The worst breaker state of each agent for the caller''s requests. An agent without a breaker is not '
+  'listed.';
 revoke all on function private.breaker_states() from public, anon, authenticated, service_role;
 grant execute on function private.breaker_states() to authenticated, service_role;
 
 create view public.v_agent_status with (security_invoker = true) as
 select
   a.id as agent_id, a.organization_id, a.name, a.type, a.enabled,
-  -- A breaker that others opened is met before the first fault of one's own.
+  -- A breaker that others opened applies before the organization's own first fault.
   case when h.status <> 'healthy' then h.status
     when coalesce(b.state, 'closed') <> 'closed' then 'degraded'
     else 'healthy' end as health,
@@ -85,21 +86,21 @@ left join public.agent_metrics m
   on m.agent_id = a.id and m.organization_id = (select private.current_organization_id())
   and m.date = (now() at time zone 'utc')::date;
 comment on view public.v_agent_status is
-  'Each visible agent with its health, breaker and today''s figures, as the active organization meets them.';
+  'Each visible agent with its health, breaker and today''s figures for the active organization.';
 revoke all on public.v_agent_status from anon, authenticated, service_role;
 grant select on public.v_agent_status to authenticated, service_role;
 
 -- ── Circuit breaker ─────────────────────────────────────────────────────────────────────────────
--- Opens after 5 provider faults in a row; after 30 s exactly one caller may probe, for at most 60 s.
--- A closed breaker without faults has no row to write. One update decides who probes.
+-- A breaker opens after 5 provider faults in a row. After 30 s exactly one caller may probe, for at most 60
+-- s. A closed breaker without faults has no row. One update decides which caller probes.
 
 create function private.check_breaker(
   credential_owner bigint, agent_id bigint, model_id bigint, out generation bigint, out needs_probe boolean
 )
 language plpgsql stable security definer set search_path = ''
 as $$
--- Definer: the table denies everyone. Called by plan_route() only, and only looks: a caller who could
--- take the one probe and sit on it would keep a breaker open for everyone.
+-- Definer: the table denies everyone. Called by plan_route() only. It reads and takes nothing: a caller who
+-- could take the one probe and not use it would keep a breaker open for everyone.
 #variable_conflict use_column
 declare
   breaker public.circuit_breaker_state;
@@ -122,9 +123,8 @@ begin
 end
 $$;
 comment on function private.check_breaker(bigint, bigint, bigint) is
-  'Generation under which a call may be made, and whether acquire_probe() must come first; nulls '
-  'while the breaker is open or another worker probes. credential_owner: the organization whose '
-  'own key is used; null for the platform''s.';
+  'The generation for a call, and whether acquire_probe() must come first. Nulls while the breaker is open '
+  'or another worker probes. credential_owner: the organization of the key; null for the platform''s.';
 
 create function private.settle_breaker(
   credential_owner bigint, agent_id bigint, model_id bigint, generation bigint, outcome text
@@ -151,7 +151,7 @@ begin
         or b.failure_count + 1 >= 5 then b.generation + 1
         else b.generation end,
       probe_expires_at = null
-    -- A late fault of an older generation says nothing of the provider now.
+    -- A late fault of an older generation does not describe the provider now.
     where b.generation = settle_breaker.generation and b.state <> 'open';
   elsif outcome = 'success' then
     update public.circuit_breaker_state b
@@ -162,7 +162,7 @@ begin
       and b.model_id = settle_breaker.model_id
       and b.generation = settle_breaker.generation and (b.state <> 'closed' or b.failure_count > 0);
   else
-    -- The probe ended without a word on the provider: the next caller may probe.
+    -- The probe ended without a result about the provider: the next caller may probe.
     update public.circuit_breaker_state b set probe_expires_at = clock_timestamp()
     where b.organization_id is not distinct from credential_owner
       and b.agent_id = settle_breaker.agent_id
@@ -172,7 +172,7 @@ begin
 end
 $$;
 comment on function private.settle_breaker(bigint, bigint, bigint, bigint, text) is
-  'Counts an outcome under the generation it was made in. A success on a closed breaker without '
+  'Counts the outcome of a call for the generation of its beginning. A success on a closed breaker without '
   'faults writes nothing.';
 revoke all on function private.check_breaker(bigint, bigint, bigint),
   private.settle_breaker(bigint, bigint, bigint, bigint, text)
@@ -191,7 +191,7 @@ declare
   probe bigint;
   execution public.agent_executions;
 begin
-  -- The execution first, as its end takes them, which may come from elsewhere meanwhile.
+  -- Locks the execution first, in the order of its end, which another transaction may run meanwhile.
   select x.* into execution from public.agent_executions x
   where x.organization_id = acquire_probe.organization_id
     and x.id = acquire_probe.execution_id
@@ -228,8 +228,8 @@ begin
 end
 $$;
 comment on function public.acquire_probe(bigint, uuid, bigint) is
-  'Takes the one probe of an open breaker for an execution, for 60 seconds; false when another '
-  'worker has it. PT403 access_revoked takes none. Service role only.';
+  'Takes the one probe of an open breaker for an execution, for 60 seconds; false when another worker has '
+  'it. After PT403 access_revoked the probe is not taken. Service role only.';
 
 revoke all on function
   public.acquire_probe(bigint, uuid, bigint)

@@ -1,5 +1,5 @@
--- Routing: which model an organization and its projects choose, and which agent and model answer.
--- Special: one function names every layer and the winner, for the invocation and for the explanation of it.
+-- Routing: the model choices of an organization and its projects, and the agent and model that answer.
+-- Special: one function finds every layer and the winner, for the invocation and for its explanation.
 
 -- ── llm_configs ───────────────────────────────────────────────────────────────────────────────
 
@@ -22,16 +22,16 @@ create table client_mgmt.llm_configs (
     references client_mgmt.projects (organization_id, id) on delete cascade
 );
 comment on table client_mgmt.llm_configs is
-  'Model choice of a project; project_id null: the organization''s default.';
+  'The model choice of a project; project_id null: the organization''s default.';
 comment on column client_mgmt.llm_configs.model is
-  'models.name of the agent in use; an entry whose model the agent lacks is passed over.';
+  'A models.name of the agent. An entry whose model the agent lacks is skipped.';
 comment on column client_mgmt.llm_configs.settings is
   'Default parameters of a request: temperature, max_output_tokens, top_p.';
 alter table client_mgmt.llm_configs enable row level security;
 alter table client_mgmt.llm_configs force row level security;
 create policy select_member on client_mgmt.llm_configs for select to authenticated
   using (organization_id = (select private.current_organization_id()));
-comment on policy select_member on client_mgmt.llm_configs is 'Every member sees which model answers.';
+comment on policy select_member on client_mgmt.llm_configs is 'Every member sees the model choices.';
 create policy insert_manager on client_mgmt.llm_configs for insert to authenticated
   with check (
     organization_id = (select private.current_organization_id())
@@ -81,7 +81,7 @@ create function private.effective_llm(
 )
 language plpgsql stable security definer set search_path = ''
 as $$
--- Definer: called by definer functions, which have checked that session and project are the caller's.
+-- Definer: called by definer functions that have checked that session and project belong to the caller.
 #variable_conflict use_column
 begin
   return query
@@ -176,8 +176,8 @@ comment on function private.find_agent(bigint, text, bigint) is
 revoke all on function private.find_agent(bigint, text, bigint)
   from public, anon, authenticated, service_role;
 
--- The agent of a request that names none: the session's, else the organization's preference, else the
--- first one. Names are looked up by find_agent.
+-- The agent of a request without an agent: the session's, else the organization's preference, else the
+-- first one. find_agent() looks names up.
 create function private.preferred_agent(
   organization_id bigint,
   project_id bigint,
@@ -221,8 +221,8 @@ begin
 end
 $$;
 comment on function private.preferred_agent(bigint, bigint, text[]) is
-  'Name of the agent that answers when none is named: preference default_agent, else the first '
-  'whose provider is configured.';
+  'The name of the agent for a request without one: preference default_agent, else the first whose '
+  'provider is configured.';
 revoke all on function private.preferred_agent(bigint, bigint, text[])
   from public, anon, authenticated, service_role;
 
@@ -232,7 +232,8 @@ create function private.require_own_session(
 ) returns public.chat_sessions
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: locks the row. Another person's session, another organization's and none at all are one error.
+-- Definer: locks the row. Another person's session, another organization's and an absent one give one
+-- error.
 #variable_conflict use_column
 declare
   result public.chat_sessions;
@@ -268,14 +269,14 @@ begin
 end
 $$;
 comment on function private.require_project(bigint, bigint) is
-  'Passes for null and for the organization''s project; else PT404 project_not_found.';
+  'Accepts null and a project of the organization; else PT404 project_not_found.';
 revoke all on function private.require_project(bigint, bigint) from public, anon, authenticated, service_role;
 
 create function private.explain_effective_llm(agent text, model text, session_id uuid, project_id bigint)
 returns table (layer text, model_name text, provider text, settings jsonb, is_winner boolean)
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: explains what begin_execution() would choose, from the same functions, for the caller only.
+-- Definer: explains the choice of begin_execution() with the same functions, for the caller only.
 #variable_conflict use_column
 declare
   organization constant bigint := private.require_organization();
@@ -312,8 +313,7 @@ create function public.explain_effective_llm(
 language sql volatile security invoker set search_path = ''
 as $$ select * from private.explain_effective_llm(agent, model, session_id, project_id) $$;
 comment on function public.explain_effective_llm(text, text, uuid, bigint) is
-  'Which model an invocation with these arguments would use: every layer that names one, in order, '
-  'and the winner.';
+  'The model of an invocation with these arguments: every layer that names one, in order, and the winner.';
 revoke all on function public.explain_effective_llm(text, text, uuid, bigint)
   from public, anon, authenticated, service_role;
 grant execute on function public.explain_effective_llm(text, text, uuid, bigint) to authenticated;
@@ -322,7 +322,7 @@ create function private.available_models(providers text[])
 returns table (agent text, model text, owned_by text, created_at timestamptz)
 language plpgsql stable security definer set search_path = ''
 as $$
--- Definer: sees which providers have a key of the organization's own, which members do not.
+-- Definer: reads which providers have a key of the organization; members may not read that.
 #variable_conflict use_column
 declare
   organization constant bigint := private.require_organization();
@@ -332,7 +332,7 @@ begin
     when m.organization_id is null then 'platform'
     else 'organization' end, m.created_at
   from (
-    -- As find_agent(): the organization's agent hides the platform's of the same name.
+    -- As in find_agent(), the organization's agent overrides the platform's of the same name.
     select distinct on (every.name) every.id, every.name, every.organization_id
     from public.agents every
     where every.enabled and (every.organization_id is null or every.organization_id = organization)
@@ -356,16 +356,16 @@ returns table (agent text, model text, owned_by text, created_at timestamptz)
 language sql stable security invoker set search_path = ''
 as $$ select * from private.available_models(providers) $$;
 comment on function public.available_models(text[]) is
-  'The enabled models that begin_execution() finds for the caller''s organization, by agent, each '
-  'agent''s in the order of its route. providers: those the platform has a key for; null asks for '
-  'no key. 42501 no_organization.';
+  'The enabled models that begin_execution() finds for the caller''s organization, by agent, in the order '
+  'of the agent''s route. providers: those with a key of the platform; null skips the check of keys. 42501 '
+  'no_organization.';
 revoke all on function public.available_models(text[]) from public, anon, authenticated, service_role;
 grant execute on function public.available_models(text[]) to authenticated;
 
 -- ── Planning a route ────────────────────────────────────────────────────────────────────────
 
--- The route of an invocation as JSON: the model that won, then, when nobody asked for a particular
--- one, the agent's others in order; without the providers that have no key, without open breakers.
+-- The route of an invocation as JSON: the winning model, then, unless the request or session chose it, the
+-- agent's other models in order. Without models whose provider has no key or whose breaker is open.
 create function private.plan_route(
   organization_id bigint, agent_id bigint, model text, session_id uuid, project_id bigint, providers text[]
 ) returns jsonb
@@ -427,7 +427,7 @@ begin
 end
 $$;
 comment on function private.plan_route(bigint, bigint, text, uuid, bigint, text[]) is
-  'Models to try in order. PT404 model_not_found; PT503 provider_not_configured or circuit_open.';
+  'The models to try, in order. PT404 model_not_found; PT503 provider_not_configured or circuit_open.';
 revoke all on function private.plan_route(bigint, bigint, text, uuid, bigint, text[])
   from public, anon, authenticated, service_role;
 create trigger llm_configs_require_permission before insert or update or delete on client_mgmt.llm_configs

@@ -1,6 +1,7 @@
--- Budgets and limits: what may be spent, how much may run at once, and how much may begin in a minute.
--- Special: one update of one counter row admits or refuses, so concurrency cannot overspend; every
--- reservation belongs to an execution and is settled by its one end, so a crash cannot block a budget.
+-- Budgets and limits: bounds of spending, of executions at once, and of executions that begin in a minute.
+-- Special: one update of one counter row admits or refuses, so concurrent callers cannot overspend. Every
+-- reservation belongs to an execution, and the execution's one end settles it. So a crash cannot block a
+-- budget.
 
 -- ── budgets ───────────────────────────────────────────────────────────────────────────────────
 
@@ -37,7 +38,7 @@ create policy select_billing on client_mgmt.budgets for select to authenticated
     and (user_id = (select private.current_user_id()) or (select private.has_permission('billing.manage')))
   );
 comment on policy select_billing on client_mgmt.budgets is
-  'One''s own limit; all of them with billing.manage.';
+  'A member''s own limit; all budgets with billing.manage.';
 create policy insert_billing on client_mgmt.budgets for insert to authenticated
   with check (
     organization_id = (select private.current_organization_id())
@@ -96,7 +97,7 @@ create table client_mgmt.budget_counters (
     references client_mgmt.budgets (organization_id, id) on delete cascade
 );
 comment on table client_mgmt.budget_counters is
-  'What a budget has spent and holds reserved, per period. Sums of the reservations.';
+  'The spent and the reserved amount of a budget, per period: sums of the reservations.';
 comment on column client_mgmt.budget_counters.period_start is 'First day of the period, UTC.';
 alter table client_mgmt.budget_counters enable row level security;
 alter table client_mgmt.budget_counters force row level security;
@@ -131,8 +132,8 @@ create table client_mgmt.budget_reservations (
     references client_mgmt.budget_counters (organization_id, budget_id, period_start) on delete cascade
 );
 comment on table client_mgmt.budget_reservations is
-  'The ledger of every budget: reserved when an execution begins, settled to its true use when it ends. No '
-  'foreign key to the execution: what was spent outlives the conversation.';
+  'The ledger of every budget: an amount is reserved when an execution begins and settled to the true use '
+  'when it ends. No foreign key to the execution: the entry stays after the conversation.';
 create index budget_reservations_counter_idx
   on client_mgmt.budget_reservations (organization_id, budget_id, period_start);
 alter table client_mgmt.budget_reservations enable row level security;
@@ -157,7 +158,7 @@ create table client_mgmt.budget_alerts (
     references client_mgmt.budget_counters (organization_id, budget_id, period_start) on delete cascade
 );
 comment on table client_mgmt.budget_alerts is
-  'Written once per period, when what was spent passes warn_at of a limit.';
+  'Written once per period, when the spent amount passes warn_at of a limit.';
 alter table client_mgmt.budget_alerts enable row level security;
 alter table client_mgmt.budget_alerts force row level security;
 create policy select_billing on client_mgmt.budget_alerts for select to authenticated
@@ -194,13 +195,13 @@ create table client_mgmt.organization_limits (
   updated_at timestamptz not null default now()
 );
 comment on table client_mgmt.organization_limits is
-  'How many executions may run at once, how many executions and tokens may begin in a minute, and '
-  'how many changes may be recorded in one. Set by the platform; its row also orders admissions.';
+  'The limits of executions at once, of executions and tokens that begin in a minute, and of changes in a '
+  'minute. The platform sets them. Admissions lock the row and so happen in order.';
 comment on column client_mgmt.organization_limits.tokens_per_minute is
-  'Counts the estimated input and the bound of the answer when an execution begins, and true usage '
-  'from its end on.';
+  'Counts the estimated input and the bound of the answer when an execution begins, and the true usage '
+  'after its end.';
 comment on column client_mgmt.organization_limits.changes_per_minute is
-  'Audit events of people: a statement is one for each table that it changes.';
+  'Audit events of people: a statement makes one for each table that it changes.';
 alter table client_mgmt.organization_limits enable row level security;
 alter table client_mgmt.organization_limits force row level security;
 create policy select_member on client_mgmt.organization_limits for select to authenticated
@@ -212,7 +213,7 @@ grant select, update (
     max_concurrent_executions, max_concurrent_per_user, requests_per_minute, requests_per_minute_per_user,
     tokens_per_minute, tokens_per_minute_per_user, changes_per_minute, changes_per_minute_per_user
   ) on client_mgmt.organization_limits to service_role;
--- No insert or delete: the row comes and goes with the organization.
+-- No insert or delete: the organization's row creates and deletes it.
 create trigger organization_limits_updated_at before update on client_mgmt.organization_limits
   for each row execute function private.update_updated_at_column();
 
@@ -237,8 +238,8 @@ create table private.platform_limits (
     constraint platform_limits_executions check (max_concurrent_executions > 0)
 );
 comment on table private.platform_limits is
-  'How many executions may run at once on the whole platform, beside the one that every organization '
-  'may begin. One row.';
+  'The limit of executions at once on the whole platform, beside the one that every organization may '
+  'begin. One row.';
 alter table private.platform_limits enable row level security;
 alter table private.platform_limits force row level security;
 revoke all on private.platform_limits from public, anon, authenticated, service_role;
@@ -259,8 +260,8 @@ create table private.rate_windows (
     references client_mgmt.client_users (organization_id, user_id) on delete cascade
 ) with (fillfactor = 50);
 comment on table private.rate_windows is
-  'What an organization (user_id null) and each of its people began within one minute. A window '
-  'starts with the first request after the one before it has ended.';
+  'The requests and tokens that an organization (user_id null) and each of its people began within one '
+  'minute. A window starts with the first request after the end of the window before.';
 alter table private.rate_windows enable row level security;
 alter table private.rate_windows force row level security;
 revoke all on private.rate_windows from public, anon, authenticated, service_role;
@@ -314,7 +315,7 @@ comment on function private.refuse_over_rate(client_mgmt.organization_limits, pr
 create function private.check_rate(limits client_mgmt.organization_limits, user_id uuid) returns void
 language plpgsql stable security definer set search_path = ''
 as $$
--- Definer: nobody holds a grant on the windows. Locks nothing: it spares the work of a request that
+-- Definer: no role holds a grant on the windows. Locks nothing. It refuses early a request that
 -- count_rate() would refuse at the end.
 #variable_conflict use_column
 declare
@@ -332,7 +333,7 @@ begin
 end
 $$;
 comment on function private.check_rate(client_mgmt.organization_limits, uuid) is
-  'Passes while a person and the organization may begin one more in this minute; else PT429 '
+  'Requires that the person and the organization may begin one more in this minute; else PT429 '
   'rate_limited. Counts nothing.';
 
 create function private.count_rate(
@@ -343,10 +344,9 @@ create function private.count_rate(
 ) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: nobody holds a grant on the windows. A window's row stays locked until the transaction
--- ends, and a refusal undoes what was counted, so that the counts are exact whatever happens at
--- once. Every transaction takes the organization's row before a person's, and both after the
--- budgets.
+-- Definer: no role holds a grant on the windows. A window's row stays locked until the transaction ends,
+-- and a refusal undoes the count. So the counts are exact for concurrent callers. Every transaction locks
+-- the organization's row before a person's, and both after the budgets.
 #variable_conflict use_column
 declare
   limits client_mgmt.organization_limits;
@@ -380,8 +380,8 @@ comment on function private.count_rate(bigint, uuid, integer, bigint) is
 create function private.correct_rate(execution public.agent_executions, tokens bigint) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: nobody holds a grant on the windows. Refuses nothing: an answer is kept whatever it
--- took. The rows are taken as count_rate() takes them.
+-- Definer: no role holds a grant on the windows. Refuses nothing: an answer is kept with any number of
+-- tokens. Locks the rows in the order of count_rate().
 declare
   more constant bigint := correct_rate.tokens - execution.reserved_tokens;
   counted uuid;
@@ -393,7 +393,7 @@ begin
     update private.rate_windows w set tokens = greatest(w.tokens + more, 0)
     where w.organization_id = execution.organization_id
       and (w.user_id = counted or (counted is null and w.user_id is null))
-      -- Deleting a membership ends its executions before it deletes the window.
+      -- The deletion of a membership ends its executions before it deletes the window.
       and (w.user_id is null or exists (
         select 1 from client_mgmt.client_users m
         where m.organization_id = w.organization_id and m.user_id = w.user_id
@@ -403,8 +403,8 @@ begin
 end
 $$;
 comment on function private.correct_rate(public.agent_executions, bigint) is
-  'Adds the tokens that an execution used beyond its reservation to the current minute; gives back '
-  'what it did not use while the minute of the reservation lasts.';
+  'Adds the tokens beyond an execution''s reservation to the current minute. Returns unused tokens while '
+  'the minute of the reservation lasts.';
 
 -- ── change_windows ────────────────────────────────────────────────────────────────────────────
 
@@ -418,9 +418,9 @@ create table private.change_windows (
   constraint change_windows_key unique nulls not distinct (organization_id, user_id)
 ) with (fillfactor = 50);
 comment on table private.change_windows is
-  'How many audit events an organization (user_id null) and each of its people wrote within one '
-  'minute. No foreign keys: a row is written while the head of the log is held, and a key would '
-  'wait for a membership then.';
+  'The number of audit events that an organization (user_id null) and each of its people wrote within one '
+  'minute. No foreign keys: a row is written while the head of the log is locked, and a key would then '
+  'wait for a membership.';
 alter table private.change_windows enable row level security;
 alter table private.change_windows force row level security;
 revoke all on private.change_windows from public, anon, authenticated, service_role;
@@ -428,8 +428,8 @@ revoke all on private.change_windows from public, anon, authenticated, service_r
 create function private.count_change(organization_id bigint, user_id uuid) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: nobody holds a grant on the windows. Called by write_audit_event() only, which holds the
--- head of the log: so these rows are never waited for in a circle.
+-- Definer: no role holds a grant on the windows. Called by write_audit_event() only, which locks the head
+-- of the log. So transactions cannot deadlock on these rows.
 #variable_conflict use_column
 declare
   limits client_mgmt.organization_limits;
@@ -486,15 +486,14 @@ begin
 end
 $$;
 comment on function private.first_lease() is
-  'How long an execution counts that no worker has worked on yet. A worker''s first sign of life '
-  'prolongs it.';
+  'The time for which an execution without a worker counts. The worker''s first renewal prolongs it.';
 
 create function private.admit_execution(organization_id bigint, user_id uuid) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: locks the organization's limits. Counts live executions, so a dead worker blocks nobody. A
--- person's executions count over all organizations: after the limits of its organization, each
--- transaction takes the person's key, which is no row: a change of an account waits for nothing here.
+-- Definer: locks the organization's limits. Counts live executions, so a dead worker blocks no execution. A
+-- person's executions count over all organizations: after the limits of its organization, each transaction
+-- takes an advisory lock of the person. That is no row, so a change of an account does not wait for it.
 #variable_conflict use_column
 declare
   limits client_mgmt.organization_limits;
@@ -526,8 +525,8 @@ begin
       'user', limits.max_concurrent_per_user);
   end if;
 
-  -- When the platform is full, organizations that already hold their equal share wait; one that
-  -- holds less is still let in, and the share is at least one: nobody starves behind busy neighbours.
+  -- On a full platform an organization with its equal share waits, and one with less may begin. The share
+  -- is at least one, so no organization starves beside busy ones.
   select max_concurrent_executions into platform_max from private.platform_limits;
   select count(*), count(distinct x.organization_id) into platform_live, organizations_live
   from public.agent_executions x
@@ -541,8 +540,8 @@ begin
 end
 $$;
 comment on function private.admit_execution(bigint, uuid) is
-  'Passes while organization, person and platform may run one more and begin one more in this '
-  'minute; else PT429 too_many_executions or rate_limited.';
+  'Requires that organization, person and platform may run one more and begin one more in this minute; '
+  'else PT429 too_many_executions or rate_limited.';
 revoke all on function
   private.refuse_execution(text, text, integer), private.first_lease(),
   private.admit_execution(bigint, uuid)
@@ -585,8 +584,8 @@ create function private.add_to_reservation(
 ) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: nobody holds a grant on counters. One update admits or refuses. A cost that is unknown passes no
--- limit of money.
+-- Definer: no role holds a grant on counters. One update admits or refuses. An unknown cost passes no limit
+-- of money.
 #variable_conflict use_column
 begin
   update client_mgmt.budget_counters c
@@ -608,17 +607,17 @@ begin
 end
 $$;
 comment on function private.add_to_reservation(client_mgmt.budgets, uuid, date, numeric, bigint) is
-  'Reserves so much more for an execution in a period of a budget, or raises PT402 budget_exceeded.';
+  'Adds to the reservation of an execution in a period of a budget, or raises PT402 budget_exceeded.';
 
 create function private.reserve_budgets(
   organization_id bigint, execution_id uuid, user_id uuid, project_id bigint, usd numeric, tokens bigint
 ) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: nobody holds a grant on counters. Budgets are taken in the order of their ids, so two
--- executions never wait for each other. A budget that is being deleted is waited for and passed over:
--- its counter would refuse what nothing limits any more. Who waited for a session holds a
--- reservation already: the answers that came before it, and the prices by then, may ask for more.
+-- Definer: no role holds a grant on counters. Locks budgets in the order of their ids, so two executions
+-- never deadlock. Waits for a budget that is being deleted and skips it: its counter would refuse without a
+-- limit. An execution that waited for its session already holds a reservation; the answers before it and
+-- new prices may need more.
 #variable_conflict use_column
 declare
   budget client_mgmt.budgets;
@@ -657,14 +656,14 @@ begin
 end
 $$;
 comment on function private.reserve_budgets(bigint, uuid, uuid, bigint, numeric, bigint) is
-  'Reserves so much in every budget that applies, what is reserved there included, or raises PT402 '
-  'budget_exceeded; PT409 price_unknown under a money budget.';
+  'Reserves the amount in every budget that applies, including an earlier reservation there, or raises '
+  'PT402 budget_exceeded; PT409 price_unknown under a money budget.';
 
 create function private.lock_budgets(organization_id bigint) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: nobody holds a grant on counters. Called before several executions are ended in one
--- transaction: ending one takes its budgets and then metrics, so that all budgets come first, in one order.
+-- Definer: no role holds a grant on counters. Called before one transaction ends several executions. The
+-- end of an execution locks its budgets and then metrics, so this locks all budgets first, in one order.
 #variable_conflict use_column
 begin
   perform 1
@@ -682,7 +681,7 @@ begin
 end
 $$;
 comment on function private.lock_budgets(bigint) is
-  'Takes the budgets of an organization and their counters that anything can still change.';
+  'Locks the budgets of an organization and their counters that can still change.';
 
 create function private.settle_budgets(
   organization_id bigint,
@@ -692,8 +691,8 @@ create function private.settle_budgets(
 ) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: nobody holds a grant on counters. Called once per execution, by its one end. The counter
--- before its reservations, as a deleted budget takes them.
+-- Definer: no role holds a grant on counters. Called once per execution, by its one end. Locks the counter
+-- before its reservations, as the deletion of a budget does.
 #variable_conflict use_column
 declare
   reservation client_mgmt.budget_reservations;
@@ -713,7 +712,7 @@ begin
       settled_tokens = c.settled_tokens + tokens
     where c.organization_id = reservation.organization_id and c.budget_id = reservation.budget_id
       and c.period_start = reservation.period_start;
-    -- The budget was deleted meanwhile, and its reservations with it.
+    -- The budget and its reservations were deleted meanwhile.
     continue when not found;
     update client_mgmt.budget_reservations r
     set settled_usd = spent, settled_tokens = tokens, settled_at = clock_timestamp()
@@ -731,8 +730,8 @@ begin
 end
 $$;
 comment on function private.settle_budgets(bigint, uuid, numeric, bigint) is
-  'Turns an execution''s reservations into what it used. usd null: unknown, and the reservation '
-  'itself is charged.';
+  'Settles an execution''s reservations to its use. usd null: unknown, and the reservation itself is '
+  'charged.';
 
 create function private.has_budget(organization_id bigint, user_id uuid, project_id bigint) returns boolean
 language plpgsql stable security definer set search_path = ''
@@ -749,12 +748,13 @@ begin
 end
 $$;
 comment on function private.has_budget(bigint, uuid, bigint) is
-  'Whether any budget applies, and an estimate is worth making.';
+  'Whether any budget applies, so that an estimate is necessary.';
 
 create function private.route_cost(route jsonb, input_tokens bigint, output_tokens bigint) returns numeric
 language plpgsql stable security definer set search_path = ''
 as $$
--- Definer: called by begin_execution() only. The dearest model of the route; null when one has no price.
+-- Definer: called by begin_execution() only. Uses the most expensive model of the route; null when a model
+-- has no price.
 #variable_conflict use_column
 begin
   return (
@@ -767,7 +767,7 @@ begin
 end
 $$;
 comment on function private.route_cost(jsonb, bigint, bigint) is
-  'Upper estimate of a call along a route, in US dollars.';
+  'The upper estimate of a call along a route, in US dollars.';
 
 revoke all on function
   private.add_to_reservation(client_mgmt.budgets, uuid, date, numeric, bigint),

@@ -1,8 +1,8 @@
--- The end of an execution: finish_execution(), and how executions of dead workers come to theirs.
--- Special: finishing is the platform's, because a caller must not write usage, cost or an assistant's
--- words. An execution has exactly one end. Every transaction takes its locks in one order: the
--- session's key, execution, session, limits, the person's key, budgets, rates, breakers, health,
--- metrics. Only a deletion may wait for an execution while it holds more of a session than its key.
+-- The end of an execution: finish_execution(), and the end of executions whose worker died.
+-- Special: only the platform finishes, because a caller must not write usage, cost or an assistant's
+-- message. An execution has exactly one end. Every transaction takes its locks in one order: the session's
+-- key, execution, session, limits, the person's key, budgets, rates, breakers, health, metrics. Only a
+-- deletion may wait for an execution while it holds more of a session than its key.
 
 create function private.end_expired_executions(organization_id bigint, but_not uuid default null) returns void
 language plpgsql volatile security definer set search_path = ''
@@ -36,20 +36,20 @@ begin
     begin
       perform private.end_expired_execution(end_expired_executions.organization_id, dead);
     exception when others then
-      -- One that cannot be ended must not refuse everything that others of the organization begin.
+      -- An execution that cannot be ended must not block new executions of the organization.
       raise warning 'execution % was not ended: % (%)', dead, sqlerrm, sqlstate;
     end;
   end loop;
 end
 $$;
 comment on function private.end_expired_executions(bigint, uuid) is
-  'Ends what dead workers left in an organization, but for one execution.';
+  'Ends the executions of dead workers in an organization, except one execution.';
 
 create function private.end_expired_execution(organization_id bigint, execution_id uuid) returns boolean
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: writes the end of an execution whose worker died. Granted to authenticated because a reader
--- must not wait for a scheduler; all it can do is state what is already so.
+-- Definer: writes the end of an execution whose worker died. Granted to authenticated, because a reader
+-- must not wait for a scheduler. It can only end an execution whose lease has run out.
 #variable_conflict use_column
 declare
   dead public.agent_executions;
@@ -59,18 +59,18 @@ begin
   where x.organization_id = end_expired_execution.organization_id
     and x.id = end_expired_execution.execution_id
     and x.status in ('pending', 'running') and x.lease_expires_at <= clock_timestamp()
-    -- A caller states it of the active organization's only.
+    -- A caller ends executions of the active organization only.
     and (private.jwt_claims() ->> 'role' is distinct from 'authenticated'
       or x.organization_id = private.current_organization_id())
   for update of x skip locked
-  -- With a session that is being deleted it goes anyway.
+  -- The deletion of the session deletes the execution anyway.
   for key share of s skip locked;
   if not found then
     return false;
   end if;
   perform public.finish_execution(dead.organization_id, dead.id, jsonb_build_object(
     'status', case when dead.cancel_requested_at is null then 'failed' else 'cancelled' end,
-    -- Readers tell by it that the worker may have sent events which it did not live to store.
+    -- Shows readers that the worker may have sent events that are not stored.
     'error_code', 'interrupted',
     'error_message', 'The worker stopped before the answer was complete.',
     'content', private.events_text(dead.organization_id, dead.id),
@@ -106,8 +106,8 @@ declare
   faulty constant jsonb := case when jsonb_typeof(failed_models) = 'array' then failed_models else '[]' end;
   step record;
 begin
-  -- Calls that failed before another model answered count for their own breakers. Breakers are shared by
-  -- everyone, and routes differ in order: models are taken in the order of their ids.
+  -- Calls that failed before another model answered count for their own breakers. All organizations share
+  -- breakers, and routes differ in order, so models are locked in the order of their ids.
   for step in
     select case
       when r ->> 'credential' = 'organization' then execution.organization_id end as credential_owner,
@@ -118,7 +118,7 @@ begin
         select count(*) from jsonb_array_elements(faulty) f(failed_model) where failed_model = r -> 'model_id'
       ) as faults
     from jsonb_array_elements(execution.route) r
-    -- One that was deleted meanwhile took its breaker along.
+    -- The breaker of a deleted model is deleted too.
     join public.models m on m.id = (r ->> 'model_id')::bigint
     order by 2
   loop
@@ -126,7 +126,7 @@ begin
       perform private.settle_breaker(
         step.credential_owner, execution.agent_id, step.model_id, step.generation, 'fault');
     end loop;
-    -- A probe on which another answer followed, for a reason that is no fault, is given back.
+    -- When another model answered after a probe, for a reason other than a fault, the probe is given back.
     if step.is_last or (step.is_probe and step.faults = 0) then
       perform private.settle_breaker(
         step.credential_owner, execution.agent_id, step.model_id, step.generation,
@@ -140,7 +140,7 @@ begin
   end loop;
 
   if fault = 'provider' or (succeeded = 1 and faulty <> '[]') then
-    -- Answered by another model than the one that was meant to: degraded, and no failure.
+    -- Another model answered than the first of the route: degraded, not failed.
     insert into public.agent_health as h (
       organization_id, agent_id, status, last_check, last_error, consecutive_failures
     )
@@ -193,7 +193,7 @@ begin
 end
 $$;
 comment on function private.count_outcome(public.agent_executions, text, jsonb) is
-  'Breaker, health and metrics of one ended execution.';
+  'Counts one ended execution in breaker, health and metrics.';
 create function private.store_answer(
   execution public.agent_executions,
   content text,
@@ -226,7 +226,7 @@ begin
 end
 $$;
 comment on function private.store_answer(public.agent_executions, text, jsonb) is
-  'Keeps what was said, whole or partial, and marks which.';
+  'Stores the answer, whole or partial, and marks a partial one.';
 
 create function private.settle_execution(
   execution public.agent_executions,
@@ -235,8 +235,8 @@ create function private.settle_execution(
 ) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: called by finish_execution() only. What the provider did not count although it answered is
--- estimated, charged and marked: a cut or cancelled answer is not free.
+-- Definer: called by finish_execution() only. Usage that the provider did not count is estimated, charged
+-- and marked: a cut or cancelled answer is not free.
 declare
   model public.models;
   said constant bigint := greatest(octet_length(content), coalesce((
@@ -274,7 +274,7 @@ begin
   from (select 1) one left join public.agents a on a.id = execution.agent_id;
   perform private.settle_budgets(
     execution.organization_id, execution.id,
-    -- Neither words nor usage: nothing is charged. Words at an unknown price: the reservation.
+    -- Without text and usage nothing is charged. Text at an unknown price is charged with the reservation.
     case when answered then cost else coalesce(cost, 0) end, tokens
   );
   perform private.correct_rate(execution, tokens);
@@ -300,7 +300,7 @@ begin
 end
 $$;
 comment on function private.settle_deleted_execution() is
-  'Trigger: an execution that is deleted before its end leaves its usage and no reservation.';
+  'Trigger: the deletion of a running execution writes its usage and ends its reservation.';
 revoke all on function private.settle_deleted_execution() from public, anon, authenticated, service_role;
 
 create function private.store_events(
@@ -311,8 +311,8 @@ create function private.store_events(
 ) returns void
 language sql volatile security definer set search_path = ''
 as $$
-  -- Definer: called by append_execution_events() and finish_execution() only. A worker that got no answer
-  -- sends a batch again, with what came meanwhile: the longer text of the two then holds the other.
+  -- Definer: called by append_execution_events() and finish_execution() only. A worker without an
+  -- acknowledgement sends a batch again, with later events. The longer text then contains the shorter one.
   insert into conversation.execution_events as e (organization_id, execution_id, seq, event)
   values (
     store_events.organization_id, store_events.execution_id, store_events.seq, store_events.events::json
@@ -330,7 +330,7 @@ create function public.finish_execution(
 ) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: service_role holds no grant on these tables either. Executable by service_role only.
+-- Definer: service_role holds no grant on these tables. Executable by service_role only.
 #variable_conflict use_column
 declare
   execution public.agent_executions;
@@ -338,7 +338,7 @@ declare
   parts constant jsonb := nullif(
     case when jsonb_typeof(outcome -> 'parts') = 'array' then outcome -> 'parts' end, '[]'
   );
-  -- Null when it was deleted while it answered, which makes the answer none the worse.
+  -- Null when the model was deleted during the answer; the answer is stored all the same.
   answering constant bigint := (
     select m.id from public.models m where m.id = (outcome ->> 'model_id')::bigint
   );
@@ -367,11 +367,11 @@ begin
     cached_input_tokens = (outcome ->> 'cached_input_tokens')::bigint,
     reasoning_tokens = (outcome ->> 'reasoning_tokens')::bigint,
     tool_input_tokens = (outcome ->> 'tool_input_tokens')::bigint,
-    -- Of several calls of the model some may have been counted.
+    -- Some of several model calls may be counted.
     estimated_input_tokens = coalesce(
       (outcome ->> 'estimated_input_tokens')::bigint, x.estimated_input_tokens
     ),
-    -- What the provider says it charged is truer than a price list.
+    -- The provider's own amount is more exact than a price list.
     cost_usd = coalesce((outcome ->> 'provider_cost_usd')::numeric, (
       select private.execution_cost(
         m.provider, m.model_id, (outcome ->> 'input_tokens')::bigint,
@@ -404,7 +404,7 @@ begin
 
   delete from private.execution_callers c
   where c.organization_id = execution.organization_id and c.execution_id = execution.id;
-  -- The events that were still on their way belong to the same transaction as the end.
+  -- The last events are stored in the same transaction as the end.
   if jsonb_typeof(outcome -> 'events') = 'string' then
     perform private.store_events(
       execution.organization_id, execution.id, (outcome ->> 'events_seq')::bigint, outcome ->> 'events'
@@ -421,11 +421,11 @@ begin
 end
 $$;
 comment on function public.finish_execution(bigint, uuid, jsonb) is
-  'Ends an execution, once: last events, answer, usage, cost, budgets, breaker, health and metrics '
-  'in one transaction. A second call changes nothing and answers what is stored (already_final). '
-  'outcome.events is the JSON text of the last batch, whose first id is outcome.events_seq; '
-  'outcome.failed_models lists model ids, one per provider fault before the last call. Service '
-  'role only: a caller must not write usage.';
+  'Ends an execution once: last events, answer, usage, cost, budgets, breaker, health and metrics in one '
+  'transaction. A second call changes nothing and returns the stored end (already_final). outcome.events '
+  'is the JSON text of the last batch, whose first id is outcome.events_seq; outcome.failed_models lists '
+  'model ids, one per provider fault before the last call. Service role only: a caller must not write '
+  'usage.';
 
 revoke all on function
   private.end_expired_executions(bigint, uuid),
@@ -448,9 +448,9 @@ create function public.reserve_execution_step(
 ) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: nobody holds a grant on counters. Executable by service_role only. A reservation covers one
--- call of the model; each further one adds its own, in the period of the first. Budgets in the
--- order of their ids.
+-- Definer: no role holds a grant on counters. Executable by service_role only. A reservation covers one
+-- model call; each further call adds its amount, in the period of the first. Locks budgets in the order of
+-- their ids.
 #variable_conflict use_column
 declare
   execution public.agent_executions;
@@ -484,16 +484,15 @@ begin
   loop
     select b.* into budget from client_mgmt.budgets b
     where b.organization_id = reservation.organization_id and b.id = reservation.budget_id for key share;
-    -- Deleted meanwhile: it limits nothing any more.
+    -- The budget was deleted meanwhile.
     continue when not found;
     perform private.add_to_reservation(budget, execution.id, reservation.period_start, usd, tokens);
   end loop;
 end
 $$;
 comment on function public.reserve_execution_step(bigint, uuid, bigint, bigint) is
-  'Adds a further call of the model to an execution''s reservations, or raises PT402 '
-  'budget_exceeded or PT403 access_revoked and changes nothing. output_tokens null: 4096. Service '
-  'role only.';
+  'Adds a further model call to an execution''s reservations, or raises PT402 budget_exceeded or PT403 '
+  'access_revoked and changes nothing. output_tokens null: 4096. Service role only.';
 
 revoke all on function
   public.reserve_execution_step(bigint, uuid, bigint, bigint)

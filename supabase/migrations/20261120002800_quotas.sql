@@ -1,9 +1,8 @@
--- Quotas: how much of each table one member or one organization may fill.
--- Special: private.table_bounds says for every table what bounds its growth, and a table that is
--- not listed there fails a test. One trigger function counts inserted and changed rows in one
--- counter row, which stays locked until the transaction ends, so that the bound is exact. What a
--- deletion gives back is appended and added up when a bound is reached, so that a deletion waits
--- for no counter.
+-- Quotas: the bounds of one member or one organization in each table.
+-- Special: private.table_bounds names the bound of every table's growth; a table without an entry fails a
+-- test. One trigger function counts inserted and changed rows in one counter row. That row stays locked
+-- until the transaction ends, so the bound is exact. A deletion appends to private.quota_returns, which are
+-- added up when a bound is reached, so a deletion waits for no counter.
 
 create table private.table_bounds (
   table_name text primary key,
@@ -20,10 +19,10 @@ comment on table private.table_bounds is
   'The bound of each table''s growth: a quota, or a reason. docs/limits.md repeats it, and a test '
   'compares the two.';
 comment on column private.table_bounds.scope is
-  'Whose rows are counted together: a member''s (user_id; rows without one are the '
-  'organization''s), or all of an organization.';
+  'The rows that are counted together: a member''s (user_id; rows without one belong to the organization), '
+  'or all of an organization.';
 comment on column private.table_bounds.max_bytes is 'Bytes of the rows as JSON text.';
-comment on column private.table_bounds.reason is 'What else bounds the table; null where a quota does.';
+comment on column private.table_bounds.reason is 'The other bound of the table; null with a quota.';
 alter table private.table_bounds enable row level security;
 alter table private.table_bounds force row level security;
 revoke all on private.table_bounds from public, anon, authenticated, service_role;
@@ -141,7 +140,7 @@ create table private.quota_returns (
     references private.quota_use (organization_id, id) on delete cascade
 );
 comment on table private.quota_returns is
-  'What deletions and shorter values give back to a counter, until it needs it.';
+  'Rows and bytes that deletions and shorter values return, until a counter needs them.';
 create index quota_returns_use_idx on private.quota_returns (organization_id, quota_use_id);
 alter table private.quota_returns enable row level security;
 alter table private.quota_returns force row level security;
@@ -152,8 +151,8 @@ create function private.add_to_quota(
 ) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: nobody holds a grant on the counters. It binds members and what a function does for one;
--- the database owner and the platform are counted and not refused.
+-- Definer: no role holds a grant on the counters. It refuses members, and functions that act for a member.
+-- Rows of the database owner and the platform count and are never refused.
 #variable_conflict use_column
 declare
   used private.quota_use;
@@ -203,14 +202,14 @@ begin
 end
 $$;
 comment on function private.add_to_quota(private.table_bounds, bigint, uuid, bigint, bigint) is
-  'Counts what a statement added for one owner, or raises PT409 quota_exceeded; the hint is JSON: '
-  '{ table, scope, bound (rows or bytes), allowed }.';
+  'Counts the rows and bytes that a statement added for one owner, or raises PT409 quota_exceeded; the '
+  'hint is JSON: { table, scope, bound (rows or bytes), allowed }.';
 
 create function private.count_quota() returns trigger
 language plpgsql volatile security definer set search_path = '' set timezone = 'UTC'
 as $$
--- Definer: nobody holds a grant on the counters. The time zone is fixed because it is part of the
--- text that is measured. Rows of the platform (without an organization) are not counted.
+-- Definer: no role holds a grant on the counters. The time zone is fixed, because it is part of the
+-- measured text. Rows of the platform (without an organization) are not counted.
 declare
   bound private.table_bounds;
   added jsonb := '[]';
@@ -250,7 +249,7 @@ begin
     if change.rows > 0 or change.bytes > 0 then
       perform private.add_to_quota(bound, change.organization_id, change.user_id, change.rows, change.bytes);
     else
-      -- When the organization itself is deleted, its counters are gone before.
+      -- The deletion of an organization deletes its counters first.
       insert into private.quota_returns (organization_id, quota_use_id, rows, bytes)
       select u.organization_id, u.id, -change.rows, -change.bytes from private.quota_use u
       where u.organization_id = change.organization_id and u.table_name = bound.table_name
@@ -261,13 +260,13 @@ begin
 end
 $$;
 comment on function private.count_quota() is
-  'Trigger: counts the rows and bytes that a statement added per owner against the bound of the '
-  'table, and gives back what it took.';
+  'Trigger: counts the rows and bytes that a statement added per owner against the bound of the table, and '
+  'returns those that it removed.';
 revoke all on function
   private.add_to_quota(private.table_bounds, bigint, uuid, bigint, bigint), private.count_quota()
   from public, anon, authenticated, service_role;
 
--- Every table with a quota is counted, by three triggers, because one sees one kind of change.
+-- Every table with a quota has three triggers, because a trigger with transition tables handles one event.
 do $$
 declare
   bound record;
@@ -284,7 +283,7 @@ begin
       'create trigger %I after update on %s referencing old table as before_rows new table as after_rows
          for each statement %s execute function private.count_quota()',
       bound.name || '_quota_update', bound.table_name,
-      -- begin_execution() writes times and a short title of its own, and does not stop to count them.
+      -- begin_execution() writes times and a short title, which are not counted.
       case when bound.table_name = 'public.chat_sessions' then 'when (current_user = ''authenticated'')'
         else '' end);
     execute format(

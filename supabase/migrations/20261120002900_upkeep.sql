@@ -1,6 +1,6 @@
--- Upkeep: bounded clean-ups, safe to run twice at once, and the one list of them that every scheduler reads.
--- Special: each call is one transaction, handles at most one batch and waits for no other
--- transaction: it skips rows that are held.
+-- Clean-ups: bounded, safe to run twice at once, and one list of them for every scheduler.
+-- Special: each call is one transaction and handles at most one batch. It skips locked rows, so it waits
+-- for no other transaction.
 
 create function public.cleanup_expired_sessions(batch integer default 1000) returns integer
 language plpgsql volatile security definer set search_path = ''
@@ -12,13 +12,13 @@ begin
   with expired as (
     select s.organization_id, s.id from public.user_sessions s
     where s.expires_at <= clock_timestamp()
-      -- A revoked row refuses to refresh as long as there is something to refresh.
+      -- A revoked row stays while its auth session exists, because the row refuses the refresh.
       or (s.revoked_at <= clock_timestamp() - interval '30 days'
         and not exists (select 1 from auth.sessions a where a.id = s.id))
     limit greatest(batch, 0)
     for update of s skip locked
   ),
-  -- Signing out takes the auth session first, and then the row above: it is left to go on.
+  -- A sign-out locks the auth session first and then the row: the clean-up skips such a session.
   signed_in as (
     select a.id from auth.sessions a join expired e on e.id = a.id for update of a skip locked
   ),
@@ -62,16 +62,16 @@ comment on function public.cleanup_expired_oauth_states(integer) is
 create function public.cleanup_expired_oauth_tokens(batch integer default 1000) returns integer
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: mcp_oauth_tokens denies everyone. Executable by service_role only.
--- Each deletion is an audit event. The removal of a member takes the member's tokens and the
--- organization's chain, too: this takes both, and waits for neither.
+-- Definer: mcp_oauth_tokens denies everyone. Executable by service_role only. Each deletion is an audit
+-- event. The removal of a member also locks the member's tokens and the organization's chain; this function
+-- locks both without waiting.
 declare
   expired record;
   handled integer := 0;
 begin
   for expired in
     select t.organization_id, t.id from public.mcp_oauth_tokens t
-    -- A row with a refresh token is a live connection, however long its access token has been over.
+    -- A row with a refresh token is a live connection, also long after its access token expired.
     where t.refresh_token is null and t.expires_at <= clock_timestamp()
     order by t.organization_id, t.id
     limit greatest(batch, 0)
@@ -98,9 +98,9 @@ comment on function public.cleanup_expired_oauth_tokens(integer) is
 create function public.expire_execution_leases(batch integer default 1000) returns integer
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '100ms'
 as $$
--- Definer: service_role holds no grant to update executions. Executable by service_role only.
--- One transaction that ends many holds sessions, budgets and metrics in whatever order they come. Before
--- anyone waits in a circle it gives way, well within deadlock_timeout, and the next call goes on.
+-- Definer: service_role holds no grant to update executions. Executable by service_role only. One
+-- transaction that ends many executions locks sessions, budgets and metrics in any order. Its lock timeout
+-- is far below deadlock_timeout, so it gives up before a deadlock, and the next call continues.
 declare
   dead record;
   handled integer := 0;
@@ -118,7 +118,7 @@ begin
       when lock_not_available then
         exit when handled > 0;
       when others then
-        -- One that cannot be ended must not keep the others of the batch running.
+        -- An execution that cannot be ended must not block the others of the batch.
         raise warning 'execution % was not ended: % (%)', dead.id, sqlerrm, sqlstate;
     end;
   end loop;
@@ -149,13 +149,13 @@ begin
 end
 $$;
 comment on function public.expire_idempotency_keys(integer) is
-  'Forgets up to batch idempotency keys older than 24 hours. Returns how many.';
+  'Deletes up to batch idempotency keys older than 24 hours. Returns how many.';
 
 create function public.cleanup_ended_invitations(batch integer default 1000) returns integer
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: service_role holds no grant to delete invitations. Executable by service_role only.
--- A deletion is an audit event: as with tokens, a chain that is held is left for the next call.
+-- Definer: service_role holds no grant to delete invitations. Executable by service_role only. A deletion
+-- is an audit event. As with tokens, a locked chain is left to the next call.
 declare
   organization bigint;
   deleted integer;
@@ -189,14 +189,14 @@ begin
 end
 $$;
 comment on function public.cleanup_ended_invitations(integer) is
-  'Deletes up to batch invitations 30 days after they expire, accepted and revoked ones too. '
-  'Returns how many.';
+  'Deletes up to batch invitations 30 days after they expire, also accepted and revoked ones. Returns how '
+  'many.';
 
 create function public.cleanup_transient_sessions(batch integer default 1000) returns integer
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: service_role holds no grant to delete chat sessions. Executable by service_role only.
--- The client of such a session keeps the conversation itself. What it used stays in usage_ledger.
+-- Definer: service_role holds no grant to delete chat sessions. Executable by service_role only. The client
+-- of such a session keeps the conversation itself. usage_ledger keeps its usage.
 declare
   handled integer;
 begin
@@ -226,8 +226,8 @@ comment on function public.cleanup_transient_sessions(integer) is
 create function public.cleanup_change_windows(batch integer default 1000) returns integer
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: nobody holds a grant on the windows. Executable by service_role only. A window without a
--- minute left says nothing, and none outlives a person or an organization for long.
+-- Definer: no role holds a grant on the windows. Executable by service_role only. A window whose minute is
+-- over has no meaning, so windows of deleted people and organizations soon end too.
 declare
   handled integer;
 begin
@@ -249,7 +249,8 @@ comment on function public.cleanup_change_windows(integer) is
 create function public.clean_ups() returns table (task text, routine text, schedule text)
 language sql immutable security invoker set search_path = ''
 as $$
-  -- Dead workers keep places and budgets: their lease of 30 seconds and this interval are less than a minute.
+  -- Dead workers hold places and budgets: the lease of 30 seconds and this interval together are less than
+  -- a minute.
   values
     ('expired_executions', 'expire_execution_leases', '20 seconds'),
     ('expired_tool_approvals', 'expire_tool_approvals', '* * * * *'),
@@ -262,9 +263,9 @@ as $$
     ('change_windows', 'cleanup_change_windows', '*/5 * * * *')
 $$;
 comment on function public.clean_ups() is
-  'The list of clean-ups: the name under which one is scheduled and counted, its function of this '
-  'schema, which takes a batch and returns how many rows it handled, and when pg_cron calls it. '
-  'The function session-cleanup calls them all. Service role only.';
+  'The list of clean-ups: the name of its job and count, its function of this schema, which takes a batch '
+  'and returns the number of handled rows, and its pg_cron schedule. The function session-cleanup calls '
+  'them all. Service role only.';
 
 revoke all on function
   public.cleanup_expired_sessions(integer), public.cleanup_expired_oauth_states(integer),
@@ -279,14 +280,15 @@ grant execute on function
   public.cleanup_transient_sessions(integer), public.cleanup_change_windows(integer), public.clean_ups()
   to service_role;
 
--- Where the server has pg_cron, each clean-up is a job of its own in the database, so that a
--- forgotten scheduler leaves nothing behind and a failing clean-up undoes no other. Elsewhere a
--- scheduler calls the function session-cleanup.
+-- Where the server has pg_cron, each clean-up is its own job in the database. So it runs without an outside
+-- scheduler, and a failing clean-up does not undo another. Elsewhere a scheduler calls the function
+-- session-cleanup.
 do $$
 declare
   keeps_seconds boolean;
 begin
-  -- The setting exists once the library is loaded, and is a row, not an error, for who may not see it.
+  -- The setting exists when the library is loaded. For a role that may not see it the query returns no row
+  -- and no error.
   if not exists (select 1 from pg_catalog.pg_available_extensions e where e.name = 'pg_cron')
     or not exists (
       select 1 from pg_catalog.pg_settings s

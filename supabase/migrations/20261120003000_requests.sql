@@ -1,8 +1,8 @@
--- Requests: what PostgREST runs before each request, and what keeps estimates in the database.
--- Special: the planner's estimates come from statistics over the rows of every organization. Row
--- policies do not filter statistics, so no client may read an estimate. check_request() refuses a
--- request that asks for one; the policies at the end refuse the EXPLAIN itself, because PostgREST
--- shows check_request() only the last of several Prefer headers and obeys the first.
+-- Requests: the function that PostgREST runs before each request, and the guard of estimates.
+-- Special: the planner's estimates come from statistics over the rows of every organization. Row policies
+-- do not filter statistics, so no client may read an estimate. check_request() refuses a request that asks
+-- for one. The policies at the end refuse the EXPLAIN itself, because PostgREST shows check_request() only
+-- the last of several Prefer headers and obeys the first.
 
 -- ── Estimates ─────────────────────────────────────────────────────────────────────────────────
 
@@ -22,8 +22,8 @@ grant execute on function private.refuse_estimates() to anon, authenticated;
 create function private.is_not_explained() returns boolean
 language plpgsql immutable parallel safe security invoker set search_path = ''
 as $$
--- Immutable, although it reads what runs: the planner computes a call of an immutable function once,
--- while it plans, and drops `true` from the plan. So an EXPLAIN fails before it has an estimate, and
+-- Immutable, although it reads the running statement. The planner computes a call of an immutable function
+-- once, while it plans, and drops `true` from the plan. So an EXPLAIN fails before it has an estimate, and
 -- any other statement pays nothing for each row or for each run of a cached plan.
 begin
   if current_query() ~* '^\s*explain\M'
@@ -65,7 +65,7 @@ $$;
 create function private.refuse_request() returns void
 language plpgsql volatile security invoker set search_path = ''
 as $$
--- SQLSTATE PGRST lets the answer carry a header; the body is the one that PT429 would have.
+-- SQLSTATE PGRST lets the answer carry a header; its body equals that of PT429.
 begin
   raise sqlstate 'PGRST' using
     message = json_build_object(
@@ -85,10 +85,10 @@ grant execute on function private.refuse_request() to anon, authenticated;
 create function private.take_turn(person text) returns void
 language plpgsql volatile security invoker set search_path = ''
 as $$
--- Advisory locks of the transaction: they need no write, so a read-only request can take them, and
--- they end with the request however it ends. A lock is (kind, person); kinds are 1700 for the next
--- in line, 1701 and 1702 for the two that run, 1711 to 1724 for those that wait. A request that
--- waits holds no other lock, so waiting makes no deadlock.
+-- Advisory locks of the transaction: they need no write, so a read-only request can take them, and they
+-- always end with the request. A lock is (kind, person); kinds are 1700 for the next in line, 1701 and 1702
+-- for the two that run, 1711 to 1724 for those that wait. A waiting request holds no other lock, so it
+-- causes no deadlock.
 declare
   key constant integer := hashtext(person);
   before constant text := current_setting('lock_timeout');
@@ -102,8 +102,8 @@ begin
       return;
     end if;
   end loop;
-  -- A request that waits holds a connection which others need. Once one has waited while the same
-  -- request ran for half a second, it stays next in line, and further ones are refused at once.
+  -- A waiting request holds a connection that others need. When it has waited half a second for the same
+  -- running request, it stays next in line, and later requests are refused at once.
   if not pg_try_advisory_lock_shared(1700, key) then
     perform private.refuse_request();
   end if;
@@ -161,12 +161,12 @@ begin
   if prefer ~* 'count\s*=\s*"?\s*(planned|estimated)' then
     perform private.refuse_estimates();
   end if;
-  -- Counts for the statements that follow in this transaction: the request's own.
+  -- Applies to the later statements of this transaction: the request's own.
   if current_setting('request.method', true) in ('GET', 'HEAD') then
     perform set_config('statement_timeout', '3s', true);
   end if;
-  -- One person in several organizations and on several devices is one person. Callers without a
-  -- token are one too: their addresses come from headers that a client can write.
+  -- One person in several organizations and on several devices is one person. All callers without a token
+  -- are one person together, because their addresses come from headers that a client can write.
   if current_user = 'authenticated' then
     perform private.take_turn(coalesce(private.current_user_id()::text, 'nobody'));
   else
@@ -175,8 +175,8 @@ begin
 end
 $$;
 comment on function private.check_request() is
-  'PostgREST runs it as the caller before each request (db-pre-request): refuses estimates, bounds the '
-  'time of a read to 3 seconds and the requests of one person at once.';
+  'PostgREST runs it as the caller before each request (db-pre-request). It refuses estimates, and limits '
+  'the time of a read to 3 seconds and the requests of one person at once.';
 revoke all on function private.check_request() from public, anon, authenticated, service_role;
 grant execute on function private.check_request() to anon, authenticated, service_role;
 -- To call it, and nothing else there.

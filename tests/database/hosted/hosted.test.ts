@@ -14,7 +14,7 @@ interface Person {
   claims: Claims
 }
 
-/** As Auth signs somebody up: as its own role, each statement within 2 s. */
+/** Signs a person up as Auth does: in its own role, each statement within 2 s. */
 async function signUp({ auth }: Hosted, email = `${randomUUID()}@example.com`): Promise<Person> {
   const id = randomUUID()
   const session = randomUUID()
