@@ -1,21 +1,31 @@
 import { defineConfig } from 'vitest/config'
 
+/** A project's name is its folder in tests/. */
+const project = (name: string, options: { globalSetup?: string[]; isolate?: boolean } = {}) => ({
+  extends: true as const,
+  test: { name, include: [`tests/${name}/**/*.test.ts`], ...options },
+})
+
 /** One stack for the projects that need one: see tests/support/stack/stack.ts. */
-const onStack = {
-  globalSetup: ['tests/support/stack/stack.ts'],
-  testTimeout: 20_000,
-  hookTimeout: 30_000,
-}
+const onStack = { globalSetup: ['tests/support/stack/stack.ts'] }
 
 export default defineConfig({
   test: {
     reporters: ['default', './tests/support/stack/summary-reporter.ts'],
+    // No file replaces a module or changes what another file sees, so that a worker runs one file
+    // after the other. A process for each file takes longer than most of the files.
+    isolate: false,
+    // What is waited for comes later on a slow machine. A wait ends just before its test would.
+    expect: { poll: { timeout: 25_000 } },
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
     projects: [
-      { test: { name: 'unit', include: ['tests/unit/**/*.test.ts'], testTimeout: 15_000 } },
-      { test: { name: 'database', include: ['tests/database/**/*.test.ts'], ...onStack } },
-      { test: { name: 'functions', include: ['tests/functions/**/*.test.ts'], ...onStack } },
-      { test: { name: 'clients', include: ['tests/clients/**/*.test.ts'], ...onStack } },
-      { test: { name: 'e2e', include: ['tests/e2e/**/*.test.ts'], ...onStack } },
+      project('unit'),
+      project('database', onStack),
+      project('functions', onStack),
+      project('clients', onStack),
+      // Its files start and kill what they find below their process.
+      project('e2e', { ...onStack, isolate: true }),
     ],
   },
 })
