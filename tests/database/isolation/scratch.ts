@@ -1,11 +1,6 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { Sql } from 'postgres'
-import { startAuth } from '../../../dev/api/lite.ts'
-import { content as ours } from '../../../dev/check/scratch-database.ts'
-import { connect, type Content, migrate, openGiven } from '../../../dev/postgres/database.ts'
-import { loadSecrets } from '../../../dev/postgres/secrets.ts'
+import { connect } from '../../../dev/postgres/database.ts'
+import { createMigrated, urlOf } from '../../support/stack/migrated-database.ts'
 import { accountDirectly } from './plant/people.ts'
 import { plantA, plantB, type World } from './world.ts'
 
@@ -22,15 +17,11 @@ export interface Worlds {
 }
 
 /** Makes both on the server of `url`, whose user may create databases; `close` drops them. */
-export async function createWorlds(url: string, content: Content = ours): Promise<Worlds> {
+export async function createWorlds(url: string): Promise<Worlds> {
   const suffix = `${process.pid}_${Date.now().toString(36)}`
   const names = { full: `isolation_full_${suffix}`, empty: `isolation_empty_${suffix}` }
   const server = connect(url)
-  const urlOf = (database: string): string => {
-    const changed = new URL(url)
-    changed.pathname = `/${database}`
-    return changed.href
-  }
+  const [fullUrl, emptyUrl] = [urlOf(url, names.full), urlOf(url, names.empty)]
   const drop = async (): Promise<void> => {
     for (const name of Object.values(names)) {
       await server`drop database if exists ${server(name)} with (force)`
@@ -38,17 +29,15 @@ export async function createWorlds(url: string, content: Content = ours): Promis
     await server.end()
   }
   try {
-    await server`create database ${server(names.full)} template template0`
-    await migrateDatabase(urlOf(names.full), content)
-    const half = await using(urlOf(names.full), (sql) => plantA(sql, accountDirectly(sql)))
+    await createMigrated(url, names.full)
+    const half = await using(fullUrl, (sql) => plantA(sql, accountDirectly(sql)))
     await server`create database ${server(names.empty)} template ${server(names.full)}`
-    const world = await using(urlOf(names.full), (sql) => plantB(sql, accountDirectly(sql), half))
-    const [full, empty] = [connect(urlOf(names.full)), connect(urlOf(names.empty))]
+    const world = await using(fullUrl, (sql) => plantB(sql, accountDirectly(sql), half))
+    const [full, empty] = [connect(fullUrl), connect(emptyUrl)]
     const close = async (): Promise<void> => {
       await Promise.all([full.end({ timeout: 5 }), empty.end({ timeout: 5 })])
       await drop()
     }
-    const [fullUrl, emptyUrl] = [urlOf(names.full), urlOf(names.empty)]
     return { world, full, empty, fullUrl, emptyUrl, close }
   } catch (error) {
     await drop()
@@ -63,22 +52,5 @@ async function using<Result>(url: string, work: (sql: Sql) => Promise<Result>): 
   } finally {
     // Before the next copy of this database, which no one may be connected to.
     await sql.end({ timeout: 5 })
-  }
-}
-
-async function migrateDatabase(url: string, content: Content): Promise<void> {
-  const directory = await mkdtemp(join(tmpdir(), 'colloquy-isolation-'))
-  try {
-    const database = await openGiven(url, content)
-    const auth = await startAuth({
-      database,
-      secrets: await loadSecrets(directory),
-      url: 'http://127.0.0.1',
-      log: () => undefined,
-    })
-    await auth.close()
-    await migrate(database, content)
-  } finally {
-    await rm(directory, { recursive: true, force: true })
   }
 }
