@@ -54,7 +54,18 @@ export default defineConfig(
   {
     files: ['tests/**/*.ts'],
     // Tests take apart the objects of what they test, whose methods do not use `this`.
-    rules: { '@typescript-eslint/unbound-method': 'off' },
+    rules: {
+      '@typescript-eslint/unbound-method': 'off',
+      'no-restricted-properties': [
+        'error',
+        ...['waitFor', 'waitUntil'].map((property) => ({
+          object: 'vi',
+          property,
+          message:
+            'It gives up after a second. expect.poll waits almost as long as the test may run.',
+        })),
+      ],
+    },
   },
   {
     name: 'colloquy/only index.ts names Deno',

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { request as httpRequest } from 'node:http'
 import OpenAI from 'openai'
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { createAgent } from '../support/agents/invoke.ts'
 import { eventStream, json } from '../support/agents/raw-http.ts'
 import { STALL } from '../support/agents/raw-provider.ts'
@@ -172,21 +172,17 @@ describe('a reason to stop', () => {
 })
 
 describe('a client that leaves', () => {
-  const arrived = () => {
-    const request = scripted.provider.journal.at(-1)
-    if (scripted.asked().length === 0 || !request) throw new Error('nothing has arrived')
-    return request
-  }
+  const status = async (): Promise<unknown> => (await execution())?.status
   const slow = () => eventStream([frame({ content: 'Hel' }), frame({ content: 'lo' })]).slice(0, -1)
 
   it.each([true, false])('cancels its request (stream: %s); what came is kept', async (stream) => {
     scripted.answer([...slow(), STALL])
     const leave = stream ? leaveStream() : await leaveBeforeAnAnswer()
-    const request = await vi.waitFor(arrived)
-    await vi.waitFor(async () => expect((await execution())?.status).toBe('running'))
+    await expect.poll(() => scripted.asked()).toHaveLength(1)
+    await expect.poll(status).toBe('running')
     await leave()
-    await request.closed
-    await vi.waitFor(async () => expect((await execution())?.status).toBe('cancelled'), 10_000)
+    await scripted.provider.journal.at(-1)?.closed
+    await expect.poll(status).toBe('cancelled')
     expect(await execution()).toMatchObject({
       error_code: 'execution_cancelled',
       content: stream ? 'Hello' : null,
@@ -228,7 +224,7 @@ describe('a client that leaves', () => {
       { headers },
     )
     for await (const { choices } of stream) if (choices[0]?.delta.content === 'Hel') break
-    await vi.waitFor(() => expect(scripted.logged.join('\n')).toContain('client_disconnected'))
+    await expect.poll(() => scripted.logged.join('\n')).toContain('client_disconnected')
     const back = read({ headers })
     open()
     expect(await back).toBe('Hello')

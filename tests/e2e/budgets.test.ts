@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type AgentsWorker, startAgentsWorker } from '../support/agents/agents-worker.ts'
 import { callFunction, createAgent, type ErrorBody } from '../support/agents/invoke.ts'
 import { eventStream, json } from '../support/agents/raw-http.ts'
@@ -240,16 +240,16 @@ describe('what is charged', () => {
     const execution_id = response.headers.get('x-execution-id') ?? ''
     await ann.client.rpc('cancel_execution', { execution_id })
     await response.text()
-    const usage = await vi.waitFor(async () => {
+    const charged = async () => {
       const { data } = await ann.client
         .schema('client_mgmt')
         .from('usage_ledger')
         .select('output_tokens, cost_usd, is_estimated')
         .eq('execution_id', execution_id)
-        .single()
-      expect(data).not.toBeNull()
-      return data
-    })
+      return data ?? []
+    }
+    await expect.poll(charged).toHaveLength(1)
+    const [usage] = await charged()
     // Five bytes: two tokens, in quarters of a byte rounded up.
     expect(usage).toMatchObject({ output_tokens: 2, is_estimated: true })
     expect(Number(usage?.cost_usd)).toBeGreaterThan(0)

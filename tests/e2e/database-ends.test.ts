@@ -48,10 +48,10 @@ async function expectUnavailable(response: Response): Promise<void> {
   expect(await response.text()).toContain('database_unavailable')
 }
 
-/** The part answers as before; at most as late as given, a request a moment. */
-async function expectRecovery(part: Part, timeout = 10_000): Promise<void> {
+/** The part answers as before, sooner or later. */
+async function expectRecovery(part: Part): Promise<void> {
   const { ask, good } = parts[part]
-  await expect.poll(async () => (await ask()).status, { timeout, interval: 100 }).toBe(good)
+  await expect.poll(async () => (await ask()).status, { interval: 100 }).toBe(good)
 }
 
 describe.each(['rest', 'auth'] as const)('%s', (part) => {
@@ -108,7 +108,7 @@ test('a request whose back-end is terminated is the one that fails', async () =>
       select from pg_stat_activity where usename = 'authenticator' and wait_event = 'PgSleep'`
     return rows.length
   }
-  await expect.poll(isUnderWay, { timeout: 5_000, interval: 50 }).toBe(1)
+  await expect.poll(isUnderWay).toBe(1)
   await superuser`select pg_terminate_backend(pid) from pg_stat_activity where wait_event = 'PgSleep'`
   await expectUnavailable(await waiting)
   expect((await parts.rest.ask()).status).toBe(201)
@@ -121,7 +121,7 @@ test('a killed PostgreSQL is started again, and REST and Auth answer as before',
   process.kill(Number(pid), 'SIGKILL')
   await pause(50)
   await expectUnavailable(await parts.rest.ask())
-  await expectRecovery('rest', 30_000)
+  await expectRecovery('rest')
   await expectRecovery('auth')
   expect(folder.lines).toContainEqual(expect.stringMatching(/^PostgreSQL ended \(.*started again/))
 }, 60_000)

@@ -106,7 +106,7 @@ describe('functions', () => {
     await response.body?.getReader().read()
     controller.abort()
     await expect
-      .poll(async () => (await at('/functions/v1/echo/cancelled')).text(), { timeout: 5_000 })
+      .poll(async () => (await at('/functions/v1/echo/cancelled')).text())
       .toBe('{"cancelled":1}')
   })
 
@@ -137,9 +137,7 @@ describe('functions', () => {
       503,
       { error: { code: 'function_unavailable', message: expect.any(String) as string } },
     ])
-    await expect
-      .poll(async () => (await at('/functions/v1/echo')).status, { timeout: 10_000 })
-      .toBe(201)
+    await expect.poll(async () => (await at('/functions/v1/echo')).status).toBe(201)
     expect(folder.lines).toContainEqual(
       expect.stringMatching(/^echo: ended \(exit code 3\) and is started again/),
     )

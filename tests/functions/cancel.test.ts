@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { eventTypes } from '../support/agents/agents-fixture.ts'
 import { type AgentsWorker, startAgentsWorker } from '../support/agents/agents-worker.ts'
 import { eventsOf, stop, StreamReader, text } from '../support/agents/chat-stream.ts'
@@ -59,21 +59,19 @@ describe('cancelling from another device, through another worker', () => {
   it.each([
     ['after its first words', true],
     ['before its first word', false],
-  ])('stops the provider within two seconds, %s', async (_, speaks) => {
+  ])('stops the provider at the next look, %s', async (_, speaks) => {
     if (speaks) endless()
     else provider.respond([STALL])
     const calls = provider.journal.length
     const response = await ask()
     const stream = new StreamReader(response)
     await stream.until(speaks ? 'Half of it' : 'start-step')
-    await vi.waitFor(() => expect(provider.journal.length).toBe(calls + 1))
+    await expect.poll(() => provider.journal.length).toBe(calls + 1)
     const closed = provider.journal[calls]?.closed
-    const asked = Date.now()
     const answer = await cancel(idOf(response), await signInAgain(ann))
     expect(answer.status).toBe(200)
     expect(await answer.json()).toEqual({ execution_id: idOf(response), status: 'running' })
     await closed
-    expect(Date.now() - asked).toBeLessThan(2_000)
 
     expect(eventTypes(await stream.toEnd()).slice(-2)).toEqual(['abort', '[DONE]'])
     expect(await executionOf(idOf(response))).toEqual({
@@ -101,11 +99,10 @@ describe('cancelling from another device, through another worker', () => {
   it('ends a whole answer too', async () => {
     provider.respond([STALL])
     const response = ask({ stream: false })
-    const id = await vi.waitFor(async () => {
-      const [execution] = await sql<{ id: string }[]>`
-        select id from public.agent_executions where organization_id = ${ann.organization.id}`
-      return execution?.id ?? expect.fail('it has not begun')
-    })
+    const begun = () => sql<{ id: string }[]>`
+      select id from public.agent_executions where organization_id = ${ann.organization.id}`
+    await expect.poll(begun).toHaveLength(1)
+    const [{ id } = { id: '' }] = await begun()
     expect(await (await cancel(id)).json()).toMatchObject({ status: 'running' })
     expect((await response).status).toBe(409)
     expect((await (await response).json()) as ErrorBody).toMatchObject({
@@ -115,7 +112,7 @@ describe('cancelling from another device, through another worker', () => {
 })
 
 describe('deleting the conversation in the middle of an answer', () => {
-  it('stops the provider within two seconds, and tells every stream that it is gone', async () => {
+  it('stops the provider at the next look, and tells every stream that it is gone', async () => {
     endless()
     const calls = provider.journal.length
     const response = await ask()
@@ -125,11 +122,9 @@ describe('deleting the conversation in the middle of an answer', () => {
       await elsewhere.request(ann, `executions/${idOf(response)}/stream`),
     )
     await follower.until('Half of it')
-    const asked = Date.now()
     const { data } = await ann.client.from('chat_sessions').delete().neq('status', 'x').select('id')
     expect(data).toHaveLength(1)
     await provider.journal[calls]?.closed
-    expect(Date.now() - asked).toBeLessThan(2_000)
     for (const ended of [await stream.toEnd(), await follower.toEnd()]) {
       expect(ended).toMatch(
         /"type":"error","errorText":"execution_not_found: .*"\}\n\ndata: \[DONE\]\n\n$/,

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { eventTypes, readEvents } from '../support/agents/agents-fixture.ts'
 import { type AgentsWorker, startAgentsWorker } from '../support/agents/agents-worker.ts'
 import { stop, StreamReader, text } from '../support/agents/chat-stream.ts'
@@ -58,10 +58,7 @@ const answer = async () => {
   return row
 }
 const untilEnded = () =>
-  vi.waitFor(async () => expect(await execution()).not.toMatchObject({ status: 'running' }), {
-    timeout: 10_000,
-    interval: 20,
-  })
+  expect.poll(execution, { interval: 20 }).not.toMatchObject({ status: 'running' })
 
 describe('a provider that fails in the middle of its answer', () => {
   it.each([
@@ -162,7 +159,7 @@ describe('a client that leaves', () => {
     const controller = new AbortController()
     await new StreamReader(await invoke({}, controller.signal)).until('Hel')
     controller.abort()
-    await vi.waitFor(() => expect(worker.logged.join('\n')).toContain('client_disconnected'))
+    await expect.poll(() => worker.logged.join('\n')).toContain('client_disconnected')
     expect(await execution()).toMatchObject({ status: 'running' })
     release()
     await untilEnded()

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { eventTypes } from '../support/agents/agents-fixture.ts'
 import { type AgentsWorker, startAgentsWorker } from '../support/agents/agents-worker.ts'
 import {
@@ -86,12 +86,11 @@ describe('a session that is busy', () => {
     expect(second.status).toBe(200)
     const third = ask('Third question', { on_busy: 'queue', stream: false }, worker)
     // Each look at whether it is their turn keeps them alive: both have looked twice by then.
-    await vi.waitFor(async () => {
-      const [row] = await sql`select count(*)::int as waiting from public.agent_executions
-        where organization_id = ${ann.organization.id} and status = 'pending'
-          and lease_expires_at > created_at + interval '9 seconds'`
-      expect(row).toEqual({ waiting: 2 })
-    }, 10_000)
+    const waiting = () => sql`
+      select from public.agent_executions
+      where organization_id = ${ann.organization.id} and status = 'pending'
+        and lease_expires_at > created_at + interval '9 seconds'`
+    await expect.poll(waiting).toHaveLength(2)
     expect(provider.journal).toHaveLength(1)
     const follower = worker.request(ann, `executions/${idOf(second)}/stream`)
     open()

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { eventTypes, readEvents } from '../support/agents/agents-fixture.ts'
 import { type AgentsWorker, startAgentsWorker } from '../support/agents/agents-worker.ts'
 import {
@@ -300,7 +300,7 @@ describe('writing events', () => {
     const response = await ask(here)
     const live = await response.text()
     expect(answerOf(live)).toBe('a🎈b\uFFFDc')
-    await vi.waitFor(async () => expect(await storedText(idOf(response))).toBe('a🎈b\uFFFDc'))
+    await expect.poll(() => storedText(idOf(response))).toBe('a🎈b\uFFFDc')
     expect(await (await follow(elsewhere, idOf(response))).text()).toBe(live)
     expect(readEvents(live).at(-2)?.data).toMatchObject({ type: 'finish' })
   })

@@ -1,5 +1,5 @@
 import { readUIMessageStream, uiMessageChunkSchema, type UIMessageChunk } from 'ai'
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type AgentsWorker, startAgentsWorker } from '../support/agents/agents-worker.ts'
 import { callFunction, type ErrorBody } from '../support/agents/invoke.ts'
 import {
@@ -328,7 +328,7 @@ describe('a worker that dies in the middle of a call', () => {
     const { agent, person } = ann
     const response = await doomed.invoke(person, { agent, message: { content: 'Write' } })
     const id = response.headers.get('x-execution-id') ?? ''
-    await vi.waitFor(() => expect(server.calls()).toHaveLength(1))
+    await expect.poll(() => server.calls()).toHaveLength(1)
     doomed.kill()
     await expect(response.text()).rejects.toThrow()
     await sql`update public.agent_executions set lease_expires_at = now() where id = ${id}`

@@ -353,7 +353,7 @@ describe('what goes wrong on the way', () => {
     const { response, id } = await ask()
     const reader = new StreamReader(response)
     await reader.until('tool-input-available')
-    await vi.waitFor(() => expect(server.calls()).toHaveLength(1))
+    await expect.poll(() => server.calls()).toHaveLength(1)
     await agents.worker.request(ann.person, `executions/${id}/cancel`, { method: 'POST' })
     expect(chunksOf(await reader.toEnd()).at(-1)).toMatchObject({ type: 'abort' })
     expect(await callsOf(sql, id)).toMatchObject([
@@ -363,7 +363,7 @@ describe('what goes wrong on the way', () => {
       status: 'cancelled',
       parts: [{ type: 'tool_call' }, { type: 'tool_result', is_error: true }],
     })
-    await vi.waitFor(() => expect(told).toHaveBeenCalled())
+    await expect.poll(() => told).toHaveBeenCalled()
   })
 
   it('is a budget that does not cover another step', async () => {

@@ -1,10 +1,10 @@
-import process from 'node:process'
 import { describe, expect, it } from 'vitest'
 import { errorStack as describeForLog } from '../../supabase/functions/_shared/log/log.ts'
 import { redact } from '../../supabase/functions/_shared/log/redact.ts'
 import { type SseEvent, SseParser } from '../../supabase/functions/_shared/models/sse.ts'
 import { ResponseReader } from '../../supabase/functions/_shared/outbound/response-reader.ts'
 import { readResult } from '../../supabase/functions/_shared/tools/tool-result.ts'
+import { cpuTimeOf } from '../support/cpu-time.ts'
 
 const mebi = 1024 * 1024
 const fill = (piece: string, length: number) => piece.repeat(Math.ceil(length / piece.length))
@@ -47,11 +47,8 @@ describe('text from outside', () => {
   it.each(Object.entries(readers))(
     'is read in time that its length bounds: %s',
     async (_, read) => {
-      const before = process.cpuUsage()
-      await read()
-      const { user, system } = process.cpuUsage(before)
-      // Microseconds. Linear work takes hundredths of a second; quadratic work takes many seconds.
-      expect(user + system).toBeLessThan(1_500_000)
+      // Linear work takes hundredths of a second; quadratic work takes many seconds.
+      expect(await cpuTimeOf(read)).toBeLessThan(3_000)
     },
     60_000,
   )

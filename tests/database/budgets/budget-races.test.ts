@@ -1,5 +1,12 @@
 import { expect, test } from 'vitest'
-import { addOwner, as, committedAs, type Member, outcome } from '../../support/people/tenants.ts'
+import {
+  addOwner,
+  as,
+  committedAs,
+  type Member,
+  outcome,
+  untilSomeoneWaits,
+} from '../../support/people/tenants.ts'
 import {
   addBudget,
   addPricedAgent,
@@ -116,11 +123,7 @@ test('a budget that is deleted at the very moment neither fails nor refuses a re
     await sql.begin(async (tx) => {
       await as(tx, owner, (t) => t`delete from client_mgmt.budgets where id = ${id}`)
       answer = outcome(committedAs(sql, owner, begin({ agent })))
-      // Until the request waits for this transaction.
-      const waits = () => tx`
-        select 1 from pg_locks l
-        where not l.granted and pg_backend_pid() = any (pg_blocking_pids(l.pid))`
-      while ((await waits()).length === 0) await tx`select pg_sleep(0.01)`
+      await untilSomeoneWaits(tx)
     })
     expect(await answer).toBe('allowed')
   }

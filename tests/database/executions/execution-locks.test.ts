@@ -350,7 +350,9 @@ test('two ends whose routes have opposite orders share breakers without a deadlo
 
 /** Until so many statements wait, for this transaction or for one that waits for it. */
 async function waiters(tx: TransactionSql, count: number): Promise<void> {
-  const waiting = () => tx`select 1 from pg_locks where not granted`
+  const waiting = () => tx`
+    select 1 from pg_stat_activity
+    where datname = current_database() and wait_event_type = 'Lock'`
   while ((await waiting()).length < count) await tx`select pg_sleep(0.01)`
 }
 

@@ -336,7 +336,7 @@ describe('POST /connections/:id/refresh', () => {
     const asked = [worker, other].map(({ credentials }) => vi.spyOn(credentials, 'refresh'))
     const count = () => asked.reduce((sum, { mock }) => sum + mock.calls.length, 0)
     servers.issuer.intercept = async () => {
-      await vi.waitFor(() => expect(count()).toBe(20), 10_000)
+      await expect.poll(count).toBe(20)
       return false
     }
     const answers = await Promise.all(

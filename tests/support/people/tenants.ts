@@ -160,7 +160,7 @@ export async function outcome(statement: Promise<unknown>): Promise<string> {
 
 /** Until another connection waits for a lock of this one, so that a race is the one we mean. */
 export async function untilSomeoneWaits(tx: TransactionSql): Promise<void> {
-  for (let attempt = 0; attempt < 500; attempt++) {
+  for (let attempt = 0; attempt < 2_500; attempt++) {
     const rows = await tx`
       select 1 from pg_locks l
       where not l.granted and pg_backend_pid() = any (pg_blocking_pids(l.pid))`

@@ -115,7 +115,7 @@ describe('an MCP server', () => {
     for (const stream of streams) stream.destroy()
     const outcome = await opened.call(definition('add'), {}, never)
     expect(outcome).toMatchObject({ status: 'success', result: { text: 'over sse' } })
-    await vi.waitFor(() => expect(streams.every(({ closed }) => closed)).toBe(true))
+    await expect.poll(() => streams.every(({ closed }) => closed)).toBe(true)
   })
 
   it('keeps a listing for as long as the server says, and no longer than an hour', async () => {
@@ -290,7 +290,7 @@ describe('a call of which nobody knows how it ended is unknown, and made once', 
     })
     const outcome = await open(server.endpoint).call(definition('add'), {}, cancel.signal)
     expect(outcome).toMatchObject({ status: 'unknown', error_code: 'execution_cancelled' })
-    await vi.waitFor(() => expect(told).toHaveBeenCalled())
+    await expect.poll(() => told).toHaveBeenCalled()
   })
 })
 

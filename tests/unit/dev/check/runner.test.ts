@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { compareDumps } from '../../../../dev/check/catalog-dump.ts'
 import { outcomeOf, runSteps, type Step } from '../../../../dev/check/runner.ts'
 
@@ -45,7 +45,7 @@ describe('the runner of checks', () => {
     const running = run([slow('a'), slow('b'), slow('c')], { atOnce: 2 })
     expect([...ends.keys()]).toEqual(['a', 'b'])
     ends.get('b')?.()
-    await vi.waitFor(() => expect([...ends.keys()]).toEqual(['a', 'b', 'c']))
+    await expect.poll(() => [...ends.keys()]).toEqual(['a', 'b', 'c'])
     ends.get('c')?.()
     ends.get('a')?.()
     const { lines } = await running

@@ -19,8 +19,8 @@ test('calls at once with the named key, prints a failure, and calls again', asyn
     log: (line) => lines.push(line),
   })
   try {
-    await expect.poll(() => seen.length, { timeout: 10_000 }).toBeGreaterThan(1)
-    await expect.poll(() => lines.length, { timeout: 10_000 }).toBeGreaterThan(0)
+    await expect.poll(() => seen.length).toBeGreaterThan(1)
+    await expect.poll(() => lines.length).toBeGreaterThan(0)
     expect(seen[0]).toMatchObject({ apikey: 'sb_secret_cleanup', ':method': 'POST' })
     expect(lines).toEqual(['session-cleanup: Error: status 500: {"reason":"out of order"}'])
   } finally {
@@ -45,7 +45,7 @@ test('does not wait for the first interval: what died with an earlier stack ends
     log: () => undefined,
   })
   try {
-    await expect.poll(() => calls, { timeout: 10_000 }).toBe(1)
+    await expect.poll(() => calls).toBe(1)
   } finally {
     schedule.close()
     server.close()
