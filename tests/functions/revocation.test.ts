@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type AgentsWorker, startAgentsWorker } from '../support/agents/agents-worker.ts'
 import { answerOf, gate, stop, StreamReader, text } from '../support/agents/chat-stream.ts'
 import { createAgent, type ErrorBody } from '../support/agents/invoke.ts'
@@ -117,7 +117,7 @@ describe('an answer that runs ends with its person’s access', () => {
     const calls = provider.journal.length
     const body = { agent, message: { content: 'Hi' }, stream: false }
     const answer = worker.invoke(member, body)
-    await vi.waitFor(() => expect(provider.journal).toHaveLength(calls + 1))
+    await expect.poll(() => provider.journal).toHaveLength(calls + 1)
     await ends[end]?.()
     await provider.journal[calls]?.closed
     const response = await answer
