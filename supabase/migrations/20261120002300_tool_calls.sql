@@ -1,7 +1,8 @@
--- Tool calls: intents, outcomes, and the approvals they wait for.
--- Special: a call is written before it is made and its outcome after, so that a crash leaves unknown and
--- never a second call. An execution does not wait for a person: it ends, and a decision continues the turn
--- in a new one. Locks: execution, session, tool calls, then as the file end says.
+-- Tool calls: intents, outcomes and approvals.
+-- Special: a call is written before it is made, and its outcome after. So a crash leaves the status unknown
+-- and never causes a second call. An execution does not wait for a person: it ends, and a decision
+-- continues the turn in a new execution. Locks: execution, session, tool calls, then in the order of the
+-- file end.
 
 -- ── conversation.tool_calls ───────────────────────────────────────────────────────────────────
 
@@ -36,25 +37,27 @@ create table conversation.tool_calls (
     references public.mcp_configurations (organization_id, id) on delete set null (mcp_configuration_id)
 );
 comment on table conversation.tool_calls is
-  'Tools that a model asked for. Written before the call is made; the outcome after it. Never made twice.';
+  'The tool calls of models. Written before the call is made, the outcome after it. A call is never made '
+  'twice.';
 comment on column conversation.tool_calls.tool_call_id is
-  'The provider''s id of the call, or one of ours where the provider repeats itself.';
+  'The provider''s id of the call, or our own id when the provider repeats an id.';
 comment on column conversation.tool_calls.step is
-  'The execution''s model call that asked, from 1; position is the call''s place in it, from 0.';
+  'The execution''s model call, from 1; position is the tool call''s place in it, from 0.';
 comment on column conversation.tool_calls.name is
-  'As the model knows the tool; server and tool are what that stands for, null when it stands for nothing.';
-comment on column conversation.tool_calls.endpoint is
-  'The server for which the call was meant. Another one never gets it.';
-comment on column conversation.tool_calls.definition_hash is 'The definition that the model had read.';
+  'The model''s name of the tool; server and tool are its meaning, null for an unknown name.';
+comment on column conversation.tool_calls.endpoint is 'The server of the call. No other server gets it.';
+comment on column conversation.tool_calls.definition_hash is 'The hash of the definition that the model got.';
 comment on column conversation.tool_calls.arguments is 'JSON exactly as the model wrote it.';
 comment on column conversation.tool_calls.status is
-  'pending: waits for an approval; approved: may be made until the approval expires; denied and '
-  'expired: never made; running: being made; success; error: refused, or answered with an error; '
-  'unknown: it may have been made, and nobody knows how it ended.';
-comment on column conversation.tool_calls.error_code is 'Why it was not made or failed; a stable code.';
-comment on column conversation.tool_calls.result is 'Typed and capped parts of the tool''s answer.';
+  'pending: waits for a decision; approved: may be made until the approval expires; denied and expired: '
+  'never made; running: being made; success; error: refused, or answered with an error; unknown: it may '
+  'have been made, and its outcome is not known.';
+comment on column conversation.tool_calls.error_code is
+  'The stable code of the reason why the call was not made or failed.';
+comment on column conversation.tool_calls.result is 'The parts of the tool''s answer, typed and shortened.';
 comment on column conversation.tool_calls.runner_id is
-  'The execution whose worker makes the call: the one that asked, or the one that goes on after an approval.';
+  'The execution whose worker makes the call: that of the model call, or the one that continues after an '
+  'approval.';
 create index tool_calls_configuration_idx on conversation.tool_calls (organization_id, mcp_configuration_id);
 create index tool_calls_waiting_idx on conversation.tool_calls (organization_id, execution_id)
   where status in ('pending', 'approved');
@@ -92,12 +95,13 @@ create table conversation.tool_approvals (
     references conversation.tool_calls (organization_id, execution_id, tool_call_id) on delete cascade
 );
 comment on table conversation.tool_approvals is
-  'Calls for which a person is asked, and what they said: once. Nothing said until it expires means no.';
+  'The calls that need a person''s decision, and the decision, once. A call without a decision is denied '
+  'when it expires.';
 comment on column conversation.tool_approvals.arguments_hash is
-  'SHA-256 of the arguments that were shown, in hexadecimal; no others are ever sent.';
+  'SHA-256 of the shown arguments, in hexadecimal; other arguments are never sent.';
 comment on column conversation.tool_approvals.expires_at is
-  'End of both: of deciding, and of what an approval allows.';
-comment on column conversation.tool_approvals.decided_by is 'No foreign key: outlives the membership.';
+  'The end of the time to decide and of the approval.';
+comment on column conversation.tool_approvals.decided_by is 'No foreign key: stays after the membership.';
 alter table conversation.tool_approvals enable row level security;
 alter table conversation.tool_approvals force row level security;
 create policy select_reader on conversation.tool_approvals for select to authenticated
@@ -118,8 +122,8 @@ grant select on conversation.tool_approvals to authenticated, service_role;
 create function private.end_tool_calls() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: nobody holds a grant to update tool calls. Whatever ended the execution, a call that was
--- under way may have been carried out: nobody knows, so nobody makes it again.
+-- Definer: no role holds a grant to update tool calls. However the execution ended, the server may have
+-- carried out a running call: its outcome is not known, so it is never made again.
 begin
   update conversation.tool_calls t
   set status = 'unknown', error_code = coalesce(new.error_code, 'interrupted'),
@@ -129,7 +133,7 @@ begin
 end
 $$;
 comment on function private.end_tool_calls() is
-  'Trigger: calls that an ended execution left running are unknown.';
+  'Trigger: the running calls of an ended execution become unknown.';
 create trigger agent_executions_end_tool_calls
   after update of status on public.agent_executions
   for each row when (old.completed_at is null and new.completed_at is not null)
@@ -138,15 +142,15 @@ create trigger agent_executions_end_tool_calls
 create function private.supersede_tool_calls() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: nobody holds a grant to update tool calls. A conversation that goes on elsewhere has not
--- approved what waits: deny is the default.
+-- Definer: no role holds a grant to update tool calls. A new turn of the conversation does not approve
+-- waiting calls: the default is deny.
 begin
   update conversation.tool_calls t
   set status = 'denied', error_code = 'tool_call_superseded', completed_at = clock_timestamp()
   from public.agent_executions x
   where t.organization_id = new.organization_id and t.status in ('pending', 'approved')
     and x.organization_id = t.organization_id and x.id = t.execution_id and x.session_id = new.session_id
-    -- What was approved and is about to be made by the execution that continues is no longer asked.
+    -- Except calls that were approved and that the continuing execution is about to make.
     and x.id::text is distinct from new.metadata ->> 'continues'
     and not exists (
       select 1 from public.agent_executions y
@@ -159,7 +163,7 @@ begin
 end
 $$;
 comment on function private.supersede_tool_calls() is
-  'Trigger: a new turn denies what an earlier one of its session still waits for.';
+  'Trigger: a new turn denies the waiting calls of earlier turns of its session.';
 create trigger agent_executions_supersede_tool_calls
   after insert on public.agent_executions
   for each row execute function private.supersede_tool_calls();
@@ -171,7 +175,7 @@ as $$
     'Do not repeat it unasked.'
 $$;
 comment on function private.unknown_outcome_text() is
-  'What a model is told of a call that may have been made.';
+  'The text for a model about a call that may have been made.';
 
 create function private.interrupted_parts(
   organization_id bigint,
@@ -180,8 +184,8 @@ create function private.interrupted_parts(
 ) returns jsonb
 language sql stable security definer set search_path = ''
 as $$
-  -- Definer: called by end_expired_execution() only. What a dead worker had done is told to the next
-  -- turn's model too, so that it does not ask for the same again unknowingly.
+  -- Definer: called by end_expired_execution() only. The model of the next turn also learns what a dead
+  -- worker did, so that it does not repeat a call unknowingly.
   select jsonb_agg(p.part order by p.place) || case when content = '' then '[]'::jsonb
     else jsonb_build_array(jsonb_build_object('type', 'text', 'text', content)) end
   from (
@@ -205,8 +209,8 @@ as $$
   ) p
 $$;
 comment on function private.interrupted_parts(bigint, uuid, text) is
-  'Calls and results of an execution whose worker died, as parts of its message; null when it '
-  'called no tool.';
+  'The calls and results of an execution whose worker died, as parts of its message; null without a tool '
+  'call.';
 
 create function private.with_tool_results(
   organization_id bigint,
@@ -215,8 +219,8 @@ create function private.with_tool_results(
 ) returns jsonb
 language plpgsql stable security definer set search_path = ''
 as $$
--- Definer: called by prepare_execution() only. A call that was approved is answered in the next message of
--- its branch; another branch knows all the same that it was made.
+-- Definer: called by prepare_execution() only. The next message of the branch has the result of an approved
+-- call; another branch also shows that the call was made.
 #variable_conflict use_column
 begin
   if not history @? '$[*].parts[*] ? (@.type == "tool_call")' then
@@ -239,7 +243,7 @@ begin
       join conversation.tool_calls t on t.organization_id = x.organization_id and t.execution_id = x.id
       where x.organization_id = with_tool_results.organization_id
         and x.session_id = with_tool_results.session_id
-        -- Made by the execution that went on; what its own execution made is in the message already.
+        -- Calls of the execution that continued; the message already has the calls of its own execution.
         and t.runner_id <> x.id and t.status in ('success', 'error', 'unknown')
       group by x.response_message_id
     ) r on r.message_id = (h.message ->> 'id')::uuid
@@ -247,7 +251,7 @@ begin
 end
 $$;
 comment on function private.with_tool_results(bigint, uuid, jsonb) is
-  'A history whose calls have the outcomes that came after their message was kept.';
+  'A history with the outcomes that came after the messages were stored.';
 
 -- ── Making calls ──────────────────────────────────────────────────────────────────────────────
 
@@ -282,7 +286,7 @@ begin
 end
 $$;
 comment on function private.judge_tool_call(bigint, uuid, bigint, text, text, text) is
-  'auto or ask, by the policies of this moment; else why the call must not be made: '
+  'auto or ask, by the present policies; else the reason why the call must not be made: '
   'tool_not_available, tool_off, tool_changed.';
 
 create function public.begin_tool_calls(
@@ -295,8 +299,8 @@ create function public.begin_tool_calls(
 returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: service_role holds no grant on tool calls. Executable by service_role only. What may be called
--- is decided here and now, whatever the worker was told when the execution began.
+-- Definer: service_role holds no grant on tool calls. Executable by service_role only. This function
+-- decides now which calls may be made; what the worker got at the beginning does not count.
 #variable_conflict use_column
 declare
   execution public.agent_executions;
@@ -305,7 +309,7 @@ declare
   waits boolean := false;
   answer jsonb := jsonb_build_array();
 begin
-  -- Shared: the end of the execution waits, and then finds every call that is running.
+  -- A shared lock: the end of the execution waits, and then finds every running call.
   select x.* into execution from public.agent_executions x
   where x.organization_id = begin_tool_calls.organization_id and x.id = begin_tool_calls.execution_id
   for share;
@@ -368,7 +372,7 @@ begin
     ));
   end loop;
   if waits then
-    -- For the execution that goes on after the decision.
+    -- For the execution that continues after the decision.
     update public.agent_executions x
     set metadata = x.metadata || jsonb_build_object('params', begin_tool_calls.params)
     where x.organization_id = execution.organization_id and x.id = execution.id;
@@ -377,12 +381,11 @@ begin
 end
 $$;
 comment on function public.begin_tool_calls(bigint, uuid, integer, jsonb, jsonb) is
-  'Writes down what a model asked for before anything is called. calls: [{ tool_call_id, name, '
-  'arguments, refusal? } and, without a refusal, { mcp_configuration_id, server, endpoint, tool, '
-  'definition_hash }]. Answers { status, calls: [{ tool_call_id, status: running (call it now) | '
-  'pending | denied | error, error_code }] }; another status than running means that the execution '
-  'has ended or is to end, and nothing was written. params: kept for a continuation. Service role '
-  'only.';
+  'Stores a model''s tool calls before any call is made. calls: [{ tool_call_id, name, arguments, refusal? '
+  '} and, without a refusal, { mcp_configuration_id, server, endpoint, tool, definition_hash }]. Returns { '
+  'status, calls: [{ tool_call_id, status: running (call it now) | pending | denied | error, error_code }] '
+  '}. Another status than running means that the execution has ended or must end, and nothing was stored. '
+  'params: kept for a continuation. Service role only.';
 
 create function public.finish_tool_call(
   organization_id bigint,
@@ -418,8 +421,8 @@ begin
 end
 $$;
 comment on function public.finish_tool_call(bigint, uuid, text, jsonb) is
-  'Stores how a running call ended: { status: success | error | unknown, error_code?, result? }. '
-  'Another call changes nothing. Answers the stored status. Service role only.';
+  'Stores the end of a running call: { status: success | error | unknown, error_code?, result? }. A second '
+  'call changes nothing. Returns the stored status. Service role only.';
 
 revoke all on function
   private.end_tool_calls(),

@@ -5,7 +5,7 @@
 create function private.cancel_execution(execution_id uuid) returns text
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: no client may update executions. The caller's own only.
+-- Definer: no client may update executions. Updates the caller's own only.
 #variable_conflict use_column
 declare
   organization constant bigint := private.require_organization('agents.invoke');
@@ -42,8 +42,8 @@ create function private.event_batches(
 ) returns json
 language plpgsql stable security invoker set search_path = ''
 as $$
--- Invoker: for a client the policies decide who reads. json all the way, so that stored events
--- keep their bytes.
+-- Invoker: for a client the policies decide what it reads. json throughout, so that stored events keep
+-- their bytes.
 #variable_conflict use_column
 begin
   return coalesce((
@@ -52,7 +52,7 @@ begin
       select e.seq, e.event from conversation.execution_events e
       where e.organization_id = event_batches.organization_id
         and e.execution_id = event_batches.execution_id
-        -- The batch that holds the next event may begin before it.
+        -- The batch with the next event may begin before that event.
         and e.seq >= coalesce((
           select max(f.seq) from conversation.execution_events f
           where f.organization_id = event_batches.organization_id
@@ -66,7 +66,7 @@ begin
 end
 $$;
 comment on function private.event_batches(bigint, uuid, bigint, integer) is
-  '[{ seq, events }] of an execution after an event id, as far as the caller may read them.';
+  '[{ seq, events }] of an execution after an event id, if the caller may read them.';
 
 create function public.read_execution(
   execution_id uuid,
@@ -108,9 +108,8 @@ create function public.follow_execution(
 ) returns json
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: a worker looks once for all its followers. Executable by service_role only. Who may read
--- is what private.current_session() and the policy select_reader of agent_executions say, for each
--- auth session.
+-- Definer: a worker polls once for all its followers. Executable by service_role only. For each auth
+-- session, private.current_session() and the policy select_reader of agent_executions define who may read.
 #variable_conflict use_column
 declare
   execution public.agent_executions;
@@ -121,7 +120,8 @@ begin
     and x.id = follow_execution.execution_id
     and x.status in ('pending', 'running') and x.lease_expires_at <= clock_timestamp();
 
-  -- Its status before its events: what is over by now has no event that the next statement does not see.
+  -- Reads the status before the events: an ended execution has no event that the next statement does not
+  -- see.
   select x.* into execution from public.agent_executions x
   where x.organization_id = follow_execution.organization_id
     and x.id = follow_execution.execution_id;
@@ -150,14 +150,14 @@ begin
 end
 $$;
 comment on function public.follow_execution(bigint, uuid, bigint, uuid[]) is
-  '{ status, batches, readers, result } after an event id: readers are the auth sessions of the '
-  'list that may read the execution now, result its stored end once there is one. Null when it is '
-  'gone. Service role only.';
+  '{ status, batches, readers, result } after an event id. readers are the auth sessions of the list that '
+  'may read the execution now; result is its stored end, if there is one. Null when the execution is '
+  'deleted. Service role only.';
 
 create function private.read_execution_result(execution_id uuid) returns jsonb
 language plpgsql stable security definer set search_path = ''
 as $$
--- Definer: joins tables with policies of their own; the caller's own execution only.
+-- Definer: joins tables that have their own policies. Reads the caller's own execution only.
 begin
   return private.execution_result(x.organization_id, x.id)
   from public.agent_executions x
@@ -210,8 +210,8 @@ end
 $$;
 comment on function public.append_execution_events(bigint, uuid, bigint, text) is
   'Stores one batch of a stream (the JSON text of an array), renews the lease and answers as '
-  'renew_execution_lease(). Repeating a batch changes nothing, repeating it with more events adds '
-  'these. Service role only.';
+  'renew_execution_lease(). A repeated batch changes nothing; a repetition with more events adds these. '
+  'Service role only.';
 
 create function public.renew_execution_lease(organization_id bigint, execution_id uuid) returns text
 language plpgsql volatile security definer set search_path = ''
@@ -226,8 +226,8 @@ begin
   where x.organization_id = renew_execution_lease.organization_id
     and x.id = renew_execution_lease.execution_id;
   revoked := execution.status in ('pending', 'running') and not private.access_stands(execution);
-  -- Written only when it is getting short: a stream that writes events four times a second renews
-  -- it every ten.
+  -- Written only when the lease is getting short: a stream that writes events four times a second renews it
+  -- every ten seconds.
   if execution.status in ('pending', 'running') and (
     execution.lease_expires_at < clock_timestamp() + interval '20 seconds'
     or (revoked and execution.cancel_requested_at is null)
@@ -249,16 +249,16 @@ begin
 end
 $$;
 comment on function public.renew_execution_lease(bigint, uuid) is
-  'Keeps a running execution alive for up to 30 seconds more; answers its status, cancelling when '
-  'someone asked for that, revoked when its person may invoke agents there no longer or its '
-  'session was revoked, null when it is gone. Service role only.';
+  'Renews the lease of a running execution to 30 seconds. Answers its status; cancelling after a request '
+  'to cancel; revoked when its person may no longer invoke agents there or its session was revoked; null '
+  'when it is deleted. Service role only.';
 
 create function public.cancel_execution(execution_id uuid) returns text
 language sql volatile security invoker set search_path = ''
 as $$ select private.cancel_execution(execution_id) $$;
 comment on function public.cancel_execution(uuid) is
-  'Asks the worker of one''s own execution to stop; what was said is kept. Answers the status: '
-  'running until the worker has stopped. An execution that has ended stays as it is. PT404 '
+  'Asks the worker of the caller''s own execution to stop; the text so far is kept. Answers the status, '
+  'which is running until the worker has stopped. An ended execution does not change. PT404 '
   'execution_not_found.';
 
 revoke all on function

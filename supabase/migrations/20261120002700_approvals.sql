@@ -1,11 +1,11 @@
--- Approvals: a person decides on a call, and the last decision begins the execution that goes on.
+-- Approvals: a person decides on a call, and the last decision begins the execution that continues.
 
 -- ── Approvals ─────────────────────────────────────────────────────────────────────────────────
 
 create function private.continue_execution(source public.agent_executions, providers text[]) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: called by decide_tool_call() only, which has checked whose execution it is and holds it.
+-- Definer: called by decide_tool_call() only, which has checked the owner of the execution and locked it.
 #variable_conflict use_column
 declare
   chat constant public.chat_sessions := private.require_own_session(
@@ -27,7 +27,7 @@ begin
     raise exception using errcode = 'PT409', message = 'session_busy',
       detail = 'An execution of this session is still running.';
   end if;
-  -- The same model: what it wants back of its own calls, no other takes.
+  -- The same model, because only it accepts the signatures of its own calls.
   route := private.plan_route(
     source.organization_id, source.agent_id,
     (select m.name from public.models m where m.id = source.model_id),
@@ -50,7 +50,7 @@ begin
 end
 $$;
 comment on function private.continue_execution(public.agent_executions, text[]) is
-  'Begins the execution that goes on from another''s answer, as begin_execution() does for a message.';
+  'Begins the execution that continues another''s answer, as begin_execution() does for a message.';
 
 create function private.decide_tool_call(
   execution_id uuid,
@@ -60,7 +60,7 @@ create function private.decide_tool_call(
 ) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: no client may write approvals. The caller's own executions only.
+-- Definer: no client may write approvals. Decides on calls of the caller's own executions only.
 #variable_conflict use_column
 declare
   organization constant bigint := private.require_organization('agents.invoke');
@@ -111,7 +111,7 @@ begin
 
   if held.status = 'expired'
     or (asked.expires_at <= clock_timestamp() and held.status in ('pending', 'approved')) then
-    -- Answered and not raised, so that it stays written. All calls that wait were asked for together.
+    -- Answered and not raised, so that the expiry stays stored. All waiting calls were requested together.
     update conversation.tool_calls t
     set status = 'expired', error_code = 'tool_approval_expired', completed_at = clock_timestamp()
     where t.organization_id = organization
@@ -144,7 +144,7 @@ begin
   select x.id into continued from public.agent_executions x
   where x.organization_id = organization and x.session_id = execution.session_id
     and x.message_id = execution.response_message_id and x.metadata ->> 'continues' = execution.id::text
-    -- One that died before it made any call left the decisions to be carried out.
+    -- When an execution died before it made any call, its decisions are still to be carried out.
     and (x.status <> 'failed' or not exists (
       select 1 from conversation.tool_calls t
       where t.organization_id = organization and t.execution_id = execution.id and t.status = 'approved'
@@ -173,20 +173,20 @@ returns jsonb
 language sql volatile security invoker set search_path = ''
 as $$ select private.decide_tool_call(execution_id, tool_call_id, decision, providers) $$;
 comment on function public.decide_tool_call(uuid, text, text, text[]) is
-  'Approves or denies a call for which one''s own execution ended with tool_approval_required. '
-  'Answers { tool_call_id, status, waiting: calls still undecided, continued_by, continuation }: '
-  'the last decision begins the execution that goes on, as begin_execution() answers it (null when '
-  'it had begun before). What is said twice changes nothing; expired means denied. PT404 '
-  'execution_not_found, tool_call_not_found; PT409 execution_in_progress, tool_call_decided, '
-  'session_busy; and what begin_execution() raises. For the function agents: an execution nobody '
-  'works on ends failed (interrupted).';
+  'Approves or denies a call of the caller''s own execution that ended with tool_approval_required. '
+  'Returns { tool_call_id, status, waiting: the number of undecided calls, continued_by, continuation }. '
+  'The last decision begins the execution that continues, as begin_execution() returns it (null when it '
+  'had begun before). A repeated decision changes nothing; expired means denied. PT404 '
+  'execution_not_found, tool_call_not_found; PT409 execution_in_progress, tool_call_decided, session_busy; '
+  'and the errors of begin_execution(). For the function agents: an execution without a worker ends failed '
+  '(interrupted).';
 
 create function public.claim_tool_calls(organization_id bigint, execution_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: service_role holds no grant on tool calls. Executable by service_role only. Each approved call
--- is handed out once, with the arguments that were approved and no others, and only while everything
--- that the person saw still holds.
+-- Definer: service_role holds no grant on tool calls. Executable by service_role only. Returns each
+-- approved call once, with the approved arguments only, and only while everything that the person saw is
+-- unchanged.
 #variable_conflict use_column
 declare
   execution public.agent_executions;
@@ -269,9 +269,9 @@ begin
 end
 $$;
 comment on function public.claim_tool_calls(bigint, uuid) is
-  'The calls whose decisions an execution goes on from: [{ execution_id, tool_call_id, name, '
-  'server, tool, mcp_configuration_id, type, endpoint, arguments, definition, status: running '
-  '(call it now, once) | denied | expired | unknown, error_code }]. Service role only.';
+  'The decided calls from which an execution continues: [{ execution_id, tool_call_id, name, server, tool, '
+  'mcp_configuration_id, type, endpoint, arguments, definition, status: running (call it now, once) | '
+  'denied | expired | unknown, error_code }]. Service role only.';
 
 create function public.expire_tool_approvals(batch integer default 1000) returns integer
 language plpgsql volatile security definer set search_path = ''
@@ -302,7 +302,7 @@ begin
 end
 $$;
 comment on function public.expire_tool_approvals(integer) is
-  'Ends up to batch calls that nobody decided, or made, in time. Returns how many.';
+  'Expires up to batch calls that were not decided, or not made, in time. Returns how many.';
 
 revoke all on function
   private.continue_execution(public.agent_executions, text[]),
