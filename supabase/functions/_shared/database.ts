@@ -4,7 +4,7 @@ import type { Database as Schema, Json } from './database.types.ts'
 import { AppError, errorCodes, isErrorCode, toAppError, type ErrorCode } from './errors.ts'
 
 type Functions = Schema['public']['Functions']
-// What SQL calls jsonb has a shape that only its caller knows.
+// Only the caller of a function knows the shape of its jsonb.
 type Value<Type> = Json extends Type ? unknown : Type
 
 /** Arguments of a function of schema public. An undefined one takes its default in SQL. */
@@ -13,7 +13,7 @@ export type Arguments<Name extends keyof Functions> = {
 }
 
 interface Client<Role extends string> {
-  /** The role the statements run as; keeps the two clients from being mixed up. */
+  /** The role of the statements; its type keeps the two clients apart. */
   readonly role: Role
   /**
    * Calls a function of schema public and returns what it returned.
@@ -27,7 +27,7 @@ interface Client<Role extends string> {
 
 /** The caller's own client: every statement runs under their row level security. */
 export type Db = Client<'authenticated'>
-/** The service role's client, for what a caller must not be able to write. */
+/** The service role's client, for rows that a caller must not be able to write. */
 export type Admin = Client<'service_role'>
 
 export interface DatabaseOptions {
@@ -48,8 +48,8 @@ export interface Database {
 }
 
 /**
- * Builds the clients: the only place where a key of the project meets a connection. Address and keys
- * are read by the first call, so that a missing variable fails no start.
+ * Builds the clients. Only this file gives a connection a key of the project. The first call reads
+ * address and keys, so that a missing variable fails no start.
  */
 export function createDatabase(options: DatabaseOptions): Database {
   const client = <Role extends string>(
@@ -88,8 +88,8 @@ export function createDatabase(options: DatabaseOptions): Database {
 const pauses = [100, 400, 1_500]
 
 /**
- * Stores what cannot be had again, trying again while the database is out of reach: for functions
- * that change nothing more when they are called twice.
+ * Stores a result that cannot be produced again, with retries while the database is unreachable.
+ * For functions whose second call changes nothing.
  * @throws AppError of the last try
  */
 export async function untilStored<Result>(
@@ -100,7 +100,7 @@ export async function untilStored<Result>(
     try {
       return await store()
     } catch (error) {
-      // Only what another moment may change; a refusal would be refused again.
+      // Only failures that may pass; a refusal would be repeated.
       if (toAppError(error).code !== 'database_unavailable') throw error
       await sleep(pause)
     }
@@ -108,7 +108,10 @@ export async function untilStored<Result>(
   return store()
 }
 
-/** At most these milliseconds before a call that found no turn is sent again; half of them at least. */
+/**
+ * The longest pause in milliseconds before a call without a turn is sent again; the shortest is
+ * half of it.
+ */
 const turns = [100, 200, 400, 800, 1_600]
 
 /**
@@ -131,7 +134,7 @@ async function untilTurn<Answer extends { error: PostgrestFailure | null }>(
 const pauseFor = (milliseconds: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, milliseconds))
 
-/** Not the client's own time-out: that one ends with the head of an answer, and its body may stall. */
+/** Not the client's own time-out, which ends with the head of an answer: the body may stall. */
 function fetchWhole({ timeout = 10_000, fetch: send = fetch }: DatabaseOptions): typeof fetch {
   return async (input, init) => {
     const response = await send(input, { ...init, signal: AbortSignal.timeout(timeout) })
@@ -160,10 +163,13 @@ const explained: readonly ErrorCode[] = [
 // Connections, resources, locks, cancelled statements, and PostgREST without a database.
 const transient = /^(?:08...|53...|57...|55P03|40001|40P01|PGRST00\d)$/
 
-/** Whether another moment may give an answer: what stands in front may say so by its status alone. */
+/**
+ * Whether a later try may get an answer. A proxy before PostgREST may report this by its status
+ * alone.
+ */
 function isTransient({ code, message }: PostgrestFailure, status: number): boolean {
   if (status === 0 || (status >= 502 && status <= 504)) return true
-  // The SQLSTATE has other meanings too; this one is of a database that is closed to everyone.
+  // The SQLSTATE has other meanings too; here a database is closed to everyone.
   if (code === '55000') return /\bnot (?:currently )?accepting connections\b/.test(message)
   return transient.test(code)
 }
@@ -199,7 +205,10 @@ export function databaseError(failure: PostgrestFailure, status: number): AppErr
   return new AppError('internal_error', { cause })
 }
 
-/** What our own functions raised; PTxyz is theirs alone, and PostgREST answers it with status xyz. */
+/**
+ * An error that our own functions raised. Only they raise PTxyz, which PostgREST answers with
+ * status xyz.
+ */
 function raisedCode({ code, message }: PostgrestFailure): ErrorCode | undefined {
   if (code.startsWith('PT')) {
     return isErrorCode(message) && code === `PT${errorCodes[message].status}` ? message : undefined

@@ -6,9 +6,9 @@ import { AppError, notConfigured } from './errors.ts'
 declare const process: { readonly env: Variables }
 
 /**
- * The variables of the platform and of the project. A value is read and validated when it is used:
- * a missing or odd variable throws AppError `not_configured`, whose cause names it, and fails nothing
- * that does without it.
+ * The variables of the platform and of the project. A value is read and validated when it is used.
+ * A missing or wrong variable throws AppError `not_configured`, whose cause names it, and fails
+ * only the code that needs it.
  */
 export interface Env {
   /** Origin of the project, without a trailing slash. */
@@ -121,7 +121,7 @@ export function readEnv(variables: Variables = process.env): Env {
   }
 }
 
-/** What is missing or odd among the variables that each function reads; for its log, when it starts. */
+/** The missing and wrong variables of each function, for its log at the start. */
 export function findProblems(env: Env): string[] {
   const problems = (Object.keys(env) as (keyof Env)[]).flatMap((name) => {
     try {

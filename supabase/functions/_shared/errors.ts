@@ -223,7 +223,7 @@ export function toEnvelope({ code, message, path, details }: AppError): ErrorEnv
   }
 }
 
-/** An error that says nothing to the client becomes one that does; the original is its cause. */
+/** Makes an AppError of any error; the original is its cause. */
 export function toAppError(error: unknown): AppError {
   return error instanceof AppError ? error : new AppError('internal_error', { cause: error })
 }
@@ -233,7 +233,7 @@ export function notConfigured(problem: string): AppError {
   return new AppError('not_configured', { cause: problem })
 }
 
-/** Whether the error is a refusal in the ordinary course, and nothing that an operator must look at. */
+/** Whether the error is an expected refusal that needs no operator. */
 export function isExpected({ code, status }: AppError): boolean {
   return status < 500 || code === 'circuit_open'
 }

@@ -13,14 +13,14 @@ import {
 import { AppError } from '../errors.ts'
 import { AskAuth } from './ask-auth.ts'
 
-/** Who calls, as their access token says. The database decides what they may do. */
+/** The caller, from the access token. The database decides what the caller may do. */
 export interface Caller {
   readonly userId: string
   /** The auth session's id, which the database looks up in user_sessions. */
   readonly sessionId: string
-  /** The active organization as the token has it. */
+  /** The active organization of the token. */
   readonly organizationId: number
-  /** The token as received, to act in the caller's name. */
+  /** The received token; the database client acts with it as the caller. */
   readonly accessToken: string
 }
 
@@ -123,7 +123,7 @@ function bearerToken(headers: Headers): string {
 
 function verdictOf(cause: unknown): AppError {
   if (cause instanceof AppError) return cause
-  // What is not a verdict on the token is a failure to get the keys, and no reason to sign out.
+  // Any other error is a failure to get the keys, and no reason to sign out.
   const unavailable =
     !(cause instanceof errors.JOSEError) ||
     cause instanceof errors.JWKSTimeout ||
@@ -139,7 +139,7 @@ function callerOf(claims: JWTPayload, accessToken: string): Caller {
   if (typeof sessionId !== 'string' || !uuid.test(sessionId)) {
     throw unauthorized('session_id is not a uuid')
   }
-  // An early answer only: whether the membership still holds is decided in the database.
+  // An early refusal only: the database decides whether the membership is active.
   const isText = typeof organizationId === 'string' || typeof organizationId === 'number'
   if (!isText || !organization.test(`${organizationId}`)) throw new AppError('no_organization')
   return { userId: sub, sessionId, organizationId: Number(organizationId), accessToken }

@@ -16,16 +16,16 @@ export interface AskAuthOptions {
   readonly fetch?: typeof fetch
 }
 
-/** Whether Auth answered about a token; only then is a refusal one. */
+/** Whether Auth's answer is about the token; only then is it a refusal. */
 const verdicts = new Set([400, 401, 403, 404])
 const patience = 5_000
 /** Verified tokens that a worker remembers. */
 const remembered = 1_000
 
 /**
- * Verifies tokens that a shared secret signed (HS256): functions do not hold the secret of a hosted
- * project, so Auth is asked, once per token and worker. What is remembered is the signature alone;
- * the session that the token names is looked up in the database by every request.
+ * Verifies tokens that a shared secret signed (HS256). Functions do not hold the secret of a hosted
+ * project, so this asks Auth, once per token and worker. It remembers the signature only; every
+ * request looks the token's session up in the database.
  */
 export class AskAuth {
   readonly #options: AskAuthOptions

@@ -1,8 +1,8 @@
 import { AppError } from '../errors.ts'
 
 /**
- * Requires the project's secret key of one name in the `apikey` header. No other credential
- * stands in for it: neither another key of the project nor a user's token.
+ * Requires the project's secret key of one name in the `apikey` header. It accepts no other
+ * credential: no other key of the project and no user's token.
  * @throws AppError `unauthorized`, also when no key of this name is configured
  */
 export async function verifySecretKey(

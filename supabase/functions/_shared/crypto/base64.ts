@@ -6,8 +6,8 @@ export function toBase64Url(bytes: Uint8Array): string {
 }
 
 /**
- * Reads base64url without padding. Only the one spelling that `toBase64Url` writes is accepted: the
- * unused bits of a last character would otherwise let a changed text mean the same bytes.
+ * Reads base64url without padding. Accepts only the spelling of `toBase64Url`: the unused bits of
+ * the last character would otherwise let a changed text mean the same bytes.
  * @returns null for anything else
  */
 export function fromBase64Url(text: string): Uint8Array<ArrayBuffer> | null {

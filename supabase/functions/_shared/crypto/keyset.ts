@@ -54,7 +54,7 @@ export async function readKeyset(text: string | undefined): Promise<Keyset> {
 }
 
 /**
- * The keyset. A missing or odd one is reported, and each use of it is refused.
+ * The keyset. A missing or wrong one is reported, and each use of it is refused.
  * @param report gets what is wrong, without a value
  */
 export async function openKeyset(
@@ -86,7 +86,7 @@ function readKeyBytes(id: string, base64: string): Uint8Array<ArrayBuffer> {
   if (bytes.length !== keyBytes) {
     throw new Error(`${variable}: the key ${id} has ${bytes.length} bytes instead of ${keyBytes}`)
   }
-  // A placeholder that was filled in by nobody is no key.
+  // An unchanged placeholder is no key.
   if (bytes.every((byte) => byte === bytes[0])) {
     throw new Error(`${variable}: the key ${id} is one byte repeated`)
   }

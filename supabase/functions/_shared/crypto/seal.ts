@@ -1,7 +1,7 @@
 import { fromBase64Url, toBase64Url } from './base64.ts'
 import type { Keyset } from './keyset.ts'
 
-/** Where a sealed value lives. It opens nowhere else. */
+/** The place of a sealed value. The value opens only for this place. */
 export interface Place {
   /** Table with its schema, such as `public.mcp_oauth_tokens`. */
   readonly table: string
@@ -37,7 +37,7 @@ export async function seal({ primary }: Keyset, place: Place, secret: string): P
 }
 
 /**
- * Opens what was sealed for the same place.
+ * Opens a value that was sealed for this place.
  * @throws OpenError for every other text; it never says more than that
  */
 export async function open(keyset: Keyset, place: Place, sealed: string): Promise<string> {

@@ -6,12 +6,14 @@ import type { MessagePart, ResponseFormat } from '../models/model-protocol.ts'
 import type { BegunExecution, FinishedExecution } from './execution.ts'
 import type { RunOptions } from './run-state.ts'
 
-/** What a model is asked for: held to the schema where its provider can be, tried elsewhere. */
+/**
+ * The format for a model: its provider enforces the schema if it can; otherwise the model tries.
+ */
 export function toResponseFormat(schema: ParsedSchema): ResponseFormat {
   return { type: 'json_schema', name: 'answer', schema: schema.root, strict: isStrict(schema) }
 }
 
-/** Parameters as they are stored, with the format that was asked for: no model is sent this name. */
+/** The stored parameters, with the requested format. No model gets this name. */
 export function keepFormat({
   params,
   asked,
@@ -21,7 +23,7 @@ export function keepFormat({
   return responseFormat ? { ...params, response_format: JSON.stringify(responseFormat) } : params
 }
 
-/** What keepFormat() has put into the parameters of the execution that goes on: to ask, and to check. */
+/** The format that keepFormat() stored in the parameters, for the execution that continues. */
 export function keptFormat({
   params,
 }: BegunExecution): Pick<BegunExecution, 'asked'> & Pick<RunOptions, 'check'> {
@@ -37,7 +39,7 @@ export function keptFormat({
 }
 
 /**
- * The value that an answer is the JSON of, when it matches the schema that was asked for.
+ * The JSON value of an answer, when it matches the requested schema.
  * @throws AppError `answer_does_not_match_schema`; its cause names the place and the keyword, and
  * quotes nothing
  */

@@ -3,7 +3,7 @@ import { keepFormat, toResponseFormat } from './answer-format.ts'
 import type { BegunExecution } from './execution.ts'
 import { type Invocation, storedMessage } from './invocation.ts'
 
-// What the database leaves out of a replayed execution, which will not be run again.
+// The fields that a replayed execution lacks, because it does not run again.
 const nothingToRun = { route: [], system_prompts: [], history: [], params: {}, tools: [] } as const
 
 /**
@@ -31,7 +31,7 @@ export async function beginExecution(
       as_root: parent_id === null,
       regenerate: invocation.regenerate,
       on_busy: invocation.on_busy,
-      // With the format, which is reserved for and tells a repeat from another request, too.
+      // The format counts in the reservation and in the comparison with a repeated request.
       params: keepFormat({ params, ...(asked && { asked }) }),
     },
     idempotency_key: idempotencyKey,

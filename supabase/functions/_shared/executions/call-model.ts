@@ -12,7 +12,7 @@ import { StorableEvents } from './storable-events.ts'
 export const maxAnswerLength = 4 * 1024 * 1024
 
 /**
- * Calls the model once, along the route, and adds what it says to the answer.
+ * Calls the model once, along the route, and adds its output to the answer.
  * @param prepare changes events before anything else sees them
  */
 export async function callModel(
@@ -83,7 +83,7 @@ function alongRoute(
   )
 }
 
-/** The model that has answered before goes on, and keeps the probe that it may have. */
+/** The model of the earlier answers continues, and keeps its probe. */
 function routeOf({ execution, step, calls }: Run): readonly RouteStep[] {
   const { route } = execution
   if (!step || calls.length === 0) return route

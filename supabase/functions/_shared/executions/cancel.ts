@@ -2,8 +2,9 @@ import type { Db } from '../database.ts'
 import type { ExecutionStatus } from './execution.ts'
 
 /**
- * Asks for the end of one's own execution. Its worker stops the provider within two seconds and
- * keeps what was said; until then the status is `running`. What has ended stays as it is.
+ * Requests the end of the caller's own execution. Its worker stops the provider within two seconds
+ * and keeps the text so far; until then the status is `running`. An ended execution does not
+ * change.
  * @throws AppError `execution_not_found`
  */
 export async function cancelExecution(

@@ -13,9 +13,9 @@ import { attachmentBytes, toModelRequest } from './models.ts'
 import { EndedElsewhere, type Run, type RunDependencies, type RunOptions } from './run-state.ts'
 
 /**
- * Collects the answer of an execution: the model, the tools that it asks for, the model again with
- * their results, until it has nothing more to ask, a person has to approve a call, or the limit of
- * steps is reached.
+ * Collects the answer of an execution. It calls the model, makes the tool calls that the model asks
+ * for, and calls the model again with their results. It ends when the model asks for no more calls,
+ * a person must approve a call, or the limit of steps is reached.
  * @throws ModelError, EndedElsewhere, AppError
  */
 export async function collectAnswer(
@@ -64,7 +64,7 @@ async function collectWithTools(
     signal.throwIfAborted()
   }
   const limit = stepLimit(execution)
-  // What goes on after an approval has to know the format that was asked for.
+  // The execution that continues after an approval needs the format.
   const continuable = { ...execution, params: keepFormat(execution) }
   for (let step = 1; ; step += 1) {
     const progress = { parts: [...answer.parts], tools: toolbox.tools }
@@ -84,8 +84,8 @@ async function collectWithTools(
 }
 
 /**
- * Adds to the reservation what begin_execution() could not count: in a first step what goes beyond
- * it, in a later one the whole request, which is sent once more.
+ * Adds to the reservation the part that begin_execution() could not count: in the first step the
+ * excess, in a later step the whole request, which is sent again.
  * @returns characters of the request
  * @throws AppError `budget_exceeded`
  */
@@ -114,7 +114,7 @@ async function reserve(
   return sent.length
 }
 
-/** What begin_execution() reserved for, at least: it counts the same with blanks between. */
+/** The least amount that begin_execution() reserved: it counts the same JSON with blanks. */
 function begunBytes({ asked, system_prompts, history, tools }: BegunExecution): number {
   return bytesOf(JSON.stringify([asked?.responseFormat ?? null, system_prompts, history, tools]))
 }

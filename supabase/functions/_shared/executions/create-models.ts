@@ -5,7 +5,10 @@ import { streamModel } from '../models/stream-model.ts'
 import type { ReadOrganizationKey } from '../provider-keys/read-key.ts'
 import { type Models, toEvents } from './models.ts'
 
-/** The models of the configured providers, and those that organizations have keys of their own for. */
+/**
+ * The models of the configured providers, and of the providers for which organizations have their
+ * own keys.
+ */
 export function createModels(
   configuration: ModelConfiguration,
   readOrganizationKey: ReadOrganizationKey,

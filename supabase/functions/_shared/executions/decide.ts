@@ -14,7 +14,9 @@ export const toolCallIdSchema = z.object({
   tool_call_id: z.string().regex(/^[\x21-\x7e]{1,200}$/, 'is not the id of a tool call'),
 })
 
-/** A request is made before the stream that asked for the decision has ended: it waits for that. */
+/**
+ * A person may decide before the stream with the call has ended: the decision waits for the end.
+ */
 const patience = 5_000
 const interval = 200
 
@@ -27,7 +29,9 @@ interface Decided {
   readonly continuation: BegunExecution | null
 }
 
-/** What a client is answered: the decision, and the execution that goes on once all are made. */
+/**
+ * The answer to a client: the decision, and the execution that continues after the last decision.
+ */
 export interface Decision {
   readonly tool_call_id: string
   readonly status: string

@@ -11,7 +11,7 @@ export interface RouteStep {
   /** The model's name at the provider. */
   readonly model: string
   readonly config: Readonly<Record<string, unknown>>
-  /** Whose key is used: an organization's own comes before the platform's. */
+  /** The owner of the key: an organization's own key is used before the platform's. */
   readonly credential: 'platform' | 'organization'
   /** The circuit breaker is open: only the worker that acquires its one probe may call. */
   readonly probe: boolean
@@ -46,9 +46,9 @@ export interface BegunExecution {
   readonly params: Readonly<Record<string, unknown>>
   /** MCP servers whose tools the agent may call. */
   readonly tools: readonly ExecutionServer[]
-  /** The execution whose answer goes on here, with the calls that were decided since. */
+  /** The execution whose answer continues here, with the calls that were decided since. */
   readonly continues?: string
-  /** What the client asks of the model beyond what is stored; it wins over the history. */
+  /** The client's own messages for the model, instead of the stored history. */
   readonly asked?: Partial<
     Pick<ModelRequest, 'messages' | 'tools' | 'toolChoice' | 'parallelToolCalls' | 'responseFormat'>
   >
@@ -90,7 +90,7 @@ export interface FinishedExecution {
   readonly already_final: boolean
 }
 
-/** Who caused a failure; only a provider's fault counts for its circuit breaker. */
+/** The cause of a failure; only a provider's fault counts for its circuit breaker. */
 export type Fault = 'provider' | 'caller' | 'platform'
 
 /** How an execution ended, as told to `finish_execution`. */
@@ -103,7 +103,7 @@ export interface Outcome {
   readonly input_tokens?: number
   readonly output_tokens?: number
   readonly total_tokens?: number
-  /** Where a provider counted some calls of the model and not others. */
+  /** The provider counted only some of the model calls. */
   readonly estimated_input_tokens?: number
   readonly cached_input_tokens?: number
   readonly reasoning_tokens?: number

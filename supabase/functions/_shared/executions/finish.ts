@@ -3,9 +3,9 @@ import { type Clock, sleep } from '../time.ts'
 import type { BegunExecution, FinishedExecution, Outcome } from './execution.ts'
 
 /**
- * Stores the one end of an execution and returns it as stored, which differs from the outcome
- * when the execution had ended before, by a cancel for instance. Trying again is safe: the first
- * call that arrived decides.
+ * Stores the one end of an execution and returns the stored end. It differs from the outcome when
+ * the execution had already ended, for example by a cancel. A retry is safe: the first call
+ * decides.
  * @param admin because usage and cost must not be writable by the caller they are charged to
  * @throws AppError when the database stays out of reach; the lease then ends the execution
  */

@@ -48,7 +48,7 @@ const parts = z
 
 const message = contentObject({
   id: optional(z.uuid()),
-  // Another role than the person's own would be an instruction.
+  // A message of another role than `user` would instruct the model.
   role: z.literal('user').nullish(),
   content: z.union([text, parts]).refine(fits, `is longer than ${maxContentBytes} bytes`),
 })
@@ -86,10 +86,10 @@ export const invocationSchema = parameterObject({
   model: optional(name),
   session_id: optional(z.uuid()),
   project_id: optional(z.int().positive()),
-  /** The message that this one follows; null begins the conversation anew, in the same session. */
+  /** The message that this one follows; null begins a new branch at the start of the session. */
   parent_id: z.uuid().nullable().optional(),
   message: optional(message),
-  /** Instead of a message: one to answer again, or an answer to give again. */
+  /** Instead of `message`: the user message or the answer to answer again. */
   regenerate: optional(z.uuid()),
   /** What to do while another execution of the session runs. */
   on_busy: z

@@ -20,8 +20,8 @@ export interface InvokeDependencies
 }
 
 /**
- * One turn of one conversation: begins the execution and answers it, as a stream or whole. A
- * request that was made before is answered with the execution it began, from its first event on.
+ * One turn of a conversation: begins the execution and answers it, as a stream or whole. A repeated
+ * request gets the execution that it began, from the first event on.
  * @param signal aborts when the client leaves before it has an answer
  * @throws AppError while nothing has been written, or, without a stream, why the answer failed
  */

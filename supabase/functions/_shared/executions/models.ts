@@ -29,11 +29,11 @@ export interface Models {
 export interface CallOptions {
   readonly stream: boolean
   readonly signal: AbortSignal
-  /** Whose own key is used where the step says so. */
+  /** The organization whose own key is used when the step has one. */
   readonly organizationId: number
 }
 
-/** What an execution has come to before a call of the model. */
+/** The progress of an execution before a model call. */
 export interface Progress {
   /** Parts of the answer so far: what the model said in earlier calls, and results of tools. */
   readonly parts: readonly MessagePart[]
@@ -42,7 +42,9 @@ export interface Progress {
 
 const nothingYet: Progress = { parts: [], tools: [] }
 
-/** What the model of one step is asked: prompts, history, parameters and progress of the execution. */
+/**
+ * The request to the model of one step: prompts, history, parameters and progress of the execution.
+ */
 export function toModelRequest(
   execution: BegunExecution,
   step: RouteStep,
@@ -68,10 +70,10 @@ export function toModelRequest(
   }
 }
 
-/** What an image or a file is reserved for, as if it were so many bytes; as prepare_execution() does. */
+/** The reservation for an image or a file in bytes, as in prepare_execution(). */
 const bytesOfAttachment = 4_096
 
-/** What messages are reserved for beside their text. */
+/** The reservation for messages beside their text. */
 export function attachmentBytes(messages: ModelRequest['messages']): number {
   const parts = messages.flatMap(({ parts }) => parts ?? [])
   return bytesOfAttachment * parts.filter(({ type }) => type === 'image' || type === 'file').length

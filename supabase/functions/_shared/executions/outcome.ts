@@ -3,7 +3,7 @@ import type { ModelAnswer } from '../models/model-answer.ts'
 import type { ModelUsage } from '../models/model-protocol.ts'
 import type { Fault, Outcome } from './execution.ts'
 
-/** An outcome without what only its run knows: the model, the times and what was used. */
+/** An outcome without the values of its run: the model, the times and the usage. */
 export type AnswerOutcome = Omit<Outcome, 'model_id' | 'latency_ms' | 'first_chunk_ms'>
 
 /** The end of an answer for which the provider gave a finish reason. */
@@ -11,7 +11,7 @@ export function successOutcome(answer: ModelAnswer): AnswerOutcome {
   return { ...answerOutcome(answer), status: 'success' }
 }
 
-/** The end of an answer that failed or was stopped; what had arrived of it is kept. */
+/** The end of an answer that failed or was stopped; the part so far is kept. */
 export function failureOutcome(answer: ModelAnswer, code: ErrorCode, fault: Fault): AnswerOutcome {
   return {
     ...answerOutcome(answer),
@@ -28,7 +28,7 @@ export function isCancellation(code: ErrorCode): boolean {
   return code === 'execution_cancelled' || code === 'access_revoked'
 }
 
-/** What was used, as far as the provider says. */
+/** The usage, as the provider reports it. */
 export function usageOutcome(usage: ModelAnswer['usage']) {
   if (!usage) return {}
   return withoutNulls({
@@ -65,10 +65,12 @@ function withoutNulls<Key extends string>(
   return Object.fromEntries(known) as Partial<Record<Key, number>>
 }
 
-/** One call of the model: what it used, as far as the provider says, and how much it was sent. */
+/** One model call: its usage as the provider reports it, and the size of its request. */
 export interface StepUsage {
   usage: ModelUsage | null
-  /** Characters of its request; a quarter of them stands in for tokens that nobody counted. */
+  /**
+   * Characters of its request; a quarter of them estimates tokens that the provider did not count.
+   */
   readonly length: number
 }
 
@@ -78,7 +80,7 @@ export interface TotalUsage {
   readonly estimatedInputTokens?: number
 }
 
-/** What several calls of the model used together. A sum with an unknown part is unknown. */
+/** The usage of several model calls. A sum with an unknown part is unknown. */
 export function totalUsage(steps: readonly StepUsage[]): TotalUsage {
   const counted = steps.flatMap(({ usage }) => (usage ? [usage] : []))
   if (counted.length === steps.length) return { usage: counted.reduce(add, null) }

@@ -6,7 +6,7 @@ import { finishExecution } from './finish.ts'
 import { isCancellation } from './outcome.ts'
 import { isOver, readResult } from './stream/log-reader.ts'
 
-/** Milliseconds between two looks at whether it is an execution's turn; they also keep it alive. */
+/** Milliseconds between two polls for an execution's turn; a poll also renews the lease. */
 export const queueInterval = 500
 
 /** Milliseconds after which waiting ends: the platform gives a worker 150 s, an answer needs some. */
@@ -20,14 +20,14 @@ export interface QueueDependencies {
   readonly random: () => number
 }
 
-/** An execution that may run now, or the end that it came to while it waited. */
+/** An execution that may run now, or its end during the wait. */
 export type Turn =
   | { readonly execution: BegunExecution; readonly stored?: never }
   | { readonly stored: FinishedExecution }
 
 /**
- * Waits until the earlier executions of the session are over, then starts this one. It ends failed
- * when that takes too long (`session_busy`), or for what the database says against it by then.
+ * Waits until the earlier executions of the session have ended, then starts this one. It ends as
+ * failed when the wait is too long (`session_busy`) or when the database refuses the start.
  */
 export async function awaitTurn(
   { db, admin, clock, random }: QueueDependencies,
@@ -45,7 +45,7 @@ export async function awaitTurn(
     } catch (error) {
       const { code } = toAppError(error)
       if (code === 'database_unavailable') continue
-      // It would begin in the caller's name, and the caller has no access any more.
+      // It starts as the caller, who has no access any more.
       const revoked = code === 'no_organization' || code === 'permission_denied'
       return fail(revoked ? 'access_revoked' : code)
     }

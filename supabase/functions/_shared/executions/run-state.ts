@@ -40,21 +40,21 @@ export interface RunOptions {
 /** What a run knows so far. */
 export interface Run {
   readonly execution: BegunExecution
-  /** Everything that was said and done, over all calls of the model. */
+  /** The output and the tool calls of all model calls. */
   readonly answer: ModelAnswer
   readonly recorder: AnswerRecorder
   readonly signal: AbortSignal
   readonly elapsed: () => number
   /** The model that was called last. */
   step: RouteStep | null
-  /** The calls of the model that came to an answer, or to a part of one. */
+  /** The model calls that produced an answer or a part of one. */
   readonly calls: StepUsage[]
   /** Characters of output. */
   length: number
   /** Where in the answer's text the last call of the model begins. */
   lastText: number
   firstChunk: number | null
-  /** Why the answer ends although the model wanted to go on. */
+  /** The reason to end the answer although the model asked to continue. */
   finishReason: string | null
   readonly failedModels: RouteStep['model_id'][]
 }

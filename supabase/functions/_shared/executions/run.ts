@@ -27,8 +27,8 @@ export { maxAnswerLength } from './call-model.ts'
 export type { RunDependencies, RunOptions } from './run-state.ts'
 
 /**
- * Runs a begun execution to its one end: collects the answer, records it as it comes,
- * stores the outcome, whatever it is, and returns it as stored.
+ * Runs a begun execution to its one end: collects the answer, records it as it arrives, stores the
+ * outcome of any kind, and returns the stored end.
  * @throws AppError only when the outcome could not be stored
  */
 export async function runExecution(

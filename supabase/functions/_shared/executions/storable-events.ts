@@ -7,8 +7,8 @@ const halfAtEnd = /[\uD800-\uDBFF]$/
 const escaped = /\\u(?:0000|d[89a-f])/i
 
 /**
- * Makes what a model says storable. Providers split text anywhere: half of a surrogate pair waits
- * for the other one, and what has no other half becomes U+FFFD, as does U+0000.
+ * Makes a model's output storable. Providers split text anywhere: half of a surrogate pair waits
+ * for the other half. A lone half and U+0000 become U+FFFD.
  */
 export class StorableEvents {
   #half: { readonly type: 'text' | 'reasoning'; readonly text: string } | null = null
@@ -47,7 +47,7 @@ export class StorableEvents {
   }
 }
 
-/** What never comes in pieces: a call, and how the provider names its answer. */
+/** Events that never arrive in pieces: a tool call, and the provider's names of its answer. */
 function isWhole({ type }: ModelEvent): boolean {
   return type === 'tool_call' || type === 'start'
 }

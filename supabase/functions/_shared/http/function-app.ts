@@ -5,8 +5,8 @@ import type { Log } from '../log/log.ts'
 import { allowOnly, createFailureReport, handleError, handleNotFound } from './handle-error.ts'
 
 /**
- * What every function has: its name as base path, as on the platform, request ids, headers, the
- * error envelope, and `GET /<name>/health`, which says that the function runs and nothing more.
+ * The parts of every function: its name as base path, as on the platform, request ids, headers, the
+ * error envelope, and `GET /<name>/health`, which only says that the function runs.
  */
 export function createFunctionApp(name: string, log: Log, now: () => number): Hono {
   const app = new Hono({ strict: false }).basePath(`/${name}`)
@@ -37,9 +37,9 @@ export const requestId = createMiddleware(async (c, next) => {
 })
 
 /**
- * Any origin may call, as on the platform: the credential is a header and never a cookie, so
- * another site's page holds nothing it could send. Requested headers are allowed as asked, since
- * client libraries add their own (tracing, client info) with every release.
+ * Any origin may call, as on the platform. The credential is a header and never a cookie, so a page
+ * of another site has no credential to send. Requested headers are allowed, because client
+ * libraries add their own (tracing, client info) with every release.
  */
 export const crossOrigin = cors({
   origin: '*',

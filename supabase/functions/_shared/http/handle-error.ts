@@ -8,8 +8,8 @@ const quiet = 10_000
 export type ReportFailure = (c: Context, error: AppError) => void
 
 /**
- * Logs what a client is not told: the cause, with the request id. Callers can have as many requests
- * refused as they like, so of expected refusals with one code only the first within 10 s is logged.
+ * Logs the cause, which the client does not get, with the request id. A caller can cause any number
+ * of refusals, so of expected refusals with one code only the first within 10 s is logged.
  */
 export function createFailureReport(log: Log, now: () => number): ReportFailure {
   /** At most one entry per code of the registry. */

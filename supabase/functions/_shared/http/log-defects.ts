@@ -1,8 +1,8 @@
 import { errorStack, type Log } from '../log/log.ts'
 
 /**
- * Logs an error that no code handles, and keeps the worker: Deno would end the process, and with it
- * the streams of every other request. Each such line is a defect.
+ * Logs an error that no code handles, and keeps the worker alive: Deno would end the process and
+ * with it the streams of all other requests. Each such line is a defect.
  */
 export function logDefects(target: Pick<EventTarget, 'addEventListener'>, log: Log): void {
   const report = (event: Event, thrown: unknown) => {

@@ -3,7 +3,7 @@ import { AppError } from '../errors.ts'
 export interface ReadLimit {
   /** Bytes of the body; counted while reading, because `content-length` is only a claim. */
   readonly bytes: number
-  /** The field a longer body is blamed on: the one that may be long. */
+  /** The path of the error for a longer body: the field that may be long. */
   readonly path: string
   /** How long the client may take to send the body. Default 20 s. */
   readonly milliseconds?: number
@@ -70,7 +70,7 @@ function ignoreLoss(): void {
   // Only the refusal matters; a client that has already gone cannot be told.
 }
 
-/** A client that goes away in the middle of its request is no failure of ours. */
+/** A client that leaves in the middle of its request is no failure of the function. */
 async function readChunk(reader: ReadableStreamDefaultReader<Uint8Array>) {
   try {
     return await reader.read()

@@ -1,6 +1,6 @@
 import type { Log } from '../log/log.ts'
 
-/** Takes what is wrong with a variable: the text names the variable, never its value. */
+/** Takes the problem of a variable: the text names the variable, never its value. */
 export type ReportProblem = (problem: string) => void
 
 /** Logs a variable that cannot be used, once, when the function starts. */

@@ -8,8 +8,8 @@ export type WaitUntil = (work: Promise<unknown>) => void
 declare const EdgeRuntime: { waitUntil: WaitUntil } | undefined
 
 /**
- * Makes the one way to leave work unawaited. It logs what the work rejects with: a rejection that
- * nobody handles ends a Deno process, with the streams of every other request in it.
+ * Makes the only function for work that no request awaits. It logs rejections: an unhandled
+ * rejection ends a Deno process with the streams of all other requests.
  */
 export function createWaitUntil(
   log: Log,

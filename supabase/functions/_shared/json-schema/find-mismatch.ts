@@ -1,7 +1,9 @@
 import { isRecord } from '../json.ts'
 import { type JsonSchema, type ParsedSchema, targetOf } from './parse-schema.ts'
 
-/** Where a value differs from a schema: a path of names and positions, and the keyword. */
+/**
+ * The place where a value differs from a schema: a path of names and positions, and the keyword.
+ */
 export interface Mismatch {
   readonly path: string
   readonly keyword: string

@@ -12,8 +12,8 @@ const refused = [
 ]
 
 /**
- * Whether a provider's strict mode takes a schema: an object at the root, every object closed and
- * all its properties required. Others may be asked for, and then only tried.
+ * Whether a provider's strict mode accepts a schema: an object at the root, every object closed and
+ * all its properties required. A model only tries to follow another schema.
  * https://platform.openai.com/docs/guides/structured-outputs#supported-schemas
  */
 export function isStrict({ root, subschemas }: ParsedSchema): boolean {

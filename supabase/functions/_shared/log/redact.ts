@@ -2,8 +2,8 @@ const REDACTED = '[redacted]'
 const MAX_DETAIL_LENGTH = 1000
 
 /**
- * What credentials look like wherever they come from: providers quote parts of a rejected key, so
- * comparing with the keys we hold is not enough.
+ * The patterns of credentials of any origin. Providers quote parts of a rejected key, so a
+ * comparison with our own keys is not enough.
  */
 const credentialPatterns = [
   /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/g,

@@ -80,7 +80,7 @@ export class AnswerBuilder {
       this.#toolCalls.set(index, draft)
     }
     this.#toolCallLength += delta.arguments?.length ?? 0
-    // Nobody is shown a call before its end, so nobody else would notice that it never comes.
+    // A client sees a call only at its end, so only this check notices that the end never comes.
     if (this.#toolCalls.size > maxToolCalls || this.#toolCallLength > maxToolCallLength) {
       throw new ModelError('provider_malformed_response', { detail: 'tool calls without an end' })
     }

@@ -44,8 +44,8 @@ export async function completeModel(
 }
 
 /**
- * How long a whole answer takes is up to what was asked for, so running out of time says nothing of
- * the provider: counted, one organization's long answers would open the breaker of all.
+ * The time of a whole answer depends on the request, so a time-out says nothing about the provider.
+ * If it counted, long answers of one organization would open the breaker for all.
  */
 function withoutBlame(failure: unknown): unknown {
   const ranOut = failure instanceof ModelError && failure.code === 'provider_timeout'

@@ -2,14 +2,14 @@ import type { Clock } from '../time.ts'
 import type { AnswerBuilder } from './answer-builder.ts'
 import type { ModelRequest } from './model-protocol.ts'
 
-/** What goes over the wire; always a POST of JSON. */
+/** The HTTP request; always a POST of JSON. */
 export interface WireRequest {
   url: string
   headers: Record<string, string>
   body: string
 }
 
-/** What an adapter may use of the world outside. */
+/** The outside functions that an adapter may use. */
 export interface WireContext {
   fetch: typeof fetch
   clock: Clock

@@ -122,8 +122,8 @@ export class ModelCall {
   }
 
   /**
-   * What to throw for `error`: the caller's reason, a ModelError, or the error itself when it is
-   * neither the provider's nor the caller's doing but a defect of ours.
+   * The error to throw for `error`: the caller's reason, a ModelError, or the error itself when it
+   * is a defect of ours.
    */
   failure(error: unknown): unknown {
     if (this.aborted) return this.#options.signal?.reason
@@ -156,7 +156,7 @@ export class ModelCall {
     return new ModelError('provider_timeout', { fault: 'caller' })
   }
 
-  /** A status other than 200 speaks for itself, however much of its body can be read. */
+  /** A status other than 200 is enough, also when its body cannot be read. */
   async #refusal(response: Response): Promise<ModelError> {
     this.expect('provider_timeout', this.timeouts.trailerMs)
     let body = { text: '', truncated: true }

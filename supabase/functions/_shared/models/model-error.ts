@@ -1,10 +1,10 @@
 import { errorCodes } from '../errors.ts'
 
 /**
- * Whose fault a failed call is, which decides who must act and whether the breaker counts it:
- * `provider` (429, 5xx, time-outs, cuts: counted), `caller` (the request itself is refused),
- * `platform` (credential, payment, configuration or the choice of model: not counted, another model
- * may still answer).
+ * The party at fault for a failed call. It decides who must act and whether the breaker counts the
+ * failure: `provider` (429, 5xx, time-outs, cuts: counted), `caller` (the request itself is
+ * refused), `platform` (credential, payment, configuration or the choice of model: not counted;
+ * another model may still answer).
  */
 export type ModelFault = 'provider' | 'caller' | 'platform'
 

@@ -1,11 +1,11 @@
 /**
- * What a model is asked and what it answers, whatever the provider's wire format. Field names
- * inside stored message parts are snake_case because they are rows; the rest is ours alone.
+ * The request to a model and its answer, in no provider's wire format. Field names inside stored
+ * message parts are snake_case because they are rows; the other names are internal.
  */
 
 /**
- * Data only the provider that made it understands (signatures of thoughts and calls). It goes
- * back verbatim to the same provider and model, and to nobody else: others reject it.
+ * Data that only its provider understands (signatures of thoughts and calls). It goes back
+ * unchanged to the same provider and model only, because others reject it.
  */
 export interface ProviderMetadata {
   provider: string
@@ -32,7 +32,7 @@ export interface FilePart {
   url: string
   media_type: string
   filename?: string
-  /** How closely a picture is looked at, where the provider has such a choice. */
+  /** The detail of an image, for providers that offer the choice. */
   detail?: 'low' | 'high'
 }
 
@@ -126,7 +126,7 @@ export interface ModelUsage {
   reasoningTokens: number | null
   /** Part of inputTokens: what tools that the provider runs itself gave the model (Gemini only). */
   toolInputTokens: number | null
-  /** What the provider says it charged, in US dollars (OpenRouter only). */
+  /** The amount that the provider charged, in US dollars (OpenRouter only). */
   costUsd: number | null
 }
 

@@ -2,7 +2,7 @@ import type { MessagePart, ModelMessage, ModelRequest, ResponseFormat } from './
 
 type Json = Record<string, unknown>
 
-/** How an OpenAI-compatible service wants to be asked. */
+/** The request options of an OpenAI-compatible service. */
 export interface OpenAiDialect {
   provider: string
   /** OpenRouter has `usage: { include: true }`, everyone else `stream_options`. */

@@ -7,8 +7,8 @@ import { type Position, type StreamedKind, UiMessageChunks } from './ui-message-
 import { eventsText } from './ui-message-stream.ts'
 
 /**
- * Milliseconds over which what the model says is joined into one event and one write. Measured:
- * under Deno a stream's CPU is its writes; a person sees no difference.
+ * Milliseconds of output that are joined into one event and one write. Measured: under Deno the
+ * writes are most of a stream's CPU; a person sees no difference.
  */
 export const writeInterval = 25
 
@@ -19,7 +19,9 @@ export interface AnswerRecorderOptions {
   readonly write?: (text: string) => void
 }
 
-/** Turns what a model says into events: sent at once to the one who asked, and kept in the log. */
+/**
+ * Turns a model's output into events: sends each to the client at once, and stores it in the log.
+ */
 export class AnswerRecorder {
   readonly #options: AnswerRecorderOptions
   readonly #chunks = new UiMessageChunks()
@@ -44,7 +46,7 @@ export class AnswerRecorder {
     this.#send(this.#chunks.start(execution))
   }
 
-  /** Takes what one upstream read brought. The first of it is written at once. */
+  /** Takes the events of one upstream read. Writes the first output at once. */
   add(events: readonly ModelEvent[]): void {
     for (const event of events) {
       if (event.type === 'text' || event.type === 'reasoning') this.#delta(event.type, event.text)

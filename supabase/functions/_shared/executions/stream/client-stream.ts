@@ -1,7 +1,7 @@
 import type { Clock } from '../../time.ts'
 import { keepAlive, keepAliveInterval } from './ui-message-stream.ts'
 
-/** The way to one client, which may be slow, and may leave. */
+/** The stream to one client, which may be slow and may leave. */
 export interface ClientStream {
   readonly readable: ReadableStream<Uint8Array>
   /** Sends a text, without waiting; does nothing once the client is gone. */
@@ -20,9 +20,9 @@ export interface ClientStreamOptions {
 }
 
 /**
- * Makes a stream that never holds back its writer: what the client has not read yet is kept up to
- * a limit, and a client that falls further behind is disconnected. The work goes on either way,
- * and its result is stored. In silence a comment says now and then that the connection is alive.
+ * Makes a stream that never blocks its writer. It keeps unread text up to a limit, and disconnects
+ * a client that falls further behind. The execution continues, and its result is stored. During
+ * silence a comment keeps the connection alive.
  */
 export function createClientStream({ limit, clock, onLost }: ClientStreamOptions): ClientStream {
   const encoder = new TextEncoder()

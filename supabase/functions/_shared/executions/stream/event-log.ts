@@ -6,20 +6,23 @@ import type { BegunExecution, Outcome } from '../execution.ts'
 export const appendInterval = 250
 /** Milliseconds for which the first batch waits for more: most of a short answer then needs no call. */
 export const firstAppendDelay = 50
-/** Milliseconds between two signs of life, at most: how soon a cancel is noticed. */
+/**
+ * The longest time in milliseconds between two renewals of the lease. It decides how soon a cancel
+ * is noticed.
+ */
 export const heartbeatInterval = 1_250
 
 export interface EventLogOptions {
   readonly clock: Clock
-  /** Told once when the execution is to end: cancelled, or given up because its lease ran out. */
+  /** Called once when the execution must end: it was cancelled, or its lease ran out. */
   readonly onEnded: (status: unknown) => void
-  /** A call failed; what it was to store is stored with the next one. */
+  /** Called when a call failed; the next call stores its events. */
   readonly onError: (error: unknown) => void
 }
 
 /**
- * Stores the events of a running execution in batches, which are also its signs of life. One call
- * at a time: a batch that was not acknowledged is sent again, with what came meanwhile.
+ * Stores the events of a running execution in batches, which also renew the lease. It makes one
+ * call at a time. It sends a batch without acknowledgement again, with the later events.
  * @param admin because clients must write neither events nor leases
  */
 export class EventLog {
@@ -54,7 +57,7 @@ export class EventLog {
     this.#pending.push(...chunks)
   }
 
-  /** Ends the calls, and gives what is left to store with the end, as parts of an outcome. */
+  /** Ends the calls, and returns the events that are not stored, for the outcome. */
   async stop(): Promise<Pick<Outcome, 'events' | 'events_seq'>> {
     this.#stopped.abort()
     this.#wake?.abort()

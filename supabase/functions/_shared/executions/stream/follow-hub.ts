@@ -9,14 +9,14 @@ import { Follower } from './follower.ts'
 import type { Position } from './ui-message-chunks.ts'
 import { keepAliveInterval } from './ui-message-stream.ts'
 
-/** Milliseconds between two looks at an execution that is followed. */
+/** Milliseconds between two polls of a followed execution. */
 export const followInterval = 250
 
-/** Looks in a row that may fail before the followers are disconnected. */
+/** Polls in a row that may fail before the followers are disconnected. */
 export const toleratedFailures = 8
 
 export interface FollowHubDependencies {
-  /** One look for followers of many people; which of them may read, it answers for each. */
+  /** One poll for followers of many people; it answers for each one whether they may read. */
   readonly admin: Admin
   readonly clock: Clock
   readonly log: Log
@@ -34,7 +34,7 @@ export interface FollowTarget {
 interface Look {
   readonly status: ExecutionStatus
   readonly batches: readonly EventBatch[]
-  /** The auth sessions of those asked for that may read the execution now. */
+  /** The given auth sessions that may read the execution now. */
   readonly readers: readonly string[]
   readonly result: FinishedExecution | null
 }
@@ -46,8 +46,8 @@ interface Watched {
 }
 
 /**
- * Looks at each followed execution once per interval, however many follow it here, and hands the
- * same text to all of them. Each look asks the database anew which followers may still read.
+ * Polls each followed execution once per interval for all its followers, and gives the same text to
+ * all of them. Each poll asks the database which followers may still read.
  */
 export class FollowHub {
   readonly #deps: FollowHubDependencies
@@ -111,7 +111,7 @@ export class FollowHub {
     }
   }
 
-  /** One look, for the followers that there are when it begins; true when it brought something. */
+  /** One poll, for the followers at its beginning; true when it found something new. */
   async #look(
     watched: Watched,
     { organizationId, executionId }: Omit<FollowTarget, 'sessionId'>,

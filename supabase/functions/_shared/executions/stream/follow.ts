@@ -10,7 +10,7 @@ import type { Follower } from './follower.ts'
 import { LogReader } from './log-reader.ts'
 import { goneText, keepAlive, uiMessageStreamHeaders } from './ui-message-stream.ts'
 
-/** Milliseconds after which a follower is disconnected that reads nothing of what it was sent. */
+/** A follower that reads nothing for these milliseconds is disconnected. */
 export const longestUnread = 60_000
 
 export interface FollowDependencies {
@@ -66,7 +66,9 @@ interface Piece {
   readonly ended: boolean
 }
 
-/** A stream that is pulled: a client that does not read keeps nothing here, and not for ever. */
+/**
+ * A pull stream: for a client that does not read it keeps no text here, and it ends after a time.
+ */
 function streamOf(
   clock: Clock,
   first: Piece,
@@ -144,8 +146,9 @@ async function readOn(
 }
 
 /**
- * Waits for the end of an execution that someone else runs, as long as the client does.
- * @throws AppError `execution_not_found`, `too_many_requests`, and `execution_in_progress` to a client that left
+ * Waits for the end of an execution that another worker runs, as long as the client waits.
+ * @throws AppError `execution_not_found`, `too_many_requests`, and `execution_in_progress` to a
+ * client that left
  */
 export async function awaitExecution(
   { hub, followers }: Pick<FollowDependencies, 'hub' | 'followers'>,

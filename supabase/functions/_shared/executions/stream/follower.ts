@@ -6,7 +6,7 @@ import type { Position } from './ui-message-chunks.ts'
 /** What a follower is told next. */
 export type Told =
   | { readonly kind: 'events'; readonly text: string; readonly position: Position }
-  /** It reads so slowly that what it needs is not kept here: it reads the log by itself. */
+  /** It reads so slowly that the worker no longer keeps its text: it reads the log itself. */
   | { readonly kind: 'behind' }
   /** The position is that of the last event; null where none was read. */
   | { readonly kind: 'end'; readonly result: FinishedExecution; readonly position: Position | null }
@@ -14,11 +14,11 @@ export type Told =
   | { readonly kind: 'refused' }
   | { readonly kind: 'silence' }
 
-/** One of those who follow an execution: it is given what a look that asked for it has found. */
+/** One follower of an execution. It gets the result of each poll that asked for it. */
 export class Follower {
   readonly sessionId: string
   readonly #onLeave: () => void
-  /** As far as the last look that allowed it went: nothing later is for it yet. */
+  /** The position of the last poll that allowed it; it may not get later events yet. */
   #allowed: { readonly events: FollowedEvents; readonly position: Position } | null = null
   #result: FinishedExecution | null = null
   #refused = false
@@ -86,7 +86,7 @@ export class Follower {
     }
     if (this.#failure !== null) throw this.#failure as Error
     if (!this.#woken) return null
-    // Told once: the next silence is another one.
+    // Reported once: the next silence is another one.
     this.#woken = false
     return { kind: 'silence' }
   }

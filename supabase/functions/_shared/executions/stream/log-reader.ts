@@ -41,7 +41,7 @@ export class LogReader {
     return Math.max(this.#after, this.#position.id)
   }
 
-  /** Goes on after what the client was sent by other ways. */
+  /** Continues after events that the client got in another way. */
   moveTo(position: Position): void {
     this.#position = position
   }
@@ -52,7 +52,7 @@ export class LogReader {
   }
 
   /**
-   * What has come since the last read, as text; with the end of the stream once there is one.
+   * The text since the last read; with the end of the stream when the execution has ended.
    * @throws AppError `execution_not_found` when the caller may not read it (any more)
    */
   async read(): Promise<{ readonly text: string; readonly ended: boolean }> {

@@ -65,7 +65,10 @@ export class UiMessageChunks {
   }
 }
 
-/** What is open after a chunk: enough to end a stream of which only the last chunk is known. */
+/**
+ * The part that is open after a chunk. It is enough to end a stream whose last chunk alone is
+ * known.
+ */
 export function openAfter(chunk: {
   readonly type?: unknown
   readonly id?: unknown

@@ -31,14 +31,14 @@ export function withoutIds(chunks: readonly string[]): string {
 }
 
 /**
- * Events by which the end of an execution is set off whose worker died: it may have sent some that
- * it did not live to store, and their ids must not be taken for ids of the end.
+ * The gap before the ids of the end of an execution whose worker died. That worker may have sent
+ * events that are not stored, and their ids must differ from those of the end.
  */
 export const lostEvents = 1_000_000
 
 /**
- * The end of a stream as text. It is stored nowhere: it follows from the stored end of the
- * execution and the position after the last stored event, so every worker writes the same bytes.
+ * The end of a stream as text. No table stores it: it follows from the stored end of the execution
+ * and the position after the last stored event, so every worker writes the same bytes.
  * @param after events up to this id are left out
  */
 export function endText(
