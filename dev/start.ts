@@ -36,7 +36,7 @@ async function main(): Promise<void> {
     if (stopping) return
     stopping = true
     console.log('\nStopping.')
-    // Whatever does not end in time is tied to this process and ends with it.
+    // A part that does not end in time is tied to this process and ends with it.
     setTimeout(() => process.exit(1), STOP_TIMEOUT_MS).unref()
     starting.then((stack) => stack.close()).then(() => process.exit(0), fail)
   }
@@ -79,7 +79,8 @@ function definedOnly(env: Record<string, string | undefined>): Record<string, st
 }
 
 function fail(error: unknown): never {
-  // What the developer can put right is one line; anything else is a defect and keeps its trace.
+  // A failure that the developer can correct is one line; anything else is a defect and keeps its
+  // trace.
   console.error(error instanceof StartError ? `npm start: ${error.message}` : error)
   process.exit(1)
 }

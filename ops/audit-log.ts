@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 
-/** What became of a file: whether every event is as it was written, and where it is not. */
+/** The result for a file: whether every event is unchanged, and where one is not. */
 export type AuditVerdict =
   | {
       valid: true
@@ -25,12 +25,10 @@ const GENESIS = '0'.repeat(64)
 class Broken extends Error {}
 
 /**
- * Verifies what export_audit_log() returned, one line per event, with nothing but the bytes.
- *
- * Each line names the hash of the one before: hash = sha256(previous_hash bytes || payload). That
- * shows every edit, deletion, insertion and change of order, unless someone computed all later
- * hashes anew or cut the tail: these two show against a head that was recorded before.
- *
+ * Verifies the lines of export_audit_log() with the file only. Each line names the hash of the line
+ * before: hash = sha256(previous_hash bytes || payload). So every edit, deletion, insertion and
+ * change of order shows, unless a person computed all later hashes again or cut the end. A head
+ * that was recorded before reveals both.
  * @param chunks the file
  * @param recordedHead hash of an event that must be in the file, lower-case hexadecimal
  */

@@ -22,7 +22,10 @@ SUPABASE_SECRET_KEY and TOKEN_ENCRYPTION_KEYS, from the environment or from .env
 /** How many rows are named when their key is missing. */
 const namedRows = 20
 
-/** `npm run keys:rotate`: exit code 0 when all is done, 1 when something is left, 2 for misuse. */
+/**
+ * `npm run keys:rotate`: exit code 0 when every value is sealed with the primary key, 1 when some
+ * are not, 2 for wrong arguments.
+ */
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: { retire: { type: 'string' }, help: { type: 'boolean' } },
@@ -85,7 +88,7 @@ async function foreign(keyset: Keyset, store: SealedStore): Promise<Place[]> {
   return found.slice(0, namedRows)
 }
 
-// What stands in the database was written by others: nothing of it reaches the terminal unchecked.
+// The database's values come from others: none reaches the terminal unchecked.
 function named(keyId: string): string {
   return keyIdFormat.test(keyId) ? keyId : '(no key id)'
 }

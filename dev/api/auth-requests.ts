@@ -1,14 +1,14 @@
 import { authError } from '../postgres/database-trouble.ts'
 
-/** What GoTrue reads as text from a body, in every route. */
+/** The fields that GoTrue reads as text from a body, in every route. */
 const TEXTS = [
   ...['email', 'phone', 'password', 'token', 'token_hash', 'type', 'channel', 'nonce', 'provider'],
   ...['refresh_token', 'auth_code', 'code_verifier', 'code_challenge', 'code_challenge_method'],
 ]
 
 /**
- * GoTrue's answer to a body that is no JSON object, or has something else where a text belongs;
- * undefined for one that can be read. lite answers those with 500.
+ * GoTrue's answer to a body that is no JSON object or has a value of another type for a text;
+ * undefined for a readable body. lite answers these with 500.
  */
 export async function refuseBody(request: Request): Promise<Response | undefined> {
   const text = await request.clone().text()

@@ -23,10 +23,9 @@ export interface TokenIssuer {
 }
 
 /**
- * Gives lite's access tokens what the platform's have: its claims, and those that
- * `public.custom_access_token_hook` returns (Supabase, Auth Hooks: Custom Access Token Hook). The
- * hook runs as supabase_auth_admin, as on the platform.
- *
+ * Gives lite's access tokens the claims of the platform's tokens and those of
+ * `public.custom_access_token_hook` (Supabase, Auth Hooks: Custom Access Token Hook). The hook runs
+ * as supabase_auth_admin, as on the platform.
  * @param pool logged in as supabase_auth_admin
  */
 export function createTokenIssuer(pool: PgPool, jwtSecret: string, url: string): TokenIssuer {

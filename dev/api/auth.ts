@@ -5,9 +5,10 @@ import { createTokenIssuer, hasTokenHook, HookRefused, type TokenIssuer } from '
 import type { LiteOptions, LiteServer } from './lite.ts'
 
 /**
- * Wraps lite's auth: every access token in an answer, in the body or in the fragment of a redirect,
- * is issued again with the claims of the token hook. Sessions and refresh tokens stay lite's, which
- * accepts the new token because subject, session and key are the same. Closing does not close lite.
+ * Wraps lite's auth: it issues every access token in an answer, in the body or in the fragment of a
+ * redirect, again with the claims of the token hook. Sessions and refresh tokens stay those of
+ * lite, which accepts the new token because subject, session and key are the same. Closing does not
+ * close lite.
  */
 export async function withTokenHook(auth: LiteServer, options: LiteOptions): Promise<LiteServer> {
   const { database, secrets, url, log } = options

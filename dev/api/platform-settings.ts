@@ -1,5 +1,5 @@
 /**
- * What supabase/config.toml says to the hosted platform and the Supabase CLI, for the local stack.
+ * The settings of supabase/config.toml for the local stack.
  * tests/unit/dev/api/platform-settings.test.ts compares the two.
  */
 export const platformSettings = {

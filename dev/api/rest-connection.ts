@@ -21,16 +21,16 @@ export class RestConnection extends PooledConnection {
     super(database.rest, 20)
     this.kysely = this.kysely.withPlugin(new DefaultRows())
     this.#catalog = new PooledConnection({ url: database.ownerUrl, options: {} }, 1)
-    // Left to itself, lite grants ALL on every table of a schema that has row-level security to
-    // anon, authenticated and service_role at the first request (0.10.0, ensureRlsContext), which
-    // undoes every column grant. This state makes it believe that was done. Its login holds no
+    // By default lite grants ALL on every table of a schema with row-level security to anon,
+    // authenticated and service_role at the first request (0.10.0, ensureRlsContext), which undoes
+    // every column grant. This state makes lite believe that it has done so. Its login holds no
     // grant option, so a version that ignores the state fails instead.
     Reflect.set(this, 'rlsState', 'active')
   }
 
   /**
-   * One transaction with the caller's role and claims, set by one statement as PostgREST does;
-   * lite's own has one for each of eleven settings, and waits for each.
+   * One transaction with the caller's role and claims, set by one statement as in PostgREST. lite
+   * itself sets eleven settings with one statement each, and waits for each.
    */
   override async withContext<Result>(
     context: VarsContext | undefined,
@@ -81,7 +81,7 @@ export class RestConnection extends PooledConnection {
   }
 }
 
-/** What lite found in the request's token: whatever its signer put there. */
+/** The claims that lite found in the request's token, as its signer wrote them. */
 interface Auth {
   readonly role?: unknown
   readonly uid?: unknown

@@ -12,7 +12,7 @@ export class RestError extends Error {
   readonly code: string
   readonly detail: string | undefined
   readonly hint: string | undefined
-  /** The server's own trouble, as opposed to a statement it refused. */
+  /** A failure of the server, not a refusal of the statement. */
   readonly isFault: boolean
 
   constructor({ code = 'XX000', message, detail, hint }: Refusal) {
@@ -101,10 +101,9 @@ export function statusOf(code: string, message: string): number {
 }
 
 /**
- * Keeps lite from printing a stack trace for every request that PostgreSQL refuses, which is an
- * answer and no failure, or that it could not be asked about, which is one line. What else goes to
- * console.error is printed as before.
- *
+ * Stops lite from printing a stack trace for a request that PostgreSQL refuses, which is no
+ * failure. A request that could not reach PostgreSQL prints one line. Other output to console.error
+ * is unchanged.
  * @returns how to undo it
  */
 export function quietRefusals(): () => void {

@@ -18,7 +18,7 @@ export class DefaultRows implements KyselyPlugin {
     const { columns: _, onConflict, ...insert } = node
     const rows = node.values !== undefined && ValuesNode.is(node.values) ? node.values.values : []
     const values = RawNode.createWithSql(`select from generate_series(1, ${rows.length})`)
-    // There is nothing that a row in the way could be set to.
+    // An existing row has no column to update.
     const { updates: __, ...target } = onConflict ?? {}
     return {
       ...insert,
@@ -33,15 +33,16 @@ export class DefaultRows implements KyselyPlugin {
 }
 
 /**
- * The rows of a request as PostgREST reads them, where lite does not: what is neither object nor
- * list has no rows, and a column that `columns` names and an object lacks is null, or has its
- * default where the client asks for `missing=default`; lite always gives the default.
+ * The rows of a request as PostgREST reads them, where lite differs. A value other than an object
+ * or a list has no rows. A column that `columns` names and an object lacks is null, or has its
+ * default when the client asks for `missing=default`; lite always uses the default.
  */
 export function readRows(ast: AnyAST): AnyAST {
   const values: unknown = ast.values
   if (values === undefined || values === null || ast.type === 'rpc') return ast
   const { columns, missing } = ast.$meta ?? {}
-  // Left there, lite would answer null for each of them that an object lacks, whatever was stored.
+  // If they stayed, lite would answer null for each one that an object lacks, instead of the stored
+  // value.
   delete ast.$meta?.columns
   const fill = (row: object) =>
     columns === undefined || !isRow(row) ? row : pick(row, columns, missing === 'default')

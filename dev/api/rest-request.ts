@@ -18,7 +18,7 @@ export function withRequest(
   return requests.run(settingsOf(request), () => answer(request))
 }
 
-/** What PostgREST sets of the request that is being answered, by name. */
+/** The settings that PostgREST makes from the current request, by name. */
 export const currentRequest = (): Settings => requests.getStore() ?? {}
 
 /**
@@ -43,8 +43,8 @@ export function inTurn(
 }
 
 /**
- * Whom a token names when its signature is right. The others are one person together: a forged
- * token must neither hold up the person that it names nor have a line of its own.
+ * The person of a token with a valid signature. All other tokens count as one person together: a
+ * forged token must neither delay the person that it names nor have its own line.
  */
 function personOf(token: string, jwtSecret: string): string {
   const [header, payload, signature = ''] = token.split('.')
@@ -54,7 +54,7 @@ function personOf(token: string, jwtSecret: string): string {
   return decodeJwt(token).sub ?? 'nobody'
 }
 
-/** As private.refuse_request() of the migrations says it. */
+/** The same answer as private.refuse_request() of the migrations. */
 function refusal(): Response {
   const body = {
     code: 'PT429',

@@ -13,9 +13,9 @@ const advice = z.object({
 })
 
 /**
- * Exposed tables that deny every client on purpose: row-level security without a policy and, as
- * the step `catalog` proves, no grant. Only functions that check their caller, or the service role,
- * reach them. The schema private is exposed to nobody, so that its tables need no policy either.
+ * Exposed tables that deny every client on purpose: row-level security without a policy and, as the
+ * step `catalog` checks, no grant. Only functions that check their caller, or the service role,
+ * reach them. The schema private is not exposed, so its tables need no policy.
  */
 const deniesEveryone: readonly string[] = [
   'client_mgmt.mcp_tool_listings',

@@ -3,9 +3,9 @@ import type { Sql } from 'postgres'
 const schemas = ['public', 'client_mgmt', 'conversation', 'private', 'extensions']
 
 /**
- * One line per object that migrations can make in our schemas, and per trigger on `auth`: what it
- * is, who owns it, who may use it, its comment. Object ids, which differ between databases, and
- * what PostgreSQL derives are left out.
+ * One line per object that migrations can make in our schemas, and per trigger on `auth`: its
+ * definition, owner, grants and comment. Object ids, which differ between databases, and derived
+ * objects of PostgreSQL are left out.
  */
 const objects = `
   select line from (

@@ -8,7 +8,7 @@ const rules = [
    from pg_class c where c.relnamespace = any($2::regnamespace[]) and c.relkind in ('r', 'p')
      and not (c.relrowsecurity and c.relforcerowsecurity)`,
 
-  // Without a policy nobody gets a row; a grant then means that one was forgotten.
+  // Without a policy no role gets a row; a grant then means a forgotten policy.
   `select 'table ' || c.oid::regclass || ' has no policy, but a grant to ' || client
    from pg_class c, unnest('{anon,authenticated}'::text[]) as client
    where c.relnamespace = any($2::regnamespace[]) and c.relkind in ('r', 'p')
@@ -27,7 +27,7 @@ const rules = [
   `select 'relation ' || c.oid::regclass || ' is materialized or foreign, in an exposed schema'
    from pg_class c where c.relnamespace = any($1::regnamespace[]) and c.relkind in ('m', 'f')`,
 
-  // The advisors want a search_path, whatever it is.
+  // The advisors accept any search_path.
   `select 'function ' || p.oid::regprocedure || ' has not search_path = '''''
    from pg_proc p where p.pronamespace = any($2::regnamespace[])
      and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')

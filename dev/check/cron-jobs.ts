@@ -17,8 +17,8 @@ export async function leaveStaleJob(url: string): Promise<void> {
 }
 
 /**
- * Whether pg_cron has a job for each clean-up of the list and no other, whether each command runs, and
- * whether the README's statement leaves none of them.
+ * Checks that pg_cron has exactly one job for each clean-up of the list, that each command runs,
+ * and that the README's statement removes all of them.
  */
 export async function checkJobs(url: string): Promise<string[]> {
   const owner = connect(url)

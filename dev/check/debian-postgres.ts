@@ -14,7 +14,7 @@ const libraries = '/usr/lib/postgresql/15/lib'
 const extensions = [`${libraries}/plpgsql_check.so`, `${libraries}/pg_cron.so`]
 const packages = 'postgresql-15 postgresql-15-plpgsql-check postgresql-15-cron'
 
-/** What to install for `startDebianPostgres`, or null when it is there. */
+/** The packages to install for `startDebianPostgres`; null when they are installed. */
 export function missingDebianPackages(): string | null {
   return [`${programs}/postgres`, ...extensions].every((file) => existsSync(file)) ? null : packages
 }

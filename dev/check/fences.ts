@@ -4,7 +4,7 @@ import { runTool } from './command.ts'
 
 const fence = /^( *)```ts\n([^]*?)^\1```/gm
 
-/** What the text around a fence has introduced: the client, and values of the reader's own. */
+/** The names that the text around a fence introduces: the client, and values of the reader. */
 const surroundings = `
 import type { SupabaseClient } from '@supabase/supabase-js'
 import type { DefaultChatTransport as Transport, UIMessage as Message } from 'ai'

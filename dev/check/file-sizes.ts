@@ -3,7 +3,7 @@ import path from 'node:path'
 
 const mostLines = 300
 
-/** Written by a program, so that their length is nobody's decision. */
+/** Files that a program writes and that may be longer. */
 const generated: readonly string[] = ['supabase/functions/_shared/database.types.ts']
 
 /** Files that are longer today, and may not grow. A file that was split goes off the list. */

@@ -1,4 +1,4 @@
-/** What a step found. `skipped` says what is missing for it to run, and how to get it. */
+/** The result of a step. `skipped` names what the step lacks, and how to get it. */
 export type Outcome =
   | { kind: 'passed'; note?: string }
   | { kind: 'failed'; output: string }
@@ -27,10 +27,9 @@ export function outcomeOf(problems: readonly string[]): Outcome {
 }
 
 /**
- * Runs steps side by side, in the given order and each to its end whatever the others gave. Logs a
- * line when a step begins, and a line with its time when it ends; the output of a step that failed
- * follows its line at once, so that outputs do not mix.
- *
+ * Runs steps side by side, in the given order; each runs to its end, also after a failure of
+ * another. Logs a line when a step begins, and a line with its time when it ends. The output of a
+ * failed step follows its line at once, so that outputs do not mix.
  * @returns whether all passed; skipped steps count as failures only when `strict`
  */
 export async function runSteps(steps: readonly Step[], options: RunOptions): Promise<boolean> {

@@ -11,7 +11,8 @@ export interface ScratchDirectory {
 /** A new folder that goes with `remove`, or at the latest with this process. */
 export async function makeScratchDirectory(): Promise<ScratchDirectory> {
   const directory = await mkdtemp(path.join(tmpdir(), 'colloquy-check-'))
-  // As root PostgreSQL runs as another user, who has to get in; each file has its own mode.
+  // Started by root, PostgreSQL runs as another user, which needs to enter the folder; each file
+  // has its own mode.
   await chmod(directory, 0o755)
   const remove = (): void => {
     process.off('exit', remove)

@@ -1,4 +1,4 @@
-/** Prints what the demo does and counts what was as it should be. */
+/** Prints the demo's steps and counts its successful checks. */
 export class DemoReport {
   #passed = 0
   #failed = 0
@@ -49,7 +49,7 @@ export class DemoReport {
   }
 }
 
-/** The demo cannot go on; why has been said, or is the message. */
+/** The demo cannot continue. The reason is printed before, or it is the message. */
 export class DemoStopped extends Error {
   override name = 'DemoStopped'
 }

@@ -143,7 +143,8 @@ async function readBack(
 try {
   process.exitCode = await main()
 } catch (error) {
-  // What the developer can put right is one line; anything else is a defect and keeps its trace.
+  // A failure that the developer can correct is one line; anything else is a defect and keeps its
+  // trace.
   const isKnown = error instanceof StartError || error instanceof DemoStopped
   console.error(isKnown ? `npm run demo: ${error.message}` : error)
   process.exitCode = 1

@@ -9,7 +9,7 @@ import { DemoStopped } from './report.ts'
 export interface DemoTarget {
   url: string
   publishableKey: string
-  /** What the demo's own stack had to say since it runs: of interest when something is wrong. */
+  /** The output of the demo's own stack, printed after a failure. */
   output: string[]
   /** Stops the stack when the demo started it. */
   close(): Promise<void>

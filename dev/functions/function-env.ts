@@ -34,8 +34,8 @@ export function functionEnv(options: FunctionEnvOptions): Record<string, string>
   const defaults: Record<string, string> = {
     TOKEN_ENCRYPTION_KEYS: secrets.tokenEncryptionKeys,
     OAUTH_REDIRECT_ALLOW_LIST: 'http://127.0.0.1:3000,http://localhost:3000',
-    // A provider the developer has configured is reached as configured, without local values mixed
-    // in: a real key must never be sent to the local server, nor the local key to a real one.
+    // A provider that the developer has configured is called with that configuration only: a real
+    // key must never be sent to the local server, nor the local key to a real server.
     ...(usesLocalOpenRouter(env) ? modelServer.openrouter : {}),
     ...(usesLocalVertex(env) ? modelServer.vertex : {}),
   }
@@ -59,7 +59,9 @@ function given(env: FunctionEnvOptions['env'], name: string): string | undefined
   return value === '' ? undefined : value
 }
 
-/** What the platform gives every function (Supabase, Edge Functions: Default secrets). */
+/**
+ * The variables that the platform gives every function (Supabase, Edge Functions: Default secrets).
+ */
 function platformEnv(url: string, database: { ownerUrl: string }, secrets: Secrets) {
   const k = Buffer.from(secrets.jwtSecret).toString('base64url')
   return {

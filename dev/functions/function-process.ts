@@ -11,7 +11,7 @@ export interface FunctionProcess {
   /** Resolves when the function answers for the first time, or waits for a correction (watch). */
   ready: Promise<void>
   address(): string | undefined
-  /** Of the process as it runs now; undefined before the first. */
+  /** Of the running process; undefined before the first one. */
   pid(): number | undefined
   close(): Promise<void>
 }

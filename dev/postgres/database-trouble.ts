@@ -23,7 +23,10 @@ const POSTGREST: Record<Reason, { status: number; code: string; message: string 
   },
 }
 
-/** The statement had no answer: there was no connection, or it ended. Another try may have one. */
+/**
+ * The statement had no answer: there was no connection, or the connection ended. Another try may
+ * get one.
+ */
 export class DatabaseUnavailable extends Error {
   override name = 'DatabaseUnavailable'
 

@@ -11,8 +11,8 @@ interface Applied {
 }
 
 /**
- * Says how the files differ from what was applied, when they do so in a way that applying the new
- * ones cannot mend: one was edited or removed, or a new one sorts before it. Undefined otherwise.
+ * The difference between the files and the applied migrations that new files cannot correct: a file
+ * was edited or removed, or a new one sorts before an applied one. Undefined otherwise.
  */
 export async function findChange(sql: Sql, directory: string): Promise<string | undefined> {
   const [row] = await sql<{ history: string | null }[]>`
@@ -132,7 +132,7 @@ export function describeFailure(
   const line = lineAt(file.script, statement.offset + within)
   const code = detail('code')
   const hint = detail('hint')
-  // What PostgreSQL itself adds may quote rows; ours says what to correct.
+  // PostgreSQL's own detail may quote rows; the detail of our functions says what to correct.
   const ours =
     code !== undefined && /^migrations_need_/.test(firstLine(error)) ? detail('detail') : undefined
   const text = statement.text.slice(begins).replace(/\s+/g, ' ')

@@ -22,11 +22,9 @@ const CONNECT_TIMEOUT_MS = 10_000
 const END_TIMEOUT_MS = 2_000
 
 /**
- * A pool that outlives its connections: whatever ends one, at any moment, fails the statement that
- * runs on it and nothing else. The next statement opens another.
- *
- * Errors are PostgreSQL's own, or {@link DatabaseUnavailable} when it could not be asked.
- *
+ * A pool that outlives its connections. The end of a connection, at any moment, only fails the
+ * statement that runs on it; the next statement opens another connection. Errors are PostgreSQL's
+ * own, or {@link DatabaseUnavailable} without an answer.
  * @param max connections at most
  */
 export function openPool({ url, options }: Login, max: number): PgPool {
@@ -38,8 +36,8 @@ export function openPool({ url, options }: Login, max: number): PgPool {
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     types: { getTypeParser: (type: number) => readerOf(type, arrays) },
   })
-  // What happens to a connection between two statements is told to the next one; without a
-  // listener, though, Node.js ends the process. `error` of the pool is of connections at rest.
+  // The next statement gets an error that happened between two statements. Without a listener
+  // Node.js would end the process. `error` of the pool is for idle connections.
   pool.on('error', ignore)
   pool.on('connect', (client) => client.on('error', ignore))
 

@@ -72,7 +72,7 @@ async function initialise(data: DataDirectory, options: DataOptions): Promise<vo
   const draft = `${data.path}.new`
   const passwordFile = `${draft}.password`
   rmSync(draft, { recursive: true, force: true })
-  // The parents first: they are for others to pass through, and `mode` would count for them too.
+  // The parents first: other users must be able to enter them, and `mode` would apply to them too.
   mkdirSync(dirname(draft), { recursive: true, mode: 0o755 })
   mkdirSync(draft, { mode: 0o700 })
   writeFileSync(passwordFile, `${options.passwords.supabase_admin}\n`, { mode: 0o600 })

@@ -22,7 +22,7 @@ export interface PostgresOptions {
   /** State directory; the log is `postgres.log` in it. */
   directory: string
   passwords: Secrets['passwords']
-  /** False trades crash safety for speed: data that nobody needs after the run. */
+  /** False trades crash safety for speed, for data that the run does not need afterwards. */
   durable: boolean
   preferredPort: number | undefined
   log: (line: string) => void

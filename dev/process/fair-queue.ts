@@ -1,11 +1,11 @@
-/** How long another key's request counts as under way after it began or ended. */
+/** The time for which another key's request counts as under way after it began or ended. */
 const RECENT_MS = 1_000
 
 /** A line with a backlog works for at most a part of the time: one in `1 + PAUSES`. */
 const PAUSES = 3
 const LONGEST_PAUSE_MS = 250
 
-/** How long a refusal is held back: a client that asks again at once asks no more often than this. */
+/** The delay of a refusal: a client that asks again at once does not ask more often than this. */
 const REFUSAL_MS = 1_000
 
 interface Line {
@@ -19,10 +19,10 @@ interface Activity {
 }
 
 /**
- * Lets so many requests of one key be answered at once; further ones wait in this process, where
- * they cost neither a connection nor time. While requests of other keys come too, a line that has
- * requests waiting makes a pause after each: one process answers everybody, and who sends most
- * would have most of it.
+ * Answers a limited number of requests of one key at once. Further requests wait in this process,
+ * where they take no connection and no time. While other keys also have requests, a line with
+ * waiting requests makes a pause after each one: one process serves all callers, and the most
+ * frequent caller would otherwise take most of its time.
  */
 export class FairQueue {
   readonly #atOnce: number
@@ -96,7 +96,7 @@ export class FairQueue {
     })
   }
 
-  /** The place of one that ended goes to the next, so `running` stays as it is. */
+  /** The next request takes the place of the ended one, so `running` does not change. */
   #handOn(key: string, line: Line): void {
     const next = line.waiting.shift()
     if (next !== undefined) next()

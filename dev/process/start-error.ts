@@ -1,6 +1,6 @@
 /**
- * A start-up failure the developer can act on: `message` is one line that says what is wrong and
- * what to do. `npm start` prints it without a stack trace and exits non-zero.
+ * A start-up failure that the developer can correct: `message` is one line that says what is wrong
+ * and what to do. `npm start` prints it without a stack trace and exits non-zero.
  */
 export class StartError extends Error {
   override name = 'StartError'

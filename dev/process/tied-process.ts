@@ -51,7 +51,7 @@ export function startTiedProcess(
         detached: true,
       })
     : spawn(command, args, { ...rest, env, windowsHide: true })
-  // The pipe breaks when the watcher is gone first, which is as good as being told.
+  // The pipe breaks when the watcher ends first; then it needs no message.
   child.stdin?.on('error', () => undefined)
   child.once('exit', () => child.stdin?.end('\n'))
   return child

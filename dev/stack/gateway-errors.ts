@@ -8,7 +8,7 @@ export function sendError(
   code: string,
   message: string,
 ): void {
-  // Half of an answer cannot be turned into an error: cut it, so that the client sees it is broken.
+  // A started answer cannot become an error: cut it, so that the client sees it is broken.
   if (response.headersSent) {
     response.destroy()
     return

@@ -11,9 +11,9 @@ export interface ScheduleOptions {
 }
 
 /**
- * Calls session-cleanup at once, for what died with an earlier stack, and then on a timer, with its named key,
- * as pg_cron with pg_net does on the platform.
- * Failures are printed; the next call comes all the same.
+ * Calls session-cleanup at once, to end the executions of an earlier stack, and then on a timer
+ * with its named key, as pg_cron with pg_net does on the platform. It prints a failure and makes
+ * the next call on time.
  */
 export function startSchedule({ url, cleanupKey, intervalMs, log }: ScheduleOptions): Schedule {
   const call = async () => {

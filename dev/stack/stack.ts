@@ -28,9 +28,8 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const CLEANUP_INTERVAL_MS = 20_000
 
 /**
- * Starts the local stack and resolves when every part answers. Whatever fails, what had started is
- * stopped again.
- *
+ * Starts the local stack and resolves when every part answers. After a failure it stops every part
+ * that had started.
  * @throws StartError when the developer can put it right: the message is one line that says how
  */
 export async function startStack(options: StackOptions = {}): Promise<Stack> {
@@ -133,7 +132,7 @@ async function openDatabase(
 }
 
 function noFunctions(): void {
-  // What did not start has nothing to close, and its failure was told.
+  // A part that did not start has nothing to close, and its failure was reported.
 }
 
 type Lite = Awaited<ReturnType<typeof readLite>>

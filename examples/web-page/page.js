@@ -38,7 +38,7 @@ async function openLatest() {
       .eq('session_id', id)
       .order('created_at'),
   )
-  // A conversation that was begun meanwhile goes on.
+  // A conversation that was begun meanwhile continues.
   if (element('messages').hasChildNodes()) return
   sessionId = id
   for (const { role, content } of messages) addMessage(role).textContent = content
