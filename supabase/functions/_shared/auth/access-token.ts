@@ -11,7 +11,7 @@ import {
   type ProtectedHeaderParameters,
 } from 'jose'
 import { AppError } from '../errors.ts'
-import { AskAuth } from './ask-auth.ts'
+import { AskAuth, type AskAuthOptions, patience } from './ask-auth.ts'
 
 /** The caller, from the access token. The database decides what the caller may do. */
 export interface Caller {
@@ -24,16 +24,12 @@ export interface Caller {
   readonly accessToken: string
 }
 
-export interface AccessTokenOptions {
-  /** Origin of the project, where its Auth is reached. */
-  readonly supabaseUrl: string
+export interface AccessTokenOptions extends AskAuthOptions {
   /** `iss` of its tokens. */
   readonly jwtIssuer: string
-  readonly publishableKey: string
   /** The platform's keys from SUPABASE_JWKS; null means: ask the issuer's key endpoint. */
   readonly jwks: { readonly keys: readonly JWK[] } | null
   readonly now?: () => Date
-  readonly fetch?: typeof fetch
 }
 
 /** Verifies the `authorization` header of a request. */
@@ -67,9 +63,12 @@ export function createAccessTokenVerifier(options: AccessTokenOptions): VerifyAc
 
 function createVerify(options: AccessTokenOptions): (token: string) => Promise<JWTPayload> {
   const { supabaseUrl, jwtIssuer: issuer, jwks, now = () => new Date() } = options
+  const { timeout: timeoutDuration = patience } = options
   const findKey = jwks
     ? localKeys(jwks.keys)
-    : createRemoteJWKSet(new URL(`${supabaseUrl}/auth/v1/.well-known/jwks.json`))
+    : createRemoteJWKSet(new URL(`${supabaseUrl}/auth/v1/.well-known/jwks.json`), {
+        timeoutDuration,
+      })
   // Functions hold no shared secret of a hosted project; only a local key set has one.
   const hasSecret = jwks?.keys.some(({ kty }) => kty === 'oct') === true
   const auth = new AskAuth(options)

@@ -11,14 +11,17 @@ function parseJson(text: string): unknown {
 }
 
 export interface AskAuthOptions {
+  /** Origin of the project, where its Auth is reached. */
   readonly supabaseUrl: string
   readonly publishableKey: string
   readonly fetch?: typeof fetch
+  /** Milliseconds after which a request to Auth is given up. */
+  readonly timeout?: number
 }
 
 /** Whether Auth's answer is about the token; only then is it a refusal. */
 const verdicts = new Set([400, 401, 403, 404])
-const patience = 5_000
+export const patience = 5_000
 /** Verified tokens that a worker remembers. */
 const remembered = 1_000
 
@@ -61,12 +64,12 @@ export class AskAuth {
   }
 
   async #request(token: string): Promise<{ status: number; body: unknown }> {
-    const { supabaseUrl, publishableKey, fetch: send = fetch } = this.#options
+    const { supabaseUrl, publishableKey, timeout = patience, fetch: send = fetch } = this.#options
     const headers = { apikey: publishableKey, authorization: `Bearer ${token}` }
     try {
       const response = await send(`${supabaseUrl}/auth/v1/user`, {
         headers,
-        signal: AbortSignal.timeout(patience),
+        signal: AbortSignal.timeout(timeout),
       })
       return { status: response.status, body: parseJson(await response.text()) }
     } catch (cause) {

@@ -1,7 +1,9 @@
 import type { ProviderAddresses } from '../env.ts'
 import { AppError } from '../errors.ts'
 import { completeModel } from '../models/complete-model.ts'
+import type { ModelCallOptions } from '../models/model-call.ts'
 import { ModelError, type ModelErrorCode } from '../models/model-error.ts'
+import type { ModelRequest } from '../models/model-protocol.ts'
 import { resolveAdapter } from '../models/registry.ts'
 import { type KeyProvider, withKey } from './with-key.ts'
 
@@ -13,6 +15,13 @@ export type TestKey = (provider: KeyProvider, key: string) => Promise<void>
 
 /** The cheapest of the models that are seeded. */
 const models = { openrouter: 'openai/gpt-4', 'vertex-ai': 'gemini-1.5-flash' } as const
+
+const question: Omit<ModelRequest, 'model'> = {
+  config: {},
+  systemPrompts: [],
+  messages: [{ role: 'user', content: 'Hi' }],
+  params: { max_output_tokens: 16 },
+}
 
 const refused: ReadonlySet<ModelErrorCode> = new Set([
   'provider_unauthorized',
@@ -26,17 +35,18 @@ const accepted: ReadonlySet<ModelErrorCode> = new Set([
   'provider_rate_limited',
 ])
 
-export function createKeyTest(addresses: ProviderAddresses): TestKey {
+/** Milliseconds that a few words may take: a person waits for them. */
+const patience = 20_000
+
+export function createKeyTest(
+  addresses: ProviderAddresses,
+  options: Pick<ModelCallOptions, 'clock'> = {},
+): TestKey {
   return async (provider, key) => {
     const adapter = resolveAdapter(provider, withKey(provider, key, addresses))
     try {
-      await completeModel(adapter, {
-        model: models[provider],
-        config: {},
-        systemPrompts: [],
-        messages: [{ role: 'user', content: 'Hi' }],
-        params: { max_output_tokens: 16 },
-      })
+      const request = { ...question, model: models[provider] }
+      await completeModel(adapter, request, { ...options, timeouts: { completeMs: patience } })
     } catch (error) {
       if (!(error instanceof ModelError)) throw error
       if (accepted.has(error.code)) return

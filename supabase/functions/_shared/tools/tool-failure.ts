@@ -1,4 +1,4 @@
-import { ProtocolError, SdkError, SdkErrorCode } from '@modelcontextprotocol/client'
+import { ProtocolError, SdkError, SdkErrorCode, SseError } from '@modelcontextprotocol/client'
 import { AppError } from '../errors.ts'
 import { OutboundError } from '../outbound/error.ts'
 import { toStorableText } from '../storable.ts'
@@ -57,6 +57,8 @@ export function connectFailure(error: unknown): AppError {
   const kind = cause instanceof Error ? cause.name : typeof cause
   const silent =
     kind === 'TimeoutError' ||
+    // Over SSE: a stream that broke off, and no status that refused it.
+    (cause instanceof SseError && cause.code === undefined) ||
     (cause instanceof SdkError && cause.code === SdkErrorCode.RequestTimeout)
   if (silent) return new AppError('server_unreachable', { cause: kind })
   if (cause instanceof ProtocolError && cause.code !== answerLost && cause.code !== notProtocol) {

@@ -20,11 +20,28 @@ export function createTransport(
   { type, endpoint }: Pick<ToolServerKey, 'type' | 'endpoint'>,
   fetch: OutboundFetch,
 ): Transport {
-  const options = { fetch }
   return type === 'sse'
     ? // Deprecated by the protocol, and all that older servers speak.
-      new SSEClientTransport(new URL(endpoint), options)
-    : new AnsweringTransport(new URL(endpoint), { ...options, reconnectionOptions })
+      createSseTransport(new URL(endpoint), fetch)
+    : new AnsweringTransport(new URL(endpoint), { fetch, reconnectionOptions })
+}
+
+/** The library tells why its stream failed in words alone: what the guard threw takes their place. */
+function createSseTransport(endpoint: URL, fetch: OutboundFetch): Transport {
+  let failure: Error | undefined
+  const transport = new SSEClientTransport(endpoint, {
+    fetch: (url, init) =>
+      fetch(url, init).catch((error: unknown) => {
+        if (error instanceof Error) failure = error
+        throw error
+      }),
+  })
+  const start = transport.start.bind(transport)
+  transport.start = () =>
+    start().catch((error: unknown) => {
+      throw failure ?? error
+    })
+  return transport
 }
 
 /** The protocol's transport waits until the time-out for an answer whose stream has ended. */
