@@ -429,7 +429,7 @@ declare
 begin
   if organization is null then
     raise exception using errcode = '42501', message = 'no_organization',
-      detail = 'The token names no organization in which the caller is an active member.';
+      detail = 'The token names no organization of the caller. Join one, or refresh the token.';
   end if;
   if permission is not null and not private.has_permission(permission) then
     raise exception using errcode = '42501', message = 'permission_denied',
@@ -775,7 +775,7 @@ begin
   end if;
   if private.current_organization_id() is null then
     raise exception using errcode = '42501', message = 'no_organization',
-      detail = 'The token names no organization in which the caller is an active member.';
+      detail = 'The token names no organization of the caller. Join one, or refresh the token.';
   end if;
   if tg_nargs > 0 and not exists (
     select 1 from unnest(tg_argv) permission where private.has_permission(permission)

@@ -133,7 +133,7 @@ begin
   where o.id = set_organization_active.organization_id;
   if not found then
     raise exception using errcode = 'PT404', message = 'organization_not_found',
-      detail = 'No such organization.';
+      detail = 'No organization has this id. Check the id.';
   end if;
   perform private.write_admin_event(
     case when set_organization_active.is_active then 'organization.resume' else 'organization.suspend' end,
@@ -163,7 +163,8 @@ begin
   where g.admin_user_id = set_account_active.user_id order by g.organization_id, g.id for share;
   update public.users u set is_active = set_account_active.is_active where u.id = set_account_active.user_id;
   if not found then
-    raise exception using errcode = 'PT404', message = 'account_not_found', detail = 'No such account.';
+    raise exception using errcode = 'PT404', message = 'account_not_found',
+      detail = 'No account has this id. Check the id.';
   end if;
   perform private.write_admin_event(
     case when set_account_active.is_active then 'account.resume' else 'account.suspend' end,
@@ -209,7 +210,7 @@ begin
 exception
   when foreign_key_violation then
     raise exception using errcode = 'PT404', message = 'organization_not_found',
-      detail = 'No such organization.';
+      detail = 'No organization has this id. Check the id.';
   when check_violation or not_null_violation or numeric_value_out_of_range or datetime_field_overflow then
     raise exception using errcode = '22023', message = 'invalid_request',
       detail = 'A grant has a reason of 10 to 1000 characters, scope configuration or content, '
@@ -230,7 +231,7 @@ begin
   where g.id = close_break_glass.id and g.admin_user_id = account and g.ended_at is null;
   if not found then
     raise exception using errcode = 'PT404', message = 'grant_not_found',
-      detail = 'No open grant of yours has this id.';
+      detail = 'No open grant of the caller has this id. Check the id.';
   end if;
 end
 $$;

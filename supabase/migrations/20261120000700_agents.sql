@@ -129,7 +129,8 @@ begin
     select 1 from public.agents a
     where a.id = agent and (a.organization_id is null or a.organization_id = tenant)
   ) then
-    raise exception using errcode = '23503', message = 'agent_not_found', detail = 'No such agent.';
+    raise exception using errcode = '23503', message = 'agent_not_found',
+      detail = 'No agent has this id. Check the id.';
   end if;
   if model is not null and not loses_agent and not exists (
     select 1 from public.models m
@@ -137,13 +138,14 @@ begin
       and (agent is null or m.agent_id = agent)
   ) then
     raise exception using errcode = '23503', message = 'model_not_found',
-      detail = 'No such model of this agent.';
+      detail = 'The agent has no model with this id. Check the id.';
   end if;
   if lens is not null and not exists (
     select 1 from conversation.lens_prototypes l
     where l.id = lens and (l.organization_id is null or l.organization_id = tenant)
   ) then
-    raise exception using errcode = '23503', message = 'lens_not_found', detail = 'No such lens.';
+    raise exception using errcode = '23503', message = 'lens_not_found',
+      detail = 'No lens has this id. Check the id.';
   end if;
   return new;
 end

@@ -218,7 +218,8 @@ declare
   named text;
 begin
   if jsonb_typeof(variables) is distinct from 'object' then
-    raise exception using errcode = '22023', message = 'invalid_prompt', detail = 'Variables are an object.';
+    raise exception using errcode = '22023', message = 'invalid_prompt',
+      detail = 'Variables must be an object.';
   end if;
   for declared in select key, value from jsonb_each(variables) loop
     if declared.key !~ '^[a-z][a-z0-9_]{0,62}$'

@@ -176,7 +176,7 @@ begin
     where m.organization_id = new.organization_id and m.session_id = new.id and m.id = new.current_message_id
   ) then
     raise exception using errcode = '23503', message = 'message_not_found',
-      detail = 'No message of the session has this id.';
+      detail = 'No message of the session has this id. Check the id.';
   end if;
   return new;
 end

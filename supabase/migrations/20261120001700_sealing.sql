@@ -9,7 +9,7 @@ as $$
 begin
   if token is null or key is null or key = '' then
     raise exception using errcode = '22004', message = 'invalid_request',
-      detail = 'Neither token nor key may be null, nor the key empty.';
+      detail = 'Token and key must not be null, and the key must not be empty.';
   end if;
   return encode(extensions.pgp_sym_encrypt(token, key, 'cipher-algo=aes256'), 'base64');
 end
@@ -24,13 +24,13 @@ as $$
 begin
   if encrypted is null or key is null or key = '' then
     raise exception using errcode = '22004', message = 'invalid_request',
-      detail = 'Neither ciphertext nor key may be null, nor the key empty.';
+      detail = 'Ciphertext and key must not be null, and the key must not be empty.';
   end if;
   return extensions.pgp_sym_decrypt(decode(encrypted, 'base64'), key);
 exception
   when external_routine_invocation_exception or invalid_parameter_value then
     raise exception using errcode = '22023', message = 'decryption_failed',
-      detail = 'Wrong key or damaged ciphertext.';
+      detail = 'The key is wrong or the ciphertext is damaged.';
 end
 $$;
 comment on function public.decrypt_token(text, text) is
@@ -140,7 +140,8 @@ begin
       update client_mgmt.provider_credentials p set sealed_key = new_value
       where p.organization_id = organization and p.provider = row_key and p.sealed_key = old_value;
     else
-      raise exception using errcode = '22023', message = 'invalid_request', detail = 'No such sealed column.';
+      raise exception using errcode = '22023', message = 'invalid_request',
+        detail = 'The table has no sealed column of this name.';
   end case;
   return found;
 end

@@ -176,7 +176,7 @@ as $$
 begin
   if not private.access_stands(execution) then
     raise exception using errcode = 'PT403', message = 'access_revoked',
-      detail = 'The access with which the execution began was revoked.';
+      detail = 'The access of the execution was revoked. Sign in again or ask an administrator.';
   end if;
 end
 $$;

@@ -166,7 +166,7 @@ begin
   limit 1;
   if not found then
     raise exception using errcode = 'PT404', message = 'agent_not_found',
-      detail = 'No such agent, or it is disabled.';
+      detail = 'No enabled agent has this name or id. Check it.';
   end if;
   return result;
 end
@@ -245,7 +245,7 @@ begin
   for no key update;
   if not found then
     raise exception using errcode = 'PT404', message = 'session_not_found',
-      detail = 'No session of yours has this id.';
+      detail = 'No session of the caller has this id. Check the id.';
   end if;
   return result;
 end
@@ -264,7 +264,8 @@ begin
     select 1 from client_mgmt.projects p
     where p.organization_id = require_project.organization_id and p.id = require_project.project_id
   ) then
-    raise exception using errcode = 'PT404', message = 'project_not_found', detail = 'No such project.';
+    raise exception using errcode = 'PT404', message = 'project_not_found',
+      detail = 'The organization has no project with this id. Check the id.';
   end if;
 end
 $$;
@@ -388,7 +389,7 @@ begin
   where e.is_winner and (plan_route.model is null or e.layer = 'request');
   if not found then
     raise exception using errcode = 'PT404', message = 'model_not_found',
-      detail = 'The agent has no such enabled model.';
+      detail = 'The agent has no enabled model of this name. Check the name.';
   end if;
 
   for candidate in

@@ -636,7 +636,7 @@ begin
   loop
     if budget.limit_usd is not null and usd is null then
       raise exception using errcode = 'PT409', message = 'price_unknown',
-        detail = 'A money budget applies, and the price of a model of this route is unknown.';
+        detail = 'A money budget applies, and a model has no price. Name another model or add its price.';
     end if;
     select r.* into held from client_mgmt.budget_reservations r
     where r.organization_id = budget.organization_id

@@ -396,7 +396,8 @@ begin
       select 1 from public.agent_executions x
       where x.organization_id = finish_execution.organization_id and x.id = finish_execution.execution_id
     ) then
-      raise exception using errcode = 'PT404', message = 'execution_not_found', detail = 'No such execution.';
+      raise exception using errcode = 'PT404', message = 'execution_not_found',
+        detail = 'No execution has this id. Check the id.';
     end if;
     return private.execution_result(finish_execution.organization_id, finish_execution.execution_id)
       || jsonb_build_object('already_final', true);

@@ -30,7 +30,7 @@ begin
     and x.user_id = private.current_user_id();
   if not found then
     raise exception using errcode = 'PT404', message = 'execution_not_found',
-      detail = 'No execution of yours has this id.';
+      detail = 'No execution of the caller has this id. Check the id.';
   end if;
   return execution.status;
 end
@@ -94,7 +94,7 @@ begin
   where x.organization_id = (select private.current_organization_id()) and x.id = read_execution.execution_id;
   if result is null then
     raise exception using errcode = 'PT404', message = 'execution_not_found',
-      detail = 'No execution you may read has this id.';
+      detail = 'The caller may read no execution with this id. Check the id.';
   end if;
   return result;
 end

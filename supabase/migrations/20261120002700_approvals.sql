@@ -16,7 +16,8 @@ declare
   route jsonb;
 begin
   if chat.status = 'closed' then
-    raise exception using errcode = 'PT409', message = 'session_closed', detail = 'The session is closed.';
+    raise exception using errcode = 'PT409', message = 'session_closed',
+      detail = 'The session is closed. Begin another one.';
   end if;
   perform private.end_expired_executions(source.organization_id, source.id);
   if exists (
@@ -25,7 +26,7 @@ begin
       and x.status in ('pending', 'running')
   ) then
     raise exception using errcode = 'PT409', message = 'session_busy',
-      detail = 'An execution of this session is still running.';
+      detail = 'Another execution of this session is running. Wait for its end.';
   end if;
   -- The same model, because only it accepts the signatures of its own calls.
   route := private.plan_route(
@@ -83,7 +84,7 @@ begin
   for no key update;
   if not found then
     raise exception using errcode = 'PT404', message = 'execution_not_found',
-      detail = 'No execution of yours has this id.';
+      detail = 'No execution of the caller has this id. Check the id.';
   end if;
   perform private.require_own_session(organization, execution.session_id);
   select a.* into asked from conversation.tool_approvals a
@@ -97,16 +98,16 @@ begin
     and t.tool_call_id = decide_tool_call.tool_call_id;
   if asked.tool_call_id is null or held.tool_call_id is null then
     raise exception using errcode = 'PT404', message = 'tool_call_not_found',
-      detail = 'No call of the execution waits under this id.';
+      detail = 'No call of the execution with this id waits for a decision. Check the id.';
   end if;
   if execution.status in ('pending', 'running') then
     raise exception using errcode = 'PT409', message = 'execution_in_progress',
-      detail = 'The execution has not ended yet.';
+      detail = 'The execution has not ended yet. Try again after its end.';
   end if;
   if asked.decision is distinct from decide_tool_call.decision
     and (asked.decision is not null or held.status = 'denied') then
     raise exception using errcode = 'PT409', message = 'tool_call_decided',
-      detail = 'The call was decided before, or the conversation has gone on without it.';
+      detail = 'The call was decided before, or the conversation continued without it. Ask the agent again.';
   end if;
 
   if held.status = 'expired'

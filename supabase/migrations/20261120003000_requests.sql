@@ -11,7 +11,7 @@ language plpgsql volatile security invoker set search_path = ''
 as $$
 begin
   raise exception using errcode = 'PT400', message = 'count_not_exact',
-    detail = 'Estimates and plans are not given: they are made of the rows of every organization.',
+    detail = 'Estimates and plans depend on the rows of every organization, so they are refused.',
     hint = 'Use count=exact, or leave the count out.';
 end
 $$;

@@ -18,7 +18,7 @@ const messages = {
     permission_denied:
       'The account lacks the permission. Ask an administrator of the organization for it.',
     access_revoked:
-      'The access with which the execution began was revoked. Sign in again or ask an administrator.',
+      'The access of the execution was revoked. Sign in again or ask an administrator.',
     access_denied: 'The person refused the authorization. Begin again to ask once more.',
     insufficient_scope: 'The MCP server asks for more scopes than were granted. Connect again.',
   },
