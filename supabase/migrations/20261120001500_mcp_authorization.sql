@@ -1,7 +1,7 @@
--- Authorizing a connection: the steps of the function oauth, each one statement that decides.
--- Special: the callback comes without a token, so it only moves a state on; what it gives out is of
--- use to nobody but the person who began. Functions for service_role take the ids that a function of
--- the caller has given out.
+-- Authorizing a connection: the steps of the function oauth. In each step one statement decides.
+-- Special: the callback comes without a token, so it only changes the state. Its handle works for no other
+-- person than the one who began. Functions for service_role take ids that a function for the caller
+-- returned.
 
 -- ── What the caller does ──────────────────────────────────────────────────────────────────────
 
@@ -15,7 +15,7 @@ returns table (
 )
 language plpgsql stable security definer set search_path = ''
 as $$
--- Definer: connections deny everyone; this shows the caller's own, without their secrets.
+-- Definer: connections deny everyone; this returns the caller's own, without their secrets.
 begin
   return query
   select t.id, t.mcp_configuration_id, t.mcp_name, t.oauth_provider, t.endpoint, t.issuer, t.scope,
@@ -57,9 +57,9 @@ comment on function private.open_mcp_connection(bigint) is 'Body of public.open_
 create function private.claim_mcp_authorization(handle text) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: states deny everyone. In the hands of anyone but the person who began, in the same
--- organization, a handle is a stolen one or a planted one: it is destroyed, and that is recorded.
--- No error is raised for it, because that would undo both.
+-- Definer: states deny everyone. A handle that another person, or the person in another organization,
+-- presents is stolen or planted: the authorization is destroyed, and the log records it. No error is
+-- raised, because an error would undo both.
 declare
   organization constant bigint := private.require_organization('agents.invoke');
   found_state public.oauth_states;
@@ -121,7 +121,7 @@ language sql volatile security invoker set search_path = ''
 as $$ select private.claim_mcp_authorization(handle) $$;
 comment on function public.claim_mcp_authorization(text) is
   'Whether the caller began the authorization whose handle has this SHA-256 (hexadecimal): { '
-  'organization_id, id }, else null, and then the authorization is destroyed.';
+  'organization_id, id }, else null, and the authorization is destroyed.';
 
 revoke all on function
   public.mcp_connections(), public.open_mcp_connection(bigint), public.claim_mcp_authorization(text)
@@ -142,7 +142,7 @@ as $$
   )
 $$;
 comment on function private.oauth_client_json(client_mgmt.oauth_clients) is
-  'A client as the function oauth reads it, its secret sealed.';
+  'A client for the function oauth, with its sealed secret.';
 revoke all on function private.oauth_client_json(client_mgmt.oauth_clients)
   from public, anon, authenticated, service_role;
 
@@ -151,7 +151,7 @@ create function public.lease_oauth_client(
 ) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: clients cannot be written. Executable by service_role only.
+-- Definer: no role may write clients. Executable by service_role only.
 #variable_conflict use_column
 declare
   found_client client_mgmt.oauth_clients;
@@ -165,7 +165,7 @@ begin
     return jsonb_build_object('status', 'absent');
   end if;
 
-  -- One statement decides who registers: only it can set a lease where none is valid.
+  -- One statement decides which caller registers: only it can set a lease where none is valid.
   insert into client_mgmt.oauth_clients as c (
     organization_id, issuer, source, redirect_uri, lease_id, lease_expires_at
   )
@@ -205,8 +205,8 @@ create function public.set_oauth_client(
 ) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: clients cannot be written. Executable by service_role only, for the person whose token the
--- function oauth has verified: a sealed text of a client's own making would stop the rotation of keys.
+-- Definer: no role may write clients. Executable by service_role only, for the person whose token the
+-- function oauth has verified. A sealed text of a client could stop the rotation of keys.
 #variable_conflict use_column
 declare
   organization constant bigint := set_oauth_client.organization_id;
@@ -235,9 +235,8 @@ exception
 end
 $$;
 comment on function public.set_oauth_client(bigint, uuid, text, text, text, text) is
-  'Stores the client that an issuer registered for the organization by hand, for a member with '
-  'mcp.manage: { id, issuer, client_id, source }. For the function oauth, which seals the secret. '
-  'Service role only.';
+  'Stores a client that a manager registered at the issuer, for a member with mcp.manage: { id, issuer, '
+  'client_id, source }. For the function oauth, which seals the secret. Service role only.';
 
 create function public.store_oauth_client(
   organization_id bigint,
@@ -247,7 +246,7 @@ create function public.store_oauth_client(
 ) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: clients cannot be written. Executable by service_role only.
+-- Definer: no role may write clients. Executable by service_role only.
 #variable_conflict use_column
 declare
   stored client_mgmt.oauth_clients;
@@ -264,13 +263,13 @@ begin
 end
 $$;
 comment on function public.store_oauth_client(bigint, bigint, uuid, jsonb) is
-  'Stores what a registration gave, for the holder of the lease; null for anyone else. '
+  'Stores the result of a registration, for the holder of the lease; null for another caller. '
   'secret_expires_at in seconds since the epoch. Service role only.';
 
 create function public.release_oauth_client(organization_id bigint, id bigint, lease_id uuid) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: clients cannot be written. Executable by service_role only.
+-- Definer: no role may write clients. Executable by service_role only.
 #variable_conflict use_column
 begin
   delete from client_mgmt.oauth_clients c
@@ -282,18 +281,19 @@ begin
 end
 $$;
 comment on function public.release_oauth_client(bigint, bigint, uuid) is
-  'Gives up a registration, leaving nothing behind. Service role only.';
+  'Ends a registration and deletes its row. Service role only.';
 
 create function public.reject_oauth_client(organization_id bigint, id bigint, client_id text) returns void
 language sql volatile security definer set search_path = ''
 as $$
-  -- Definer: clients cannot be written. Executable by service_role only.
+  -- Definer: no role may write clients. Executable by service_role only.
   update client_mgmt.oauth_clients c set rejected_at = clock_timestamp()
   where c.organization_id = reject_oauth_client.organization_id and c.id = reject_oauth_client.id
     and c.client_id = reject_oauth_client.client_id and c.source = 'dynamic'
 $$;
 comment on function public.reject_oauth_client(bigint, bigint, text) is
-  'The issuer no longer knows a dynamic client: the next authorization registers anew. Service role only.';
+  'Marks a dynamic client that the issuer no longer knows: the next authorization registers again. Service '
+  'role only.';
 
 -- ── States ────────────────────────────────────────────────────────────────────────────────────
 
@@ -324,7 +324,7 @@ begin
     authorization_state ->> 'redirect_uri', authorization_state ->> 'redirect_to'
   from public.mcp_configurations c
   where c.organization_id = organization and c.id = (authorization_state ->> 'mcp_configuration_id')::bigint
-    -- The server that was asked for its issuer, and no other that has taken its place since.
+    -- Only the server that was asked for its issuer, not another one that replaced it since.
     and c.endpoint = authorization_state ->> 'endpoint' and c.auth_type = 'oauth'
   for share
   returning expires_at into expiry;
@@ -332,7 +332,7 @@ begin
     raise exception using errcode = 'PT404', message = 'mcp_configuration_not_found',
       detail = 'The configuration is gone or was changed.';
   end if;
-  -- One person cannot fill the table: the newest twenty count.
+  -- Only the newest twenty of a person stay, so that one person cannot fill the table.
   delete from public.oauth_states s
   where s.organization_id = organization and s.user_id = account and s.id not in (
     select n.id from public.oauth_states n
@@ -342,7 +342,7 @@ begin
 end
 $$;
 comment on function public.create_oauth_state(bigint, jsonb) is
-  'Stores an authorization that begins and returns when it expires. Service role only.';
+  'Stores the beginning of an authorization and returns its expiry. Service role only.';
 
 create function public.consume_oauth_state(state text) returns jsonb
 language plpgsql volatile security definer set search_path = ''
@@ -374,9 +374,9 @@ begin
 end
 $$;
 comment on function public.consume_oauth_state(text) is
-  'Takes the state of a callback by its SHA-256 (hexadecimal), once: { valid, organization_id, id, '
-  'issuer, server_metadata, redirect_uri, redirect_to }; { valid: false, redirect_to } for a '
-  'replayed or expired one; null for an unknown one. Service role only.';
+  'Consumes the state of a callback by its SHA-256 (hexadecimal), once: { valid, organization_id, id, '
+  'issuer, server_metadata, redirect_uri, redirect_to }; { valid: false, redirect_to } for a replayed or '
+  'expired one; null for an unknown one. Service role only.';
 
 create function public.end_oauth_state(organization_id bigint, id bigint) returns void
 language sql volatile security definer set search_path = ''
@@ -407,14 +407,14 @@ begin
 end
 $$;
 comment on function public.store_oauth_code(bigint, bigint, text, text) is
-  'Keeps the sealed code of a consumed state under the SHA-256 (hexadecimal) of a handle. Returns '
-  'whether the state still stood. Service role only.';
+  'Stores the sealed code of a consumed state under the SHA-256 (hexadecimal) of a handle. Returns whether '
+  'the state still existed. Service role only.';
 
 create function public.take_oauth_code(organization_id bigint, id bigint, user_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: states deny everyone. Executable by service_role only, for the person that
--- claim_mcp_authorization() has named.
+-- Definer: states deny everyone. Executable by service_role only, for the person whom
+-- claim_mcp_authorization() named.
 #variable_conflict use_column
 declare
   taken public.oauth_states;
@@ -438,8 +438,8 @@ begin
 end
 $$;
 comment on function public.take_oauth_code(bigint, bigint, uuid) is
-  'Takes an authorization with its sealed code and verifier and its client, once; null when it is '
-  'gone. Service role only.';
+  'Deletes an authorization and returns its sealed code, its verifier and its client, once; null when it '
+  'is gone. Service role only.';
 
 revoke all on function
   public.set_oauth_client(bigint, uuid, text, text, text, text),

@@ -1,6 +1,6 @@
--- Using a connection: storing its tokens, handing them out, refreshing them once, and disconnecting.
--- Special: for service_role only. Each function looks the membership and the configuration up again,
--- because the work that asks may outlive both.
+-- Using a connection: storing its tokens, returning them, refreshing them once, and disconnecting.
+-- Special: for service_role only. Each function reads the membership and the configuration again, because
+-- the calling work may last longer than both.
 
 create function public.store_mcp_connection(
   organization_id bigint,
@@ -20,7 +20,7 @@ begin
   perform 1 from client_mgmt.client_users m
   where m.organization_id = organization and m.user_id = account and m.ended_at is null for share;
   if found then
-    -- A change of the endpoint waits for this transaction, and then disconnects.
+    -- A change of the endpoint waits for this transaction, and disconnects after it.
     select c.* into found_configuration from public.mcp_configurations c
     where c.organization_id = organization and c.id = (connection ->> 'mcp_configuration_id')::bigint
       and c.endpoint = connection ->> 'endpoint'
@@ -60,8 +60,8 @@ begin
 end
 $$;
 comment on function public.store_mcp_connection(bigint, uuid, jsonb) is
-  'Stores the tokens of an authorization in place of earlier ones, and returns the connection''s '
-  'id. PT404 when the membership or the configuration it was for is gone. Service role only.';
+  'Stores the tokens of an authorization in place of earlier ones, and returns the connection''s id. PT404 '
+  'when its membership or configuration is gone. Service role only.';
 
 create function public.use_mcp_connection(
   organization_id bigint,
@@ -119,7 +119,8 @@ begin
   end if;
   common := common || jsonb_build_object('id', held.id, 'generation', held.generation);
 
-  -- Due a minute before it expires, or a tenth of its life for a short one, so that none expires on the way.
+  -- A token is due a minute before it expires, or after nine tenths of a short life, so that it does not
+  -- expire during a request.
   if not force and held.generation is distinct from rejected_generation
     and (held.expires_at is null
       or held.expires_at - least(interval '1 minute', (held.expires_at - held.refreshed_at) / 10) > moment
@@ -137,17 +138,17 @@ begin
     where t.organization_id = organization and t.id = held.id and t.generation = held.generation;
     return common || '{"status": "needs_authorization"}';
   end if;
-  -- A server that has just failed is left alone for a moment: those who waited get its answer.
+  -- After a failure no worker refreshes for some seconds: the callers that waited get its error.
   if not force and held.refresh_failed_at > moment - interval '5 seconds' then
     return common || jsonb_build_object('status', 'failed', 'error_code', held.refresh_error);
   end if;
 
   update public.mcp_oauth_tokens t
-  -- Longer than a live worker takes: 15 s for the request, and 42 s for storing, with all its tries.
+  -- Longer than a live worker needs: 15 s for the request, and 42 s for storing with all tries.
   set lease_id = gen_random_uuid(), lease_expires_at = clock_timestamp() + interval '60 seconds'
   where t.organization_id = organization and t.id = held.id and t.generation = held.generation
     and (t.lease_expires_at is null or t.lease_expires_at <= clock_timestamp())
-    -- Someone may have failed between the reading above and this statement, which waited for them.
+    -- Another worker may have failed between the read above and this statement, which waited for it.
     and t.refresh_failed_at is not distinct from held.refresh_failed_at
   returning t.lease_id into lease;
   if not found then
@@ -164,10 +165,10 @@ begin
 end
 $$;
 comment on function public.use_mcp_connection(bigint, uuid, bigint, bigint, boolean) is
-  'What a person''s calls to an MCP server carry. status: none, bearer, usable (with the sealed '
-  'token), refresh (to one caller at a time, with a lease and the sealed refresh token), wait, '
-  'failed, needs_authorization. rejected_generation: tokens that the server refused; force: '
-  'refresh in any case. Service role only.';
+  'The credential of a person''s calls to an MCP server. status: none, bearer, usable (with the sealed '
+  'token), refresh (to one caller at a time, with a lease and the sealed refresh token), wait, failed, '
+  'needs_authorization. rejected_generation: tokens that the server refused; force: always refresh. '
+  'Service role only.';
 
 create function public.store_mcp_refresh(
   organization_id bigint,
@@ -177,8 +178,8 @@ create function public.store_mcp_refresh(
 ) returns boolean
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: connections deny everyone. Executable by service_role only. The generation decides and not
--- the lease: a worker that was slow still holds the only refresh token that is valid.
+-- Definer: connections deny everyone. Executable by service_role only. The generation decides and not the
+-- lease: a slow worker still holds the only valid refresh token.
 #variable_conflict use_column
 begin
   update public.mcp_oauth_tokens t set
@@ -195,16 +196,16 @@ begin
 end
 $$;
 comment on function public.store_mcp_refresh(bigint, bigint, bigint, jsonb) is
-  'Stores refreshed tokens if the generation they come from is still the stored one. Returns '
-  'whether it was. Service role only.';
+  'Stores refreshed tokens if their generation is still the stored one. Returns whether it was. Service '
+  'role only.';
 
 create function public.fail_mcp_refresh(
   organization_id bigint, id bigint, generation bigint, lease_id uuid, error_code text, is_final boolean
 ) returns boolean
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: connections deny everyone. Executable by service_role only. Tokens are kept in any case: a
--- passing fault must not cost a connection, and a final one is final for the generation that was used.
+-- Definer: connections deny everyone. Executable by service_role only. Tokens are always kept: a temporary
+-- fault must not end a connection, and a final fault is final for its generation only.
 #variable_conflict use_column
 begin
   update public.mcp_oauth_tokens t set
@@ -217,8 +218,8 @@ begin
 end
 $$;
 comment on function public.fail_mcp_refresh(bigint, bigint, bigint, uuid, text, boolean) is
-  'Ends a refresh that failed, for the holder of the lease and the generation it used. Returns '
-  'whether it did. Service role only.';
+  'Ends a failed refresh, for the holder of the lease and its generation. Returns whether it did. Service '
+  'role only.';
 
 create function public.require_mcp_scope(
   organization_id bigint,
@@ -239,14 +240,14 @@ as $$
     and t.mcp_configuration_id = require_mcp_scope.mcp_configuration_id
 $$;
 comment on function public.require_mcp_scope(bigint, uuid, bigint, text) is
-  'Notes scopes that the server asked for; the next authorization requests them with those already '
-  'granted. Service role only.';
+  'Stores the scopes that the server asked for; the next authorization requests them together with the '
+  'granted ones. Service role only.';
 
 create function public.delete_mcp_connection(organization_id bigint, id bigint, user_id uuid) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: connections deny everyone. Executable by service_role only, for the person that
--- open_mcp_connection() has named.
+-- Definer: connections deny everyone. Executable by service_role only, for the person whom
+-- open_mcp_connection() named.
 #variable_conflict use_column
 declare
   gone public.mcp_oauth_tokens;
@@ -272,8 +273,8 @@ begin
 end
 $$;
 comment on function public.delete_mcp_connection(bigint, bigint, uuid) is
-  'Deletes a connection and returns its sealed tokens, to be revoked; null when it is gone. '
-  'Service role only.';
+  'Deletes a connection and returns its sealed tokens, so that the function can revoke them; null when it '
+  'is gone. Service role only.';
 
 revoke all on function
   public.store_mcp_connection(bigint, uuid, jsonb),

@@ -1,6 +1,6 @@
--- Tools: what agents may call on MCP servers, under which policy, and as which definition.
--- Special: a server's words are not trusted. Its first listing is accepted with the server; whatever it
--- says differently later waits until someone who may manage the configuration has read the difference.
+-- Tools: the tools that agents may call on MCP servers, their policies and their accepted definitions.
+-- Special: a server's text is not trusted. Its first listing is accepted with the server. A later
+-- difference waits until a member who may manage the configuration has read it.
 
 -- ── client_mgmt.mcp_tool_policies ─────────────────────────────────────────────────────────────
 
@@ -24,10 +24,10 @@ create table client_mgmt.mcp_tool_policies (
 comment on table client_mgmt.mcp_tool_policies is
   'Whether agents may call the tools of an MCP server. Without a row: ask.';
 comment on column client_mgmt.mcp_tool_policies.tool_name is
-  'The tool for which this holds instead of the server''s policy; null for the server''s.';
+  'The tool whose policy overrides the server''s; null for the server''s policy.';
 comment on column client_mgmt.mcp_tool_policies.policy is
-  'auto: at once; ask: after the person has approved the call and its arguments; off: never, and '
-  'the model does not see it.';
+  'auto: at once; ask: after the person approved the call and its arguments; off: never, and the model '
+  'does not see the tool.';
 
 alter table client_mgmt.mcp_tool_policies enable row level security;
 alter table client_mgmt.mcp_tool_policies force row level security;
@@ -190,7 +190,7 @@ create function private.mcp_tool_policy(
 ) returns text
 language sql stable security definer set search_path = ''
 as $$
-  -- Definer: called by definer functions only, which have checked their caller.
+  -- Definer: called by definer functions that have checked their caller.
   select coalesce((
     select p.policy from client_mgmt.mcp_tool_policies p
     where p.organization_id = mcp_tool_policy.organization_id
@@ -227,21 +227,22 @@ create table client_mgmt.mcp_tools (
     references public.mcp_configurations (organization_id, id) on delete cascade
 );
 comment on table client_mgmt.mcp_tools is
-  'Tools of MCP servers as they were accepted. Kept when a server stops listing one, so that '
-  'nothing comes back changed unseen.';
+  'The accepted tools of MCP servers. A row stays when a server stops listing the tool, so that the tool '
+  'cannot return with an unseen change.';
 comment on column client_mgmt.mcp_tools.status is
-  'pinned: the server still says what was accepted; quarantined: it says something else, and no '
-  'agent sees or calls the tool.';
+  'pinned: the server lists the accepted definition; quarantined: it lists another one, and no agent sees '
+  'or calls the tool.';
 comment on column client_mgmt.mcp_tools.definition is
-  'As accepted: name, title, description, input_schema, output_schema. Null: never accepted. The '
-  'server''s annotations are no part: nothing relies on them.';
+  'The accepted definition: name, title, description, input_schema, output_schema. Null: never accepted. '
+  'The server''s annotations are not stored, because nothing relies on them.';
 comment on column client_mgmt.mcp_tools.definition_hash is 'SHA-256 of definition, in hexadecimal.';
 comment on column client_mgmt.mcp_tools.proposed_definition is
-  'What the server says instead; approve_mcp_tool() accepts it.';
+  'The server''s new definition; approve_mcp_tool() accepts it.';
 comment on column client_mgmt.mcp_tools.proposed_hash is 'SHA-256 of proposed_definition, in hexadecimal.';
-comment on column client_mgmt.mcp_tools.changed_at is 'When the server began to say something else.';
+comment on column client_mgmt.mcp_tools.changed_at is 'The time when the server''s definition changed.';
 comment on column client_mgmt.mcp_tools.approved_by is
-  'Who accepted a change; null for a tool of the first listing. No foreign key: outlives the membership.';
+  'The member who accepted a change; null for a tool of the first listing. No foreign key: stays after the '
+  'membership.';
 create index mcp_tools_status_idx on client_mgmt.mcp_tools (organization_id, status);
 alter table client_mgmt.mcp_tools enable row level security;
 alter table client_mgmt.mcp_tools force row level security;
@@ -277,8 +278,8 @@ create table client_mgmt.mcp_tool_listings (
     references public.mcp_configurations (organization_id, id) on delete cascade
 );
 comment on table client_mgmt.mcp_tool_listings is
-  'What a server last listed to a person: servers answer by account, so a listing is never shared. '
-  'Kept as long as the server allows.';
+  'A server''s last listing for a person. Servers answer by account, so a listing is never shared. Kept as '
+  'long as the server allows.';
 comment on column client_mgmt.mcp_tool_listings.tools is
   '[{ name, definition_hash }], in the server''s order.';
 create index mcp_tool_listings_user_id_idx on client_mgmt.mcp_tool_listings (organization_id, user_id);
@@ -292,15 +293,16 @@ create trigger mcp_tool_listings_updated_at before update on client_mgmt.mcp_too
 create function private.forget_changed_server_tools() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: listings deny everyone. Another endpoint is another server: what was accepted of the old one
--- says nothing of it. Another account may see other tools, so a changed kind of authorization lists anew.
+-- Definer: listings deny everyone. Another endpoint is another server: the acceptance of the old one does
+-- not apply to it. Another account may see other tools, so a changed kind of authorization needs a new
+-- listing.
 begin
   delete from client_mgmt.mcp_tool_listings l
   where l.organization_id = old.organization_id and l.mcp_configuration_id = old.id;
   if (new.type, new.endpoint) is distinct from (old.type, old.endpoint) then
     delete from client_mgmt.mcp_tools t
     where t.organization_id = old.organization_id and t.mcp_configuration_id = old.id;
-    -- Chosen for the tools of the old server; ask holds again.
+    -- The policies were chosen for the tools of the old server; the policy becomes ask again.
     delete from client_mgmt.mcp_tool_policies p
     where p.organization_id = old.organization_id and p.mcp_configuration_id = old.id;
   end if;
@@ -308,7 +310,7 @@ begin
 end
 $$;
 comment on function private.forget_changed_server_tools() is
-  'Trigger: a changed endpoint or type forgets the old server''s tools and policies.';
+  'Trigger: a changed endpoint or type deletes the old server''s tools and policies.';
 create trigger mcp_configurations_forget_tools
   after update of type, endpoint, auth_type on public.mcp_configurations
   for each row
@@ -325,7 +327,7 @@ create function private.usable_mcp_configuration(
 returns public.mcp_configurations
 language sql stable security definer set search_path = ''
 as $$
-  -- Definer: called by functions for service_role, for a person whose token may be over by now.
+  -- Definer: called by functions for service_role, for a person whose token may have expired.
   select c
   from public.mcp_configurations c
   join client_mgmt.client_users m
@@ -337,13 +339,13 @@ as $$
   where c.organization_id = usable_mcp_configuration.organization_id
     and c.id = usable_mcp_configuration.mcp_configuration_id and c.enabled and c.type <> 'stdio'
     and (c.user_id = m.user_id or (c.user_id is null and not exists (
-      -- One's own entry wins over the organization's of the same name.
+      -- A member's own entry overrides the organization's of the same name.
       select 1 from public.mcp_configurations own
       where own.organization_id = c.organization_id and own.user_id = m.user_id and own.name = c.name
     )))
 $$;
 comment on function private.usable_mcp_configuration(bigint, uuid, bigint) is
-  'A server that the person''s agents use now, as effective_mcp_configurations has it; null for any other.';
+  'A server that the person''s agents use now, as in effective_mcp_configurations; null for another.';
 
 create function private.listed_mcp_tools(
   organization_id bigint,
@@ -352,7 +354,7 @@ create function private.listed_mcp_tools(
 ) returns jsonb
 language sql stable security definer set search_path = ''
 as $$
-  -- Definer: called by definer functions only, which have checked whose listing it is.
+  -- Definer: called by definer functions that have checked the owner of the listing.
   select jsonb_build_object(
     'tools', coalesce(jsonb_agg(jsonb_build_object(
       'name', t.name, 'definition', t.definition, 'definition_hash', t.definition_hash, 'policy', p.policy
@@ -413,8 +415,8 @@ begin
 end
 $$;
 comment on function private.execution_tools(bigint, uuid) is
-  '[{ mcp_configuration_id, server, type, endpoint, tools, quarantined }]: the servers a person''s '
-  'agents use; tools null: to be listed.';
+  '[{ mcp_configuration_id, server, type, endpoint, tools, quarantined }]: the servers that a person''s '
+  'agents use; tools null: not listed yet.';
 
 create function private.record_mcp_tool(
   server public.mcp_configurations,
@@ -423,7 +425,7 @@ create function private.record_mcp_tool(
 ) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: called by record_mcp_tools() only. Writes nothing while a server says what it said before.
+-- Definer: called by record_mcp_tools() only. Writes nothing for an unchanged definition.
 declare
   hash constant text := encode(sha256(convert_to(tool::text, 'UTF8')), 'hex');
   held client_mgmt.mcp_tools;
@@ -433,7 +435,7 @@ begin
     and t.mcp_configuration_id = server.id
     and t.name = tool ->> 'name';
   if not found then
-    -- A server that has other names each time fills neither the table nor the log.
+    -- A server with new names in each listing must not fill the table or the log.
     if (
       select count(*) from client_mgmt.mcp_tools t
       where t.organization_id = server.organization_id and t.mcp_configuration_id = server.id
@@ -463,7 +465,7 @@ begin
     where t.organization_id = held.organization_id
       and t.id = held.id
       and t.proposed_hash is distinct from hash;
-    -- What a quarantined tool says after that is on record with its approval.
+    -- The approval records later changes of a quarantined tool.
     if not found or held.status = 'quarantined' then
       return null;
     end if;
@@ -477,8 +479,8 @@ begin
 end
 $$;
 comment on function private.record_mcp_tool(public.mcp_configurations, jsonb, boolean) is
-  'Pins a tool of a first listing; later compares it, and quarantines what is new or different: '
-  '{ id, name, before, after } of what is to be recorded, else null. Of one server 512 are kept.';
+  'Pins a tool of a first listing. Later compares a tool, and quarantines a new or different one: returns '
+  '{ id, name, before, after } for the log, else null. At most 512 tools of one server are kept.';
 
 create function public.record_mcp_tools(
   organization_id bigint, user_id uuid, mcp_configuration_id bigint, endpoint text, tools jsonb,
@@ -486,15 +488,15 @@ create function public.record_mcp_tools(
 ) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: service_role holds no grant on tools and listings. Executable by service_role only. The
--- person, the configuration and its endpoint are looked up again: they may have changed since.
+-- Definer: service_role holds no grant on tools and listings. Executable by service_role only. Reads the
+-- person, the configuration and its endpoint again, because they may have changed since.
 #variable_conflict use_column
 declare
   server public.mcp_configurations;
   is_first boolean;
   changes jsonb[];
 begin
-  -- The row is held, so that of two first listings one is the first, and an endpoint does not
+  -- Locks the row, so that only one of two concurrent listings is the first, and the endpoint does not
   -- change meanwhile.
   perform 1 from public.mcp_configurations c
   where c.organization_id = record_mcp_tools.organization_id and c.id = record_mcp_tools.mcp_configuration_id
@@ -548,10 +550,10 @@ begin
 end
 $$;
 comment on function public.record_mcp_tools(bigint, uuid, bigint, text, jsonb, integer) is
-  'Stores what a server listed to a person, pins or quarantines each definition { name, title, '
-  'description, input_schema, output_schema }, and answers { tools: [{ name, definition, '
-  'definition_hash, policy }], quarantined: [name] } without what is off. PT404 when the person no '
-  'longer uses this server at this endpoint. Service role only.';
+  'Stores a server''s listing for a person, pins or quarantines each definition { name, title, '
+  'description, input_schema, output_schema }, and returns { tools: [{ name, definition, definition_hash, '
+  'policy }], quarantined: [name] } without tools that are off. PT404 when the person no longer uses this '
+  'server at this endpoint. Service role only.';
 
 -- ── Changed definitions ───────────────────────────────────────────────────────────────────────
 
@@ -564,7 +566,7 @@ as $$
     select n.path || c.step, c.child
     from nodes n
     cross join lateral (
-      -- Quoted where it could be read as another path: no change hides behind a name.
+      -- A key is quoted where it could be read as another path, so that a name cannot hide a change.
       select '.' || case
         when k.key ~ '^[A-Za-z0-9_$-]+$' then k.key
         else to_json(k.key)::text end as step, k.value as child
@@ -612,7 +614,7 @@ comment on function public.mcp_tool_changes(bigint) is
 create function private.approve_mcp_tool(id bigint, proposed_hash text) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: nobody holds a grant to update tools. It checks its caller: who may change the configuration.
+-- Definer: no role holds a grant to update tools. It checks that the caller may change the configuration.
 declare
   organization constant bigint := private.require_organization();
   held client_mgmt.mcp_tools;
@@ -630,7 +632,7 @@ begin
   select c.user_id into owner from public.mcp_configurations c
   where c.organization_id = organization and c.id = held.mcp_configuration_id;
   perform private.require_organization(case when owner is null then 'mcp.manage' else 'agents.invoke' end);
-  -- Exactly what was read is accepted, not what the server has come to say since.
+  -- Accepts exactly the definition that the member read, not a later one.
   if held.status <> 'quarantined' or held.proposed_hash is distinct from approve_mcp_tool.proposed_hash then
     raise exception using errcode = 'PT409', message = 'tool_changed',
       detail = 'The server says something else by now. Read the difference again.';
@@ -657,9 +659,9 @@ create function public.approve_mcp_tool(id bigint, proposed_hash text) returns v
 language sql volatile security invoker set search_path = ''
 as $$ select private.approve_mcp_tool(id, proposed_hash) $$;
 comment on function public.approve_mcp_tool(bigint, text) is
-  'Accepts the changed definition of a tool, whose hash mcp_tool_changes() gave: one''s own '
-  'server''s, or the organization''s with mcp.manage. PT404 tool_not_found, PT409 tool_changed '
-  'when it is another one by now.';
+  'Accepts the changed definition of a tool by the hash from mcp_tool_changes(): of a member''s own '
+  'server, or of the organization''s with mcp.manage. PT404 tool_not_found; PT409 tool_changed when the '
+  'definition has changed since.';
 
 revoke all on function
   private.audit_mcp_tool_policy(), private.mcp_tool_policy(bigint, bigint, text),

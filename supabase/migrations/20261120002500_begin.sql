@@ -1,11 +1,11 @@
--- The beginning of an execution: begin_execution(), and start_execution() for one that waited.
--- Special: beginning is one transaction as the caller, so a refused request writes nothing and needs no
--- privilege. It stands after the file end, because it first ends what dead workers left.
+-- The beginning of an execution: begin_execution(), and start_execution() for a queued one.
+-- Special: one transaction as the caller begins an execution, so a refused request writes nothing and needs
+-- no privilege. The file follows the file end, because it first ends the executions of dead workers.
 
 -- ── begin_execution ───────────────────────────────────────────────────────────────────────────
 
--- What is stored of a message is sent to providers with every later turn. An address of another scheme,
--- gs:// for one, would be read there with the rights of the platform's own account.
+-- The stored parts of a message are sent to providers with every later turn. The provider would read an
+-- address of another scheme, such as gs://, with the rights of the platform's own account.
 create function private.is_message_part(part jsonb) returns boolean
 language plpgsql immutable security invoker set search_path = ''
 as $$
@@ -74,10 +74,10 @@ begin
     when jsonb_typeof(request -> 'params') <> 'object' then 'params: must be an object.'
     when octet_length(((request -> 'params') - 'response_format')::text) > 65536
       then 'params: is longer than 65536 bytes.'
-    -- The text of a schema of 64 KiB, with its name.
+    -- The text of a schema of 64 KiB, and its name.
     when octet_length(request -> 'params' ->> 'response_format') > 66560
       then 'params.response_format: is longer than 66560 bytes.'
-    -- A reservation is computed from it: a negative one would give budget away.
+    -- The reservation is computed from it: a negative value would increase the budget.
     when request -> 'params' ->> 'max_output_tokens' !~ '^[1-9][0-9]{0,6}$'
       then 'params.max_output_tokens: must be a whole number from 1 to 9999999.'
     when request -> 'on_busy' not in ('"refuse"', '"queue"') then 'on_busy: must be refuse or queue.'
@@ -98,13 +98,13 @@ begin
 end
 $$;
 comment on function private.invocation_problem(jsonb) is
-  'What is wrong with the first wrong field of a request of begin_execution(); null when nothing is.';
+  'The problem of the first wrong field of a request of begin_execution(); null without one.';
 
 create function private.read_invocation(request jsonb, idempotency_key text) returns jsonb
 language plpgsql immutable security invoker set search_path = ''
 as $$
 declare
-  -- A field that is null is absent. Only of the request's own fields: a null may mean something deeper.
+  -- A null field is absent. This holds for the request's own fields only: a deeper null may have a meaning.
   given constant jsonb := (
     select coalesce(jsonb_object_agg(key, value) filter (where value <> 'null'), '{}')
     from jsonb_each(case jsonb_typeof(request) when 'object' then request else '{}' end)
@@ -143,7 +143,7 @@ $$;
 comment on function private.message_text(jsonb) is
   'The text of a content: itself, or that of its text parts.';
 
--- What a worker needs to run an execution, and the reservation for it.
+-- The data that a worker needs to run an execution, and the execution's reservation.
 create function private.prepare_execution(
   execution public.agent_executions,
   route jsonb,
@@ -159,13 +159,13 @@ declare
   history jsonb;
   tools jsonb;
   bytes bigint;
-  -- The format of the answer is the request's alone.
+  -- Only the request sets the format of the answer.
   effective jsonb := ((route -> 0 -> 'settings') - 'response_format') || params;
   max_output_tokens bigint;
   more_tokens bigint;
 begin
   select coalesce(jsonb_agg(p.content), '[]') into prompts from private.effective_system_prompts() p;
-  -- Layers are bounded one by one; a worker has to hold them all, beside those of other executions.
+  -- Each layer has a bound; a worker must hold all layers, beside those of other executions.
   if octet_length(prompts::text) > 4194304 then
     raise exception using errcode = '22023', message = 'invalid_request',
       detail = 'The system prompts are longer than 4 MiB together.';
@@ -173,18 +173,19 @@ begin
   history := private.with_tool_results(
     execution.organization_id, execution.session_id,
     private.conversation_history(execution.organization_id, execution.session_id, execution.message_id));
-  -- A client that keeps its conversation itself brings its own tools.
+  -- A client that keeps its conversation itself sends its own tools.
   tools := case when exists (
     select 1 from public.chat_sessions s
     where s.organization_id = execution.organization_id
       and s.id = execution.session_id
       and s.metadata @> '{"transient": true}'
   ) then '[]' else private.execution_tools(execution.organization_id, execution.user_id) end;
-  -- A file is sent as its address and read as what is there: each counts as more than most large images.
+  -- A file is sent as its address, and the provider reads its content: each counts as more than most large
+  -- images.
   bytes := octet_length(history::text) + 4096 * jsonb_array_length(
     jsonb_path_query_array(history, '$[*].parts[*] ? (@.type == "image" || @.type == "file")'));
-  -- What a client sends instead of the history (input_bytes) goes along with the prompts, too. It is the
-  -- caller's to say, so it counts only as far as a body with images can go.
+  -- The client's text instead of the history (input_bytes) is sent with the prompts. The caller names its
+  -- size, so it counts only up to the largest body with images.
   bytes := greatest(
     bytes, least(coalesce(input_bytes, 0), 8388608)
   ) + octet_length(prompts::text) + octet_length(tools::text)
@@ -195,14 +196,14 @@ begin
       then (effective ->> 'max_output_tokens')::bigint
       else 4096 end;
   if private.has_budget(execution.organization_id, execution.user_id, execution.project_id) then
-    -- No tokenizer makes more of a text than a token per byte; the answer's bound is sent along.
+    -- No tokenizer makes more than one token per byte; the bound of the answer is sent to the provider.
     effective := effective || jsonb_build_object('max_output_tokens', max_output_tokens);
     perform private.reserve_budgets(
       execution.organization_id, execution.id, execution.user_id, execution.project_id,
       private.route_cost(route, bytes, max_output_tokens), bytes + max_output_tokens
     );
   end if;
-  -- An execution that waited for its session was counted when it began: only what came meanwhile is added.
+  -- A queued execution was counted when it began: only later additions are counted now.
   more_tokens := greatest(ceil(bytes / 4.0)::bigint + max_output_tokens - execution.reserved_tokens, 0);
   perform private.count_rate(
     execution.organization_id, execution.user_id, (execution.reserved_tokens = 0)::integer, more_tokens);
@@ -241,7 +242,7 @@ create function private.begin_execution(request jsonb, idempotency_key text, pro
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: writes messages and executions, which no client may. Acts for the caller in the active
--- organization only; every id that comes in is looked up there.
+-- organization only, and looks up every given id there.
 #variable_conflict use_column
 declare
   organization constant bigint := private.require_organization('agents.invoke');
@@ -257,7 +258,7 @@ declare
   as_root constant boolean := (invocation -> 'as_root')::boolean;
   transient constant boolean := (invocation -> 'transient')::boolean;
   key constant text := coalesce(begin_execution.idempotency_key, message ->> 'id');
-  -- What does not change the answer does not tell a repeat from another request.
+  -- A field that does not change the answer does not distinguish requests.
   hash constant bytea := sha256(convert_to(
     (invocation - '{on_busy,transient,input_bytes}'::text[])::text, 'UTF8'));
   project bigint := (invocation -> 'project_id')::bigint;
@@ -269,7 +270,7 @@ declare
   execution public.agent_executions;
 begin
   if key is not null then
-    -- Racing repeats wait here for the first one, then find its row.
+    -- Concurrent repetitions wait here for the first request, then find its row.
     perform pg_advisory_xact_lock(hashtextextended(organization || '/' || account || '/' || key, 0));
     select x.* into execution from public.agent_executions x
     where x.organization_id = organization and x.user_id = account and x.idempotency_key = key;
@@ -331,8 +332,8 @@ begin
   end if;
 
   if regenerate is not null then
-    -- Asking again: the message itself when a person wrote it, else the one it answered. An answer that
-    -- went on after an approval has another answer before it.
+    -- For regenerate: the message itself when a person wrote it, else the message that it answered. An
+    -- answer that continued after an approval follows another answer.
     with recursive branch as (
       select m.id, m.parent_id, m.role from public.chat_messages m
       where m.organization_id = organization and m.session_id = chat.id and m.id = regenerate
@@ -411,7 +412,7 @@ comment on function private.begin_execution(jsonb, text, text[]) is 'Body of pub
 create function private.start_execution(execution_id uuid, providers text[]) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: as begin_execution(). The caller's own execution only.
+-- Definer: as begin_execution(). Starts the caller's own execution only.
 #variable_conflict use_column
 declare
   organization constant bigint := private.require_organization('agents.invoke');
@@ -430,7 +431,7 @@ begin
   end if;
   chat := private.require_own_session(organization, execution.session_id);
   perform private.end_expired_executions(organization, execution.id);
-  -- One that no worker kept alive gave its place back, and needs another.
+  -- An execution without a live worker gave its place back, and needs a new one.
   if execution.status = 'pending' and execution.lease_expires_at <= clock_timestamp() then
     perform private.admit_execution(organization, execution.user_id);
   end if;
@@ -482,22 +483,21 @@ create function public.begin_execution(
 language sql volatile security invoker set search_path = ''
 as $$ select private.begin_execution(request, idempotency_key, providers) $$;
 comment on function public.begin_execution(jsonb, text, text[]) is
-  'Opens one execution for the caller in one transaction: session, user message, route, prompts, '
-  'history, budget. request has message { id?, content } or regenerate (asks again), and may have agent, '
-  'model, session_id, project_id, params, parent_id (continues from a message), as_root (starts over), '
+  'Begins one execution for the caller in one transaction: session, user message, route, prompts, history, '
+  'budget. request has message { id?, content } or regenerate (answers again), and may have agent, model, '
+  'session_id, project_id, params, parent_id (continues from a message), as_root (begins a new branch), '
   'on_busy (queue waits for start_execution), transient (keeps the session out of the lists) and '
   'input_bytes; an unknown field is refused by its name. The same idempotency key (or message id) and '
-  'request answers the same execution (replayed). For the function agents: an execution without a '
-  'worker ends failed (interrupted) when its lease runs out. Errors are listed in docs/error-codes.md; a '
-  'refused request writes nothing.';
+  'request return the same execution (replayed). For the function agents: an execution without a worker '
+  'ends failed (interrupted) when its lease runs out. docs/error-codes.md lists the errors; a refused '
+  'request writes nothing.';
 
 create function public.start_execution(execution_id uuid, providers text[] default null) returns jsonb
 language sql volatile security invoker set search_path = ''
 as $$ select private.start_execution(execution_id, providers) $$;
 comment on function public.start_execution(uuid, text[]) is
-  'Starts an execution that waited for its session: as begin_execution() once it is its turn '
-  '(status running, with route and history), else its status alone. Keeps it alive while it waits. '
-  'PT404 execution_not_found.';
+  'Starts a queued execution: answers as begin_execution() when it is its turn (status running, with route '
+  'and history), else with its status only. Renews its lease during the wait. PT404 execution_not_found.';
 
 revoke all on function
   private.is_message_part(jsonb),
