@@ -51,8 +51,8 @@ export function createApp(deps: OAuthAppDependencies): Hono {
   app.get('/callback/:issuer?', async (c) => {
     const { searchParams } = new URL(c.req.url)
     const location = await receiveCallback(deps, c.req.param('issuer'), searchParams)
-    // 303: whatever the issuer's method was, the client is asked for by GET. The other headers keep
-    // the code and the handle out of caches and out of the next page's referrer.
+    // 303: after any method of the issuer the browser uses GET for the client. The other headers
+    // keep the code and the handle out of caches and out of the next page's referrer.
     return c.body(null, 303, {
       location,
       'cache-control': 'no-store',

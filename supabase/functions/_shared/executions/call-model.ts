@@ -8,7 +8,7 @@ import { callAlongRoute, defaultRetryPolicy } from './route.ts'
 import { report, type Run, type RunDependencies, type RunOptions } from './run-state.ts'
 import { StorableEvents } from './storable-events.ts'
 
-/** Characters of output after which a provider is taken for broken. */
+/** A provider that sends more characters of output counts as broken. */
 export const maxAnswerLength = 4 * 1024 * 1024
 
 /**

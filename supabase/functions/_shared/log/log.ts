@@ -13,7 +13,7 @@ export interface LogEntry {
 
 export type Log = (entry: LogEntry) => void
 
-/** Writes each entry as one JSON line, to a console or whatever takes lines. */
+/** Writes each entry as one JSON line, to a console or another writer of lines. */
 export function createLog(write: (line: string) => void): Log {
   return (entry) => write(JSON.stringify(entry))
 }

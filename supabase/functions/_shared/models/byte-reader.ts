@@ -44,8 +44,7 @@ function byobReaderOf(body: ReadableStream<Uint8Array>): ReadableStreamBYOBReade
 }
 
 /**
- * Reads a body as UTF-8 text up to a number of bytes, whatever length it announces.
- *
+ * Reads a body as UTF-8 text up to a number of bytes, and ignores its announced length.
  * @returns the text and whether the body was longer (the rest is cancelled, unread)
  */
 export async function readText(

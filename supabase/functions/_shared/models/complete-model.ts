@@ -6,7 +6,7 @@ import { ModelError } from './model-error.ts'
 import type { ModelRequest } from './model-protocol.ts'
 import { findErrorObject } from './provider-failure.ts'
 
-/** Beyond this an answer is taken for broken; 16 MiB is hundreds of times the longest output. */
+/** A longer answer counts as broken; 16 MiB is hundreds of times the longest output. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
 /**

@@ -19,7 +19,7 @@ interface ErrorObject {
 
 const NO_ERROR: ErrorObject = { status: null, words: '', retryAfterMs: null }
 
-/** The failure an HTTP status other than 200 stands for; `body` is what could be read of it. */
+/** The failure of an HTTP status other than 200; `body` is the readable part of the body. */
 export function failureOfStatus(
   response: { status: number; headers: Headers },
   body: string,
@@ -34,7 +34,7 @@ export function failureOfStatus(
   })
 }
 
-/** The failure that an `error` object inside a 200 (whole body or one frame) stands for. */
+/** The failure of an `error` object inside a 200 (whole body or one frame). */
 export function failureOfErrorObject(error: unknown, context: FailureContext): ModelError {
   const found = readErrorObject(error)
   return new ModelError(classify(found.status, found.words), {

@@ -91,7 +91,7 @@ export class ServiceAccountTokens {
     }
   }
 
-  /** A 4xx here speaks about our key, whatever the status: never the caller's fault. */
+  /** A 4xx here concerns our key, with any status: it is never the caller's fault. */
   #refused(response: Response, text: string, truncated: boolean, now: number): ModelError {
     const failure = failureOfStatus(response, text, truncated, { secrets: this.secrets(), now })
     if (failure.fault === 'provider') return failure

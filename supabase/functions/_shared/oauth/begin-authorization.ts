@@ -44,7 +44,8 @@ export async function beginAuthorization(
   const db = database.forCaller(caller.accessToken)
   const configuration = await openOAuthConfiguration(db, body.mcp_configuration_id)
   const { organization_id: organizationId, endpoint } = configuration
-  // A server that takes its time at each step must not keep its client waiting at all of them.
+  // One deadline for all steps: a server that is slow at each step must not delay its client at all
+  // of them.
   const fetch = withDeadline(deps.outbound(configuration.allowed_hosts), patience)
 
   const found = await discover(fetch, configuration, settings.allowLoopback)

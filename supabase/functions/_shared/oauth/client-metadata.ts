@@ -3,7 +3,7 @@ import type { OAuthSettings } from './settings.ts'
 
 export type TokenEndpointAuthMethod = 'none' | 'client_secret_basic' | 'client_secret_post'
 
-/** What we are to an authorization server (RFC 7591, section 2). */
+/** Our client metadata for an authorization server (RFC 7591, section 2). */
 export function clientMetadata(redirectUri: string, authMethod: TokenEndpointAuthMethod) {
   return {
     client_name: 'Colloquy',
@@ -17,22 +17,22 @@ export function clientMetadata(redirectUri: string, authMethod: TokenEndpointAut
 }
 
 /**
- * The client id metadata document, whose address is our client id. It names the callback alone, where
- * no answer without `iss` is taken: any authorization server can be shown it, by anyone.
+ * The client id metadata document, whose address is our client id. It names the callback only,
+ * where an answer without `iss` is refused, because every party can show the document to every
+ * authorization server.
  */
 export function clientIdMetadataDocument({ clientMetadataUrl, callbackUrl }: OAuthSettings) {
   return { client_id: clientMetadataUrl, ...clientMetadata(callbackUrl, 'none') }
 }
 
 /**
- * Where an issuer sends the browser: an address of its own below our callback (RFC 9700, section
- * 4.4.2.2). An issuer that passes the browser on to another one cannot have the answer come here,
- * since our client at the other one does not have this address. It depends on the issuer alone, so
- * that a manager can be told it before there is a client, and it does not change.
- *
- * The callback itself is for our client id metadata document, which cannot name an address for every
- * issuer: one that listed several could be shown to any issuer with any of them. There `iss` says
- * whose answer it is.
+ * The redirect URI of an issuer, below our callback (RFC 9700, section 4.4.2.2). An issuer that
+ * sends the browser on to another issuer cannot receive that issuer's answer here, because our
+ * client at the other issuer has another redirect URI. The URI depends on the issuer only, so a
+ * manager can learn it before there is a client, and it does not change. The callback itself is the
+ * redirect URI of our client id metadata document, which cannot name an address for every issuer:
+ * an issuer could show a list to another one with any of its addresses. There `iss` identifies the
+ * issuer.
  */
 export async function redirectUriOf(
   { callbackUrl }: Pick<OAuthSettings, 'callbackUrl'>,

@@ -7,7 +7,10 @@ import { createOutboundFetch } from '../outbound/outbound.ts'
 import { openRedirectAllowList } from './redirect-allow-list.ts'
 import type { OAuthDependencies } from './settings.ts'
 
-/** What connections need, from the variables: a missing or odd one fails what uses it. */
+/**
+ * The dependencies of connections, from the variables: a missing or wrong variable fails only the
+ * code that uses it.
+ */
 export async function createOAuth(
   env: Env,
   database: Database,

@@ -31,12 +31,12 @@ export async function openConnection(
 
 export interface Disconnected {
   readonly id: number
-  /** Whether the issuer has revoked the tokens; null when it has no way to. */
+  /** Whether the issuer has revoked the tokens; null when it has no revocation endpoint. */
   readonly revoked: boolean | null
 }
 
 /**
- * Ends a connection: deleted here first and in any case, then revoked upstream as well as can be.
+ * Ends a connection: always deletes it here first, then tries to revoke its tokens at the issuer.
  * @throws AppError `connection_not_found`
  */
 export async function disconnect(

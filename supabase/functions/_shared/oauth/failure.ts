@@ -3,8 +3,8 @@ import { AppError, type ErrorCode } from '../errors.ts'
 import { OutboundError } from '../outbound/error.ts'
 
 /**
- * What may be said of a failure: kinds and codes, no message. Messages of protocol libraries quote
- * bodies, and a body of a token endpoint holds tokens.
+ * The public part of a failure: kinds and codes, no message. Messages of protocol libraries quote
+ * bodies, and the body of a token endpoint holds tokens.
  */
 export function kindOf(error: unknown): string {
   if (error instanceof OutboundError) return `${error.name} ${error.reason}`
@@ -13,7 +13,7 @@ export function kindOf(error: unknown): string {
   return error instanceof Error ? error.name : typeof error
 }
 
-/** An error of ours for a failed request; one that is ours already stays. */
+/** Makes an AppError of a failed request; an AppError stays as it is. */
 export function failure(
   error: unknown,
   codes: { readonly unreachable: ErrorCode; readonly otherwise: ErrorCode },

@@ -27,8 +27,8 @@ export interface FinishedConnection {
 const claim = z.object({ organization_id: z.number(), id: z.number() }).nullable()
 
 /**
- * Finishes an authorization: only for the person who began it, in the organization it was begun in,
- * is the code exchanged and are the tokens stored.
+ * Finishes an authorization: exchanges the code and stores the tokens, only for the person who
+ * began it, in the organization where it began.
  * @throws AppError `invalid_connection` for every handle that does not serve, or what went wrong
  */
 export async function finishAuthorization(
@@ -72,13 +72,13 @@ export async function finishAuthorization(
     const id = await store(deps, key, taken, { ...tokens, scope })
     return { id, mcp_configuration_id: configurationId, issuer: taken.issuer, scope }
   } catch (error) {
-    // Nothing half-connected stays behind, upstream either.
+    // After a failure no tokens stay, also not at the issuer.
     await revokeTokens(deps, request, tokens)
     throw error
   }
 }
 
-/** Has the next authorization register anew, when the client was one we registered. */
+/** Makes the next authorization register again, when we registered the client. */
 export async function rejectClient(
   { database }: Pick<OAuthDependencies, 'database'>,
   organizationId: number,
@@ -109,8 +109,8 @@ async function store(
     ...(await sealTokens(keyset, key, tokens)),
   }
   const { organizationId: organization_id, userId: user_id } = key
-  // Storing it twice leaves the same connection. What remains: when the first answer is lost and the
-  // person disconnects before the next try, that try brings the connection back.
+  // A second store leaves the same connection. One case remains: when the first answer is lost and
+  // the person disconnects before the next try, that try restores the connection.
   return untilStored(
     () => database.admin.call('store_mcp_connection', { organization_id, user_id, connection }),
     sleep,

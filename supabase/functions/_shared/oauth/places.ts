@@ -1,15 +1,16 @@
 import type { Place } from '../crypto/seal.ts'
 import type { ClientRow } from './rows.ts'
 
-// Each row is named by what is known before it is written. private.sealed_values names them alike.
+// A place names its row by values that are known before the row is written. private.sealed_values
+// uses the same names.
 
-/** Where the bearer token of a configuration is sealed. */
+/** The place of a configuration's bearer token. */
 export function bearerTokenPlace(organizationId: number, configurationId: number): Place {
   const row = String(configurationId)
   return { table: 'public.mcp_configurations', organizationId, row, column: 'bearer_token' }
 }
 
-/** Where a secret of an authorization under way is sealed. */
+/** The place of a secret of an authorization under way. */
 export function statePlace(
   organizationId: number,
   stateHash: string,
@@ -34,7 +35,7 @@ export function tokenPlace(
   return { table: 'public.mcp_oauth_tokens', organizationId, row, column }
 }
 
-/** Where the secret of a client at an issuer is sealed. */
+/** The place of the secret of a client at an issuer. */
 export function clientSecretPlace(
   organizationId: number,
   client: Pick<ClientRow, 'source' | 'issuer' | 'redirect_uri'>,

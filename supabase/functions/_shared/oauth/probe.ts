@@ -2,9 +2,9 @@ import { extractWWWAuthenticateParams } from '@modelcontextprotocol/client'
 import type { OutboundFetch } from '../outbound/outbound.ts'
 import { failure } from './failure.ts'
 
-/** What an MCP server says to a request without a token. */
+/** The answer of an MCP server to a request without a token. */
 export interface Probe {
-  /** Whether it speaks the protocol, as far as one can tell. */
+  /** Whether it seems to speak the protocol. */
   readonly isMcp: boolean
   /** From its challenge (RFC 6750, section 3; RFC 9728, section 5.1). */
   readonly resourceMetadataUrl: URL | undefined

@@ -20,9 +20,9 @@ const codesOf: Readonly<Record<string, ErrorCode>> = {
 }
 
 /**
- * Takes the answer of an authorization server and says where to send the browser: to the client
- * with `connection`, a one-time handle, or with `error`, one of our codes. Nothing is exchanged
- * here, since nobody is signed in, and no text of the answer is passed on.
+ * Takes the callback of an authorization server and returns the browser's next address: the
+ * client's, with `connection`, a one-time handle, or with `error`, one of our codes. It exchanges
+ * nothing, because no person is signed in, and passes on no text of the callback.
  * @returns the whole address for `location`
  */
 export async function receiveCallback(
@@ -48,14 +48,15 @@ export async function receiveCallback(
     await deps.database.admin.call('end_oauth_state', { organization_id, id })
     return withParameter(redirectTo, 'error', code)
   }
-  // Another issuer's address: an answer of that issuer to what was begun with this one, a mix-up.
+  // The address of another issuer: a mix-up, which brings that issuer's answer to this
+  // authorization.
   const receivedAt = path === undefined ? callbackUrl : `${callbackUrl}/${path}`
   if (receivedAt !== consumed.redirect_uri) return fail('invalid_state', 'at another redirect URI')
   const repeated = [...new Set(parameters.keys())].some(
     (name) => parameters.getAll(name).length > 1,
   )
   if (repeated) return fail('invalid_state', 'a parameter came twice')
-  // Before anything else of the answer is believed, its errors included (RFC 9207, section 2.4).
+  // Checked before every other parameter, also before errors (RFC 9207, section 2.4).
   const wrongIssuer = checkIssuer(consumed.server_metadata, parameters.get('iss') ?? undefined)
   if (wrongIssuer !== null) return fail('issuer_mismatch', wrongIssuer)
   const error = parameters.get('error')

@@ -5,7 +5,7 @@ export interface RedirectAllowList {
   /** Gets what belongs to no authorization. */
   readonly fallback: string
   /**
-   * Checks where a client wants its user to come back.
+   * Checks the address to which a client wants its user to return.
    * @throws AppError `invalid_request` for path `redirect_to`
    */
   check(redirectTo: string): string
@@ -53,7 +53,7 @@ export function readRedirectAllowList(text: string | undefined): RedirectAllowLi
 }
 
 /**
- * The list. A missing or odd one is reported, and each use of it is refused.
+ * The list. A missing or wrong one is reported, and each use of it is refused.
  * @param report gets what is wrong
  */
 export function openRedirectAllowList(
@@ -78,7 +78,7 @@ export function openRedirectAllowList(
   }
 }
 
-/** The address with one parameter set, whatever was in its query. */
+/** The address with one parameter set; other parameters stay. */
 export function withParameter(redirectTo: string, name: string, value: string): string {
   const url = new URL(redirectTo)
   for (const reserved of ['connection', 'error']) url.searchParams.delete(reserved)
@@ -96,9 +96,9 @@ function readEntry(text: string): URL {
 function parse(text: string): URL | null {
   const url = URL.canParse(text) ? new URL(text) : null
   if (url === null || forbiddenSchemes.has(url.protocol)) return null
-  // Parsers disagree about backslashes and blanks, and only ours has been asked.
+  // Parsers disagree about backslashes and blanks, and this check uses only our parser.
   if (url.username !== '' || url.password !== '' || /[#\\\s]/.test(text)) return null
-  // In the clear only to this machine, where a native client may listen (RFC 8252, section 7.3).
+  // http only to this machine, where a native client may listen (RFC 8252, section 7.3).
   const loopback = /^(localhost|127\.0\.0\.1|\[::1\])$/.test(url.hostname)
   return url.protocol === 'http:' && !loopback ? null : url
 }

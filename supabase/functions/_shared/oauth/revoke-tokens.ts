@@ -6,8 +6,8 @@ import type { TokenRequest, Tokens } from './token-request.ts'
 const patience = 5_000
 
 /**
- * Revokes tokens at their issuer as well as can be (RFC 7009): the refresh token first, which ends
- * the grant. A failure is logged; what we hold is gone in any case.
+ * Tries to revoke tokens at their issuer (RFC 7009): the refresh token first, which ends the grant.
+ * A failure is logged; our copies are deleted in any case.
  * @returns whether the issuer accepted all of them; null when it has no endpoint for that
  */
 export async function revokeTokens(

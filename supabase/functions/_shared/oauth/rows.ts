@@ -15,7 +15,7 @@ export const clientRow = z.object({
 })
 export type ClientRow = z.infer<typeof clientRow>
 
-/** What is kept of an issuer's checked metadata: enough to finish, refresh and revoke. */
+/** The stored part of an issuer's checked metadata: enough to finish, refresh and revoke. */
 export const serverMetadata = z.object({
   issuer: z.string(),
   authorization_endpoint: z.string(),
@@ -94,7 +94,7 @@ export const deletedConnection = z.object({
   allowed_hosts: hosts,
 })
 
-/** What a person's calls to an MCP server carry, or what has to be done first. */
+/** The credential of a person's calls to an MCP server, or the step before it. */
 export const connectionUse = z.discriminatedUnion('status', [
   z.object({ status: z.literal('none'), endpoint: z.string(), allowed_hosts: hosts }),
   z.object({

@@ -8,15 +8,16 @@ export interface ScopeSources {
   readonly asked: string | null
   /** What the connection was granted before. */
   readonly granted: string | null
-  /** What the server has asked for since (step-up). */
+  /** The scopes that the server asked for later (step-up). */
   readonly required: string | null
   /** The issuer's `scopes_supported`. */
   readonly supported: readonly string[] | undefined
 }
 
 /**
- * The scopes to request: what is asked for now, with what was granted and asked for before, so that
- * a step-up loses nothing; and `offline_access` where the issuer has it, for a refresh token.
+ * The scopes to request: the present ones together with the granted and the earlier requested ones,
+ * so that a step-up loses nothing; and `offline_access`, when the issuer has it, for a refresh
+ * token.
  * @returns undefined for no `scope` parameter
  * @throws AppError `authorization_not_supported` when there are too many to ask for
  */

@@ -4,7 +4,7 @@ import type { Log } from '../log/log.ts'
 import type { OutboundFetch } from '../outbound/outbound.ts'
 import type { RedirectAllowList } from './redirect-allow-list.ts'
 
-/** Where this backend is and what it may reach. */
+/** The addresses of this backend, and the addresses that it may reach. */
 export interface OAuthSettings {
   /** `<public url of the function>/callback`: issuers send the browser here, each below it. */
   readonly callbackUrl: string

@@ -1,7 +1,7 @@
 import type { BegunExecution, FinishedExecution, RouteStep } from '../executions/execution.ts'
 import type { MessagePart, ToolCallPart } from '../models/model-protocol.ts'
 
-/** What every object of one answer says of itself. */
+/** The fields of every object of one answer. */
 export interface ChatIdentity {
   readonly id: string
   /** Seconds since the epoch. */
@@ -69,14 +69,14 @@ export function toChatCompletion(identity: ChatIdentity, stored: FinishedExecuti
 }
 
 /**
- * Why the answer ended, in OpenAI's words or ours: `other` (a provider's reason that OpenAI has no
- * word for) stays, because a `stop` would be an untruth.
+ * The reason for the end, in OpenAI's values or ours: `other` (a reason for which OpenAI has no
+ * value) stays, because `stop` would be wrong.
  */
 export function finishReasonOf({ finish_reason }: FinishedExecution): string {
   return finish_reason ?? 'other'
 }
 
-/** What the ledger holds for it; null where the provider reported no counts. */
+/** The ledger's counts for it; null when the provider reported none. */
 export function toChatUsage({ usage }: FinishedExecution): ChatUsage | null {
   const { input_tokens: input, output_tokens: output, total_tokens: total } = usage
   if (input === null || output === null) return null

@@ -36,7 +36,7 @@ export async function runChat(
     ...(stream && { write: () => undefined }),
     ...(onEvents && { onEvents: (events) => onEvents(events, step) }),
     check: (answer) => {
-      // An answer cut short, or a tool call, is not the promised one, and says so by itself.
+      // A cut answer or a tool call is not the requested JSON, and its finish reason says so.
       const isWhole = answer.finish?.reason === 'stop'
       if (answerSchema && isWhole) checkAnswer(answerSchema, answer.content)
     },

@@ -2,7 +2,7 @@ import type { Db } from '../database.ts'
 import { AppError } from '../errors.ts'
 import { modelId } from './chat-completion.ts'
 
-/** What answers a request: an agent, and one of its models when that was asked for. */
+/** The target of a request: an agent, and one of its models when the request names one. */
 export interface Target {
   readonly agent: string
   readonly model?: string
@@ -60,8 +60,8 @@ export async function findModel(
 }
 
 /**
- * What a model id names: `agent/model`, else an agent, else a model that only one agent has.
- * Providers without a key count: that they cannot be called is for the invocation to say.
+ * The meaning of a model id: `agent/model`, else an agent, else a model that only one agent has.
+ * Providers without a key count: the invocation reports that it cannot call them.
  * @throws AppError `model_not_found`, or `invalid_request` for a name that several agents have
  */
 export async function resolveModel(db: Db, id: string): Promise<Target> {

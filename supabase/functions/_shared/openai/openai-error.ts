@@ -32,7 +32,7 @@ const rules: Partial<Record<ErrorCode, Rule>> = {
   unauthorized: [401, 'invalid_request_error', 'invalid_api_key'],
   agent_not_found: [404, 'invalid_request_error', 'model_not_found'],
   model_not_found: [404, 'invalid_request_error', 'model_not_found'],
-  // OpenAI's way to say that money ran out; 402 has no class in its clients.
+  // OpenAI's code for an empty account; 402 has no class in its clients.
   budget_exceeded: [429, 'insufficient_quota', 'insufficient_quota'],
   rate_limited: [429, 'requests', 'rate_limit_exceeded'],
   too_many_executions: [429, 'requests', 'rate_limit_exceeded'],

@@ -7,9 +7,9 @@ import { OutboundError } from './error.ts'
 const patience = 3_000
 
 /**
- * Opens a connection to a target, at the first of its addresses that answers. What is dialled is an
- * address and not a name, so nothing can resolve it again: no runtime that overlooks a hook for
- * that, and no proxy of the environment. A certificate is checked against the target's name.
+ * Opens a connection to a target, at its first address that answers. It dials an address and not a
+ * name, so that no runtime and no proxy of the environment resolves the name again. It checks a
+ * certificate against the target's name.
  * @param signal of this connection alone; ends it, as long as it is open
  * @throws OutboundError `unreachable`, or the signal's reason
  */
@@ -36,7 +36,7 @@ export async function connect(
 function open(target: URL, address: string, signal: AbortSignal, limit: number): Promise<Socket> {
   const secure = target.protocol === 'https:'
   const port = Number(target.port) || (secure ? 443 : 80)
-  // In one step: over a connection of ours the hosted platform's Deno would wait for ever.
+  // In one step: with TLS over an open connection the hosted platform's Deno would wait for ever.
   const socket = secure
     ? connectTls({ host: address, port, ...tlsOptions(target) })
     : connectTcp({ host: address, port })

@@ -1,4 +1,4 @@
-/** Why a request to an address that came from data was not made or not finished. */
+/** The reason why a request to an address from data was not made or not finished. */
 export type OutboundReason =
   | 'forbidden_url'
   | 'forbidden_address'
@@ -14,8 +14,8 @@ export type OutboundReason =
   | 'unsupported_encoding'
 
 /**
- * A TypeError, as `fetch` throws: protocol libraries pass those on and take anything else for an
- * answer of the server. The message names no path, query or credential.
+ * A TypeError, as `fetch` throws: protocol libraries pass these on, and treat every other error as
+ * an answer of the server. The message names no path, query or credential.
  */
 export class OutboundError extends TypeError {
   override readonly name = 'OutboundError'

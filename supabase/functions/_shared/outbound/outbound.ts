@@ -17,11 +17,10 @@ export interface OutboundOptions extends OutboundPolicy {
 const maxRedirects = 5
 
 /**
- * The guard that every request to a URL from data goes through: https (in development also this
- * machine), public addresses only, judged at the address that is dialled, each redirect judged like
- * a first request, credentials never passed to another origin, time and size capped.
- *
- * Takes what `fetch` takes; a body is a string, URLSearchParams or bytes. `redirect` is followed by
+ * The guard of every request to a URL from data. It allows https (in development also http to this
+ * machine) and public addresses only, checked at the dialled address. It checks each redirect like
+ * a first request, never sends credentials to another origin, and limits time and size. Takes the
+ * arguments of `fetch`; a body is a string, URLSearchParams or bytes. It follows redirects by
  * default, as `fetch` does.
  * @throws OutboundError a TypeError, as `fetch` throws
  */

@@ -67,7 +67,7 @@ export class ResponseReader {
       spend(line.length - size.length)
       const bytes = parseInt(size, 16)
       yield* this.#exactly(bytes)
-      // Behind the last one stand trailers, which nobody here looks at.
+      // Trailers follow the last one; this backend ignores them.
       for (let extra; (extra = await this.#line(maxLine)) !== '';) {
         if (bytes > 0) throw broken('a longer chunk')
         spend(extra.length)
@@ -85,7 +85,10 @@ export class ResponseReader {
     }
   }
 
-  /** What is there, at least one byte and at most so many; null at the end of the connection. */
+  /**
+   * The available bytes, at least one and at most the given number; null at the end of the
+   * connection.
+   */
   async #take(most: number): Promise<Uint8Array | null> {
     while (this.#rest.length === 0) {
       const { done, value } = await this.#chunks.next()
@@ -121,7 +124,7 @@ function appendTo(headers: Headers, field: string): void {
   try {
     headers.append(name, value)
   } catch (error) {
-    // A value that the platform does not take says nothing that anyone here reads.
+    // A value that the platform refuses is in no header that this backend reads.
     if (!(error instanceof TypeError)) throw error
   }
 }

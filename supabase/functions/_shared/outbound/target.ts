@@ -1,13 +1,13 @@
 import { isLoopback, isPublic, parseAddress } from './address.ts'
 import { OutboundError } from './error.ts'
 
-/** What requests to addresses from data may reach. */
+/** The allowed targets of requests to addresses from data. */
 export interface OutboundPolicy {
   /** Development only: http and https to this machine. Other private addresses stay forbidden. */
   readonly allowLoopback: boolean
   /**
-   * Hosts that an organization limits itself to: names, or `*.` and a domain for every name below
-   * it. null: every public host.
+   * The hosts that an organization allows: names, or `*.` and a domain for every name below the
+   * domain. null: every public host.
    */
   readonly allowedHosts?: readonly string[] | null
 }

@@ -40,7 +40,7 @@ export async function storeProviderKey(
   provider: KeyProvider,
   key: string,
 ): Promise<StoredProviderKey> {
-  // Asked first: without it anyone could have keys of others tried out here.
+  // Checked first: otherwise every caller could test stolen keys here.
   const may = await database
     .forCaller(accessToken)
     .call('has_permission', { permission: 'agents.manage' })

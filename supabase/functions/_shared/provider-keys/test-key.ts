@@ -27,7 +27,7 @@ const refused: ReadonlySet<ModelErrorCode> = new Set([
   'provider_unauthorized',
   'provider_payment_required',
 ])
-// Said after the key was accepted: it may serve another model, or a longer request.
+// These failures follow an accepted key: it may serve another model, or a longer request.
 const accepted: ReadonlySet<ModelErrorCode> = new Set([
   'provider_model_not_found',
   'provider_rejected_request',

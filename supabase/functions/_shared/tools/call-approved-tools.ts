@@ -22,7 +22,7 @@ interface ClaimedCall extends ToolServerRow {
   readonly error_code: ToolErrorCode | null
 }
 
-/** Makes the calls that a person has approved, and answers for those that they have not. */
+/** Makes the calls that a person has approved, and reports those that the person has not. */
 export async function callApprovedTools(
   deps: ToolCallDependencies,
   { organization_id, execution_id }: Pick<ToolCallExecution, 'organization_id' | 'execution_id'>,
@@ -31,7 +31,7 @@ export async function callApprovedTools(
     organization_id,
     execution_id,
   })) as readonly ClaimedCall[]
-  // Told again: this stream is another message than the one that asked.
+  // Sent again, because this stream is another message than the one with the calls.
   deps.emit(
     claimed.map((call) =>
       inputChunk({ id: call.tool_call_id, name: call.name, arguments: call.arguments }, call),

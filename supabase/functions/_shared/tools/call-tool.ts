@@ -11,13 +11,13 @@ export interface CallToolDependencies {
   readonly admin: Admin
   readonly log: Log
   readonly sleep: (milliseconds: number) => Promise<void>
-  /** Receives what the client is told, as it happens. */
+  /** Receives the chunks for the client, as they happen. */
   readonly emit: (chunks: readonly Chunk[]) => void
   /** Stops a call under way: its outcome is then unknown. */
   readonly signal: AbortSignal
 }
 
-/** A call that the database has marked as running: it is made once, here and now. */
+/** A call that the database has marked as running: this worker makes it once, now. */
 export interface RunningCall {
   readonly organization_id: number
   /** The execution that asked for it. */
@@ -46,7 +46,7 @@ export async function callTool(
   return { type: 'tool_result', tool_call_id, name, content: result.text, is_error: true }
 }
 
-/** A server's promise is to answer with an outcome. One that breaks it may have made the call. */
+/** A tool server always answers with an outcome. One that throws may have made the call. */
 async function outcomeOf(
   { log, signal }: CallToolDependencies,
   { server, definition, args, execution_id }: RunningCall,

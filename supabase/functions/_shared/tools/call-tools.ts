@@ -16,7 +16,7 @@ export interface ToolCallDependencies extends CallToolDependencies {
 export interface ToolCallExecution {
   readonly organization_id: number
   readonly execution_id: string
-  /** Kept for the execution that goes on after an approval. */
+  /** Stored for the execution that continues after an approval. */
   readonly params: Readonly<Record<string, unknown>>
 }
 
@@ -39,8 +39,8 @@ interface BegunCalls {
 }
 
 /**
- * Makes the calls that a model asked for in one step: writes them all down, calls what may be called
- * at once, and writes down how each ended. What must not be called, and why, the database says.
+ * Makes the calls of a model in one step: stores all of them, makes the allowed ones, and stores
+ * the end of each. The database decides which calls must not be made, and why.
  * @param refusal a reason to make none of them
  */
 export async function callTools(
@@ -80,7 +80,7 @@ export async function callTools(
   return { results: results.filter((result) => result !== null), waiting: waiting.length > 0 }
 }
 
-/** A call with what it stands for, or why it is not made. */
+/** A call with its server and tool, or the reason why it is not made. */
 interface Wanted {
   readonly call: ToolCallPart
   readonly tool?: KnownTool
@@ -110,7 +110,7 @@ function toIntent({ call, tool, refusal }: Wanted) {
   return {
     tool_call_id: id,
     name,
-    // What is too long is not called, and kept as far as it says what it was.
+    // A call that is too long is not made, and is stored only in part.
     arguments: text.length > maxArgumentsLength ? text.slice(0, 1_000) : text,
     ...(refusal !== undefined && { refusal }),
     ...(tool && {

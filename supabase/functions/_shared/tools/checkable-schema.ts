@@ -18,9 +18,9 @@ const plain = [
 ]
 
 /**
- * What of a server's schema is checked before a call: a part of it that holds wherever the whole
- * holds. The rest (patterns, conditions, negations, keywords of other dialects) is the server's to
- * check, which checks everything anyway. null: nothing of it can be checked.
+ * The part of a server's schema that is checked before a call: it holds wherever the whole schema
+ * holds. The server checks the rest (patterns, conditions, negations, keywords of other dialects).
+ * null: nothing of it can be checked.
  */
 export function checkableSchema(schema: Fields): ParsedSchema | null {
   try {

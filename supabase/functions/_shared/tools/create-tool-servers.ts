@@ -16,8 +16,8 @@ export interface ToolServersOptions extends Pick<
 }
 
 /**
- * Opens MCP servers in the name of their users: each with the token of the person's own connection,
- * which goes nowhere else, and never with a token of ours.
+ * Opens MCP servers for their users: each with the token of the person's own connection, which goes
+ * to no other server, and never with a token of Colloquy.
  */
 export function createToolServers({
   database,

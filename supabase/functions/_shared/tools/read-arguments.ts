@@ -4,7 +4,7 @@ import { checkableSchema } from './checkable-schema.ts'
 import { maxArgumentsLength } from './tool-limits.ts'
 import type { ToolDefinition } from './tool-server.ts'
 
-/** Arguments that may be sent, or what the model is told to do better. */
+/** Arguments that may be sent, or the text that tells the model what to correct. */
 export type ReadArguments =
   | { readonly args: Readonly<Record<string, unknown>>; readonly problem?: never }
   | { readonly args?: never; readonly problem: string }

@@ -33,7 +33,7 @@ export function outputChunk(toolCallId: string, result: ToolResult): Chunk {
   return { type: 'tool-output-available', toolCallId, output, dynamic: true }
 }
 
-/** The code, a colon and what the model is told, as the stream's own errors are written. */
+/** The code, a colon and the model's text, in the form of the stream's own errors. */
 export function outputErrorChunk(toolCallId: string, code: ToolErrorCode, text: string): Chunk {
   return { type: 'tool-output-error', toolCallId, errorText: `${code}: ${text}`, dynamic: true }
 }

@@ -16,7 +16,10 @@ export function notMade(error: unknown): ToolOutcome {
   return failed(code, notMadeText(code))
 }
 
-/** Outcome of a call that failed on its way. Only what surely was refused is an error. */
+/**
+ * The outcome of a call that failed after it was sent. Only a certain refusal is an error;
+ * otherwise it is unknown.
+ */
 export function callFailure(error: unknown): ToolOutcome {
   const cause = rootOf(error)
   if (cause instanceof AppError)

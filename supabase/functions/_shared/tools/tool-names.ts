@@ -9,10 +9,10 @@ export interface NamedTool {
 }
 
 /**
- * Names under which a model knows tools: `server__tool`. Where that is not a name that providers
- * take, or could be read as another server's tool, a hash of both makes it one; so a name depends
- * on its tool and not on which others there are. Of two tools with one name all the same, which
- * takes ill will, the first by server and tool has it, and the other has none.
+ * The names of tools for a model: `server__tool`. When a provider would refuse that name, or it
+ * could be another server's tool, a hash of both replaces a part of it. So a name depends on its
+ * tool only. When two tools still get one name, the first by server and tool has it, and the other
+ * has none.
  */
 export async function nameTools<Tool extends NamedTool>(
   tools: readonly Tool[],

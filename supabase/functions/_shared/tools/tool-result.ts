@@ -94,7 +94,7 @@ function readPart(part: unknown, cut: (text: string) => string): ToolContent {
   return unread(typeof type === 'string' ? type : 'none')
 }
 
-/** A piece that the model is told of, and not given. */
+/** A piece that the model only gets described. */
 function unread(kind: string): ToolContent {
   const label = kind.replace(/[^\w./-]/g, '').slice(0, 64)
   return { type: 'text', text: `[content of type ${label || 'none'}, which cannot be shown]` }

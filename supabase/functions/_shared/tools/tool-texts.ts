@@ -4,7 +4,7 @@ import type { ToolErrorCode } from './tool-server.ts'
 
 const longestBody = 2_000
 
-/** What the model is told where nobody knows whether a call was carried out. */
+/** The text for the model when the outcome of a call is unknown. */
 export const unknownText =
   'The outcome of this call is unknown: it may have been carried out. Do not repeat it unasked.'
 
@@ -21,14 +21,17 @@ const reasons: Readonly<Record<ToolErrorCode, string>> = {
   tool_call_changed: 'it is not what was approved',
 }
 
-/** What the model is told of a call that was not made. */
+/** The text for the model about a call that was not made. */
 export function notMadeText(code?: ToolErrorCode): string {
   return code === undefined
     ? 'This call was not made.'
     : `This call was not made: ${reasons[code] ?? code}.`
 }
 
-/** What the model is told of a call that the server refused by a status; the body is foreign text. */
+/**
+ * The text for the model about a call that the server refused by a status; the body is foreign
+ * text.
+ */
 export function refusedText({
   status,
   body,

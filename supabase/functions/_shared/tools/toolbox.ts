@@ -38,7 +38,7 @@ export interface KnownTool extends ToolServerRow {
   readonly definition_hash: string
 }
 
-/** Why tools of a server are not there; told to the client, not to the model. */
+/** The reason why tools of a server are absent; for the client, not for the model. */
 export interface ToolNotice {
   readonly server: string
   readonly code: ToolErrorCode
@@ -58,8 +58,9 @@ export interface Toolbox {
 }
 
 /**
- * Gathers the tools of an execution's servers. Those whose listing is over are asked, all at once;
- * one that fails is left out and told of: it must not cost the answer.
+ * Collects the tools of an execution's servers. It asks the servers with an expired listing, all at
+ * once. It leaves out a server that fails and reports it, because one server must not cost the
+ * answer.
  */
 export async function openToolbox(
   deps: ToolboxDependencies,
@@ -181,7 +182,7 @@ function known({ name, definition, definition_hash }: ListedTool) {
   return { tool: name, definition, definition_hash }
 }
 
-/** A tool as it is told to the model. */
+/** A tool in the form for the model. */
 export function modelTool(
   name: string,
   { title, description, input_schema }: ToolDefinition,

@@ -3,7 +3,7 @@ import type { FinishedExecution } from '../execution.ts'
 import type { FollowedEvents } from './followed-events.ts'
 import type { Position } from './ui-message-chunks.ts'
 
-/** What a follower is told next. */
+/** The next result for a follower. */
 export type Told =
   | { readonly kind: 'events'; readonly text: string; readonly position: Position }
   /** It reads so slowly that the worker no longer keeps its text: it reads the log itself. */

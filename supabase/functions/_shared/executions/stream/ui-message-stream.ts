@@ -54,8 +54,8 @@ export function endText(
 }
 
 /**
- * The end of a stream that cannot go on for its reader: the execution was deleted, or the reader may
- * not read it any more. It is no end of the execution, and so its events have no ids.
+ * The end of a stream that cannot continue for its reader: the execution was deleted, or the reader
+ * may not read it any more. It does not end the execution, so its events have no ids.
  */
 export function goneText(): string {
   const { code, message } = new AppError('execution_not_found')

@@ -14,8 +14,8 @@ export interface ListOptions {
 const longestCursor = 4_096
 
 /**
- * Reads the pages of a listing, tool by tool: one that cannot be used is named with its reason, and
- * what was read counts even when the rest cannot be had.
+ * Reads the pages of a listing, tool by tool. It names an unusable tool with its reason. When a
+ * later page fails, the tools that were read count.
  * @throws what the first page failed with
  */
 export async function listTools({ page, isModern }: ListOptions): Promise<ServerListing> {

@@ -71,7 +71,7 @@ export function repairMessages(
   })
 }
 
-/** An error as JSON-RPC wants it, whatever stood in its place. */
+/** An error as JSON-RPC requires it, for any value in its place. */
 export function errorMessage(id: string | number, error: unknown): Message {
   const { code, message, data } = isRecord(error) ? error : { message: error }
   return {
@@ -97,7 +97,7 @@ function repairRequest({ id, method, params }: Fields): Message {
   }
 }
 
-/** It says that the server is at work, which is all that is read of it. */
+/** It only shows that the server is working. */
 function repairProgress({ progressToken, progress }: Fields): Fields {
   return { progressToken, progress: typeof progress === 'number' ? progress : 0 }
 }

@@ -1,4 +1,4 @@
-/** An MCP server refused a request with a status, and said no more in the protocol's words. */
+/** An MCP server refused a request with an HTTP status, without an answer in the protocol. */
 export class ServerRefused extends Error {
   override readonly name = 'ServerRefused'
   constructor(
