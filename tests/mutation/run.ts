@@ -14,7 +14,7 @@ import type { Mutant } from './mutant.ts'
 import { isNoticed, scoreOf, writeReport } from './report.ts'
 import { seededDefects } from './seeded.ts'
 
-const usage = `npm run test:mutation -- [part of a mutant's name]
+const usage = `npm run test:mutation -- [regular expression for names of mutants]
 
 Weakens each policy, grant, trigger, key and check in turn and says what the tests did not notice.
 Without an argument all of them, and docs/mutation-report.md is written. It takes a while.`
@@ -38,7 +38,7 @@ async function main(part: string | undefined): Promise<number> {
     const [first] = pairs
     if (first === undefined) throw new Error('there is no database')
     const mutants = (await allMutants(first)).filter(
-      ({ name }) => part === undefined || name.includes(part),
+      ({ name }) => part === undefined || new RegExp(part).test(name),
     )
     tests = await startDatabaseTests()
     const ask = inTurns(tests.ask)
