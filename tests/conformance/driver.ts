@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto'
-import { Client, StreamableHTTPClientTransport, type Tool } from '@modelcontextprotocol/client'
 import * as z from 'zod'
 import type { Stack } from '../../dev/stack/stack-options.ts'
 import { createAccessTokenVerifier } from '../../supabase/functions/_shared/auth/access-token.ts'
 import { createDatabase } from '../../supabase/functions/_shared/database.ts'
 import { readEnv } from '../../supabase/functions/_shared/env.ts'
 import { AppError } from '../../supabase/functions/_shared/errors.ts'
-import { createAuthorizedFetch } from '../../supabase/functions/_shared/oauth/authorized-fetch.ts'
 import { createOAuth } from '../../supabase/functions/_shared/oauth/create-oauth.ts'
 import { createCredentials } from '../../supabase/functions/_shared/oauth/credentials.ts'
+import { createToolServers } from '../../supabase/functions/_shared/tools/create-tool-servers.ts'
+import type { ToolDefinition } from '../../supabase/functions/_shared/tools/tool-server.ts'
 import { createApp } from '../../supabase/functions/oauth/app.ts'
 import { type ConformancePerson, newPerson } from './person.ts'
 
@@ -32,6 +32,7 @@ interface ScenarioContext {
 }
 
 const attempts = 3
+const never = new AbortController().signal
 
 /**
  * What a person does in each scenario: connects the server by the routes of the function `oauth`
@@ -46,7 +47,10 @@ export async function createDriver(stack: Stack): Promise<(scenario: Scenario) =
   })
   const deps = await createOAuth(env, createDatabase(env), () => undefined)
   const credentials = createCredentials(deps)
-  const app = createApp({ ...deps, credentials, verifyAccessToken: createAccessTokenVerifier(env) })
+  const { allowLoopback } = deps.settings
+  const openToolServer = createToolServers({ ...deps, allowLoopback })
+  const verifyAccessToken = createAccessTokenVerifier(env)
+  const app = createApp({ ...deps, credentials, verifyAccessToken, openToolServer })
 
   async function call(person: ConformancePerson, method: string, path: string, body: unknown) {
     const headers = {
@@ -79,22 +83,32 @@ export async function createDriver(stack: Stack): Promise<(scenario: Scenario) =
   async function useTools(
     person: ConformancePerson,
     configurationId: number,
-    { endpoint, version, context }: Scenario,
+    { endpoint, context }: Scenario,
   ): Promise<void> {
-    const key = { organizationId: person.organizationId, userId: person.id, configurationId }
-    const mode = version === '2026-07-28' ? { pin: version } : ('legacy' as const)
-    const client = new Client({ name: 'colloquy', version: '1' }, { versionNegotiation: { mode } })
-    const fetch = createAuthorizedFetch(deps, credentials, key)
-    await client.connect(new StreamableHTTPClientTransport(new URL(endpoint), { fetch }))
+    // As an execution does it, without the tool's policy and the model that asks.
+    const server = openToolServer({
+      organizationId: person.organizationId,
+      userId: person.id,
+      configurationId,
+      type: 'http',
+      endpoint,
+    })
     try {
-      const { tools } = await client.listTools()
+      const { tools } = await server.list(never)
+      const known = new Map(tools.map((tool) => [tool.name, tool]))
       const calls = tools.map((tool) => ({
         name: tool.name,
-        arguments: argumentsFor(tool, tools[0]?.inputSchema),
+        arguments: argumentsFor(tool, tools[0]?.input_schema),
       }))
-      for (const toolCall of context.toolCalls ?? calls) await client.callTool(toolCall)
+      for (const { name, arguments: args } of context.toolCalls ?? calls) {
+        const definition = known.get(name) ?? { name, input_schema: {} }
+        const { status, error_code, result } = await server.call(definition, args, never)
+        if (needsAuthorization(error_code)) throw new AppError('connection_needs_authorization')
+        // What a tool answers is not judged here, only that there is an answer.
+        if (status === 'unknown') throw new Error(`${name}: ${error_code} ${result.text}`)
+      }
     } finally {
-      await client.close()
+      await server.close()
     }
   }
 
@@ -116,29 +130,32 @@ export async function createDriver(stack: Stack): Promise<(scenario: Scenario) =
       try {
         return await useTools(person, configurationId, scenario)
       } catch (error) {
-        if (attempt === attempts || !needsAuthorization(error)) throw error
+        const code = error instanceof AppError ? error.code : undefined
+        if (attempt === attempts || !needsAuthorization(code)) throw error
         await connect(person, configurationId)
       }
     }
   }
 }
 
-function needsAuthorization(error: unknown): boolean {
-  const codes = ['insufficient_scope', 'connection_needs_authorization']
-  return error instanceof AppError && codes.includes(error.code)
+function needsAuthorization(code: string | undefined): boolean {
+  return code === 'insufficient_scope' || code === 'connection_needs_authorization'
 }
 
 /**
  * A value for each property of a tool's arguments, by its type.
  * @param object for objects; one scenario wants another tool's schema back as it was sent
  */
-function argumentsFor({ inputSchema }: Tool, object: unknown): Record<string, unknown> {
+function argumentsFor(
+  { input_schema: schema }: ToolDefinition,
+  object: unknown,
+): Record<string, unknown> {
   const values: Record<string, unknown> = {
     ...{ number: 2, integer: 2, boolean: true, string: 'text' },
     object,
   }
   const typed = z.object({ type: z.string() })
-  const properties = Object.entries(inputSchema.properties ?? {})
+  const properties = Object.entries(schema['properties'] ?? {})
   return Object.fromEntries(
     properties.map(([name, schema]) => {
       const type = typed.safeParse(schema).data?.type ?? ''

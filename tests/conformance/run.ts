@@ -46,13 +46,30 @@ async function main(): Promise<number> {
   }
 }
 
-/** Takes the scenarios from the suite's clients. */
+/** The suite starts all its scenarios at once; so many of them run at a time. */
+const concurrent = 4
+/** Milliseconds that a scenario has, its turn included. */
+const patience = 300_000
+
+/** Takes the scenarios from the suite's clients, and gives each its turn. */
 async function serve(
   drive: (scenario: Scenario) => Promise<void>,
 ): Promise<{ server: Server; url: string }> {
+  let running = 0
+  const waiting: (() => void)[] = []
+  const inTurn = async (scenario: Scenario) => {
+    if (running >= concurrent) await new Promise<void>((resolve) => waiting.push(resolve))
+    running += 1
+    try {
+      await drive(scenario)
+    } finally {
+      running -= 1
+      waiting.shift()?.()
+    }
+  }
   const server = createServer((request, response) => {
     text(request)
-      .then((body) => drive(JSON.parse(body) as Scenario))
+      .then((body) => inTurn(JSON.parse(body) as Scenario))
       .then(
         () => response.writeHead(204).end(),
         (error: unknown) => {
@@ -83,6 +100,8 @@ function runSuite(revision: string, results: string, driver: string): Promise<nu
       `${process.execPath} ${join(here, 'client.js')}`,
       '--expected-failures',
       join(here, `expected-failures-${revision}.yaml`),
+      '--timeout',
+      String(patience),
       '--output-dir',
       join(results, revision),
     ],

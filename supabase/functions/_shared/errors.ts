@@ -85,6 +85,8 @@ const messages = {
       'One person has too many requests at once. Try again after the time in retry-after.',
   },
   500: {
+    credential_unreadable:
+      'The stored credential cannot be opened. Connect again, or enter the token again.',
     internal_error: 'Something went wrong on our side. Report it with the header x-request-id.',
     interrupted: 'The worker ended before the execution did. Ask again with regenerate.',
   },
@@ -128,10 +130,13 @@ const messages = {
     authorization_failed: 'The authorization server refused the code. Begin again.',
     authorization_server_error:
       'The answer of the authorization server breaks its protocol. Try again later.',
+    authorization_server_refused:
+      'The authorization server refused the request. Connect again if this does not pass.',
     authorization_server_unreachable:
       'The authorization server could not be reached. Try again later.',
   },
   503: {
+    authorization_server_busy: 'The authorization server is over its limit. Try again later.',
     server_busy: 'The MCP server is over its limit. Try again later.',
     connection_busy:
       'Another worker is refreshing the connection. Try again after the time in retry-after.',

@@ -21,10 +21,13 @@ import {
   setPreregisteredClient,
 } from '../_shared/oauth/set-preregistered-client.ts'
 import type { OAuthDependencies } from '../_shared/oauth/settings.ts'
+import { testServer } from '../_shared/tools/test-server.ts'
+import type { OpenToolServer } from '../_shared/tools/tool-server.ts'
 
 export interface OAuthAppDependencies extends OAuthDependencies {
   readonly credentials: Credentials
   readonly verifyAccessToken: VerifyAccessToken
+  readonly openToolServer: OpenToolServer
 }
 
 const bodyLimit = { bytes: 64 * 1024, path: '' }
@@ -96,6 +99,11 @@ export function createApp(deps: OAuthAppDependencies): Hono {
     return c.body(null, 204)
   })
   app.all('/configurations/:id/bearer-token', allowOnly('PUT', 'DELETE'))
+
+  app.post('/configurations/:id/test', async (c) =>
+    c.json(await testServer(deps, await callerOf(c), idOf(c))),
+  )
+  app.all('/configurations/:id/test', allowOnly('POST'))
 
   app.put('/clients', async (c) => {
     const caller = await callerOf(c)

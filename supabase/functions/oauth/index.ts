@@ -6,6 +6,7 @@ import { createProblemReport } from '../_shared/http/report-problem.ts'
 import { createLog } from '../_shared/log/log.ts'
 import { createOAuth } from '../_shared/oauth/create-oauth.ts'
 import { createCredentials } from '../_shared/oauth/credentials.ts'
+import { lazyToolServers } from '../_shared/tools/lazy-tool-servers.ts'
 import { createApp } from './app.ts'
 
 const env = readEnv()
@@ -16,6 +17,7 @@ const oauth = await createOAuth(env, createDatabase(env), log)
 const app = createApp({
   ...oauth,
   credentials: createCredentials(oauth),
+  openToolServer: lazyToolServers({ ...oauth, allowLoopback: oauth.settings.allowLoopback }),
   verifyAccessToken: createAccessTokenVerifier(env),
 })
 

@@ -181,18 +181,18 @@ describe('a refresh that fails in passing', () => {
     [
       'HTML with 400',
       () => answerTokenRequests(400, '<h1>no</h1>', 'text/html'),
-      'authorization_server_error',
+      'authorization_server_refused',
     ],
-    ['503', () => answerTokenRequests(503, '', 'text/plain'), 'authorization_server_error'],
+    ['503', () => answerTokenRequests(503, '', 'text/plain'), 'authorization_server_unreachable'],
     [
       'invalid_grant in a 500',
       () => answerTokenRequests(500, '{"error":"invalid_grant"}'),
-      'authorization_server_error',
+      'authorization_server_unreachable',
     ],
     [
       'temporarily_unavailable',
       () => answerTokenRequests(400, '{"error":"temporarily_unavailable"}'),
-      'authorization_server_error',
+      'authorization_server_unreachable',
     ],
     [
       'half of a JSON',
@@ -228,7 +228,7 @@ describe('a refresh that fails in passing', () => {
       set expires_at = clock_timestamp() + interval '20 seconds', refreshed_at = clock_timestamp() - interval '1 hour'
       where organization_id = ${key.organizationId} and id = ${id}`
     answerTokenRequests(503, '')
-    expect(await errorOf(worker.credentials.get(key))).toBe('authorization_server_error')
+    expect(await errorOf(worker.credentials.get(key))).toBe('authorization_server_unreachable')
     expect((await worker.credentials.get(key)).generation).toBe(1)
   })
 
@@ -240,7 +240,7 @@ describe('a refresh that fails in passing', () => {
         errorOf((index % 2 ? worker : other).credentials.get(key)),
       ),
     )
-    expect(new Set(all)).toEqual(new Set(['authorization_server_error']))
+    expect(new Set(all)).toEqual(new Set(['authorization_server_unreachable']))
     expect(servers.issuer.tokenRequests).toHaveLength(1)
   })
 
@@ -396,14 +396,14 @@ describe('a call to the server', () => {
     expect(server.tokens).toHaveLength(20)
   })
 
-  it('that is refused again stays refused, without a loop', async () => {
+  it('that is refused again ends the authorization, without a loop, and the row says so', async () => {
     const { issuer, server } = servers
     server.metadata = (metadata) => metadata
     issuer.provider.AccessToken.find = async () => undefined
     try {
-      expect((await send()).status).toBe(401)
-      expect(server.tokens).toHaveLength(2)
-      expect(issuer.tokenRequests).toHaveLength(1)
+      expect(await errorOf(send())).toBe('connection_needs_authorization')
+      expect(await row()).toMatchObject({ status: 'needs_reauthorization' })
+      expect([server.tokens.length, issuer.tokenRequests.length]).toEqual([2, 1])
     } finally {
       Reflect.deleteProperty(issuer.provider.AccessToken, 'find')
     }

@@ -2,6 +2,7 @@ import type { Admin } from '../../../supabase/functions/_shared/database.ts'
 import type { LogEntry } from '../../../supabase/functions/_shared/log/log.ts'
 import type {
   ListedTool,
+  ServerEra,
   ServerListing,
   ToolOutcome,
   ToolServer,
@@ -38,7 +39,13 @@ export const succeeded = (text: string): ToolOutcome => ({
 
 /** A server in memory. */
 export function fakeServer(changes: Partial<ToolServer> = {}): ToolServer {
-  const listing: ServerListing = { tools: [], refused: [], incomplete: null, ttl: 60 }
+  const listing: ServerListing & { era: ServerEra } = {
+    tools: [],
+    refused: [],
+    incomplete: null,
+    ttl: 60,
+    era: 'older',
+  }
   return {
     list: () => Promise.resolve(listing),
     call: () => Promise.resolve(succeeded('done')),

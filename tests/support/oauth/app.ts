@@ -9,6 +9,7 @@ import {
   type Credentials,
 } from '../../../supabase/functions/_shared/oauth/credentials.ts'
 import type { OAuthDependencies } from '../../../supabase/functions/_shared/oauth/settings.ts'
+import { createToolServers } from '../../../supabase/functions/_shared/tools/create-tool-servers.ts'
 import { createApp } from '../../../supabase/functions/oauth/app.ts'
 import { accessToken, type Person } from '../people/people.ts'
 import { useStack } from '../stack/stack.ts'
@@ -34,7 +35,13 @@ export async function startWorker(
   const created = await createOAuth(env, createDatabase(env), (entry) => lines.push(entry))
   const deps = { ...created, ...options }
   const credentials = createCredentials(deps)
-  const app = createApp({ ...deps, credentials, verifyAccessToken: createAccessTokenVerifier(env) })
+  const { allowLoopback } = deps.settings
+  const app = createApp({
+    ...deps,
+    credentials,
+    verifyAccessToken: createAccessTokenVerifier(env),
+    openToolServer: createToolServers({ ...deps, allowLoopback }),
+  })
   return {
     app,
     deps,

@@ -105,7 +105,7 @@ async function run(
   })
   const openToolServer = () =>
     fakeServer({
-      list: async () => ({ tools: [tool.definition], refused: [], incomplete: null, ttl: 60 }),
+      list: async () => ({ tools: [tool.definition], refused: [], incomplete: null, ttl: 60, era: 'older' }),
       call: async () => succeeded(answered),
     })
   const random = () => 0

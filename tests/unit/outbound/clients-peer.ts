@@ -80,7 +80,13 @@ const metadata = (url: string) => ({
   code_challenge_methods_supported: ['S256'],
 })
 const tokenRequest = (url: string) =>
-  ({ metadata: metadata(url), client: oauthClient, resource: url, fetch }) as const
+  ({
+    metadata: metadata(url),
+    client: oauthClient,
+    resource: url,
+    fetch,
+    log: () => undefined,
+  }) as const
 const verifier = (supabaseUrl: string) =>
   createAccessTokenVerifier({
     supabaseUrl,
@@ -121,6 +127,7 @@ const clients: Record<string, Goes> = {
       fetch,
       1,
       { document: metadata(url), kept: metadata(url) } as never,
+      undefined,
     ),
   'exchanging a code': (url) =>
     exchangeCode(tokenRequest(url), { code: 'c', codeVerifier: 'v', redirectUri: url }),

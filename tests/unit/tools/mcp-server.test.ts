@@ -37,10 +37,8 @@ function open(endpoint: string, options: Opened = {}) {
   const { allowLoopback = true, allowedHosts = null, type = 'http', timeouts = {} } = options
   const key = { organizationId: 1, userId: 'u', configurationId: 2, type, endpoint }
   const guard = { allowLoopback, allowedHosts, limits: toolRequestLimits }
-  const server = openMcpServer(key, {
-    fetch: createOutboundFetch(guard),
-    timeouts: { ...toolTimeouts, ...timeouts },
-  })
+  const times = { ...toolTimeouts, ...timeouts }
+  const server = openMcpServer(key, { fetch: createOutboundFetch(guard), timeouts: times })
   closing.unshift(() => server.close())
   return server
 }

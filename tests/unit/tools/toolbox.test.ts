@@ -62,6 +62,7 @@ describe('the tools of an execution', () => {
         refused: ['y', 'z'].map((name) => ({ name, code: 'tool_unusable', reason: 'is odd' })),
         incomplete: 'the cursor does not advance',
         ttl: 5,
+        era: 'older',
       }),
     })
     const { toolbox, opened, argsOf } = await open([row(1, 'a')], {

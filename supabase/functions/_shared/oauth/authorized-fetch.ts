@@ -1,6 +1,6 @@
-import { extractWWWAuthenticateParams } from '@modelcontextprotocol/client'
 import { AppError } from '../errors.ts'
 import type { OutboundFetch } from '../outbound/outbound.ts'
+import { readChallenge } from './challenge.ts'
 import type { Credential, Credentials } from './credentials.ts'
 import type { ConnectionKey } from './places.ts'
 import type { OAuthDependencies } from './settings.ts'
@@ -9,6 +9,7 @@ import type { OAuthDependencies } from './settings.ts'
  * A guarded `fetch` for the calls of one person to one MCP server, for the protocol's transport. A
  * token goes to the origin of the configuration's endpoint and nowhere else. A 401 causes one
  * refresh and one retry; a demand for more scopes is noted for the next authorization.
+ * A 401 to refreshed tokens ends the authorization.
  * @throws AppError as `Credentials.get` does, and `insufficient_scope`
  */
 export function createAuthorizedFetch(
@@ -25,7 +26,11 @@ export function createAuthorizedFetch(
     await response.body?.cancel()
     const renewed = await credentials.get(key, credential.generation)
     const retried = await send(deps, renewed, tokenFor(renewed, url), url, init)
-    return checkScope(deps, key, retried)
+    if (retried.status !== 401) return checkScope(deps, key, retried)
+    // Tokens that were refreshed a moment ago: no further ones will do.
+    await retried.body?.cancel()
+    await credentials.end(key, renewed.generation)
+    throw new AppError('connection_needs_authorization', { cause: '401 to refreshed tokens' })
   }
 }
 
@@ -54,7 +59,7 @@ async function checkScope(
   response: Response,
 ): Promise<Response> {
   if (response.status !== 403) return response
-  const { error, scope } = extractWWWAuthenticateParams(response)
+  const { error, scope } = readChallenge(response.headers)
   if (error !== 'insufficient_scope') return response
   await response.body?.cancel()
   if (scope !== undefined) {

@@ -50,18 +50,18 @@ export async function beginAuthorization(
 
   const found = await discover(fetch, configuration, settings.allowLoopback)
   const { document, kept } = found.metadata
-  const client = await findClient(deps, fetch, organizationId, found.metadata)
-  const redirectUri =
-    client.row === null ? settings.callbackUrl : await redirectUriOf(settings, kept.issuer)
-  const state = randomSecret()
   const scope = scopeToRequest({
     asked: found.scope,
     granted: configuration.scope,
     required: configuration.required_scope,
     supported: document.scopes_supported,
   })
+  const client = await findClient(deps, fetch, organizationId, found.metadata, scope)
+  const redirectUri =
+    client.row === null ? settings.callbackUrl : await redirectUriOf(settings, kept.issuer)
+  const state = randomSecret()
   const { authorizationUrl, codeVerifier } = await startAuthorization(kept.issuer, {
-    metadata: document,
+    metadata: { ...document },
     clientInformation: clientInformation(client),
     redirectUrl: redirectUri,
     state,

@@ -1,4 +1,5 @@
-import { open, OpenError } from '../crypto/seal.ts'
+import type { Keyset } from '../crypto/keyset.ts'
+import { open, OpenError, type Place } from '../crypto/seal.ts'
 import { untilStored } from '../database.ts'
 import { AppError, isErrorCode } from '../errors.ts'
 import { openClient } from './client.ts'
@@ -36,6 +37,8 @@ export interface Credentials {
   get(key: ConnectionKey, rejected?: number): Promise<Credential>
   /** Refreshes in any case, also after an authorization that seemed to be over. */
   refresh(key: ConnectionKey): Promise<Credential>
+  /** Ends the authorization of a credential that the server has refused although it was fresh. */
+  end(key: ConnectionKey, generation: number): Promise<void>
 }
 
 type OpenUse = Extract<ConnectionUse, { status: 'refresh' }>
@@ -59,6 +62,7 @@ export function createCredentials(deps: CredentialDependencies): Credentials {
     get: (key, rejected) =>
       shared(`${nameOf(key)}/${rejected ?? ''}`, () => obtain(deps, key, rejected, false)),
     refresh: (key) => shared(`${nameOf(key)}/force`, () => obtain(deps, key, undefined, true)),
+    end: (key, generation) => end(deps, key, generation),
   }
 }
 
@@ -109,6 +113,32 @@ async function obtain(
   throw new AppError('connection_busy', { headers: { 'retry-after': '5' } })
 }
 
+/** Unless other tokens were stored meanwhile, of which the refusal says nothing. */
+async function end(
+  { database: { admin } }: CredentialDependencies,
+  { organizationId: organization_id, userId, configurationId }: ConnectionKey,
+  generation: number,
+): Promise<void> {
+  const use = connectionUse.parse(
+    await admin.call('use_mcp_connection', {
+      organization_id,
+      user_id: userId,
+      mcp_configuration_id: configurationId,
+      rejected_generation: generation,
+      force: false,
+    }),
+  )
+  if (use.status !== 'refresh') return
+  await admin.call('fail_mcp_refresh', {
+    organization_id,
+    id: use.id,
+    generation,
+    lease_id: use.lease_id,
+    error_code: 'connection_needs_authorization',
+    is_final: true,
+  })
+}
+
 async function credentialOf(
   { keyset }: CredentialDependencies,
   key: ConnectionKey,
@@ -123,13 +153,23 @@ async function credentialOf(
   if (use.status === 'none') return { ...common, token: null }
   if (use.status === 'bearer') {
     const place = bearerTokenPlace(key.organizationId, key.configurationId)
-    return { ...common, token: await open(keyset, place, use.bearer_token) }
+    return { ...common, token: await opened(keyset, place, use.bearer_token) }
   }
   return {
     ...common,
-    token: await open(keyset, tokenPlace(key, 'access_token'), use.access_token),
+    token: await opened(keyset, tokenPlace(key, 'access_token'), use.access_token),
     generation: use.generation,
     expiresAt: use.expires_at,
+  }
+}
+
+/** @throws AppError `credential_unreadable` */
+async function opened(keyset: Keyset, place: Place, sealed: string): Promise<string> {
+  try {
+    return await open(keyset, place, sealed)
+  } catch (error) {
+    if (!(error instanceof OpenError)) throw error
+    throw new AppError('credential_unreadable', { cause: error.message })
   }
 }
 
@@ -151,13 +191,15 @@ async function refresh(
         client,
         resource: use.resource,
         fetch: deps.outbound(use.allowed_hosts),
+        log: deps.log,
       },
       await open(keyset, tokenPlace(key, 'refresh_token'), use.refresh_token),
     ).catch(async (error: unknown) => {
       if (!(error instanceof GrantRefused)) throw error
-      if (error.what === 'grant') throw new AppError('connection_needs_authorization')
+      const { code: cause } = error
+      if (error.what === 'grant') throw new AppError('connection_needs_authorization', { cause })
       await rejectClient(deps, organizationId, client)
-      throw new AppError('client_rejected')
+      throw new AppError('client_rejected', { cause })
     })
     // Where the issuer rotates, nobody else holds a refresh token that is good. Stored or not: not
     // means that newer ones are.
@@ -170,9 +212,9 @@ async function refresh(
     const failed =
       error instanceof AppError
         ? error
-        : new AppError('internal_error', {
-            cause: error instanceof OpenError ? error.message : kindOf(error),
-          })
+        : error instanceof OpenError
+          ? new AppError('credential_unreadable', { cause: error.message })
+          : new AppError('internal_error', { cause: kindOf(error) })
     // A client that an organization entered can be corrected; one that we registered is lost.
     const lost = failed.code === 'client_rejected' && use.client?.source === 'dynamic'
     const ended = await database.admin.call('fail_mcp_refresh', {

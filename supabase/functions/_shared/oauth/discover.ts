@@ -1,16 +1,12 @@
-import {
-  checkResourceAllowed,
-  discoverAuthorizationServerMetadata,
-  discoverOAuthProtectedResourceMetadata,
-  resourceUrlFromServerUrl,
-} from '@modelcontextprotocol/client'
+import { resourceUrlFromServerUrl } from '@modelcontextprotocol/client'
 import { AppError } from '../errors.ts'
-import { OutboundError } from '../outbound/error.ts'
 import type { OutboundFetch } from '../outbound/outbound.ts'
 import type { OAuthConfiguration } from './configuration.ts'
-import { authorizationServerFailure, failure, kindOf } from './failure.ts'
+import { authorizationServerFailure, failure } from './failure.ts'
+import { fetchDocument, issuerMetadataUrls, resourceMetadataUrls } from './fetch-document.ts'
 import { checkIssuerMetadata, type IssuerMetadata } from './issuer-metadata.ts'
 import { type Probe, probe } from './probe.ts'
+import { type IssuerDocument, readIssuerDocument, readResourceDocument } from './read-document.ts'
 
 /** Who authorizes for an MCP server, and for what. */
 export interface Discovery {
@@ -23,17 +19,20 @@ export interface Discovery {
 
 interface Resource {
   readonly resource: string
-  readonly issuer: string
+  /** In the server's order; the first that is fit for use counts. */
+  readonly issuers: readonly string[]
   /** The server did not name it. */
   readonly isGuessed: boolean
   readonly scopes: readonly string[] | undefined
 }
 
+const mostIssuers = 4
+
 /**
  * Finds the authorization server of an MCP server: challenge, protected resource metadata (RFC
  * 9728), metadata of the issuer (RFC 8414 or OpenID Connect Discovery), each checked against the
- * address it was asked at.
- * @throws AppError what is wrong with the server, its metadata or the issuer's
+ * address it was asked at. Of several issuers the first that can be used.
+ * @throws AppError what is wrong with the server, its metadata or the first issuer's
  */
 export async function discover(
   fetch: OutboundFetch,
@@ -42,63 +41,94 @@ export async function discover(
 ): Promise<Discovery> {
   const { endpoint, type } = configuration
   const challenge = await probe(fetch, endpoint, type)
-  const resource = await findResource(fetch, endpoint, challenge)
-  const nothingThere = challenge.isMcp ? 'authorization_not_supported' : 'not_an_mcp_server'
-  let metadata
+  const found = await findResource(fetch, endpoint, challenge)
+  const scope = challenge.scope ?? (found.scopes?.join(' ') || null)
+  let reason: unknown
+  for (const issuer of found.issuers.slice(0, mostIssuers)) {
+    try {
+      const document = await fetchIssuer(fetch, issuer, found.isGuessed, challenge)
+      const metadata = checkIssuerMetadata(document, { ...configuration, allowLoopback })
+      return { metadata, resource: found.resource, scope }
+    } catch (error) {
+      // Of several failures the first issuer's is told: it is the one that was meant first.
+      reason ??= error
+    }
+  }
+  throw reason
+}
+
+async function fetchIssuer(
+  fetch: OutboundFetch,
+  issuer: string,
+  isGuessed: boolean,
+  { isMcp }: Probe,
+): Promise<IssuerDocument> {
+  if (!URL.canParse(issuer)) {
+    throw new AppError('authorization_not_supported', { cause: 'an issuer that is no address' })
+  }
+  let fetched
   try {
-    metadata = await discoverAuthorizationServerMetadata(resource.issuer, { fetchFn: fetch })
+    fetched = await fetchDocument(fetch, issuerMetadataUrls(new URL(issuer)), readIssuerDocument)
   } catch (error) {
-    // A guessed issuer that answers with something else is no issuer.
-    if (!resource.isGuessed) throw authorizationServerFailure(error)
-    throw failure(error, { unreachable: 'server_unreachable', otherwise: nothingThere })
+    throw authorizationServerFailure(error)
   }
-  if (!metadata) throw new AppError(nothingThere)
-  return {
-    metadata: checkIssuerMetadata(metadata, { ...configuration, allowLoopback }),
-    resource: resource.resource,
-    scope: challenge.scope ?? (resource.scopes?.join(' ') || null),
+  const { document, isTemporary, findings: cause } = fetched
+  if (document === null) {
+    if (!isTemporary) {
+      // A guessed issuer that answers with something else is no issuer.
+      const nothingThere = isMcp ? 'authorization_not_supported' : 'not_an_mcp_server'
+      throw new AppError(isGuessed ? nothingThere : 'authorization_server_error', { cause })
+    }
+    const code = isGuessed ? 'server_unreachable' : 'authorization_server_unreachable'
+    throw new AppError(code, { cause })
   }
+  // RFC 8414, section 3.3. A slash at the end is no other issuer: the address is the same.
+  if (withSlash(document.issuer) !== withSlash(issuer)) {
+    throw new AppError('issuer_mismatch', { cause: 'the metadata names another issuer' })
+  }
+  return document
 }
 
 async function findResource(
   fetch: OutboundFetch,
   endpoint: string,
-  challenge: Probe,
+  { resourceMetadataUrl }: Probe,
 ): Promise<Resource> {
   const own = resourceUrlFromServerUrl(endpoint)
-  let metadata
+  const urls = resourceMetadataUrls(new URL(endpoint), resourceMetadataUrl)
+  let fetched
   try {
-    metadata = await discoverOAuthProtectedResourceMetadata(
-      endpoint,
-      challenge.resourceMetadataUrl && { resourceMetadataUrl: challenge.resourceMetadataUrl },
-      fetch,
-    )
+    fetched = await fetchDocument(fetch, urls, readResourceDocument)
   } catch (error) {
-    const isOurs = error instanceof OutboundError || challenge.resourceMetadataUrl !== undefined
-    if (isOurs) {
-      throw failure(error, {
-        unreachable: 'server_unreachable',
-        otherwise: 'authorization_not_supported',
-      })
+    throw failure(error, { unreachable: 'server_unreachable', otherwise: 'server_failed' })
+  }
+  const { document, isTemporary, findings } = fetched
+  if (document === null) {
+    if (isTemporary) throw new AppError('server_unreachable', { cause: `metadata: ${findings}` })
+    if (resourceMetadataUrl !== undefined) {
+      throw new AppError('authorization_not_supported', { cause: `metadata: ${findings}` })
     }
     // Servers from before RFC 9728 are their own authorization servers. They too get `resource`.
     const issuer = new URL('/', own).href
-    return { resource: own.href, issuer, isGuessed: true, scopes: undefined }
+    return { resource: own.href, issuers: [issuer], isGuessed: true, scopes: undefined }
   }
-  const { resource, authorization_servers: [issuer] = [], scopes_supported: scopes } = metadata
-  if (!isFor(own, resource) || issuer === undefined) {
+  const { resource, authorization_servers: issuers, scopes_supported: scopes } = document
+  if (!isFor(own, resource) || issuers.length === 0) {
     throw new AppError('authorization_not_supported', {
       cause:
-        issuer === undefined ? 'no authorization server named' : 'metadata of another resource',
+        issuers.length === 0 ? 'no authorization server named' : 'metadata of another resource',
     })
   }
-  return { resource, issuer, isGuessed: false, scopes }
+  return { resource, issuers, isGuessed: false, scopes }
 }
 
+/** Whether a resource is this endpoint, or what the endpoint is below of; a slash at the end is none. */
 function isFor(own: URL, resource: string): boolean {
-  try {
-    return checkResourceAllowed({ requestedResource: own, configuredResource: resource })
-  } catch (error) {
-    throw new AppError('authorization_not_supported', { cause: kindOf(error) })
-  }
+  if (!URL.canParse(resource)) return false
+  const { origin, pathname } = new URL(resource)
+  return origin === own.origin && withSlash(own.pathname).startsWith(withSlash(pathname))
+}
+
+function withSlash(text: string): string {
+  return text.endsWith('/') ? text : `${text}/`
 }

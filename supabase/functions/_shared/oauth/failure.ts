@@ -1,5 +1,6 @@
 import { IssuerMismatchError, OAuthError } from '@modelcontextprotocol/client'
 import { AppError, type ErrorCode } from '../errors.ts'
+import { parseRetryAfter } from '../models/retry-after.ts'
 import { OutboundError } from '../outbound/error.ts'
 
 /**
@@ -32,6 +33,15 @@ export function failure(
   }
   if (error instanceof IssuerMismatchError) return new AppError('issuer_mismatch', { cause })
   return new AppError(codes.otherwise, { cause })
+}
+
+/** An authorization server that is over its limit, and when it wants to be asked again. */
+export function busyFailure(headers: Headers, now: number, cause: string): AppError {
+  const wait = parseRetryAfter(headers, now)
+  return new AppError('authorization_server_busy', {
+    cause,
+    headers: { 'retry-after': String(Math.ceil((wait ?? 30_000) / 1_000)) },
+  })
 }
 
 /** For requests to an authorization server. */

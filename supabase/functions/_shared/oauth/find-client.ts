@@ -1,17 +1,12 @@
-import {
-  type OAuthClientInformationFull,
-  registerClient,
-  RegistrationRejectedError,
-} from '@modelcontextprotocol/client'
 import * as z from 'zod'
 import { seal } from '../crypto/seal.ts'
 import { AppError } from '../errors.ts'
 import type { OutboundFetch } from '../outbound/outbound.ts'
-import { clientMetadata, redirectUriOf, type TokenEndpointAuthMethod } from './client-metadata.ts'
+import { redirectUriOf } from './client-metadata.ts'
 import { documentClient, type OAuthClient, openClient } from './client.ts'
-import { failure, kindOf } from './failure.ts'
 import type { IssuerMetadata } from './issuer-metadata.ts'
 import { clientSecretPlace } from './places.ts'
+import { registerClient, type Registration } from './register-client.ts'
 import { clientRow } from './rows.ts'
 import type { OAuthDependencies } from './settings.ts'
 
@@ -22,7 +17,6 @@ const lease = z.discriminatedUnion('status', [
   z.object({ status: z.literal('absent') }),
 ])
 
-const authMethods = ['client_secret_basic', 'client_secret_post', 'none'] as const
 const patience = 20_000
 
 /**
@@ -37,6 +31,7 @@ export async function findClient(
   fetch: OutboundFetch,
   organizationId: number,
   { document, kept: { issuer } }: IssuerMetadata,
+  scope: string | undefined,
 ): Promise<OAuthClient> {
   const { settings, database, keyset, now } = deps
   const { clientMetadataUrl } = settings
@@ -65,7 +60,7 @@ export async function findClient(
           message: `A manager has to enter a client, registered with the redirect URI ${redirectUri}`,
         })
       case 'register':
-        return register(deps, fetch, organizationId, document, { ...answer, redirectUri })
+        return register(deps, fetch, organizationId, { document, redirectUri, scope }, answer)
       case 'wait':
         await deps.sleep(Math.min(50 * turn, 500) * (0.5 + deps.random()))
     }
@@ -77,20 +72,17 @@ async function register(
   deps: OAuthDependencies,
   fetch: OutboundFetch,
   organizationId: number,
-  document: IssuerMetadata['document'],
-  { id, lease_id, redirectUri }: { id: number; lease_id: string; redirectUri: string },
+  registration: Registration,
+  { id, lease_id }: { id: number; lease_id: string },
 ): Promise<OAuthClient> {
   const { admin } = deps.database
+  const { document, redirectUri } = registration
   try {
     const { issuer } = document
-    const supported = document.token_endpoint_auth_methods_supported
-    const preferred = authMethods.find((method) => supported?.includes(method) ?? true) ?? 'none'
-    const registered = await registerClient(issuer, {
-      metadata: document,
-      clientMetadata: clientMetadata(redirectUri, preferred),
-      fetchFn: fetch,
-    })
-    const { client_id, client_secret, client_secret_expires_at: expiry } = registered
+    const { clientId, clientSecret, authMethod, secretExpiresAt } = await registerClient(
+      fetch,
+      registration,
+    )
     const row = { source: 'dynamic', issuer, redirect_uri: redirectUri } as const
     const place = clientSecretPlace(organizationId, row)
     const stored = await admin.call('store_oauth_client', {
@@ -98,32 +90,16 @@ async function register(
       id,
       lease_id,
       client: {
-        client_id,
-        client_secret: client_secret ? await seal(deps.keyset, place, client_secret) : null,
-        token_endpoint_auth_method: methodOf(registered),
-        // 0 means never (RFC 7591, section 3.2.1).
-        secret_expires_at: client_secret && expiry ? expiry : null,
+        client_id: clientId,
+        client_secret: clientSecret === null ? null : await seal(deps.keyset, place, clientSecret),
+        token_endpoint_auth_method: authMethod,
+        secret_expires_at: secretExpiresAt,
       },
     })
     if (stored === null) throw new AppError('connection_busy', { headers: { 'retry-after': '1' } })
-    return await openClient(deps.keyset, organizationId, clientRow.parse(stored), client_id)
+    return await openClient(deps.keyset, organizationId, clientRow.parse(stored), clientId)
   } catch (error) {
     await admin.call('release_oauth_client', { organization_id: organizationId, id, lease_id })
-    throw error instanceof RegistrationRejectedError
-      ? new AppError('registration_failed', { cause: `${kindOf(error)} ${error.status}` })
-      : failure(error, {
-          unreachable: 'authorization_server_unreachable',
-          otherwise: 'registration_failed',
-        })
+    throw error
   }
-}
-
-function methodOf(client: OAuthClientInformationFull): TokenEndpointAuthMethod | null {
-  const method = client.token_endpoint_auth_method
-  if (method === undefined) return null
-  const known = authMethods.find((name) => name === method)
-  if (known === undefined) {
-    throw new AppError('registration_failed', { cause: 'an authentication method we do not have' })
-  }
-  return known
 }

@@ -6,11 +6,12 @@ import { untilStored } from '../database.ts'
 import { AppError } from '../errors.ts'
 import { openClient } from './client.ts'
 import { type ConnectionKey, statePlace } from './places.ts'
+import type { Tokens } from './read-token-answer.ts'
 import { revokeTokens } from './revoke-tokens.ts'
 import { takenState } from './rows.ts'
 import { sealTokens } from './sealed-tokens.ts'
 import type { OAuthDependencies } from './settings.ts'
-import { exchangeCode, GrantRefused, type Tokens } from './token-request.ts'
+import { exchangeCode, GrantRefused } from './token-request.ts'
 
 /** Body of `POST /oauth/connections/finish`. */
 export const authorizationCodeSchema = z.strictObject({
@@ -51,7 +52,13 @@ export async function finishAuthorization(
   const key = { organizationId, userId: taken.user_id, configurationId }
   const client = await openClient(keyset, organizationId, taken.client, taken.client_id)
   const fetch = deps.outbound(taken.allowed_hosts)
-  const request = { metadata: taken.server_metadata, client, resource: taken.resource, fetch }
+  const request = {
+    metadata: taken.server_metadata,
+    client,
+    resource: taken.resource,
+    fetch,
+    log: deps.log,
+  }
   const tokens = await exchangeCode(request, {
     code: await open(keyset, statePlace(organizationId, state, 'code'), taken.code),
     codeVerifier: await open(
@@ -62,9 +69,10 @@ export async function finishAuthorization(
     redirectUri: taken.redirect_uri,
   }).catch(async (error: unknown) => {
     if (!(error instanceof GrantRefused)) throw error
-    if (error.what === 'grant') throw new AppError('authorization_failed')
+    const { code: cause } = error
+    if (error.what === 'grant') throw new AppError('authorization_failed', { cause })
     await rejectClient(deps, organizationId, client)
-    throw new AppError('client_rejected')
+    throw new AppError('client_rejected', { cause })
   })
   // RFC 6749, section 5.1: no scope in the answer means the one that was asked for.
   const scope = tokens.scope ?? taken.scope

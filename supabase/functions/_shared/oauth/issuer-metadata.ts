@@ -1,15 +1,13 @@
-import type { discoverAuthorizationServerMetadata } from '@modelcontextprotocol/client'
 import { AppError } from '../errors.ts'
 import { OutboundError } from '../outbound/error.ts'
 import { checkTarget } from '../outbound/target.ts'
+import type { IssuerDocument } from './read-document.ts'
 import type { ServerMetadata } from './rows.ts'
-
-type Discovered = NonNullable<Awaited<ReturnType<typeof discoverAuthorizationServerMetadata>>>
 
 /** Metadata of an issuer that is fit for use. */
 export interface IssuerMetadata {
   /** As published, for the protocol library. */
-  readonly document: Discovered
+  readonly document: IssuerDocument
   /** What is kept with authorizations and connections. */
   readonly kept: ServerMetadata
 }
@@ -27,7 +25,7 @@ export interface IssuerRules {
  * it is dialled.
  * @throws AppError `authorization_not_supported`, `pkce_not_supported`, `address_not_allowed`
  */
-export function checkIssuerMetadata(document: Discovered, rules: IssuerRules): IssuerMetadata {
+export function checkIssuerMetadata(document: IssuerDocument, rules: IssuerRules): IssuerMetadata {
   if (!document.response_types_supported.includes('code')) {
     throw new AppError('authorization_not_supported', { cause: 'no response type code' })
   }
@@ -42,10 +40,10 @@ export function checkIssuerMetadata(document: Discovered, rules: IssuerRules): I
     response_types_supported,
     token_endpoint_auth_methods_supported: tokenMethods,
     authorization_response_iss_parameter_supported: sendsIssuer,
+    revocation_endpoint: revocation,
+    revocation_endpoint_auth_methods_supported: revocationMethods,
+    registration_endpoint: registration,
   } = document
-  const revocation = optionalText(document, 'revocation_endpoint')
-  const revocationMethods = optionalTexts(document, 'revocation_endpoint_auth_methods_supported')
-  const registration = document.registration_endpoint
   const endpoints = [authorization_endpoint, token_endpoint, revocation, registration]
   for (const endpoint of endpoints) if (endpoint !== undefined) checkEndpoint(endpoint, rules)
   return {
@@ -73,14 +71,4 @@ function checkEndpoint(endpoint: string, rules: IssuerRules): void {
     if (!(error instanceof OutboundError)) throw error
     throw new AppError('address_not_allowed', { cause: error.reason })
   }
-}
-
-function optionalText(document: object, name: string): string | undefined {
-  const value: unknown = Reflect.get(document, name)
-  return typeof value === 'string' && value !== '' ? value : undefined
-}
-
-function optionalTexts(document: object, name: string): string[] | undefined {
-  const value: unknown = Reflect.get(document, name)
-  return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : undefined
 }

@@ -1,5 +1,5 @@
-import { extractWWWAuthenticateParams } from '@modelcontextprotocol/client'
 import type { OutboundFetch } from '../outbound/outbound.ts'
+import { readChallenge } from './challenge.ts'
 import { failure } from './failure.ts'
 
 /** The answer of an MCP server to a request without a token. */
@@ -63,7 +63,7 @@ export async function probe(
     }
     if (response.status === 401) {
       await response.body?.cancel()
-      const { resourceMetadataUrl, scope } = extractWWWAuthenticateParams(response)
+      const { resourceMetadataUrl, scope } = readChallenge(response.headers)
       return { isMcp: true, resourceMetadataUrl, scope }
     }
     isMcp = (await speaksMcp(response)) || isMcp

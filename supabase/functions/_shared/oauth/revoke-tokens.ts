@@ -1,7 +1,8 @@
 import { authenticateClient } from './client-authentication.ts'
 import { kindOf } from './failure.ts'
 import type { OAuthDependencies } from './settings.ts'
-import type { TokenRequest, Tokens } from './token-request.ts'
+import type { Tokens } from './read-token-answer.ts'
+import type { TokenRequest } from './token-request.ts'
 
 const patience = 5_000
 
@@ -12,7 +13,7 @@ const patience = 5_000
  */
 export async function revokeTokens(
   { log }: Pick<OAuthDependencies, 'log'>,
-  { metadata, client, fetch }: Omit<TokenRequest, 'resource'>,
+  { metadata, client, fetch }: Pick<TokenRequest, 'metadata' | 'client' | 'fetch'>,
   tokens: Pick<Tokens, 'accessToken' | 'refreshToken'>,
 ): Promise<boolean | null> {
   const endpoint = metadata.revocation_endpoint

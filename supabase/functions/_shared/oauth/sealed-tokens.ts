@@ -1,7 +1,7 @@
 import type { Keyset } from '../crypto/keyset.ts'
 import { seal } from '../crypto/seal.ts'
 import { type ConnectionKey, tokenPlace } from './places.ts'
-import type { Tokens } from './token-request.ts'
+import type { Tokens } from './read-token-answer.ts'
 
 /** Tokens in the columns that store them. */
 export async function sealTokens(keyset: Keyset, key: ConnectionKey, tokens: Tokens) {

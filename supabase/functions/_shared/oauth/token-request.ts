@@ -1,37 +1,31 @@
-import {
-  exchangeAuthorization,
-  type OAuthTokens,
-  OAuthError,
-  refreshAuthorization,
-} from '@modelcontextprotocol/client'
 import { AppError } from '../errors.ts'
 import type { OutboundFetch } from '../outbound/outbound.ts'
 import { authenticateClient } from './client-authentication.ts'
-import { clientInformation, type OAuthClient } from './client.ts'
-import { authorizationServerFailure, kindOf } from './failure.ts'
+import type { OAuthClient } from './client.ts'
+import { busyFailure, authorizationServerFailure } from './failure.ts'
+import { readTokenAnswer, type Tokens } from './read-token-answer.ts'
+import { revokeTokens } from './revoke-tokens.ts'
 import type { ServerMetadata } from './rows.ts'
-
-/** Tokens as they are stored, not yet sealed. */
-export interface Tokens {
-  readonly accessToken: string
-  readonly refreshToken: string | null
-  readonly scope: string | null
-  /** Seconds from now; null when the issuer did not say. */
-  readonly expiresIn: number | null
-}
+import type { OAuthDependencies } from './settings.ts'
+import { withinOrigin } from './within-origin.ts'
 
 export interface TokenRequest {
   readonly metadata: ServerMetadata
   readonly client: OAuthClient
   readonly resource: string
   readonly fetch: OutboundFetch
+  readonly log: OAuthDependencies['log']
 }
 
 /** The authorization server understood the request and refused what it was given. */
 export class GrantRefused extends Error {
   override readonly name = 'GrantRefused'
-  constructor(readonly what: 'grant' | 'client') {
-    super(what)
+  constructor(
+    readonly what: 'grant' | 'client',
+    /** The authorization server's own code, for the log. */
+    readonly code: string,
+  ) {
+    super(`${what} ${code}`)
   }
 }
 
@@ -47,92 +41,93 @@ export function exchangeCode(
     redirectUri,
   }: Readonly<Record<'code' | 'codeVerifier' | 'redirectUri', string>>,
 ): Promise<Tokens> {
-  const { metadata, client, resource } = request
-  return send(request, (fetchFn) =>
-    exchangeAuthorization(metadata.issuer, {
-      metadata,
-      clientInformation: clientInformation(client),
-      authorizationCode: code,
-      codeVerifier,
-      redirectUri,
-      resource,
-      // The issuer of the callback was checked in the callback; the metadata here is that issuer's.
-      iss: metadata.issuer,
-      addClientAuthentication: authenticate(request),
-      fetchFn,
-    }),
-  )
+  return send(request, {
+    grant_type: 'authorization_code',
+    code,
+    code_verifier: codeVerifier,
+    redirect_uri: redirectUri,
+  })
 }
 
 /**
  * Refreshes tokens (RFC 6749, section 6); the refresh token stays when the answer has none.
  * @throws GrantRefused, AppError
  */
-export function refreshTokens(request: TokenRequest, refreshToken: string): Promise<Tokens> {
-  const { metadata, client, resource } = request
-  return send(request, (fetchFn) =>
-    refreshAuthorization(metadata.issuer, {
-      metadata,
-      clientInformation: clientInformation(client),
-      refreshToken,
-      resource,
-      addClientAuthentication: authenticate(request),
-      fetchFn,
-    }),
-  )
+export async function refreshTokens(request: TokenRequest, refreshToken: string): Promise<Tokens> {
+  const tokens = await send(request, { grant_type: 'refresh_token', refresh_token: refreshToken })
+  return { ...tokens, refreshToken: tokens.refreshToken ?? refreshToken }
 }
 
-function authenticate({ client, metadata }: TokenRequest) {
-  return (headers: Headers, parameters: URLSearchParams): void => {
-    const supported = metadata.token_endpoint_auth_methods_supported
-    authenticateClient(client, supported, headers, parameters)
-  }
-}
+/** Codes by which servers say that a grant is over; the first is RFC 6749's, the others are in use. */
+const deadGrant = new Set([
+  ...['invalid_grant', 'bad_refresh_token', 'invalid_refresh_token', 'refresh_token_expired'],
+  ...['expired_token', 'token_expired', 'token_revoked', 'access_denied', 'consent_required'],
+  ...['interaction_required', 'login_required'],
+])
 
-type Fetch = (url: string | URL, init?: RequestInit) => Promise<Response>
+/** Codes of an error that has nothing to do with what was asked. */
+const passing = new Set(['temporarily_unavailable', 'server_error', 'slow_down'])
 
 async function send(
-  { fetch }: TokenRequest,
-  work: (fetchFn: Fetch) => Promise<OAuthTokens>,
+  request: TokenRequest,
+  grant: Readonly<Record<string, string>>,
 ): Promise<Tokens> {
-  let status = 0
+  const { metadata, client, resource, fetch, log } = request
+  const headers = new Headers({ accept: 'application/json' })
+  const body = new URLSearchParams({ ...grant, resource })
+  authenticateClient(client, metadata.token_endpoint_auth_methods_supported, headers, body)
+  let response: Response
+  let answer: unknown
   try {
-    const tokens = await work(async (url, init) => {
-      const response = await fetch(url, init)
-      status = response.status
-      return response
-    })
-    return readTokens(tokens)
+    const init = { method: 'POST', headers, body }
+    response = await withinOrigin(fetch)(metadata.token_endpoint, init)
+    answer = await jsonOf(response)
   } catch (error) {
-    // Only a proper refusal counts: a proxy's page or a 5xx says nothing of the grant.
-    if (error instanceof OAuthError && (status < 500 || status > 599)) {
-      if (error.code === 'invalid_grant') throw new GrantRefused('grant')
-      if (error.code === 'invalid_client' || error.code === 'unauthorized_client') {
-        throw new GrantRefused('client')
-      }
-    }
-    const failed = authorizationServerFailure(error)
-    throw new AppError(failed.code, { cause: `${kindOf(error)} (${status})` })
+    throw authorizationServerFailure(error)
   }
+  const { status } = response
+  // A proxy's page or a 5xx says nothing of the grant.
+  if (status >= 500) {
+    throw new AppError('authorization_server_unreachable', { cause: `status ${status}` })
+  }
+  if (status === 429) throw busyFailure(response.headers, Date.now(), `status ${status}`)
+  const read = readTokenAnswer(answer)
+  if ('tokens' in read && response.ok) return read.tokens
+  if ('error' in read) throw refusal(read.error, status, client, grant['grant_type'])
+  if (!response.ok)
+    throw new AppError('authorization_server_refused', { cause: `status ${status}` })
+  const { unusable, received } = 'unusable' in read ? read : { unusable: 'no tokens' }
+  // What was received once is not dropped: nobody else will end the grant.
+  if (received) await revokeTokens({ log }, { metadata, client, fetch }, received)
+  throw new AppError('authorization_server_error', { cause: unusable })
 }
 
-const longestToken = 16_384
-const tenYears = 10 * 365 * 24 * 60 * 60
+/** A dead grant is first of all a dead grant: that a client may not do this is also said of one. */
+function refusal(
+  code: string,
+  status: number,
+  { row }: OAuthClient,
+  grantType: string | undefined,
+): Error {
+  if (deadGrant.has(code)) return new GrantRefused('grant', code)
+  const isRefresh = grantType === 'refresh_token'
+  if (code === 'unauthorized_client' && isRefresh && row?.source !== 'preregistered') {
+    return new GrantRefused('grant', code)
+  }
+  if (code === 'invalid_client' || code === 'unauthorized_client') {
+    return new GrantRefused('client', code)
+  }
+  const cause = `${code} (${status})`
+  if (passing.has(code)) return new AppError('authorization_server_unreachable', { cause })
+  return new AppError('authorization_server_refused', { cause })
+}
 
-function readTokens(tokens: OAuthTokens): Tokens {
-  const { access_token: accessToken, refresh_token: refreshToken, token_type: type } = tokens
-  // RFC 6750, section 2.1: only these characters may stand in the header.
-  if (type.toLowerCase() !== 'bearer' || !/^[\x21-\x7e]+$/.test(accessToken)) {
-    throw new AppError('authorization_server_error', { cause: 'not a bearer token' })
-  }
-  if (accessToken.length > longestToken || (refreshToken?.length ?? 0) > longestToken) {
-    throw new AppError('authorization_server_error', { cause: 'a token that is too long' })
-  }
-  const seconds = tokens.expires_in
-  return {
-    accessToken,
-    refreshToken: refreshToken || null,
-    scope: tokens.scope?.slice(0, 4096) || null,
-    expiresIn: seconds === undefined ? null : Math.min(Math.max(1, seconds), tenYears),
+/** undefined: no JSON. */
+async function jsonOf(response: Response): Promise<unknown> {
+  const text = await response.text()
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined // A page of a proxy, or of the server itself.
   }
 }

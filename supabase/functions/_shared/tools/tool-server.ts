@@ -104,10 +104,13 @@ export interface ServerListing {
   readonly ttl: number
 }
 
+/** How a server turned out to be reached: without sessions, by `initialize`, or by the old transport. */
+export type ServerEra = 'modern' | 'older' | 'sse'
+
 /** One MCP server, as one person sees it. Connects with the first use. */
 export interface ToolServer {
   /** @throws AppError */
-  list(signal: AbortSignal): Promise<ServerListing>
+  list(signal: AbortSignal): Promise<ServerListing & { readonly era: ServerEra }>
   /** Makes one call, once. Never rejects: what went wrong is the outcome. */
   call(
     definition: ToolDefinition,

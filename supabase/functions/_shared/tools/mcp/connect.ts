@@ -7,8 +7,8 @@ import {
 import type { OutboundFetch } from '../../outbound/outbound.ts'
 import { abortable } from '../../time.ts'
 import type { toolTimeouts } from '../tool-limits.ts'
-import type { ToolServerKey } from '../tool-server.ts'
-import type { ServerEra, ServerMemory } from './server-memory.ts'
+import type { ServerEra, ToolServerKey } from '../tool-server.ts'
+import type { ServerMemory } from './server-memory.ts'
 import { ServerRefused } from './server-refused.ts'
 import { createTransport } from './transport.ts'
 import { createWire, type Wire } from './wire-fetch.ts'
@@ -102,7 +102,7 @@ async function connectAs(
     await abortable(client.connect(transport, { signal, timeout: timeouts.connect }), signal)
   } catch (error) {
     await quietly(() => transport.close())
-    throw wire.streamFailure() ?? error
+    throw error
   }
   const era = type === 'sse' ? 'sse' : client.getProtocolEra() === 'modern' ? 'modern' : 'older'
   return {

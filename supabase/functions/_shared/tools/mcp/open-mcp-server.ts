@@ -68,7 +68,10 @@ export function openMcpServer(key: ToolServerKey, options: McpServerOptions): To
   return {
     async list(signal) {
       try {
-        return await over(signal, (connection) => list(connection, signal, timeouts.list))
+        return await over(signal, async (connection) => ({
+          ...(await list(connection, signal, timeouts.list)),
+          era: connection.era,
+        }))
       } catch (error) {
         throw connectFailure(error instanceof NotConnected ? error.cause : error)
       }

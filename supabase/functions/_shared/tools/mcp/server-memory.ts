@@ -1,7 +1,4 @@
-import type { ToolServerKey } from '../tool-server.ts'
-
-/** How a server turned out to be reached: without sessions, by `initialize`, or by the old transport. */
-export type ServerEra = 'modern' | 'older' | 'sse'
+import type { ServerEra, ToolServerKey } from '../tool-server.ts'
 
 export interface ServerMemory {
   recall(key: ToolServerKey): ServerEra | undefined

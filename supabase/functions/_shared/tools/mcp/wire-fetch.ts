@@ -21,8 +21,6 @@ export interface Wire {
   readonly fetch: OutboundFetch
   /** The result of a listing or call as the server sent it; see RawResults. */
   resultOf(answer: unknown): unknown
-  /** Why the stream of the older transport could not be had; its library drops the reason. */
-  streamFailure(): unknown
 }
 
 export interface WireOptions {
@@ -42,7 +40,6 @@ const refusalBytes = 16 * 1024
 export function createWire(fetch: OutboundFetch, { type, probe, now }: WireOptions): Wire {
   const requests = new Map<string, Waiting>()
   const raws = new RawResults()
-  let streamFailure: unknown
   const takeRequest = (sole: Waiting | null) => (id: unknown) => {
     const named = typeof id === 'string' || typeof id === 'number' ? id : sole?.id
     const request = named === undefined ? undefined : requests.get(String(named))
@@ -123,19 +120,13 @@ export function createWire(fetch: OutboundFetch, { type, probe, now }: WireOptio
   }
 
   async function stream(url: string | URL, init: RequestInit): Promise<Response> {
-    try {
-      const response = await fetch(url, init)
-      if (response.ok && isEventStream(response)) return repaired(response, null)
-      if (type === 'sse' && !response.ok) throw await refused(response, false)
-      return response
-    } catch (error) {
-      streamFailure = error
-      throw error
-    }
+    const response = await fetch(url, init)
+    if (response.ok && isEventStream(response)) return repaired(response, null)
+    if (type === 'sse' && !response.ok) throw await refused(response, false)
+    return response
   }
 
   return {
-    streamFailure: () => streamFailure,
     resultOf: (answer) => raws.take(answer),
     async fetch(url, init = {}) {
       const sent = parse(typeof init.body === 'string' ? init.body : '')
