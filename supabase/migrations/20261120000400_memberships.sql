@@ -1,7 +1,7 @@
 -- Memberships: founding an organization, inviting, joining, roles, leaving, sessions.
--- Special: every definer body lives in private and checks its caller; the RPC in public is a
--- one-line invoker. Changes to one organization's memberships wait for each other on its row, so
--- two owners cannot demote each other at once.
+-- Special: every definer body is in private and checks its caller; the RPC in public is a one-line invoker.
+-- Changes to one organization's memberships wait for each other on its row, so two owners cannot demote
+-- each other at once.
 
 -- ── invitations ───────────────────────────────────────────────────────────────────────────────
 
@@ -91,7 +91,7 @@ as $$
   where s.user_id = excluded.user_id
 $$;
 comment on function private.open_session(bigint, uuid) is
-  'Makes an organization the active one of this session.';
+  'Makes an organization the active organization of this session.';
 revoke all on function private.open_session(bigint, uuid) from public, anon, authenticated, service_role;
 
 create table private.founder_salt (
@@ -99,7 +99,7 @@ create table private.founder_salt (
   salt bytea not null default uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())
 );
 comment on table private.founder_salt is
-  'What a founder is hashed with: without it, a hash tells nobody the address. One row.';
+  'The salt of the hashes of founders: without it a hash does not reveal the address. One row.';
 alter table private.founder_salt enable row level security;
 alter table private.founder_salt force row level security;
 revoke all on private.founder_salt from public, anon, authenticated, service_role;
@@ -110,8 +110,8 @@ create table private.founders (
   founded integer not null constraint founders_founded check (founded between 1 and 20)
 );
 comment on table private.founders is
-  'How many organizations an account, and an address, has founded. Refers to no row: no transfer, '
-  'removal or deletion gives a founding back.';
+  'The number of organizations that an account, and an address, has founded. Refers to no row: a transfer, '
+  'removal or deletion does not lower it.';
 comment on column private.founders.founder is
   'SHA-256 of the salt and the account''s id, or its address in lower case without a +tag.';
 alter table private.founders enable row level security;
@@ -121,7 +121,7 @@ revoke all on private.founders from public, anon, authenticated, service_role;
 create function private.count_founding(identity text) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: nobody holds a grant on founders. One statement decides among all that found at once.
+-- Definer: no role holds a grant on founders. One statement decides for concurrent foundings.
 begin
   insert into private.founders as f (founder, founded)
   select sha256(s.salt || convert_to(identity, 'UTF8')), 1 from private.founder_salt s
@@ -133,20 +133,20 @@ begin
 end
 $$;
 comment on function private.count_founding(text) is
-  'Counts one more organization, for good, or raises PT409 too_many_organizations beyond 20.';
+  'Counts one more organization permanently, or raises PT409 too_many_organizations beyond 20.';
 revoke all on function private.count_founding(text) from public, anon, authenticated, service_role;
 
 create function private.create_organization(name text, slug text) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: a founder has no membership yet, and nobody holds a grant to insert these rows.
+-- Definer: a founder has no membership yet, and no role holds a grant to insert these rows.
 #variable_conflict use_column
 declare
   account constant uuid := private.require_account();
   had_organization constant boolean := private.current_organization_id() is not null;
   organization public.organizations;
 begin
-  -- Each organization has its share of the platform; without a bound one person could take it all.
+  -- Each organization has its share of the platform; without a bound one person could take all shares.
   perform 1 from public.users u where u.id = account for no key update;
   perform private.count_founding(account::text);
   perform private.count_founding(regexp_replace(lower(a.email), '[+][^@]*@', '@'))
@@ -178,7 +178,7 @@ comment on function private.create_organization(text, text) is 'Body of public.c
 create function private.switch_organization(organization_id bigint) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: rewrites the caller's session row, which no client may. Only to where they are a member.
+-- Definer: updates the caller's session row, which no client may. Only to an organization of the caller.
 #variable_conflict use_column
 declare
   account constant uuid := private.require_account();
@@ -207,14 +207,15 @@ as $$
   -- Definer: no client may lock this row.
   select 1 from public.organizations o where o.id = lock_memberships.organization_id for no key update
 $$;
-comment on function private.lock_memberships(bigint) is 'Orders changes to one organization''s memberships.';
+comment on function private.lock_memberships(bigint) is
+  'Locks the organization, so that changes to its memberships happen one after the other.';
 revoke all on function private.lock_memberships(bigint) from public, anon, authenticated, service_role;
 
 create function private.require_grantable(role text, permissions text[]) returns void
 language plpgsql stable security definer set search_path = ''
 as $$
--- Definer: called by definer functions only. An owner may grant any permission, since
--- content.read_all, which no role brings, must start somewhere; everyone else only what they hold.
+-- Definer: called by definer functions only. An owner may grant any permission, because no role includes
+-- content.read_all. Every other member may grant only permissions that they hold.
 declare
   session constant public.user_sessions := private.current_session();
   wanted constant text[] := coalesce(private.role_permissions(require_grantable.role), '{}') || permissions;
@@ -234,10 +235,10 @@ begin
 end
 $$;
 comment on function private.require_grantable(text, text[]) is
-  'Passes when the caller may give this role and these permissions; else 42501 permission_denied.';
+  'Requires that the caller may give this role and these permissions; else 42501 permission_denied.';
 revoke all on function private.require_grantable(text, text[]) from public, anon, authenticated, service_role;
 
--- Returns the membership under lock, when the caller may act on it.
+-- Returns the locked membership when the caller may act on it.
 create function private.require_member(organization_id bigint, user_id uuid) returns client_mgmt.client_users
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -247,7 +248,7 @@ declare
   membership client_mgmt.client_users;
 begin
   perform private.lock_memberships(require_member.organization_id);
-  -- Again, because the caller may have been demoted or removed while this waited.
+  -- Checks again, because the caller may have been demoted or removed during the wait.
   perform private.require_organization('members.manage');
   select * into membership from client_mgmt.client_users m
   where m.organization_id = require_member.organization_id
@@ -265,7 +266,7 @@ begin
 end
 $$;
 comment on function private.require_member(bigint, uuid) is
-  'An active membership of at most the caller''s rank, locked; PT404 member_not_found or 42501.';
+  'A locked active membership of at most the caller''s rank; PT404 member_not_found or 42501.';
 revoke all on function private.require_member(bigint, uuid) from public, anon, authenticated, service_role;
 
 create function private.require_acting_member(
@@ -275,10 +276,10 @@ create function private.require_acting_member(
 ) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: called by definer functions of the service role only, which have no token to ask. The caller
--- of such a function was asked as themselves before; this asks again at the moment of the write, and
--- lets the audit log name them. A calling function ends by setting colloquy.acting_user to '', so that
--- nothing else in its transaction is put down to them.
+-- Definer: called by definer functions of the service role only, which have no token of the member. The
+-- edge function checked the permission as the caller before. This function checks it again at the moment of
+-- the write, and makes the audit log name the member. A calling function ends by setting
+-- colloquy.acting_user to '', so that later changes in its transaction do not name the member.
 #variable_conflict use_variable
 begin
   perform 1
@@ -297,15 +298,15 @@ begin
 end
 $$;
 comment on function private.require_acting_member(bigint, uuid, text) is
-  'An active member who holds the permission, for whom the service role acts in this call; else '
-  '42501 permission_denied.';
+  'Requires an active member with the permission, for whom the service role acts in this call; else 42501 '
+  'permission_denied.';
 revoke all on function private.require_acting_member(bigint, uuid, text)
   from public, anon, authenticated, service_role;
 
 create function private.keep_an_owner() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: counts owners past the policies. A trigger, so that it holds for every role and function.
+-- Definer: counts owners past the policies. A trigger, so that the rule holds for every role and function.
 begin
   if old.role <> 'owner' or old.ended_at is not null then
     return null;
@@ -328,7 +329,7 @@ create trigger client_users_keep_an_owner after update of role, ended_at on clie
 create function private.set_member_role(user_id uuid, role text, permissions text[]) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: nobody holds a grant on role or permissions. Null permissions keep those that were added.
+-- Definer: no role holds a grant on role or permissions. Null permissions keep the added ones.
 #variable_conflict use_column
 declare
   organization constant bigint := private.require_organization('members.manage');
@@ -337,7 +338,8 @@ declare
 begin
   membership := private.require_member(organization, set_member_role.user_id);
   added := coalesce(set_member_role.permissions, membership.permissions);
-  -- Only what is new needs to be held: a demotion never fails over what the member already had.
+  -- The caller must hold new permissions only: a demotion never fails because of the member's earlier
+  -- permissions.
   perform private.require_grantable(
     set_member_role.role,
     array(
@@ -365,11 +367,11 @@ begin
   set ended_at = clock_timestamp(), permissions = '{}'
   where m.organization_id = end_membership.organization_id
     and m.user_id = end_membership.user_id and m.ended_at is null;
-  -- What they sent out goes with them, and does not come back if they are invited again.
+  -- Revokes the member's sent invitations for good, also if the member joins again.
   update client_mgmt.invitations i set revoked_at = clock_timestamp()
   where i.organization_id = end_membership.organization_id and i.invited_by = end_membership.user_id
     and i.accepted_at is null and i.revoked_at is null;
-  -- The home organization follows the oldest membership that is left.
+  -- The home organization becomes that of the oldest remaining membership.
   update public.users u set organization_id = (
     select m.organization_id from client_mgmt.client_users m
     where m.user_id = u.id and m.ended_at is null order by m.created_at limit 1
@@ -378,13 +380,13 @@ begin
 end
 $$;
 comment on function private.end_membership(bigint, uuid) is
-  'Ends a membership, revokes the invitations it sent and moves the home organization.';
+  'Ends a membership, revokes the member''s sent invitations and changes the home organization.';
 revoke all on function private.end_membership(bigint, uuid) from public, anon, authenticated, service_role;
 
 create function private.remove_member(user_id uuid) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: nobody holds a grant to change memberships.
+-- Definer: no role holds a grant to change memberships.
 declare
   organization constant bigint := private.require_organization('members.manage');
 begin
@@ -397,7 +399,7 @@ comment on function private.remove_member(uuid) is 'Body of public.remove_member
 create function private.leave_organization() returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: nobody holds a grant to change memberships. Acts on the caller's own.
+-- Definer: no role holds a grant to change memberships. Ends the caller's own.
 declare
   organization constant bigint := private.require_organization();
 begin
@@ -413,7 +415,7 @@ returns table (
 )
 language plpgsql stable security definer set search_path = ''
 as $$
--- Definer: shows names and addresses of fellow members, and nothing else of their accounts.
+-- Definer: returns names and addresses of the other members, and nothing else of their accounts.
 begin
   return query
   select m.user_id, u.email, u.display_name, m.role, m.permissions, m.created_at
@@ -430,7 +432,7 @@ comment on function private.organization_members() is 'Body of public.organizati
 create function private.invite_member(email text, role text) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: nobody holds a grant to insert invitations.
+-- Definer: no role holds a grant to insert invitations.
 #variable_conflict use_column
 declare
   organization constant bigint := private.require_organization('members.manage');
@@ -447,7 +449,8 @@ begin
   ) then
     raise exception using errcode = '23505', message = 'conflict', detail = 'Already a member.';
   end if;
-  -- A new invitation replaces the pending one: its token is lost, and an expired one must not block.
+  -- A new invitation replaces the pending one, because its token cannot be shown again and an expired one
+  -- must not block.
   update client_mgmt.invitations i set revoked_at = clock_timestamp()
   where i.organization_id = organization and i.email = address
     and i.accepted_at is null and i.revoked_at is null;
@@ -470,7 +473,7 @@ comment on function private.invite_member(text, text) is 'Body of public.invite_
 create function private.revoke_invitation(id bigint) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: nobody holds a grant to update invitations.
+-- Definer: no role holds a grant to update invitations.
 declare
   organization constant bigint := private.require_organization('members.manage');
 begin
@@ -489,8 +492,8 @@ comment on function private.revoke_invitation(bigint) is 'Body of public.revoke_
 create function private.accept_invitation(token text) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: the invited person is not yet a member. One update decides, so one of many racing
--- callers gets the row; unknown, used, revoked, expired and someone else's are one error.
+-- Definer: the invited person is not a member yet. One update decides, so one of many concurrent callers
+-- gets the row. Unknown, used, revoked and expired tokens and those of another person give one error.
 #variable_conflict use_column
 declare
   account constant uuid := private.require_account();
@@ -498,7 +501,7 @@ declare
   invitation client_mgmt.invitations;
   joined_role text;
 begin
-  -- First, in the common order of locks; a suspension or an invitation under way is waited for.
+  -- First, in the common order of locks. Waits for a running suspension or invitation.
   perform 1 from public.organizations o
   where o.id = (
     select i.organization_id from client_mgmt.invitations i
@@ -532,7 +535,7 @@ begin
   on conflict on constraint client_users_pkey do update
     set role = excluded.role, permissions = '{}', invited_by = excluded.invited_by, ended_at = null
     where m.ended_at is not null;
-  -- Not the invitation's when its holder had joined by another one: that keeps what it has.
+  -- A person who had already joined by another invitation keeps that role and its permissions.
   select m.role into strict joined_role from client_mgmt.client_users m
   where m.organization_id = invitation.organization_id and m.user_id = account;
   update public.users u set organization_id = invitation.organization_id
@@ -551,8 +554,8 @@ create function private.list_sessions()
 returns table (id uuid, created_at timestamptz, last_active_at timestamptz, is_current boolean)
 language plpgsql stable security definer set search_path = ''
 as $$
--- Definer: a person sees all their devices, also those at work in another organization, but not
--- which, or in none, which auth.sessions alone knows.
+-- Definer: a person sees all their devices, also those in another organization, but not in which one. Only
+-- auth.sessions knows devices without an organization.
 begin
   return query
   select a.id, a.created_at, coalesce(s.last_active_at, a.created_at), a.id = private.claim_uuid('session_id')
@@ -568,12 +571,13 @@ comment on function private.list_sessions() is 'Body of public.list_sessions().'
 create function private.revoke_session(session_id uuid) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: ends one of the caller's own sessions, whichever organization it is at work in.
+-- Definer: ends one of the caller's own sessions, in any organization.
 #variable_conflict use_column
 declare
   account constant uuid := private.require_account();
 begin
-  -- Without the auth session there is nothing left to refresh, and its trigger ends access here.
+  -- Without the auth session no token can be refreshed, and the trigger of auth.sessions ends the access
+  -- here.
   delete from auth.sessions a where a.id = revoke_session.session_id and a.user_id = account;
   if not found then
     raise exception using errcode = 'PT404', message = 'session_not_found',
@@ -599,7 +603,8 @@ grant execute on function
   to authenticated;
 
 -- ── The RPCs ──────────────────────────────────────────────────────────────────────────────────
--- Composite types, so that generated types name the fields; PostgREST answers one object for one.
+-- Composite types, so that generated types name the fields. PostgREST returns one object for a composite
+-- type.
 
 create type public.founded_organization as (id bigint, name text, slug text);
 comment on type public.founded_organization is 'Answer of create_organization().';
@@ -608,8 +613,7 @@ comment on type public.joined_organization is 'Answer of switch_organization() a
 create type public.issued_invitation as (
   id bigint, email text, role text, expires_at timestamptz, token text
 );
-comment on type public.issued_invitation is
-  'Answer of invite_member(): the only place where the token is shown.';
+comment on type public.issued_invitation is 'Answer of invite_member(): only this answer contains the token.';
 create type public.member_role as (user_id uuid, role text, permissions text[]);
 comment on type public.member_role is
   'Answer of set_member_role(): the role and the permissions added to it.';
@@ -634,7 +638,7 @@ as $$
 $$;
 comment on function public.switch_organization(bigint) is
   'Makes another of the caller''s organizations the active one of this session only: { organization_id, '
-  'role }. The old token reads nothing from then on: refresh the session. PT404 organization_not_found.';
+  'role }. The old token then reads nothing: refresh the session. PT404 organization_not_found.';
 
 create function public.organization_members()
 returns table (
@@ -651,8 +655,8 @@ as $$
   select * from jsonb_populate_record(null::public.issued_invitation, private.invite_member(email, role))
 $$;
 comment on function public.invite_member(text, text) is
-  'Invites an address: { id, email, role, expires_at, token }. The token is shown this once. Needs '
-  'members.manage, and no role above the caller''s. 23505 conflict for a member.';
+  'Invites an address: { id, email, role, expires_at, token }. Only this answer contains the token. Needs '
+  'members.manage, and a role of at most the caller''s rank. 23505 conflict for a member.';
 
 create function public.accept_invitation(token text) returns public.joined_organization
 language sql volatile security invoker set search_path = ''
@@ -660,14 +664,14 @@ as $$
   select * from jsonb_populate_record(null::public.joined_organization, private.accept_invitation(token))
 $$;
 comment on function public.accept_invitation(text) is
-  'Joins with a token sent to the caller''s own address: { organization_id, role }. PT404 invalid_invitation '
-  'for every token that does not serve.';
+  'Joins with a token that was sent to the caller''s address: { organization_id, role }. PT404 '
+  'invalid_invitation for every other token.';
 
 create function public.revoke_invitation(id bigint) returns void
 language sql volatile security invoker set search_path = ''
 as $$ select private.revoke_invitation(id) $$;
 comment on function public.revoke_invitation(bigint) is
-  'Withdraws a pending invitation. PT404 invitation_not_found.';
+  'Revokes a pending invitation. PT404 invitation_not_found.';
 
 create function public.set_member_role(user_id uuid, role text, permissions text[] default null)
 returns public.member_role
@@ -695,14 +699,14 @@ create function public.list_sessions()
 returns table (id uuid, created_at timestamptz, last_active_at timestamptz, is_current boolean)
 language sql stable security invoker set search_path = ''
 as $$ select * from private.list_sessions() $$;
-comment on function public.list_sessions() is
-  'The caller''s devices, whichever organization each is at work in.';
+comment on function public.list_sessions() is 'The caller''s devices, over all organizations.';
 
 create function public.revoke_session(session_id uuid) returns void
 language sql volatile security invoker set search_path = ''
 as $$ select private.revoke_session(session_id) $$;
 comment on function public.revoke_session(uuid) is
-  'Signs one of the caller''s devices out, at once, and cancels what it began. PT404 session_not_found.';
+  'Signs one of the caller''s devices out at once, and cancels its running executions. PT404 '
+  'session_not_found.';
 
 revoke all on function
   public.create_organization(text, text), public.switch_organization(bigint), public.organization_members(),

@@ -36,7 +36,7 @@ create policy select_manager on client_mgmt.provider_credentials for select to a
     and (select private.has_permission('agents.manage'))
   );
 comment on policy select_manager on client_mgmt.provider_credentials is
-  'That a key exists and its last four characters, with agents.manage.';
+  'Shows that a key exists and its last four characters, with agents.manage.';
 revoke all on client_mgmt.provider_credentials from anon, authenticated, service_role;
 grant select (organization_id, id, provider, last_four, created_by, created_at, updated_at)
   on client_mgmt.provider_credentials to authenticated, service_role;
@@ -60,7 +60,7 @@ create trigger provider_credentials_audit_delete after delete on client_mgmt.pro
 create function private.remove_provider_credential(provider text) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: nobody holds a grant to delete these rows.
+-- Definer: no role holds a grant to delete these rows.
 declare
   organization constant bigint := private.require_organization('agents.manage');
 begin
@@ -123,8 +123,8 @@ create function public.remove_provider_credential(provider text) returns void
 language sql volatile security invoker set search_path = ''
 as $$ select private.remove_provider_credential(provider) $$;
 comment on function public.remove_provider_credential(text) is
-  'Deletes the organization''s key of a provider; the platform''s serves again. Needs '
-  'agents.manage. PT404 credential_not_found.';
+  'Deletes the organization''s key of a provider; calls then use the platform''s key. Needs agents.manage. '
+  'PT404 credential_not_found.';
 
 create function public.provider_credential(organization_id bigint, provider text) returns text
 language sql stable security definer set search_path = ''

@@ -59,7 +59,8 @@ create policy select_member on public.mcp_configurations for select to authentic
     organization_id = (select private.current_organization_id())
     and (user_id is null or user_id = (select private.current_user_id()))
   );
-comment on policy select_member on public.mcp_configurations is 'The organization''s and one''s own.';
+comment on policy select_member on public.mcp_configurations is
+  'Every member sees the organization''s and their own.';
 create policy insert_manager_or_self on public.mcp_configurations for insert to authenticated
   with check (
     organization_id = (select private.current_organization_id())
@@ -69,7 +70,7 @@ create policy insert_manager_or_self on public.mcp_configurations for insert to 
     )
   );
 comment on policy insert_manager_or_self on public.mcp_configurations is
-  'One''s own; the organization''s with mcp.manage.';
+  'A member''s own; the organization''s with mcp.manage.';
 create policy update_manager_or_self on public.mcp_configurations for update to authenticated
   using (
     organization_id = (select private.current_organization_id())
@@ -86,7 +87,7 @@ create policy update_manager_or_self on public.mcp_configurations for update to 
     )
   );
 comment on policy update_manager_or_self on public.mcp_configurations is
-  'One''s own; the organization''s with mcp.manage.';
+  'A member''s own; the organization''s with mcp.manage.';
 create policy delete_manager_or_self on public.mcp_configurations for delete to authenticated
   using (
     organization_id = (select private.current_organization_id())
@@ -96,7 +97,7 @@ create policy delete_manager_or_self on public.mcp_configurations for delete to 
     )
   );
 comment on policy delete_manager_or_self on public.mcp_configurations is
-  'One''s own; the organization''s with mcp.manage.';
+  'A member''s own; the organization''s with mcp.manage.';
 revoke all on public.mcp_configurations from anon, authenticated, service_role;
 grant select (
     organization_id, id, user_id, name, type, endpoint, command, args, env, auth_type, oauth_provider,
@@ -139,7 +140,7 @@ from (
 ) e
 where e.enabled;
 comment on view public.effective_mcp_configurations is
-  'The servers a person''s agents use: their own entry wins over the organization''s of the same '
+  'The servers that a person''s agents use: their own entry overrides the organization''s of the same '
   'name, also when it is disabled.';
 revoke all on public.effective_mcp_configurations from anon, authenticated, service_role;
 grant select on public.effective_mcp_configurations to authenticated, service_role;
@@ -160,15 +161,15 @@ create table client_mgmt.mcp_allowed_hosts (
   constraint mcp_allowed_hosts_host_key unique (organization_id, host)
 );
 comment on table client_mgmt.mcp_allowed_hosts is
-  'Hosts of MCP servers and of their authorization servers that an organization limits itself to. '
-  'Without a row: every public host. Addresses of private networks are refused in any case.';
+  'The allowed hosts of MCP servers and of their authorization servers. Without a row: every public host. '
+  'Addresses of private networks are always refused.';
 comment on column client_mgmt.mcp_allowed_hosts.host is
-  'A name, or *. and a domain for every name below it. Lower case, no port.';
+  'A name, or *. and a domain for every name below the domain. Lower case, no port.';
 alter table client_mgmt.mcp_allowed_hosts enable row level security;
 alter table client_mgmt.mcp_allowed_hosts force row level security;
 create policy select_member on client_mgmt.mcp_allowed_hosts for select to authenticated
   using (organization_id = (select private.current_organization_id()));
-comment on policy select_member on client_mgmt.mcp_allowed_hosts is 'Members see what is allowed.';
+comment on policy select_member on client_mgmt.mcp_allowed_hosts is 'Members see the allowed hosts.';
 create policy insert_manager on client_mgmt.mcp_allowed_hosts for insert to authenticated
   with check (
     organization_id = (select private.current_organization_id())
@@ -198,7 +199,7 @@ create trigger mcp_allowed_hosts_audit_delete after delete on client_mgmt.mcp_al
 create function private.mcp_allowed_hosts(organization_id bigint) returns jsonb
 language sql stable security definer set search_path = ''
 as $$
-  -- Definer: called by definer functions only, which have checked their caller.
+  -- Definer: called by definer functions that have checked their caller.
   select jsonb_agg(h.host order by h.host) from client_mgmt.mcp_allowed_hosts h
   where h.organization_id = mcp_allowed_hosts.organization_id
 $$;
@@ -223,11 +224,10 @@ create table client_mgmt.oauth_issuer_exceptions (
   constraint oauth_issuer_exceptions_key unique (organization_id, issuer, exception)
 );
 comment on table client_mgmt.oauth_issuer_exceptions is
-  'Authorization servers with which an organization works although they break a rule, each by name '
-  'and with a reason.';
+  'Authorization servers that an organization allows although they break a rule, each by name and with a '
+  'reason.';
 comment on column client_mgmt.oauth_issuer_exceptions.exception is
-  'pkce_not_declared: its metadata does not declare S256, which the protocol requires. S256 is '
-  'sent all the same.';
+  'pkce_not_declared: its metadata does not declare S256, which the protocol requires. S256 is still sent.';
 alter table client_mgmt.oauth_issuer_exceptions enable row level security;
 alter table client_mgmt.oauth_issuer_exceptions force row level security;
 create policy select_manager on client_mgmt.oauth_issuer_exceptions for select to authenticated
@@ -309,9 +309,9 @@ exception
 end
 $$;
 comment on function public.set_mcp_bearer_token(bigint, uuid, bigint, text) is
-  'Stores the sealed bearer token of a configuration, or removes it (null), for a member: one''s '
-  'own, or the organization''s with mcp.manage. For the function oauth, which seals. 22023 for a '
-  'configuration of another kind. Service role only.';
+  'Stores the sealed bearer token of a configuration, or removes it (null), for a member: of their own, or '
+  'of the organization''s with mcp.manage. For the function oauth, which seals. 22023 for a configuration '
+  'of another kind. Service role only.';
 
 revoke all on function
   public.set_mcp_bearer_token(bigint, uuid, bigint, text)

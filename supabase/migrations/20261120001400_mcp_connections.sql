@@ -1,13 +1,13 @@
 -- Connections to MCP servers: clients registered at issuers, authorizations under way, and tokens.
--- Special: every secret is sealed in the function before it reaches a table; states and tokens have no
--- client grant at all. A refresh and a registration happen once, whichever worker races: a lease decides
--- which worker does it, and a generation decides whose result counts.
+-- Special: the function seals every secret before it reaches a table. Clients have no grant on states and
+-- tokens. A refresh and a registration happen once for all workers: a lease decides which worker does it,
+-- and a generation decides which result counts.
 
 create function private.disconnect_changed_server() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: connections deny everyone. Another endpoint is another server, so nothing that was
--- given to the old one may reach it: not the bearer token, no connection, no authorization under way.
+-- Definer: connections deny everyone. Another endpoint is another server, so it must not get the bearer
+-- token, the connections or the authorizations of the old one.
 begin
   if (new.type, new.endpoint, new.auth_type) is distinct from (old.type, old.endpoint, old.auth_type) then
     new.bearer_token := null;
@@ -24,8 +24,8 @@ begin
 end
 $$;
 comment on function private.disconnect_changed_server() is
-  'Trigger: a changed endpoint, type or kind of authorization disconnects; a new name follows to '
-  'the connections.';
+  'Trigger: a changed endpoint, type or kind of authorization disconnects. A new name is copied to the '
+  'connections.';
 revoke all on function private.disconnect_changed_server() from public, anon, authenticated, service_role;
 create trigger mcp_configurations_disconnect
   before update of name, type, endpoint, auth_type on public.mcp_configurations
@@ -36,7 +36,8 @@ create trigger mcp_configurations_disconnect
 create function private.open_mcp_configuration(id bigint) returns jsonb
 language plpgsql stable security definer set search_path = ''
 as $$
--- Definer: reads the caller's connection, which denies everyone. It checks its caller and shows no secret.
+-- Definer: reads the caller's connection, which denies everyone. It checks its caller and returns no
+-- secret.
 declare
   organization constant bigint := private.require_organization('agents.invoke');
   result jsonb;
@@ -120,15 +121,14 @@ comment on table client_mgmt.oauth_clients is
 comment on column client_mgmt.oauth_clients.client_secret is
   'Secret: sealed in the function (docs/storage.md); null for a public client.';
 comment on column client_mgmt.oauth_clients.redirect_uri is
-  'What a dynamic client is registered with. With another one there is another client, and this '
-  'one stays for the connections made with it. null for a preregistered one: what its issuer knows '
-  'is not known here.';
+  'The redirect URI of a dynamic client. Another redirect URI needs another client; this one stays for its '
+  'connections. Null for a preregistered one, whose redirect URI only its issuer knows.';
 comment on column client_mgmt.oauth_clients.registered_at is
-  'When the id and the secret were stored last. A secret that is sealed anew keeps it.';
+  'The time when the id and the secret were last stored. Sealing a secret again keeps it.';
 comment on column client_mgmt.oauth_clients.secret_expires_at is
-  'When a dynamic client has to be registered anew; null for never.';
+  'The time when a dynamic client must be registered again; null: never.';
 comment on column client_mgmt.oauth_clients.rejected_at is
-  'The issuer said invalid_client: the next authorization registers anew.';
+  'The time when the issuer answered invalid_client: the next authorization registers again.';
 alter table client_mgmt.oauth_clients enable row level security;
 alter table client_mgmt.oauth_clients force row level security;
 create policy select_manager on client_mgmt.oauth_clients for select to authenticated
@@ -143,7 +143,7 @@ create policy delete_manager on client_mgmt.oauth_clients for delete to authenti
     and (select private.has_permission('mcp.manage'))
   );
 comment on policy delete_manager on client_mgmt.oauth_clients is
-  'With mcp.manage. Ends the connections made with the client.';
+  'With mcp.manage. Deletes the connections of the client.';
 revoke all on client_mgmt.oauth_clients from anon, authenticated, service_role;
 grant select (
     organization_id, id, issuer, source, client_id, redirect_uri, token_endpoint_auth_method,
@@ -207,26 +207,25 @@ create table public.oauth_states (
     references client_mgmt.oauth_clients (organization_id, id) on delete cascade
 );
 comment on table public.oauth_states is
-  'Authorizations under way. Ten minutes; one callback, then one finish by the person who began, '
+  'Authorizations under way. They last ten minutes: one callback, then one finish by the person who began, '
   'which deletes the row.';
 comment on column public.oauth_states.state is 'Secret: SHA-256 of the state parameter.';
 comment on column public.oauth_states.code_verifier is 'Secret: sealed in the function (docs/storage.md).';
 comment on column public.oauth_states.code is
   'Secret: the authorization code, sealed, between callback and finish.';
-comment on column public.oauth_states.handle is
-  'Secret: SHA-256 of the one-time handle that the callback gave out.';
+comment on column public.oauth_states.handle is 'Secret: SHA-256 of the one-time handle of the callback.';
 comment on column public.oauth_states.provider is
-  'Name of the provider for people: the configuration''s, else the issuer.';
+  'The provider''s name for people: the configuration''s, else the issuer.';
 comment on column public.oauth_states.endpoint is
-  'The MCP server for which the authorization is; the tokens go nowhere else.';
+  'The MCP server of the authorization; only it gets the tokens.';
 comment on column public.oauth_states.server_metadata is
-  'Endpoints of the issuer as its checked metadata said when the authorization began.';
+  'The issuer''s endpoints from its checked metadata when the authorization began.';
 comment on column public.oauth_states.redirect_uri is
-  'Where the issuer sends the browser: our callback, below it the issuer''s own address. An answer '
-  'elsewhere is refused.';
+  'The address to which the issuer sends the browser: our callback and the hash of the issuer. A callback '
+  'at another address is refused.';
 comment on column public.oauth_states.redirect_to is
-  'Where the callback sends the browser: the client, on the allow-list.';
-comment on column public.oauth_states.used is 'The authorization is over without a code to exchange.';
+  'The address to which the callback sends the browser: the client''s, on the allow-list.';
+comment on column public.oauth_states.used is 'True: the authorization ended, and no code can be exchanged.';
 create index oauth_states_user_id_idx on public.oauth_states (organization_id, user_id);
 create index oauth_states_configuration_idx on public.oauth_states (organization_id, mcp_configuration_id);
 create index oauth_states_client_idx on public.oauth_states (organization_id, oauth_client_id);
@@ -284,23 +283,24 @@ create table public.mcp_oauth_tokens (
     references client_mgmt.oauth_clients (organization_id, id) on delete cascade
 );
 comment on table public.mcp_oauth_tokens is
-  'Connections: accounts at MCP servers with their tokens, one per person and configuration. A row '
-  'that can still be refreshed is never cleaned up.';
+  'Connections: accounts at MCP servers with their tokens, one per person and configuration. A clean-up '
+  'never deletes a row that can still be refreshed.';
 comment on column public.mcp_oauth_tokens.access_token is 'Secret: sealed in the function (docs/storage.md).';
 comment on column public.mcp_oauth_tokens.refresh_token is
   'Secret: sealed in the function (docs/storage.md).';
 comment on column public.mcp_oauth_tokens.endpoint is 'The only server that gets the access token.';
 comment on column public.mcp_oauth_tokens.scope is
-  'Scopes as granted; null when the issuer did not say and none were asked for.';
+  'The granted scopes; null when the issuer did not name them and the function requested none.';
 comment on column public.mcp_oauth_tokens.required_scope is
-  'Scopes that the server asked for since: the next authorization requests them too.';
+  'Scopes that the server asked for later: the next authorization requests them too.';
 comment on column public.mcp_oauth_tokens.expires_at is
-  'End of the access token; null when the issuer did not say.';
+  'The end of the access token; null when the issuer did not name it.';
 comment on column public.mcp_oauth_tokens.generation is
   'Counts the stored token sets. A result for an older one changes nothing.';
-comment on column public.mcp_oauth_tokens.lease_id is 'The refresh under way; void after lease_expires_at.';
+comment on column public.mcp_oauth_tokens.lease_id is
+  'The refresh under way; invalid after lease_expires_at.';
 comment on column public.mcp_oauth_tokens.refresh_error is
-  'Stable error code of the last failed refresh since the last good one.';
+  'The stable error code of the last failed refresh after the last successful one.';
 create index mcp_oauth_tokens_configuration_idx
   on public.mcp_oauth_tokens (organization_id, mcp_configuration_id);
 create index mcp_oauth_tokens_client_idx on public.mcp_oauth_tokens (organization_id, oauth_client_id);
@@ -309,7 +309,7 @@ create index mcp_oauth_tokens_expires_at_idx on public.mcp_oauth_tokens (expires
 alter table public.mcp_oauth_tokens enable row level security;
 alter table public.mcp_oauth_tokens force row level security;
 revoke all on public.mcp_oauth_tokens from anon, authenticated, service_role;
--- No grant and no policy: deny everyone. People see theirs by mcp_connections().
+-- No grant and no policy: deny everyone. mcp_connections() shows people their own.
 create trigger mcp_oauth_tokens_updated_at before update on public.mcp_oauth_tokens
   for each row execute function private.update_updated_at_column();
 create trigger mcp_oauth_tokens_audit_insert after insert on public.mcp_oauth_tokens
@@ -338,7 +338,7 @@ begin
 end
 $$;
 comment on function private.disconnect_former_member() is
-  'Trigger on memberships: an ended one ends its connections.';
+  'Trigger on memberships: the end of a membership deletes its connections.';
 revoke all on function private.disconnect_former_member() from public, anon, authenticated, service_role;
 create trigger client_users_disconnect after update of ended_at on client_mgmt.client_users
   for each row when (old.ended_at is null and new.ended_at is not null)
