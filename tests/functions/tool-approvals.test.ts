@@ -15,6 +15,7 @@ import {
 import { startToolServer, textAnswer, type ToolServer } from '../support/agents/tool-server.ts'
 import { type Person, signUpWithOrganization } from '../support/people/people.ts'
 import { connectOwner } from '../support/stack/database.ts'
+import { untilServed } from '../support/stack/until-answered.ts'
 
 const sql = connectOwner()
 let agents: ToolAgents
@@ -63,7 +64,7 @@ interface Decision {
   execution_id: string | null
 }
 const decided = async (...args: Parameters<typeof decide>) =>
-  (await (await decide(...args)).json()) as Decision
+  (await (await untilServed(() => decide(...args))).json()) as Decision
 const follow = async (id: string | null) => {
   const response = await elsewhere.request(ann.person, `executions/${id ?? ''}/stream`)
   return chunksOf(await response.text())

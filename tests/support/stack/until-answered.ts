@@ -14,3 +14,13 @@ export async function untilAnswered<One extends Answer>(ask: () => PromiseLike<O
     await pause(retry_after * (500 + 1000 * Math.random()))
   }
 }
+
+/** The same for an answer of a function: sends again while it is 429, when `retry-after` says so. */
+export async function untilServed(send: () => Promise<Response>): Promise<Response> {
+  for (;;) {
+    const response = await send()
+    if (response.status !== 429) return response
+    await response.body?.cancel()
+    await pause(Number(response.headers.get('retry-after')) * (500 + 1000 * Math.random()))
+  }
+}
