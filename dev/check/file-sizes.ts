@@ -12,14 +12,9 @@ const tooLong: Readonly<Record<string, number>> = {
   'tests/functions/oauth/discovery.test.ts': 361,
   'tests/functions/oauth/refresh.test.ts': 445,
   'tests/clients/openai-sdk.test.ts': 414,
-  'tests/functions/resume.test.ts': 307,
   'tests/functions/tool-approvals.test.ts': 390,
   'tests/functions/tools.test.ts': 452,
-  'tests/unit/executions/invoke.test.ts': 393,
-  'tests/unit/executions/run.test.ts': 345,
-  'tests/unit/outbound/outbound.test.ts': 344,
   'tests/unit/tools/mcp-server.test.ts': 383,
-  'tests/support/agents/fault-table.ts': 329,
 }
 
 /**

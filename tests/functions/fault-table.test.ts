@@ -3,13 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { eventTypes, readEvents } from '../support/agents/agents-fixture.ts'
 import { type AgentsWorker, startAgentsWorker } from '../support/agents/agents-worker.ts'
 import { answerOf } from '../support/agents/chat-stream.ts'
-import {
-  type FaultRow,
-  faultTable,
-  hidden,
-  type TrueEnd,
-  wholeAnswer,
-} from '../support/agents/fault-table.ts'
+import { type FaultRow, hidden, type TrueEnd, wholeAnswer } from '../support/agents/fault-rows.ts'
+import { faultTable } from '../support/agents/fault-table.ts'
 import { createAgent } from '../support/agents/invoke.ts'
 import { eventStream } from '../support/agents/raw-http.ts'
 import { type RawProvider, startRawProvider } from '../support/agents/raw-provider.ts'

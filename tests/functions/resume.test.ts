@@ -16,6 +16,7 @@ import { createAgent, type ErrorBody } from '../support/agents/invoke.ts'
 import { eventStream } from '../support/agents/raw-http.ts'
 import { type RawProvider, STALL, startRawProvider } from '../support/agents/raw-provider.ts'
 import { type Organization, type Person, signUpWithOrganization } from '../support/people/people.ts'
+import { randomFrom } from '../support/random.ts'
 import { connectOwner } from '../support/stack/database.ts'
 
 const sql = connectOwner()
@@ -59,17 +60,8 @@ const storedText = async (id: string) => {
     join public.agent_executions x on x.response_message_id = m.id where x.id = ${id}`
   return row?.content
 }
-const statusOf = async (id: string) => {
-  const [row] = await sql<{ status: string; error_code: string | null }[]>`
-    select status, error_code from public.agent_executions where id = ${id}`
-  return row
-}
-
-/** Numbers from 0 up to 1, the same in every run. */
-function random(seed: number): () => number {
-  let state = seed
-  return () => (state = (state * 48_271) % 2_147_483_647) / 2_147_483_647
-}
+const statusOf = (id: string) => sql<{ status: string; error_code: string | null }[]>`
+  select status, error_code from public.agent_executions where id = ${id}`
 
 const pieces = Array.from({ length: 60 }, (_, index) => `piece ${index} 🎈é\n\n`)
 
@@ -79,7 +71,7 @@ describe('a client that is cut anywhere and resumes on another worker', () => {
     const response = await ask(here)
     const whole = eventsOf(await response.text())
     const id = idOf(response)
-    const next = random(7)
+    const next = randomFrom(7)
     for (let round = 0; round < 80; round += 1) {
       const first = new StreamReader(await follow(round % 2 ? here : elsewhere, id))
       const read = await first.atLeast(Math.floor(next() * whole.length))
@@ -97,7 +89,7 @@ describe('a client that is cut anywhere and resumes on another worker', () => {
     provider.respond(slowAnswer(pieces, 25))
     const response = await ask(here)
     const id = idOf(response)
-    const next = random(11)
+    const next = randomFrom(11)
     const clients = Array.from({ length: 20 }, async (_, client) => {
       let joined = ''
       for (let turn = 0; !joined.includes('[DONE]'); turn += 1) {
@@ -156,7 +148,7 @@ describe('a stream that is read again', () => {
     const response = await ask(here)
     const follower = new StreamReader(await follow(elsewhere, idOf(response)))
     await follower.until('"delta":"one"')
-    expect(await statusOf(idOf(response))).toMatchObject({ status: 'running' })
+    expect(await statusOf(idOf(response))).toMatchObject([{ status: 'running' }])
     open()
     expect(eventsOf(await follower.toEnd())).toBe(eventsOf(await response.text()))
   })
@@ -244,13 +236,13 @@ describe('a worker that is killed in the middle of its answer', () => {
 
       doomed.kill()
       await expect(live.toEnd()).rejects.toThrow()
-      expect(await statusOf(id)).toMatchObject({ status: 'running' })
+      expect(await statusOf(id)).toMatchObject([{ status: 'running' }])
       await sql`update public.agent_executions set lease_expires_at = now() where id = ${id}`
       const stream = await follower.toEnd()
       expect(eventTypes(stream).slice(-3)).toEqual(['text-end', 'error', '[DONE]'])
       expect(stream).toContain('"errorText":"interrupted: ')
 
-      expect(await statusOf(id)).toEqual({ status: 'failed', error_code: 'interrupted' })
+      expect(await statusOf(id)).toEqual([{ status: 'failed', error_code: 'interrupted' }])
       expect(await storedText(id)).toBe('What was said.')
       const [settled] =
         await sql`select r.settled_at is not null as settled, c.reserved_tokens::int as open,

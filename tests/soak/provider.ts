@@ -1,4 +1,5 @@
-import { faultTable, frame, hidden } from '../support/agents/fault-table.ts'
+import { frame, hidden } from '../support/agents/fault-rows.ts'
+import { faultTable } from '../support/agents/fault-table.ts'
 import { eventStream, json } from '../support/agents/raw-http.ts'
 import { type RawProvider, type RawStep, startRawProvider } from '../support/agents/raw-provider.ts'
 import { markerOf, markersIn } from './markers.ts'

@@ -1,5 +1,5 @@
 import { type ToolServer, startToolServer, textAnswer } from '../support/agents/tool-server.ts'
-import { frame } from '../support/agents/fault-table.ts'
+import { frame } from '../support/agents/fault-rows.ts'
 import { eventStream } from '../support/agents/raw-http.ts'
 import type { RawStep } from '../support/agents/raw-provider.ts'
 import type { Random } from './random.ts'

@@ -4,7 +4,8 @@ import { addOwner, committedAs } from '../../support/people/tenants.ts'
 import { addBudget, addPricedAgent, discrepancies } from '../../support/rows/budgets.ts'
 import { addAgent, begin, finish, outcomes } from '../../support/rows/executions.ts'
 import { ownDatabase } from '../../support/stack/own-database.ts'
-import { arrange, Load, randomFrom } from './load.ts'
+import { randomFrom } from '../../support/random.ts'
+import { arrange, Load } from './load.ts'
 
 const connections = 60
 const database = ownDatabase(connections)

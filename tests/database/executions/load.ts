@@ -9,15 +9,6 @@ import {
 import { addBudget, liftLimits, setPrice } from '../../support/rows/budgets.ts'
 import { addAgent, begin, type Begun, finish, outcomes } from '../../support/rows/executions.ts'
 
-/** Numbers from 0 up to 1, the same for the same seed. */
-export function randomFrom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-    return state / 2 ** 32
-  }
-}
-
 export interface Arranged {
   people: Member[]
   agents: { name: string; modelIds: number[] }[]
