@@ -7,9 +7,8 @@ import type { OAuthDependencies } from './settings.ts'
 
 /**
  * A guarded `fetch` for the calls of one person to one MCP server, for the protocol's transport. A
- * token goes to the origin of the configuration's endpoint and nowhere else. A 401 causes one
- * refresh and one retry; a demand for more scopes is noted for the next authorization.
- * A 401 to refreshed tokens ends the authorization.
+ * token goes to the origin of the configuration's endpoint only. A 401 causes one refresh and one
+ * retry. A demand for more scopes is stored for the next authorization.
  * @throws AppError as `Credentials.get` does, and `insufficient_scope`
  */
 export function createAuthorizedFetch(
@@ -46,7 +45,7 @@ function send(
   init: RequestInit = {},
 ): Promise<Response> {
   const headers = new Headers(init.headers)
-  // Whatever else the caller may have put there: only this server's own token is sent.
+  // Replaces any other value of the caller: only this server's own token is sent.
   headers.delete('authorization')
   if (token !== null) headers.set('authorization', `Bearer ${token}`)
   return outbound(allowedHosts)(url, { ...init, headers })

@@ -11,11 +11,11 @@ import { sealTokens } from './sealed-tokens.ts'
 import type { CredentialDependencies } from './settings.ts'
 import { GrantRefused, refreshTokens } from './token-request.ts'
 
-/** What a person's calls to an MCP server carry. */
+/** The credential of a person's calls to an MCP server. */
 export interface Credential {
   /** For the header `authorization: Bearer <token>`; null: the server wants none. */
   readonly token: string | null
-  /** Names the token when the server refuses it. */
+  /** Identifies the token when the server refuses it. */
   readonly generation: number
   /** The only server that the token may be sent to. */
   readonly endpoint: string
@@ -35,7 +35,7 @@ export interface Credentials {
    * `connection_busy`
    */
   get(key: ConnectionKey, rejected?: number): Promise<Credential>
-  /** Refreshes in any case, also after an authorization that seemed to be over. */
+  /** Always refreshes, also after an authorization that seemed to have ended. */
   refresh(key: ConnectionKey): Promise<Credential>
   /** Ends the authorization of a credential that the server has refused although it was fresh. */
   end(key: ConnectionKey, generation: number): Promise<void>
@@ -47,10 +47,10 @@ const patience = 30_000
 /** A bearer token has no generations; refusing it once refuses it until it is replaced. */
 const onlyGeneration = 0
 
-/** Hands out the credentials of connections. */
+/** Returns the credentials of connections. */
 export function createCredentials(deps: CredentialDependencies): Credentials {
   const underWay = new Map<string, Promise<Credential>>()
-  // Calls in one worker share one look-up; workers among each other share by the database.
+  // Calls in one worker share one look-up; the database coordinates the workers.
   const shared = (name: string, work: () => Promise<Credential>) => {
     const running = underWay.get(name) ?? work().finally(() => underWay.delete(name))
     underWay.set(name, running)
@@ -201,8 +201,8 @@ async function refresh(
       await rejectClient(deps, organizationId, client)
       throw new AppError('client_rejected', { cause })
     })
-    // Where the issuer rotates, nobody else holds a refresh token that is good. Stored or not: not
-    // means that newer ones are.
+    // When the issuer rotates refresh tokens, only this worker holds a valid one. If the database
+    // does not store it, newer tokens are stored.
     const sealed = await sealTokens(keyset, key, tokens)
     await untilStored(
       () => database.admin.call('store_mcp_refresh', { ...row, tokens: sealed }),
@@ -215,7 +215,7 @@ async function refresh(
         : error instanceof OpenError
           ? new AppError('credential_unreadable', { cause: error.message })
           : new AppError('internal_error', { cause: kindOf(error) })
-    // A client that an organization entered can be corrected; one that we registered is lost.
+    // A manager can correct a client that an organization entered; one that we registered is lost.
     const lost = failed.code === 'client_rejected' && use.client?.source === 'dynamic'
     const ended = await database.admin.call('fail_mcp_refresh', {
       ...row,

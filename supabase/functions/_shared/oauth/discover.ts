@@ -8,10 +8,10 @@ import { checkIssuerMetadata, type IssuerMetadata } from './issuer-metadata.ts'
 import { type Probe, probe } from './probe.ts'
 import { type IssuerDocument, readIssuerDocument, readResourceDocument } from './read-document.ts'
 
-/** Who authorizes for an MCP server, and for what. */
+/** The authorization server of an MCP server, and the resource. */
 export interface Discovery {
   readonly metadata: IssuerMetadata
-  /** RFC 8707: what every token of this connection is for. */
+  /** RFC 8707: the resource of every token of this connection. */
   readonly resource: string
   /** Scopes that the server asks for, in the order of the specification; null: none. */
   readonly scope: string | null
@@ -75,7 +75,7 @@ async function fetchIssuer(
   const { document, isTemporary, findings: cause } = fetched
   if (document === null) {
     if (!isTemporary) {
-      // A guessed issuer that answers with something else is no issuer.
+      // A guessed issuer with another answer is no issuer.
       const nothingThere = isMcp ? 'authorization_not_supported' : 'not_an_mcp_server'
       throw new AppError(isGuessed ? nothingThere : 'authorization_server_error', { cause })
     }

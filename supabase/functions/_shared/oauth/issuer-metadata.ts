@@ -4,25 +4,25 @@ import { checkTarget } from '../outbound/target.ts'
 import type { IssuerDocument } from './read-document.ts'
 import type { ServerMetadata } from './rows.ts'
 
-/** Metadata of an issuer that is fit for use. */
+/** The checked metadata of an issuer. */
 export interface IssuerMetadata {
   /** As published, for the protocol library. */
   readonly document: IssuerDocument
-  /** What is kept with authorizations and connections. */
+  /** The part that authorizations and connections store. */
   readonly kept: ServerMetadata
 }
 
 export interface IssuerRules {
-  /** Issuers that do not declare S256 and are used all the same. */
+  /** Allowed issuers that do not declare S256. */
   readonly pkce_exceptions: readonly string[]
   readonly allowed_hosts: readonly string[] | null
   readonly allowLoopback: boolean
 }
 
 /**
- * Checks what the library leaves open: S256 must be declared, and each endpoint must be an address
- * that may be used, also the one that only a browser opens. What a name resolves to is judged when
- * it is dialled.
+ * Checks what the library does not check: S256 must be declared, and each endpoint must be an
+ * allowed address, also the one that only a browser opens. The addresses of a name are checked when
+ * the function dials.
  * @throws AppError `authorization_not_supported`, `pkce_not_supported`, `address_not_allowed`
  */
 export function checkIssuerMetadata(document: IssuerDocument, rules: IssuerRules): IssuerMetadata {

@@ -17,7 +17,7 @@ export interface TokenRequest {
   readonly log: OAuthDependencies['log']
 }
 
-/** The authorization server understood the request and refused what it was given. */
+/** The authorization server understood the request and refused the grant. */
 export class GrantRefused extends Error {
   override readonly name = 'GrantRefused'
   constructor(

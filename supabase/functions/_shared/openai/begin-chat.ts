@@ -11,8 +11,8 @@ import { resolveModel, type Target } from './model-list.ts'
 const encoder = new TextEncoder()
 
 /**
- * Begins the execution of a chat completion, in a closed session that no list shows. The last
- * message of the user or of a tool is stored; all of them are what the model is asked.
+ * Begins the execution of a chat completion, in a closed session that no list shows. It stores the
+ * last message of the user or of a tool; the model gets all messages.
  * @throws AppError the reason for which the request is refused; nothing is written then
  */
 export async function beginChat(

@@ -27,7 +27,7 @@ const toolCall = contentObject({
   id: storableText(256).min(1),
   type: z.literal('function').nullish(),
   function: contentObject({ name: storableText(64).min(1), arguments: text }),
-  // What this endpoint sent along with the call, for the model that made it; else of no meaning.
+  // The data that this endpoint sent with the call, for the model that made it; no other use.
   extra_content: contentObject({
     provider_metadata: z.looseObject({ provider: text, model: text }),
   })
@@ -57,7 +57,7 @@ export const chatMessageSchema = z.discriminatedUnion('role', [
       .nullish(),
     tool_calls: z.array(toolCall).max(128).nullish(),
     refusal: text.nullish(),
-    // A model would hear these, if they were passed on.
+    // A model would read these, if they were passed on.
     audio: nothing,
     function_call: nothing,
   }),
@@ -131,7 +131,7 @@ function toAssistantMessage(message: ChatMessage & { role: 'assistant' }): Model
   const calls = (message.tool_calls ?? []).map((call): MessagePart => {
     const { id, function: called, extra_content } = call
     const { name, arguments: args } = called
-    // Goes back to the provider and model it names and to no other, so it need not be trusted.
+    // Goes back only to the provider and model that it names, so it need not be trusted.
     const metadata = extra_content?.provider_metadata as ProviderMetadata | undefined
     const known = { type: 'tool_call', id, name, arguments: args } as const
     return metadata === undefined ? known : { ...known, provider_metadata: metadata }

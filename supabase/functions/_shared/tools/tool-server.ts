@@ -81,7 +81,9 @@ export interface ToolServerKey {
   readonly userId: string
   readonly configurationId: number
   readonly type: 'http' | 'sse'
-  /** The server that is meant: no other one is called, whatever the configuration says by now. */
+  /**
+   * The server of the call: the worker calls no other one, also when the configuration has changed.
+   */
   readonly endpoint: string
 }
 
@@ -111,7 +113,7 @@ export type ServerEra = 'modern' | 'older' | 'sse'
 export interface ToolServer {
   /** @throws AppError */
   list(signal: AbortSignal): Promise<ServerListing & { readonly era: ServerEra }>
-  /** Makes one call, once. Never rejects: what went wrong is the outcome. */
+  /** Makes one call, once. Never rejects: the outcome reports every failure. */
   call(
     definition: ToolDefinition,
     args: Readonly<Record<string, unknown>>,

@@ -123,7 +123,10 @@ async function endSession(transport: Transport, patience: number): Promise<void>
   await abortable(transport.terminateSession(), AbortSignal.timeout(patience))
 }
 
-/** Gives up what is of no more use: how that fails changes neither a listing nor the outcome of a call. */
+/**
+ * Closes a connection that is not needed any more; a failure changes neither a listing nor the
+ * outcome of a call.
+ */
 async function quietly(end: () => Promise<void>): Promise<void> {
   try {
     await end()
