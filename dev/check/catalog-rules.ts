@@ -18,6 +18,14 @@ const rules = [
        or has_table_privilege(client, c.oid, 'delete, truncate, trigger')
      )`,
 
+  // A secret in a table that clients read fails their select('*'), and the platform's hint then proposes
+  // the grant that opens it. It stands in a table of private.
+  `select 'relation ' || c.oid::regclass || ' shows ' || client || ' some columns and hides others'
+   from pg_class c, unnest('{anon,authenticated,service_role}'::text[]) as client
+   where c.relnamespace = any($1::regnamespace[]) and c.relkind in ('r', 'p', 'v')
+     and has_any_column_privilege(client, c.oid, 'select')
+     and not has_table_privilege(client, c.oid, 'select')`,
+
   // The same blind spot: a view with column grants only.
   `select 'view ' || c.oid::regclass || ' has not security_invoker = true'
    from pg_class c where c.relnamespace = any($2::regnamespace[]) and c.relkind = 'v'

@@ -297,10 +297,7 @@ as $$
   select case table_name
     -- The log records a new authorization, its end and changed scopes, but not a refresh.
     when 'mcp_oauth_tokens' then array['status', 'connected_at', 'scope', 'issuer']
-    -- A secret that is sealed again is the same secret.
-    when 'mcp_configurations' then
-      array['name', 'type', 'endpoint', 'command', 'args', 'env', 'auth_type', 'oauth_provider',
-        'enabled']
+    -- The log records what is stored of a client, but no lease and no rejection.
     when 'oauth_clients' then
       array['client_id', 'token_endpoint_auth_method', 'registered_at', 'secret_expires_at']
   end

@@ -12,7 +12,6 @@ create table client_mgmt.invitations (
   email text not null constraint invitations_email_format
     check (email ~ '^[^@\s]+@[^@\s]+$' and char_length(email) <= 320 and email = lower(email)),
   role text not null constraint invitations_role check (role in ('owner', 'admin', 'member')),
-  token_hash bytea not null,
   invited_by uuid not null,
   expires_at timestamptz not null default now() + interval '7 days',
   accepted_at timestamptz,
@@ -20,14 +19,11 @@ create table client_mgmt.invitations (
   revoked_at timestamptz,
   created_at timestamptz not null default now(),
   primary key (organization_id, id),
-  constraint invitations_token_hash_key unique (token_hash),
   constraint invitations_invited_by_fkey foreign key (organization_id, invited_by)
     references client_mgmt.client_users (organization_id, user_id) on delete cascade
 );
 comment on table client_mgmt.invitations is
-  'Invitations by address. The token is shown once; its SHA-256 is kept.';
-comment on column client_mgmt.invitations.token_hash is
-  'Secret: SHA-256 of the token; no client can read it.';
+  'Invitations by address. The token is shown once; private.invitation_tokens keeps its SHA-256.';
 create index invitations_invited_by_idx on client_mgmt.invitations (organization_id, invited_by);
 create index invitations_email_idx on client_mgmt.invitations (email);
 create index invitations_expires_at_idx on client_mgmt.invitations (expires_at);
@@ -43,24 +39,38 @@ create policy select_manager on client_mgmt.invitations for select to authentica
   );
 comment on policy select_manager on client_mgmt.invitations is 'Read with members.manage.';
 revoke all on client_mgmt.invitations from anon, authenticated, service_role;
-grant select (
-  organization_id, id, email, role, invited_by, expires_at, accepted_at, accepted_by, revoked_at, created_at
-)
-  on client_mgmt.invitations to authenticated, service_role;
+grant select on client_mgmt.invitations to authenticated, service_role;
 -- No insert, update or delete: invite_member(), accept_invitation(), revoke_invitation().
 create trigger invitations_audit_insert after insert on client_mgmt.invitations
   referencing new table as after_rows
   for each statement
-  execute function private.audit_change('invitation', 'id', 'token_hash', 'email');
+  execute function private.audit_change('invitation', 'id', 'email');
 create trigger invitations_audit_update after update on client_mgmt.invitations
   referencing old table as before_rows new table as after_rows
   for each statement
-  execute function private.audit_change('invitation', 'id', 'token_hash', 'email');
+  execute function private.audit_change('invitation', 'id', 'email');
 create trigger invitations_audit_delete after delete on client_mgmt.invitations
   referencing old table as before_rows
   for each statement
-  execute function private.audit_change('invitation', 'id', 'token_hash', 'email');
+  execute function private.audit_change('invitation', 'id', 'email');
 -- The log is for ever and an address is personal: it names the invitation by id, the row has the address.
+
+create table private.invitation_tokens (
+  organization_id bigint not null,
+  invitation_id bigint not null,
+  token_hash bytea not null,
+  primary key (organization_id, invitation_id),
+  constraint invitation_tokens_token_hash_key unique (token_hash),
+  constraint invitation_tokens_invitation_fkey foreign key (organization_id, invitation_id)
+    references client_mgmt.invitations (organization_id, id) on delete cascade
+);
+comment on table private.invitation_tokens is
+  'The secrets of invitations. No column of theirs, so that a member may read every column there.';
+comment on column private.invitation_tokens.token_hash is
+  'Secret: SHA-256 of the token; no API role can read it.';
+alter table private.invitation_tokens enable row level security;
+alter table private.invitation_tokens force row level security;
+revoke all on private.invitation_tokens from public, anon, authenticated, service_role;
 
 create function private.erase_invitations() returns trigger
 language plpgsql volatile security definer set search_path = ''
@@ -454,11 +464,11 @@ begin
   update client_mgmt.invitations i set revoked_at = clock_timestamp()
   where i.organization_id = organization and i.email = address
     and i.accepted_at is null and i.revoked_at is null;
-  insert into client_mgmt.invitations (organization_id, email, role, token_hash, invited_by)
-  values (
-    organization, address, invite_member.role, sha256(convert_to(token, 'UTF8')), private.current_user_id()
-  )
+  insert into client_mgmt.invitations (organization_id, email, role, invited_by)
+  values (organization, address, invite_member.role, private.current_user_id())
   returning * into invitation;
+  insert into private.invitation_tokens (organization_id, invitation_id, token_hash)
+  values (organization, invitation.id, sha256(convert_to(token, 'UTF8')));
   return jsonb_build_object(
     'id', invitation.id, 'email', invitation.email, 'role', invitation.role,
     'expires_at', invitation.expires_at, 'token', token
@@ -504,13 +514,14 @@ begin
   -- First, in the common order of locks. Waits for a running suspension or invitation.
   perform 1 from public.organizations o
   where o.id = (
-    select i.organization_id from client_mgmt.invitations i
-    where i.token_hash = sha256(convert_to(accept_invitation.token, 'UTF8'))
+    select t.organization_id from private.invitation_tokens t
+    where t.token_hash = sha256(convert_to(accept_invitation.token, 'UTF8'))
   ) for share;
   update client_mgmt.invitations i
   set accepted_at = clock_timestamp(), accepted_by = account
-  from public.users u, public.organizations o
-  where i.token_hash = sha256(convert_to(accept_invitation.token, 'UTF8'))
+  from private.invitation_tokens t, public.users u, public.organizations o
+  where t.token_hash = sha256(convert_to(accept_invitation.token, 'UTF8'))
+    and i.organization_id = t.organization_id and i.id = t.invitation_id
     and i.accepted_at is null and i.revoked_at is null and i.expires_at > clock_timestamp()
     and u.id = account and lower(u.email) = i.email
     and o.id = i.organization_id and o.is_active

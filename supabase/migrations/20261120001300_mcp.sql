@@ -1,6 +1,7 @@
 -- MCP servers: configurations, and what an organization says about the hosts and issuers behind them.
--- Special: a bearer token is sealed in the function before it reaches the table; a user's configuration
--- overrides the organization's of the same name; another endpoint never gets the old one's credentials.
+-- Special: a bearer token is sealed in the function before it reaches the database, and stands in a table
+-- of its own in private; a user's configuration overrides the organization's of the same name; another
+-- endpoint never gets the old one's credentials.
 
 -- ── mcp_configurations ────────────────────────────────────────────────────────────────────────
 
@@ -26,10 +27,6 @@ create table public.mcp_configurations (
     ),
   auth_type text not null default 'none'
     constraint mcp_configurations_auth_type check (auth_type in ('none', 'bearer', 'oauth')),
-  bearer_token text
-    constraint mcp_configurations_bearer_token_sealed check (
-      bearer_token ~ '^v1\.[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$'
-    ),
   oauth_provider text
     constraint mcp_configurations_oauth_provider_length check (char_length(oauth_provider) <= 200),
   enabled boolean not null default true,
@@ -46,8 +43,6 @@ create table public.mcp_configurations (
 comment on table public.mcp_configurations is
   'MCP servers of a person, or of the organization (user_id null). stdio is kept for compatibility '
   'and never run on the server.';
-comment on column public.mcp_configurations.bearer_token is
-  'Secret: sealed in the function (docs/storage.md); no API role can read it.';
 comment on column public.mcp_configurations.env is
   'Environment of a stdio server. Readable: put no secret here.';
 create index mcp_configurations_enabled_idx on public.mcp_configurations (organization_id, enabled);
@@ -99,34 +94,42 @@ create policy delete_manager_or_self on public.mcp_configurations for delete to 
 comment on policy delete_manager_or_self on public.mcp_configurations is
   'A member''s own; the organization''s with mcp.manage.';
 revoke all on public.mcp_configurations from anon, authenticated, service_role;
-grant select (
-    organization_id, id, user_id, name, type, endpoint, command, args, env, auth_type, oauth_provider,
-    enabled, created_at, updated_at
-  ) on public.mcp_configurations to authenticated, service_role;
+grant select on public.mcp_configurations to authenticated, service_role;
 grant insert (user_id, name, type, endpoint, command, args, env, auth_type, oauth_provider, enabled),
   update (name, type, endpoint, command, args, env, auth_type, oauth_provider, enabled)
   on public.mcp_configurations to authenticated;
 grant delete on public.mcp_configurations to authenticated;
--- bearer_token: no grant at all. A token is sealed and stored by the function, as service_role: a sealed
--- text of a client's own making would stop the rotation of keys.
 create trigger mcp_configurations_updated_at before update on public.mcp_configurations
   for each row execute function private.update_updated_at_column();
 create trigger mcp_configurations_audit_insert after insert on public.mcp_configurations
   referencing new table as after_rows
-  for each statement execute function private.audit_change(
-    'mcp_configuration', 'id', 'bearer_token', 'env', 'args'
-  );
+  for each statement execute function private.audit_change('mcp_configuration', 'id', 'env', 'args');
 create trigger mcp_configurations_audit_update after update on public.mcp_configurations
   referencing old table as before_rows new table as after_rows
-  for each statement execute function private.audit_change(
-    'mcp_configuration', 'id', 'bearer_token', 'env', 'args'
-  );
+  for each statement execute function private.audit_change('mcp_configuration', 'id', 'env', 'args');
 create trigger mcp_configurations_audit_delete after delete on public.mcp_configurations
   referencing old table as before_rows
-  for each statement execute function private.audit_change(
-    'mcp_configuration', 'id', 'bearer_token', 'env', 'args'
-  );
--- A new bearer token is recorded by set_mcp_bearer_token(): sealing one anew is no change of it.
+  for each statement execute function private.audit_change('mcp_configuration', 'id', 'env', 'args');
+
+create table private.mcp_bearer_tokens (
+  organization_id bigint not null,
+  mcp_configuration_id bigint not null,
+  bearer_token text not null
+    constraint mcp_bearer_tokens_sealed check (
+      bearer_token ~ '^v1\.[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$'
+    ),
+  primary key (organization_id, mcp_configuration_id),
+  constraint mcp_bearer_tokens_configuration_fkey foreign key (organization_id, mcp_configuration_id)
+    references public.mcp_configurations (organization_id, id) on delete cascade
+);
+comment on table private.mcp_bearer_tokens is
+  'Bearer tokens of MCP configurations. set_mcp_bearer_token() stores one and records it.';
+comment on column private.mcp_bearer_tokens.bearer_token is
+  'Secret: sealed in the function (docs/storage.md); no API role can read it.';
+alter table private.mcp_bearer_tokens enable row level security;
+alter table private.mcp_bearer_tokens force row level security;
+revoke all on private.mcp_bearer_tokens from public, anon, authenticated, service_role;
+-- No grant: a sealed text of a client's own making would stop the rotation of keys.
 
 create view public.effective_mcp_configurations with (security_invoker = true) as
 select e.*
@@ -271,7 +274,7 @@ create function public.set_mcp_bearer_token(
 ) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: nobody holds a grant on bearer_token. Executable by service_role only, for the person whose
+-- Definer: no API role holds a grant on the tokens. Executable by service_role only, for the person whose
 -- token the function oauth has verified.
 #variable_conflict use_column
 declare
@@ -289,12 +292,22 @@ begin
   perform private.require_acting_member(
     organization, account, case when owner is null then 'mcp.manage' else 'agents.invoke' end
   );
-  update public.mcp_configurations c set bearer_token = sealed_token
+  -- With a lock that a change of the endpoint waits for: it deletes the token of the old server.
+  perform 1 from public.mcp_configurations c
   where c.organization_id = organization and c.id = set_mcp_bearer_token.id and c.auth_type = 'bearer'
-    and c.user_id is not distinct from owner;
+    and c.user_id is not distinct from owner
+  for no key update;
   if not found then
     raise exception using errcode = '22023', message = 'invalid_request',
       detail = 'The configuration does not use a bearer token.';
+  end if;
+  if sealed_token is null then
+    delete from private.mcp_bearer_tokens b
+    where b.organization_id = organization and b.mcp_configuration_id = set_mcp_bearer_token.id;
+  else
+    insert into private.mcp_bearer_tokens (organization_id, mcp_configuration_id, bearer_token)
+    values (organization, set_mcp_bearer_token.id, sealed_token)
+    on conflict on constraint mcp_bearer_tokens_pkey do update set bearer_token = excluded.bearer_token;
   end if;
   perform private.write_audit_event(
     organization, 'mcp_configuration.' || case

@@ -10,7 +10,8 @@ as $$
 -- token, the connections or the authorizations of the old one.
 begin
   if (new.type, new.endpoint, new.auth_type) is distinct from (old.type, old.endpoint, old.auth_type) then
-    new.bearer_token := null;
+    delete from private.mcp_bearer_tokens b
+    where b.organization_id = old.organization_id and b.mcp_configuration_id = old.id;
     delete from public.oauth_states s
     where s.organization_id = old.organization_id and s.mcp_configuration_id = old.id;
     delete from public.mcp_oauth_tokens t
@@ -95,10 +96,6 @@ create table client_mgmt.oauth_clients (
     constraint oauth_clients_issuer check (issuer ~ '^https?://' and char_length(issuer) <= 2048),
   source text not null constraint oauth_clients_source check (source in ('preregistered', 'dynamic')),
   client_id text constraint oauth_clients_client_id_length check (char_length(client_id) between 1 and 2048),
-  client_secret text
-    constraint oauth_clients_client_secret_sealed check (
-      client_secret ~ '^v1\.[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$'
-    ),
   redirect_uri text,
   token_endpoint_auth_method text constraint oauth_clients_auth_method check (
     token_endpoint_auth_method in ('none', 'client_secret_basic', 'client_secret_post')
@@ -118,8 +115,6 @@ comment on table client_mgmt.oauth_clients is
   'What an organization is to an authorization server. preregistered: entered by a manager, and '
   'used first. dynamic: registered by the function, once per issuer and redirect URI; a row '
   'without client_id is a registration under way.';
-comment on column client_mgmt.oauth_clients.client_secret is
-  'Secret: sealed in the function (docs/storage.md); null for a public client.';
 comment on column client_mgmt.oauth_clients.redirect_uri is
   'The redirect URI of a dynamic client. Another redirect URI needs another client; this one stays for its '
   'connections. Null for a preregistered one, whose redirect URI only its issuer knows.';
@@ -145,24 +140,60 @@ create policy delete_manager on client_mgmt.oauth_clients for delete to authenti
 comment on policy delete_manager on client_mgmt.oauth_clients is
   'With mcp.manage. Deletes the connections of the client.';
 revoke all on client_mgmt.oauth_clients from anon, authenticated, service_role;
-grant select (
-    organization_id, id, issuer, source, client_id, redirect_uri, token_endpoint_auth_method,
-    secret_expires_at,
-    rejected_at, created_at, updated_at
-  ) on client_mgmt.oauth_clients to authenticated, service_role;
+grant select on client_mgmt.oauth_clients to authenticated, service_role;
 grant delete on client_mgmt.oauth_clients to authenticated;
--- No insert or update, and no grant on client_secret: set_oauth_client() and the function oauth.
+-- No insert or update: set_oauth_client() and the function oauth.
 create trigger oauth_clients_updated_at before update on client_mgmt.oauth_clients
   for each row execute function private.update_updated_at_column();
 create trigger oauth_clients_audit_insert after insert on client_mgmt.oauth_clients
   referencing new table as after_rows
-  for each statement execute function private.audit_change('oauth_client', 'id', 'client_secret');
+  for each statement execute function private.audit_change('oauth_client', 'id');
 create trigger oauth_clients_audit_update after update on client_mgmt.oauth_clients
   referencing old table as before_rows new table as after_rows
-  for each statement execute function private.audit_change('oauth_client', 'id', 'client_secret');
+  for each statement execute function private.audit_change('oauth_client', 'id');
 create trigger oauth_clients_audit_delete after delete on client_mgmt.oauth_clients
   referencing old table as before_rows
-  for each statement execute function private.audit_change('oauth_client', 'id', 'client_secret');
+  for each statement execute function private.audit_change('oauth_client', 'id');
+
+create table private.oauth_client_secrets (
+  organization_id bigint not null,
+  oauth_client_id bigint not null,
+  client_secret text not null
+    constraint oauth_client_secrets_sealed check (
+      client_secret ~ '^v1\.[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$'
+    ),
+  primary key (organization_id, oauth_client_id),
+  constraint oauth_client_secrets_client_fkey foreign key (organization_id, oauth_client_id)
+    references client_mgmt.oauth_clients (organization_id, id) on delete cascade
+);
+comment on table private.oauth_client_secrets is
+  'Secrets of clients at issuers. A public client has no row.';
+comment on column private.oauth_client_secrets.client_secret is
+  'Secret: sealed in the function (docs/storage.md); no API role can read it.';
+alter table private.oauth_client_secrets enable row level security;
+alter table private.oauth_client_secrets force row level security;
+revoke all on private.oauth_client_secrets from public, anon, authenticated, service_role;
+
+create function private.keep_client_secret(client client_mgmt.oauth_clients, sealed_secret text) returns void
+language plpgsql volatile security invoker set search_path = ''
+as $$
+-- With the rights of the definer functions that call it. They have just written the client's row, and so
+-- hold its lock.
+begin
+  if sealed_secret is null then
+    delete from private.oauth_client_secrets s
+    where s.organization_id = client.organization_id and s.oauth_client_id = client.id;
+  else
+    insert into private.oauth_client_secrets (organization_id, oauth_client_id, client_secret)
+    values (client.organization_id, client.id, sealed_secret)
+    on conflict on constraint oauth_client_secrets_pkey do update set client_secret = excluded.client_secret;
+  end if;
+end
+$$;
+comment on function private.keep_client_secret(client_mgmt.oauth_clients, text) is
+  'Stores the sealed secret of a client in place of an earlier one; null removes it.';
+revoke all on function private.keep_client_secret(client_mgmt.oauth_clients, text)
+  from public, anon, authenticated, service_role;
 
 -- ── oauth_states ──────────────────────────────────────────────────────────────────────────────
 

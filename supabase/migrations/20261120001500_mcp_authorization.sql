@@ -133,12 +133,15 @@ grant execute on function
 -- ── Client registrations ──────────────────────────────────────────────────────────────────────
 
 create function private.oauth_client_json(c client_mgmt.oauth_clients) returns jsonb
-language sql immutable security invoker set search_path = ''
+language sql stable security invoker set search_path = ''
 as $$
   select jsonb_build_object(
-    'id', c.id, 'issuer', c.issuer, 'source', c.source, 'redirect_uri', c.redirect_uri, 'client_id',
-    c.client_id,
-    'client_secret', c.client_secret, 'token_endpoint_auth_method', c.token_endpoint_auth_method
+    'id', c.id, 'issuer', c.issuer, 'source', c.source, 'redirect_uri', c.redirect_uri,
+    'client_id', c.client_id, 'token_endpoint_auth_method', c.token_endpoint_auth_method,
+    'client_secret', (
+      select s.client_secret from private.oauth_client_secrets s
+      where s.organization_id = c.organization_id and s.oauth_client_id = c.id
+    )
   )
 $$;
 comment on function private.oauth_client_json(client_mgmt.oauth_clients) is
@@ -214,16 +217,17 @@ declare
 begin
   perform private.require_acting_member(organization, set_oauth_client.user_id, 'mcp.manage');
   insert into client_mgmt.oauth_clients (
-    organization_id, issuer, source, client_id, client_secret, token_endpoint_auth_method, registered_at
+    organization_id, issuer, source, client_id, token_endpoint_auth_method, registered_at
   )
   values (
-    organization, set_oauth_client.issuer, 'preregistered', set_oauth_client.client_id, sealed_secret,
+    organization, set_oauth_client.issuer, 'preregistered', set_oauth_client.client_id,
     set_oauth_client.token_endpoint_auth_method, clock_timestamp()
   )
   on conflict on constraint oauth_clients_key do update
-    set client_id = excluded.client_id, client_secret = excluded.client_secret,
-      token_endpoint_auth_method = excluded.token_endpoint_auth_method, registered_at = excluded.registered_at
+    set client_id = excluded.client_id, registered_at = excluded.registered_at,
+      token_endpoint_auth_method = excluded.token_endpoint_auth_method
   returning * into stored;
+  perform private.keep_client_secret(stored, sealed_secret);
   perform set_config('colloquy.acting_user', '', true);
   return jsonb_build_object(
     'id', stored.id, 'issuer', stored.issuer, 'client_id', stored.client_id, 'source', stored.source
@@ -252,14 +256,18 @@ declare
   stored client_mgmt.oauth_clients;
 begin
   update client_mgmt.oauth_clients c
-  set client_id = client ->> 'client_id', client_secret = client ->> 'client_secret',
-    token_endpoint_auth_method = client ->> 'token_endpoint_auth_method', registered_at = clock_timestamp(),
+  set client_id = client ->> 'client_id', registered_at = clock_timestamp(),
+    token_endpoint_auth_method = client ->> 'token_endpoint_auth_method',
     secret_expires_at = to_timestamp((client ->> 'secret_expires_at')::double precision),
     rejected_at = null, lease_id = null, lease_expires_at = null
   where c.organization_id = store_oauth_client.organization_id and c.id = store_oauth_client.id
     and c.lease_id = store_oauth_client.lease_id
   returning c.* into stored;
-  return case when found then private.oauth_client_json(stored) end;
+  if not found then
+    return null;
+  end if;
+  perform private.keep_client_secret(stored, client ->> 'client_secret');
+  return private.oauth_client_json(stored);
 end
 $$;
 comment on function public.store_oauth_client(bigint, bigint, uuid, jsonb) is

@@ -79,6 +79,7 @@ declare
   account constant uuid := use_mcp_connection.user_id;
   moment constant timestamptz := clock_timestamp();
   server public.mcp_configurations;
+  bearer text;
   held public.mcp_oauth_tokens;
   client client_mgmt.oauth_clients;
   lease uuid;
@@ -107,9 +108,11 @@ begin
   if server.auth_type = 'none' then
     return common || '{"status": "none"}';
   elsif server.auth_type = 'bearer' then
-    return common || case when server.bearer_token is null or rejected_generation is not null
+    select b.bearer_token into bearer from private.mcp_bearer_tokens b
+    where b.organization_id = organization and b.mcp_configuration_id = server.id;
+    return common || case when bearer is null or rejected_generation is not null
       then '{"status": "needs_authorization"}'
-      else jsonb_build_object('status', 'bearer', 'bearer_token', server.bearer_token) end;
+      else jsonb_build_object('status', 'bearer', 'bearer_token', bearer) end;
   end if;
 
   select t.* into held from public.mcp_oauth_tokens t

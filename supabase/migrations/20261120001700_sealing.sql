@@ -45,9 +45,9 @@ grant execute on function public.encrypt_token(text, text), public.decrypt_token
 -- check is named *_sealed.
 
 create view private.sealed_values with (security_invoker = true) as
-select 'public.mcp_configurations' as table_name, c.organization_id, c.id::text as row_key,
-  'bearer_token' as column_name, c.bearer_token as value
-from public.mcp_configurations c where c.bearer_token is not null
+select 'private.mcp_bearer_tokens' as table_name, b.organization_id, b.mcp_configuration_id::text as row_key,
+  'bearer_token' as column_name, b.bearer_token as value
+from private.mcp_bearer_tokens b
 union all
 select 'public.oauth_states', s.organization_id, encode(s.state, 'hex'), 'code_verifier', s.code_verifier
 from public.oauth_states s
@@ -63,12 +63,13 @@ select 'public.mcp_oauth_tokens', t.organization_id, t.user_id || '/' || t.mcp_c
   'refresh_token', t.refresh_token
 from public.mcp_oauth_tokens t where t.refresh_token is not null
 union all
-select 'client_mgmt.oauth_clients', o.organization_id,
-  concat_ws(' ', o.source, o.issuer, o.redirect_uri), 'client_secret', o.client_secret
-from client_mgmt.oauth_clients o where o.client_secret is not null
+select 'private.oauth_client_secrets', o.organization_id,
+  concat_ws(' ', o.source, o.issuer, o.redirect_uri), 'client_secret', s.client_secret
+from private.oauth_client_secrets s
+join client_mgmt.oauth_clients o on o.organization_id = s.organization_id and o.id = s.oauth_client_id
 union all
-select 'client_mgmt.provider_credentials', p.organization_id, p.provider, 'sealed_key', p.sealed_key
-from client_mgmt.provider_credentials p;
+select 'private.provider_keys', k.organization_id, k.provider, 'sealed_key', k.sealed_key
+from private.provider_keys k;
 comment on view private.sealed_values is
   'Every sealed value with the place for which it was sealed: table, organization, row, column. No role '
   'has a grant.';
@@ -113,9 +114,10 @@ declare
   organization constant bigint := reseal_value.organization_id;
 begin
   case reseal_value.table_name || '.' || reseal_value.column_name
-    when 'public.mcp_configurations.bearer_token' then
-      update public.mcp_configurations c set bearer_token = new_value
-      where c.organization_id = organization and c.id::text = row_key and c.bearer_token = old_value;
+    when 'private.mcp_bearer_tokens.bearer_token' then
+      update private.mcp_bearer_tokens b set bearer_token = new_value
+      where b.organization_id = organization and b.mcp_configuration_id::text = row_key
+        and b.bearer_token = old_value;
     when 'public.oauth_states.code_verifier' then
       update public.oauth_states s set code_verifier = new_value
       where s.organization_id = organization
@@ -132,13 +134,14 @@ begin
       update public.mcp_oauth_tokens t set refresh_token = new_value
       where t.organization_id = organization and t.user_id || '/' || t.mcp_configuration_id = row_key
         and t.refresh_token = old_value;
-    when 'client_mgmt.oauth_clients.client_secret' then
-      update client_mgmt.oauth_clients o set client_secret = new_value
+    when 'private.oauth_client_secrets.client_secret' then
+      update private.oauth_client_secrets s set client_secret = new_value
+      from client_mgmt.oauth_clients o
       where o.organization_id = organization and concat_ws(' ', o.source, o.issuer, o.redirect_uri) = row_key
-        and o.client_secret = old_value;
-    when 'client_mgmt.provider_credentials.sealed_key' then
-      update client_mgmt.provider_credentials p set sealed_key = new_value
-      where p.organization_id = organization and p.provider = row_key and p.sealed_key = old_value;
+        and s.organization_id = organization and s.oauth_client_id = o.id and s.client_secret = old_value;
+    when 'private.provider_keys.sealed_key' then
+      update private.provider_keys k set sealed_key = new_value
+      where k.organization_id = organization and k.provider = row_key and k.sealed_key = old_value;
     else
       raise exception using errcode = '22023', message = 'invalid_request',
         detail = 'The table has no sealed column of this name.';

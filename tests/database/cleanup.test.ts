@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type { TransactionSql } from 'postgres'
 import { expect, test } from 'vitest'
 import {
@@ -30,7 +30,6 @@ const addInvitation = (
     organization_id: organizationId,
     email: `${randomUUID()}@example.com`,
     role: 'member',
-    token_hash: randomBytes(32),
     invited_by: id,
     expires_at: expires,
     ...ended,

@@ -57,6 +57,7 @@ const stored = async (organization: Organization) => sql<
   { sealed_key: string; last_four: string }[]
 >`
   select sealed_key, last_four from client_mgmt.provider_credentials
+  join private.provider_keys using (organization_id, provider)
   where organization_id = ${organization.id}`
 
 async function memberOf(owner: Person, organization: Organization): Promise<Person> {
@@ -85,16 +86,9 @@ describe('an organization’s own key', () => {
     expect(row?.last_four).toBe('7f3a')
     expect(row?.sealed_key).toMatch(/^v1\./)
     expect(row?.sealed_key).not.toContain('canary')
-    const { data } = await ann.client
-      .schema('client_mgmt')
-      .from('provider_credentials')
-      .select('provider, last_four')
-    expect(data).toEqual([{ provider: 'openrouter', last_four: '7f3a' }])
-    const { error } = await ann.client
-      .schema('client_mgmt')
-      .from('provider_credentials')
-      .select('sealed_key')
-    expect(error?.code).toBe('42501')
+    const { data } = await ann.client.schema('client_mgmt').from('provider_credentials').select('*')
+    expect(data).toMatchObject([{ provider: 'openrouter', last_four: '7f3a' }])
+    expect(JSON.stringify(data)).not.toContain('v1.')
   })
 
   it('is used before the platform’s, by this organization alone, until it is removed', async () => {
@@ -141,8 +135,11 @@ describe('an organization’s own key', () => {
     expect(error?.code).toBe('42501')
     expect(await stored(bob.organization)).toEqual([])
     await sql`
-      insert into client_mgmt.provider_credentials (organization_id, provider, sealed_key, last_four)
-      values (${copy.organization_id}, ${copy.provider}, ${copy.sealed_key}, ${copy.last_four})`
+      insert into client_mgmt.provider_credentials (organization_id, provider, last_four)
+      values (${copy.organization_id}, ${copy.provider}, ${copy.last_four})`
+    await sql`
+      insert into private.provider_keys (organization_id, provider, sealed_key)
+      values (${copy.organization_id}, ${copy.provider}, ${copy.sealed_key})`
     provider.journal.length = 0
     const stream = await (await ask(bob, bobs)).text()
     expect(stream).toContain('"errorText":"provider_misconfigured: ')

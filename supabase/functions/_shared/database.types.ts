@@ -327,7 +327,6 @@ export type Database = {
           organization_id: number
           revoked_at: string | null
           role: string
-          token_hash: string
         }
         ComputedFields: never
         Insert: {
@@ -341,7 +340,6 @@ export type Database = {
           organization_id?: number
           revoked_at?: string | null
           role: string
-          token_hash: string
         }
         Update: {
           accepted_at?: string | null
@@ -354,7 +352,6 @@ export type Database = {
           organization_id?: number
           revoked_at?: string | null
           role?: string
-          token_hash?: string
         }
         Relationships: [
           {
@@ -630,7 +627,6 @@ export type Database = {
       oauth_clients: {
         Row: {
           client_id: string | null
-          client_secret: string | null
           created_at: string
           id: number
           issuer: string
@@ -648,7 +644,6 @@ export type Database = {
         ComputedFields: never
         Insert: {
           client_id?: string | null
-          client_secret?: string | null
           created_at?: string
           id?: never
           issuer: string
@@ -665,7 +660,6 @@ export type Database = {
         }
         Update: {
           client_id?: string | null
-          client_secret?: string | null
           created_at?: string
           id?: never
           issuer?: string
@@ -866,7 +860,7 @@ export type Database = {
           last_four: string
           organization_id: number
           provider: string
-          sealed_key: string
+          stored_at: string
           updated_at: string
         }
         ComputedFields: never
@@ -877,7 +871,7 @@ export type Database = {
           last_four: string
           organization_id: number
           provider: string
-          sealed_key: string
+          stored_at?: string
           updated_at?: string
         }
         Update: {
@@ -887,7 +881,7 @@ export type Database = {
           last_four?: string
           organization_id?: number
           provider?: string
-          sealed_key?: string
+          stored_at?: string
           updated_at?: string
         }
         Relationships: [
@@ -2280,7 +2274,6 @@ export type Database = {
         Row: {
           args: NonNullable<Json>
           auth_type: string
-          bearer_token: string | null
           command: string | null
           created_at: string
           enabled: boolean
@@ -2298,7 +2291,6 @@ export type Database = {
         Insert: {
           args?: NonNullable<Json>
           auth_type?: string
-          bearer_token?: string | null
           command?: string | null
           created_at?: string
           enabled?: boolean
@@ -2315,7 +2307,6 @@ export type Database = {
         Update: {
           args?: NonNullable<Json>
           auth_type?: string
-          bearer_token?: string | null
           command?: string | null
           created_at?: string
           enabled?: boolean

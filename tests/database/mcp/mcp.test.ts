@@ -76,8 +76,7 @@ test('bearer tokens, states and connections are readable by no API role', async 
     const owner = await addOwner(tx)
     await addConnection(tx, owner)
     for (const statement of [
-      'select bearer_token from public.mcp_configurations',
-      'select * from public.mcp_configurations',
+      'select bearer_token from private.mcp_bearer_tokens',
       'select * from public.mcp_oauth_tokens',
       'select * from public.oauth_states',
     ]) {

@@ -1,6 +1,14 @@
 import type { TransactionSql } from 'postgres'
 import { expect, test } from 'vitest'
-import { addMember, addOwner, as, type Member, refusal } from '../../support/people/tenants.ts'
+import {
+  addMember,
+  addOwner,
+  as,
+  committedAs,
+  type Member,
+  refusal,
+  untilSomeoneWaits,
+} from '../../support/people/tenants.ts'
 import { addConfiguration } from '../../support/rows/mcp-rows.ts'
 import { connectOwner, rolledBack } from '../../support/stack/database.ts'
 
@@ -111,6 +119,61 @@ test('the log says for whom service_role stored one, and puts nothing else down 
     const [chain] = await tx`select valid from public.verify_audit_chain(${owner.organizationId})`
     expect(chain?.valid).toBe(true)
   })
+})
+
+test('another key of a provider is an event; one that is sealed anew is none', async () => {
+  await rolledBack(sql, async (tx) => {
+    const owner = await addOwner(tx)
+    const store = (value: string) => (t: TransactionSql) => t`
+      select public.store_provider_credential(
+        ${owner.organizationId}, ${owner.id}, 'openrouter', ${value}, '1234')`
+    await as(tx, 'service_role', store('v1.k.n.a'))
+    await as(tx, 'service_role', store('v1.k.n.b'))
+    await as(
+      tx,
+      'service_role',
+      (t) => t`
+        select public.reseal_value('private.provider_keys', ${owner.organizationId}, 'openrouter',
+          'sealed_key', 'v1.k.n.b', 'v1.k.n.c')`,
+    )
+    const [read] = await as(
+      tx,
+      'service_role',
+      (t) => t`select public.provider_credential(${owner.organizationId}, 'openrouter') as sealed`,
+    )
+    expect(read?.sealed).toBe('v1.k.n.c')
+    const events = await tx`
+      select action, details from public.audit_logs
+      where organization_id = ${owner.organizationId} and resource_type = 'provider_credential'
+      order by sequence`
+    expect(events).toMatchObject([
+      { action: 'provider_credential.insert' },
+      {
+        action: 'provider_credential.update',
+        details: { after: { stored_at: expect.any(String) as string } },
+      },
+    ])
+    expect(JSON.stringify(events)).not.toContain('v1.k')
+  })
+})
+
+test('a bearer token that is stored while the endpoint changes does not reach the new one', async () => {
+  const { owner, configuration } = await sql.begin((tx) => arrange(tx))
+  const [, store] = ways(owner, configuration, 'v1.k.n.c')
+  let moved: Promise<unknown> | undefined
+  await sql.begin(async (tx) => {
+    await as(tx, 'service_role', store as Step)
+    moved = committedAs(
+      sql,
+      owner,
+      (t) => t`
+        update public.mcp_configurations set endpoint = 'https://other.example/'
+        where id = ${configuration}`,
+    )
+    await untilSomeoneWaits(tx)
+  })
+  await moved
+  await sql.begin(async (tx) => expect(await stored(tx, owner.organizationId)).toBe(0))
 })
 
 test.each([

@@ -121,15 +121,19 @@ describe('keys:rotate', () => {
     const [oldId = ''] = current().split(':')
     // A row that was written past the checks, as a restored dump could have it.
     const bidi = '\u202e'
+    const issuer = `https://a\u001b[2J${bidi}`
     await sql`
-      insert into client_mgmt.oauth_clients (organization_id, issuer, source, client_secret)
-      values (${ann.organization.id}, ${`https://a\u001b[2J${bidi}`}, 'preregistered', 'v1.gone.n.c')`
+      with client as (
+        insert into client_mgmt.oauth_clients (organization_id, issuer, source)
+        values (${ann.organization.id}, ${issuer}, 'preregistered') returning organization_id, id
+      )
+      insert into private.oauth_client_secrets select organization_id, id, 'v1.gone.n.c' from client`
     const { code, text } = await run(newKey('other'))
-    await sql`delete from client_mgmt.oauth_clients where client_secret = 'v1.gone.n.c'`
+    await sql`delete from client_mgmt.oauth_clients where issuer = ${issuer}`
     expect(code).toBe(1)
     expect(text).toMatch(new RegExp(`does not have: (gone, ${oldId}|${oldId}, gone)\\.`))
     expect(text).toContain(
-      `client_mgmt.oauth_clients.client_secret, organization ${ann.organization.id}, ` +
+      `private.oauth_client_secrets.client_secret, organization ${ann.organization.id}, ` +
         'row preregistered https://a?[2J?',
     )
     expect(text).toMatch(/public\.mcp_oauth_tokens\.access_token, organization \d+, row /)

@@ -7,7 +7,7 @@ import type { ClientRow } from './rows.ts'
 /** The place of a configuration's bearer token. */
 export function bearerTokenPlace(organizationId: number, configurationId: number): Place {
   const row = String(configurationId)
-  return { table: 'public.mcp_configurations', organizationId, row, column: 'bearer_token' }
+  return { table: 'private.mcp_bearer_tokens', organizationId, row, column: 'bearer_token' }
 }
 
 /** The place of a secret of an authorization under way. */
@@ -42,5 +42,5 @@ export function clientSecretPlace(
 ): Place {
   const { source, issuer, redirect_uri: redirectUri } = client
   const row = `${source} ${issuer}${redirectUri === null ? '' : ` ${redirectUri}`}`
-  return { table: 'client_mgmt.oauth_clients', organizationId, row, column: 'client_secret' }
+  return { table: 'private.oauth_client_secrets', organizationId, row, column: 'client_secret' }
 }

@@ -27,7 +27,7 @@ export interface OrganizationKeyDependencies {
 
 /** Where the key of an organization and provider is kept; it opens nowhere else. */
 export function placeOfKey(organizationId: number, provider: string): Place {
-  const table = 'client_mgmt.provider_credentials'
+  const table = 'private.provider_keys'
   return { table, organizationId, row: provider, column: 'sealed_key' }
 }
 

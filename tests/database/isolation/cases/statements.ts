@@ -39,8 +39,9 @@ function constant(value: Value): string {
     : literal(typeof value === 'object' ? JSON.stringify(value) : String(value))
 }
 
-export function select(relation: Relation, columns: readonly string[], filter: Row = {}): string {
-  return asJson(`select ${list(columns)} from ${relation.id}${where(filter)}`)
+/** Every column, as a client's `select('*')`. */
+export function select(relation: Relation, filter: Row = {}): string {
+  return asJson(`select * from ${relation.id}${where(filter)}`)
 }
 
 export function count(relation: Relation): string {

@@ -96,22 +96,20 @@ export const accounts: Readonly<Record<string, RelationExpectation>> = {
   },
   'client_mgmt.invitations': {
     grants: {
-      authenticated: {
-        select:
-          'organization_id id email role invited_by expires_at accepted_at accepted_by revoked_at created_at',
-      },
-      service_role: {
-        select:
-          'organization_id id email role invited_by expires_at accepted_at accepted_by revoked_at created_at',
-      },
+      authenticated: { select: '*' },
+      service_role: { select: '*' },
     },
     select: manager('members.manage'),
     policies: ['select_manager'],
-    triggers: audited('invitations', 'invitation', 'id', ['token_hash', 'email']),
+    triggers: audited('invitations', 'invitation', 'id', ['email']),
     references: {
       organization_id: 'public.organizations',
       'organization_id invited_by': 'client_mgmt.client_users',
     },
+  },
+  'private.invitation_tokens': {
+    grants: {},
+    references: { 'organization_id invitation_id': 'client_mgmt.invitations' },
     secret: ['token_hash'],
   },
   'client_mgmt.billing_accounts': {
@@ -185,24 +183,24 @@ export const accounts: Readonly<Record<string, RelationExpectation>> = {
   'private.founder_salt': { grants: {} },
   'client_mgmt.provider_credentials': {
     grants: {
-      authenticated: {
-        select: 'organization_id id provider last_four created_by created_at updated_at',
-      },
-      service_role: {
-        select: 'organization_id id provider last_four created_by created_at updated_at',
-      },
+      authenticated: { select: '*' },
+      service_role: { select: '*' },
     },
     select: manager('agents.manage'),
     insert: nobody,
     policies: ['select_manager'],
     triggers: {
-      ...audited('provider_credentials', 'provider_credential', 'id', ['sealed_key']),
+      ...audited('provider_credentials', 'provider_credential'),
       ...touched('provider_credentials'),
     },
     references: {
       organization_id: 'public.organizations',
       'organization_id created_by': 'client_mgmt.client_users',
     },
+  },
+  'private.provider_keys': {
+    grants: {},
+    references: { 'organization_id provider': 'client_mgmt.provider_credentials' },
     secret: ['sealed_key'],
   },
 }

@@ -7,10 +7,6 @@ const ownServer = all(
   member,
   any(all(shared, holding('mcp.manage')), all(self, holding('agents.invoke'))),
 )
-const servers =
-  'organization_id id user_id name type endpoint command args env auth_type oauth_provider enabled created_at updated_at'
-const clients =
-  'organization_id id issuer source client_id redirect_uri token_endpoint_auth_method secret_expires_at rejected_at created_at updated_at'
 const ofOrganization = { organization_id: 'public.organizations' }
 const ofUser = { 'organization_id user_id': 'client_mgmt.client_users' }
 const ofConnection = {
@@ -30,12 +26,12 @@ export const mcp: Readonly<Record<string, RelationExpectation>> = {
   'public.mcp_configurations': {
     grants: {
       authenticated: {
-        select: servers,
+        select: '*',
         insert: 'user_id name type endpoint command args env auth_type oauth_provider enabled',
         update: 'name type endpoint command args env auth_type oauth_provider enabled',
         delete: true,
       },
-      service_role: { select: servers },
+      service_role: { select: '*' },
     },
     select: all(member, any(shared, self)),
     insert: ownServer,
@@ -49,7 +45,7 @@ export const mcp: Readonly<Record<string, RelationExpectation>> = {
       'delete_manager_or_self',
     ],
     triggers: {
-      ...audited('mcp_configurations', 'mcp_configuration', 'id', ['bearer_token', 'env', 'args']),
+      ...audited('mcp_configurations', 'mcp_configuration', 'id', ['env', 'args']),
       ...touched('mcp_configurations'),
       ...trigger(
         'mcp_configurations_disconnect',
@@ -63,6 +59,10 @@ export const mcp: Readonly<Record<string, RelationExpectation>> = {
       ),
     },
     references: { ...ofOrganization, ...ofUser },
+  },
+  'private.mcp_bearer_tokens': {
+    grants: {},
+    references: { 'organization_id mcp_configuration_id': 'public.mcp_configurations' },
     secret: ['bearer_token'],
   },
   'public.effective_mcp_configurations': {
@@ -97,16 +97,20 @@ export const mcp: Readonly<Record<string, RelationExpectation>> = {
     references: ofOrganization,
   },
   'client_mgmt.oauth_clients': {
-    grants: { authenticated: { select: clients, delete: true }, service_role: { select: clients } },
+    grants: { authenticated: { select: '*', delete: true }, service_role: { select: '*' } },
     select: manage,
     delete: manage,
     guard: 'mcp.manage',
     policies: ['select_manager', 'delete_manager'],
     triggers: {
-      ...audited('oauth_clients', 'oauth_client', 'id', ['client_secret']),
+      ...audited('oauth_clients', 'oauth_client'),
       ...touched('oauth_clients'),
     },
     references: ofOrganization,
+  },
+  'private.oauth_client_secrets': {
+    grants: {},
+    references: { 'organization_id oauth_client_id': 'client_mgmt.oauth_clients' },
     secret: ['client_secret'],
   },
   'public.oauth_states': {

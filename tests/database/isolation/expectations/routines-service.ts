@@ -1,13 +1,13 @@
 import type { RoutineExpectation } from './types.ts'
 
 const secrets = [
-  'public.mcp_configurations.bearer_token',
+  'private.mcp_bearer_tokens.bearer_token',
   'public.mcp_oauth_tokens.access_token',
   'public.mcp_oauth_tokens.refresh_token',
   'public.oauth_states.code_verifier',
   'public.oauth_states.code',
-  'client_mgmt.oauth_clients.client_secret',
-  'client_mgmt.provider_credentials.sealed_key',
+  'private.oauth_client_secrets.client_secret',
+  'private.provider_keys.sealed_key',
 ]
 
 /** Ciphertexts go to the functions that hold the key, and to nobody else. */

@@ -18,6 +18,13 @@ const byHand = [
   'public.admin_audit_log',
   'public.audit_logs',
 ]
+/** What stands beside a table that clients read, so that no answer may hold it. */
+const secrets = [
+  'private.invitation_tokens',
+  'private.mcp_bearer_tokens',
+  'private.oauth_client_secrets',
+  'private.provider_keys',
+]
 /** The platform's own, the same for every tenant. */
 const platforms = ['public.preference_types', 'client_mgmt.model_prices']
 
@@ -115,7 +122,10 @@ export function planting(
 function inOrder(catalog: Catalog): Relation[] {
   const left = catalog.relations.filter(
     ({ id, kind, exposed }) =>
-      exposed && kind === 'table' && !byHand.includes(id) && !platforms.includes(id),
+      (exposed || secrets.includes(id)) &&
+      kind === 'table' &&
+      !byHand.includes(id) &&
+      !platforms.includes(id),
   )
   const ordered: Relation[] = []
   while (left.length > 0) {

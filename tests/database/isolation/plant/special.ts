@@ -37,13 +37,18 @@ export const special: Readonly<Record<string, (planting: Planting) => readonly O
     { limit_usd: 1_000_000, period: 'month', project_id: null, user_id: member },
     { limit_usd: 1_000_000, period: 'month', user_id: null },
   ],
-  'client_mgmt.provider_credentials': (planting) => [
-    { sealed_key: sealed(planting), last_four: 'tail' },
-  ],
+  'client_mgmt.provider_credentials': () => [{ last_four: 'tail' }],
+  'private.provider_keys': (planting) => [{ sealed_key: sealed(planting) }],
+  'private.mcp_bearer_tokens': (planting) => [{ bearer_token: sealed(planting) }],
+  'private.oauth_client_secrets': (planting) => [{ client_secret: sealed(planting) }],
+  'private.invitation_tokens': ({ names, rows }) =>
+    invitationKinds.map((kind, index) => ({
+      invitation_id: rows.get('client_mgmt.invitations')?.[index]?.id ?? null,
+      token_hash: hashed(invitationToken(names.tenant, kind)),
+    })),
   'client_mgmt.invitations': ({ names, invited }) =>
     invitationKinds.map((kind): Overrides => {
-      const token_hash = hashed(invitationToken(names.tenant, kind))
-      const another = { token_hash, email: `${names.text()}@example.com`, role: 'member' }
+      const another = { email: `${names.text()}@example.com`, role: 'member' }
       // B invites nobody whom A's tests know.
       const mine = names.tenant === 'b' ? another : { ...another, email: invited }
       if (kind === 'expired') return { ...another, expires_at: past }
@@ -68,7 +73,6 @@ export const special: Readonly<Record<string, (planting: Planting) => readonly O
       user_id,
       type: 'http',
       endpoint: `https://${planting.names.text()}.example.com/`,
-      bearer_token: sealed(planting),
     })),
   'client_mgmt.oauth_clients': () => [
     { source: 'preregistered', redirect_uri: null },
