@@ -28,6 +28,10 @@ export interface RunDependencies {
 }
 
 export interface RunOptions {
+  /**
+   * Whether the model streams its answer, and what it says is stored and written as it comes, for the
+   * client and for who follows; else all of it comes at the end.
+   */
   readonly stream: boolean
   /** Receives the UI message stream as it is written, its end included; it must not throw. */
   readonly write?: (text: string) => void

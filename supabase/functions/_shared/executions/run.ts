@@ -37,7 +37,7 @@ export async function runExecution(
   options: RunOptions,
 ): Promise<FinishedExecution> {
   const { clock } = deps
-  const { write } = options
+  const { stream: live, write } = options
   const provider = new AbortController()
   const shutDown = () => provider.abort(new EndedElsewhere('shutdown'))
   deps.shutdown?.addEventListener('abort', shutDown, { once: true })
@@ -50,7 +50,7 @@ export async function runExecution(
   const run: Run = {
     execution,
     answer: emptyAnswer(),
-    recorder: new AnswerRecorder({ clock, log, ...(write && { write }) }),
+    recorder: new AnswerRecorder({ clock, log, live, ...(write && { write }) }),
     signal: provider.signal,
     elapsed: () => Math.round(clock.now() - began),
     step: null,

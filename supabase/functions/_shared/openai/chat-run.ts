@@ -31,9 +31,8 @@ export async function runChat(
     },
   }
   return runExecution({ ...deps, models, admin: deps.database.admin }, execution, {
+    // What a dying worker had stored of a stream is what its end is charged by.
     stream,
-    // Nobody reads these, but what a dying worker had stored is what its end is charged by.
-    ...(stream && { write: () => undefined }),
     ...(onEvents && { onEvents: (events) => onEvents(events, step) }),
     check: (answer) => {
       // A cut answer or a tool call is not the requested JSON, and its finish reason says so.

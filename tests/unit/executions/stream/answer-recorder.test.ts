@@ -7,14 +7,15 @@ import { eventsText } from '../../../../supabase/functions/_shared/executions/st
 import { begunExecution, readEvents } from '../../../support/agents/agents-fixture.ts'
 import { ManualClock } from '../../models/manual-clock.ts'
 
-function open(writes = true) {
+function open(live = true) {
   const clock = new ManualClock(0)
   const written: { at: number; text: string }[] = []
   const stored: string[] = []
   const recorder = new AnswerRecorder({
     clock,
     log: { append: (chunks) => stored.push(...chunks) },
-    ...(writes && { write: (text: string) => written.push({ at: clock.now(), text }) }),
+    live,
+    write: (text: string) => written.push({ at: clock.now(), text }),
   })
   const deltas = () =>
     stored
@@ -76,14 +77,18 @@ describe('what is written while a model speaks', () => {
     expect(stored).toHaveLength(2)
   })
 
-  it('is nothing where nobody waits for it: the log gets it all at the end', () => {
-    const { clock, recorder, written, deltas } = open(false)
-    recorder.start(begunExecution())
+  it('comes at the end, all of it at once, when the answer is not live', () => {
+    const { clock, recorder, written, stored, deltas } = open(false)
     recorder.add([{ type: 'text', text: 'one' }])
     clock.advance(1_000)
     recorder.add([{ type: 'text', text: ' two' }])
-    expect(clock.timers).toBe(0)
+    expect({ timers: clock.timers, written, stored }).toEqual({
+      timers: 0,
+      written: [],
+      stored: [],
+    })
     recorder.end()
-    expect({ written, deltas: deltas() }).toEqual({ written: [], deltas: ['one two'] })
+    expect(deltas()).toEqual(['one two'])
+    expect(written).toHaveLength(1)
   })
 })

@@ -66,6 +66,7 @@ function record() {
   const recorder = new AnswerRecorder({
     clock: stoppedClock,
     log: { append: (chunks) => stored.push(...chunks) },
+    live: true,
     write: (events) => (text += events),
   })
   recorder.start({ ...execution, route: [{ ...execution.route[0]!, name: 'first' }] })

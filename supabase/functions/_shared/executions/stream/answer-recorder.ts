@@ -15,7 +15,9 @@ export const writeInterval = 25
 export interface AnswerRecorderOptions {
   readonly clock: Clock
   readonly log: Pick<EventLog, 'append'>
-  /** Receives the text of events as they come; without it everything comes in one batch. */
+  /** Whether events are written and stored while the model speaks, or all of them at its end. */
+  readonly live: boolean
+  /** Receives the text of events. */
   readonly write?: (text: string) => void
 }
 
@@ -51,7 +53,7 @@ export class AnswerRecorder {
     for (const event of events) {
       if (event.type === 'text' || event.type === 'reasoning') this.#delta(event.type, event.text)
     }
-    if (this.#options.write === undefined || (this.#text === '' && this.#ready.length === 0)) return
+    if (!this.#options.live || (this.#text === '' && this.#ready.length === 0)) return
     const { clock } = this.#options
     const wait = this.#nextWrite - clock.now()
     if (wait <= 0) this.flush()
