@@ -3,6 +3,7 @@ import type { Admin } from '../../../supabase/functions/_shared/database.ts'
 import { AppError } from '../../../supabase/functions/_shared/errors.ts'
 import { createAuthorizedFetch } from '../../../supabase/functions/_shared/oauth/authorized-fetch.ts'
 import type { ConnectionKey } from '../../../supabase/functions/_shared/oauth/places.ts'
+import { systemClock } from '../../../supabase/functions/_shared/time.ts'
 import { type OAuthWorker, startWorker } from '../../support/oauth/app.ts'
 import { addConfiguration, beginConnection, codeOf, connect } from '../../support/oauth/connect.ts'
 import { type Fixture, startServers } from '../../support/oauth/fixture.ts'
@@ -150,10 +151,9 @@ it('tokens that the database cannot take at first are stored when it can: the is
     refused += 1
     return Promise.reject(new AppError('database_unavailable'))
   }
-  const shaken = await startWorker(
-    {},
-    { database: { ...database, admin: { ...database.admin, call } }, sleep: async () => undefined },
-  )
+  const admin = { ...database.admin, call }
+  const clock = { ...systemClock, setTimeout: setImmediate }
+  const shaken = await startWorker({}, { database: { ...database, admin }, clock })
   expect((await shaken.credentials.get(key)).generation).toBe(2)
   expect(refused).toBe(2)
   await expire()

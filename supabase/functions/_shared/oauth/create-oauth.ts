@@ -4,6 +4,7 @@ import type { Env } from '../env.ts'
 import { createProblemReport } from '../http/report-problem.ts'
 import type { Log } from '../log/log.ts'
 import { createOutboundFetch } from '../outbound/outbound.ts'
+import { systemClock } from '../time.ts'
 import { openRedirectAllowList } from './redirect-allow-list.ts'
 import type { OAuthDependencies } from './settings.ts'
 
@@ -34,9 +35,8 @@ export async function createOAuth(
       allowLoopback,
     },
     outbound: (allowedHosts) => createOutboundFetch({ allowLoopback, allowedHosts }),
-    sleep: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
+    clock: systemClock,
     random: Math.random,
-    now: Date.now,
     log,
   }
 }

@@ -2,6 +2,7 @@ import type { Keyset } from '../crypto/keyset.ts'
 import { open, OpenError, type Place } from '../crypto/seal.ts'
 import { untilStored } from '../database.ts'
 import { AppError, isErrorCode } from '../errors.ts'
+import { sleep } from '../time.ts'
 import { openClient } from './client.ts'
 import { kindOf } from './failure.ts'
 import { rejectClient } from './finish-authorization.ts'
@@ -73,10 +74,10 @@ async function obtain(
   force: boolean,
 ): Promise<Credential> {
   const { organizationId, userId, configurationId } = key
-  const deadline = deps.now() + patience
+  const deadline = deps.clock.now() + patience
   let old = rejected
   let forced = force
-  for (let turn = 1; deps.now() < deadline; turn += 1) {
+  for (let turn = 1; deps.clock.now() < deadline; turn += 1) {
     const use = connectionUse.parse(
       await deps.database.admin.call('use_mcp_connection', {
         organization_id: organizationId,
@@ -96,7 +97,7 @@ async function obtain(
       case 'wait':
         old ??= use.generation
         forced = false
-        await deps.sleep(Math.min(25 * turn, 250) * (0.5 + deps.random()))
+        await sleep(deps.clock, Math.min(25 * turn, 250) * (0.5 + deps.random()))
         break
       case 'needs_authorization':
         throw new AppError('connection_needs_authorization')
@@ -206,7 +207,7 @@ async function refresh(
     const sealed = await sealTokens(keyset, key, tokens)
     await untilStored(
       () => database.admin.call('store_mcp_refresh', { ...row, tokens: sealed }),
-      deps.sleep,
+      (pause) => sleep(deps.clock, pause),
     )
   } catch (error) {
     const failed =

@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { seal } from '../crypto/seal.ts'
 import { AppError } from '../errors.ts'
 import type { OutboundFetch } from '../outbound/outbound.ts'
+import { sleep } from '../time.ts'
 import { redirectUriOf } from './client-metadata.ts'
 import { documentClient, type OAuthClient, openClient } from './client.ts'
 import type { IssuerMetadata } from './issuer-metadata.ts'
@@ -33,7 +34,7 @@ export async function findClient(
   { document, kept: { issuer } }: IssuerMetadata,
   scope: string | undefined,
 ): Promise<OAuthClient> {
-  const { settings, database, keyset, now } = deps
+  const { settings, database, keyset, clock } = deps
   const { clientMetadataUrl } = settings
   const takesDocument =
     document.client_id_metadata_document_supported === true &&
@@ -41,8 +42,8 @@ export async function findClient(
     clientMetadataUrl.startsWith('https:')
   const redirectUri = await redirectUriOf(settings, issuer)
   const mayRegister = !takesDocument && document.registration_endpoint !== undefined
-  const deadline = now() + patience
-  for (let turn = 1; now() < deadline; turn += 1) {
+  const deadline = clock.now() + patience
+  for (let turn = 1; clock.now() < deadline; turn += 1) {
     const answer = lease.parse(
       await database.admin.call('lease_oauth_client', {
         organization_id: organizationId,
@@ -62,7 +63,7 @@ export async function findClient(
       case 'register':
         return register(deps, fetch, organizationId, { document, redirectUri, scope }, answer)
       case 'wait':
-        await deps.sleep(Math.min(50 * turn, 500) * (0.5 + deps.random()))
+        await sleep(clock, Math.min(50 * turn, 500) * (0.5 + deps.random()))
     }
   }
   throw new AppError('connection_busy', { headers: { 'retry-after': '5' } })

@@ -4,6 +4,7 @@ import { open } from '../crypto/seal.ts'
 import { sha256Hex } from '../crypto/secret.ts'
 import { untilStored } from '../database.ts'
 import { AppError } from '../errors.ts'
+import { sleep } from '../time.ts'
 import { openClient } from './client.ts'
 import { type ConnectionKey, statePlace } from './places.ts'
 import type { Tokens } from './read-token-answer.ts'
@@ -101,7 +102,7 @@ export async function rejectClient(
 }
 
 async function store(
-  { database, keyset, sleep }: OAuthDependencies,
+  { database, keyset, clock }: OAuthDependencies,
   key: ConnectionKey,
   taken: z.infer<typeof takenState>,
   tokens: Tokens,
@@ -121,6 +122,6 @@ async function store(
   // the person disconnects before the next try, that try restores the connection.
   return untilStored(
     () => database.admin.call('store_mcp_connection', { organization_id, user_id, connection }),
-    sleep,
+    (pause) => sleep(clock, pause),
   )
 }

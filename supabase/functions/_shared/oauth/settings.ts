@@ -2,6 +2,7 @@ import type { Keyset } from '../crypto/keyset.ts'
 import type { Database } from '../database.ts'
 import type { Log } from '../log/log.ts'
 import type { OutboundFetch } from '../outbound/outbound.ts'
+import type { Clock } from '../time.ts'
 import type { RedirectAllowList } from './redirect-allow-list.ts'
 
 /** The addresses of this backend, and the addresses that it may reach. */
@@ -21,11 +22,9 @@ export interface CredentialDependencies {
   readonly keyset: Keyset
   /** The guarded fetch of an organization; null: it has no list of hosts. */
   readonly outbound: (allowedHosts: readonly string[] | null) => OutboundFetch
-  readonly sleep: (milliseconds: number) => Promise<void>
+  readonly clock: Clock
   /** From 0 to below 1. */
   readonly random: () => number
-  /** Milliseconds since the epoch. */
-  readonly now: () => number
   readonly log: Log
 }
 

@@ -2,6 +2,7 @@ import { createAuthorizedFetch } from '../oauth/authorized-fetch.ts'
 import { createCredentials } from '../oauth/credentials.ts'
 import type { CredentialDependencies } from '../oauth/settings.ts'
 import { createOutboundFetch } from '../outbound/outbound.ts'
+import { systemClock } from '../time.ts'
 import { openMcpServer } from './mcp/open-mcp-server.ts'
 import { createServerMemory } from './mcp/server-memory.ts'
 import { toolRequestLimits } from './tool-limits.ts'
@@ -32,9 +33,8 @@ export function createToolServers({
     log,
     // Authorization servers: documents and token answers.
     outbound: (allowedHosts) => createOutboundFetch({ ...guard, allowedHosts }),
-    sleep: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
+    clock: systemClock,
     random: Math.random,
-    now: Date.now,
   })
   const outbound = (allowedHosts: readonly string[] | null) =>
     createOutboundFetch({ ...guard, allowedHosts, limits: toolRequestLimits })
