@@ -26,6 +26,15 @@ const rules = [
      and has_any_column_privilege(client, c.oid, 'select')
      and not has_table_privilege(client, c.oid, 'select')`,
 
+  // PostgREST's upsert sets every column that it inserts, the key's too.
+  `select 'table ' || c.oid::regclass || ' lets clients insert ' || a.attname
+     || ' and not name it in an upsert: grant update, and keep it by a trigger'
+   from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+   where c.relnamespace = any($1::regnamespace[]) and c.relkind in ('r', 'p')
+     and has_any_column_privilege('authenticated', c.oid, 'update')
+     and has_column_privilege('authenticated', c.oid, a.attnum, 'insert')
+     and not has_column_privilege('authenticated', c.oid, a.attnum, 'update')`,
+
   // The same blind spot: a view with column grants only.
   `select 'view ' || c.oid::regclass || ' has not security_invoker = true'
    from pg_class c where c.relnamespace = any($2::regnamespace[]) and c.relkind = 'v'

@@ -69,6 +69,20 @@ comment on function private.update_updated_at_column() is
 revoke all on function private.update_updated_at_column()
   from public, anon, authenticated, service_role;
 
+-- An upsert through PostgREST sets every column it sends, the key's too, so a client needs a grant to update
+-- what it may insert. The trigger that calls this says which of the columns a row keeps.
+create function private.refuse_kept_columns() returns trigger
+language plpgsql volatile security invoker set search_path = ''
+as $$
+begin
+  raise exception using errcode = '42501', message = 'permission_denied',
+    detail = 'A row keeps what it was made with: ' || array_to_string(tg_argv, ', ') || '.';
+end
+$$;
+comment on function private.refuse_kept_columns() is
+  'Trigger: refuses a client''s change of columns that are set only when a row is made.';
+revoke all on function private.refuse_kept_columns() from public, anon, authenticated, service_role;
+
 -- ── Claims ────────────────────────────────────────────────────────────────────────────────────
 -- A pattern checks each claim before a cast. A malformed token gives null, so policies fail closed and no
 -- statement fails with an error.

@@ -60,9 +60,12 @@ comment on policy delete_manager on public.agents is
   'Own agents, with agents.manage, while nothing refers to them.';
 revoke all on public.agents from anon, authenticated, service_role;
 grant select, delete on public.agents to authenticated;
-grant insert (name, type, description, enabled, config), update (name, description, enabled, config)
+grant insert (name, type, description, enabled, config), update (name, type, description, enabled, config)
   on public.agents to authenticated;
 grant select, insert, update, delete on public.agents to service_role;
+create trigger agents_keep_columns before update of type on public.agents
+  for each row when (current_user = 'authenticated' and new.type is distinct from old.type)
+  execute function private.refuse_kept_columns('type');
 create trigger agents_updated_at before update on public.agents
   for each row execute function private.update_updated_at_column();
 create trigger agents_audit_insert after insert on public.agents
@@ -191,9 +194,15 @@ comment on policy delete_manager on public.models is
 revoke all on public.models from anon, authenticated, service_role;
 grant select, delete on public.models to authenticated;
 grant insert (agent_id, name, display_name, description, provider, model_id, enabled, priority, config),
-  update (name, display_name, description, enabled, priority, config)
+  update (agent_id, name, display_name, description, provider, model_id, enabled, priority, config)
   on public.models to authenticated;
 grant select, insert, update, delete on public.models to service_role;
+create trigger models_keep_columns before update of agent_id, provider, model_id on public.models
+  for each row when (
+    current_user = 'authenticated'
+    and (new.agent_id, new.provider, new.model_id) is distinct from (old.agent_id, old.provider, old.model_id)
+  )
+  execute function private.refuse_kept_columns('agent_id', 'provider', 'model_id');
 create trigger models_updated_at before update on public.models
   for each row execute function private.update_updated_at_column();
 create trigger models_audit_insert after insert on public.models
@@ -420,9 +429,18 @@ create policy delete_manager on public.client_schema_preferences for delete to a
 comment on policy delete_manager on public.client_schema_preferences is 'With agents.manage.';
 revoke all on public.client_schema_preferences from anon, authenticated, service_role;
 grant select, delete on public.client_schema_preferences to authenticated;
-grant insert (client_schema_id, preference_type_id, preference_value), update (preference_value)
+grant insert (client_schema_id, preference_type_id, preference_value),
+  update (client_schema_id, preference_type_id, preference_value)
   on public.client_schema_preferences to authenticated;
 grant select, insert, update, delete on public.client_schema_preferences to service_role;
+create trigger client_schema_preferences_keep_columns
+  before update of client_schema_id, preference_type_id on public.client_schema_preferences
+  for each row when (
+    current_user = 'authenticated'
+    and (new.client_schema_id, new.preference_type_id)
+      is distinct from (old.client_schema_id, old.preference_type_id)
+  )
+  execute function private.refuse_kept_columns('client_schema_id', 'preference_type_id');
 create trigger client_schema_preferences_updated_at before update on public.client_schema_preferences
   for each row execute function private.update_updated_at_column();
 create trigger agents_require_permission before insert or update or delete on public.agents

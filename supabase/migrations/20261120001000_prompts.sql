@@ -173,9 +173,15 @@ comment on policy delete_manager_or_self on public.system_prompts is 'As for ins
 revoke all on public.system_prompts from anon, authenticated, service_role;
 grant select, delete on public.system_prompts to authenticated;
 grant insert (scope, user_id, content, priority, template, variables, mandatory, enabled),
-  update (content, priority, template, variables, mandatory, enabled)
+  update (scope, user_id, content, priority, template, variables, mandatory, enabled)
   on public.system_prompts to authenticated;
 grant select, insert, update, delete on public.system_prompts to service_role;
+create trigger system_prompts_keep_columns before update of scope, user_id on public.system_prompts
+  for each row when (
+    current_user = 'authenticated'
+    and (new.scope, new.user_id) is distinct from (old.scope, old.user_id)
+  )
+  execute function private.refuse_kept_columns('scope', 'user_id');
 create trigger system_prompts_updated_at before update on public.system_prompts
   for each row execute function private.update_updated_at_column();
 create trigger system_prompts_audit_insert after insert on public.system_prompts

@@ -98,9 +98,17 @@ comment on policy delete_self on public.chat_sessions is 'One''s own, with its m
 revoke all on public.chat_sessions from anon, authenticated, service_role;
 grant select, delete on public.chat_sessions to authenticated;
 grant insert (id, agent_id, model_id, project_id, title, status, context, visibility, metadata),
-  update (model_id, project_id, title, status, context, visibility, metadata, current_message_id)
+  update (
+    id, agent_id, model_id, project_id, title, status, context, visibility, metadata, current_message_id
+  )
   on public.chat_sessions to authenticated;
 grant select, insert, update, delete on public.chat_sessions to service_role;
+create trigger chat_sessions_keep_columns before update of id, agent_id on public.chat_sessions
+  for each row when (
+    current_user = 'authenticated'
+    and (new.id, new.agent_id) is distinct from (old.id, old.agent_id)
+  )
+  execute function private.refuse_kept_columns('id', 'agent_id');
 create trigger chat_sessions_updated_at before update on public.chat_sessions
   for each row execute function private.update_updated_at_column();
 

@@ -56,9 +56,12 @@ comment on policy delete_manager on conversation.participants is 'With projects.
 revoke all on conversation.participants from anon, authenticated, service_role;
 grant select, delete on conversation.participants to authenticated;
 grant insert (user_id, name, type, patterns_metadata),
-  update (name, type, patterns_metadata) on conversation.participants
+  update (user_id, name, type, patterns_metadata) on conversation.participants
   to authenticated;
 grant select, insert, update, delete on conversation.participants to service_role;
+create trigger participants_keep_columns before update of user_id on conversation.participants
+  for each row when (current_user = 'authenticated' and new.user_id is distinct from old.user_id)
+  execute function private.refuse_kept_columns('user_id');
 create trigger participants_updated_at before update on conversation.participants
   for each row execute function private.update_updated_at_column();
 
@@ -112,9 +115,12 @@ create policy delete_manager on conversation.blocks for delete to authenticated
 comment on policy delete_manager on conversation.blocks is 'With projects.manage.';
 revoke all on conversation.blocks from anon, authenticated, service_role;
 grant select, delete on conversation.blocks to authenticated;
-grant insert (project_id, name, type, metadata), update (name, type, metadata) on conversation.blocks
-  to authenticated;
+grant insert (project_id, name, type, metadata), update (project_id, name, type, metadata)
+  on conversation.blocks to authenticated;
 grant select, insert, update, delete on conversation.blocks to service_role;
+create trigger blocks_keep_columns before update of project_id on conversation.blocks
+  for each row when (current_user = 'authenticated' and new.project_id is distinct from old.project_id)
+  execute function private.refuse_kept_columns('project_id');
 create trigger blocks_updated_at before update on conversation.blocks
   for each row execute function private.update_updated_at_column();
 
@@ -169,9 +175,15 @@ comment on policy delete_manager on conversation.turns is 'With projects.manage.
 revoke all on conversation.turns from anon, authenticated, service_role;
 grant select, delete on conversation.turns to authenticated;
 grant insert (participant_id, content, "timestamp", metadata),
-  update (content, "timestamp", metadata) on conversation.turns
+  update (participant_id, content, "timestamp", metadata) on conversation.turns
   to authenticated;
 grant select, insert, update, delete on conversation.turns to service_role;
+create trigger turns_keep_columns before update of participant_id on conversation.turns
+  for each row when (
+    current_user = 'authenticated'
+    and new.participant_id is distinct from old.participant_id
+  )
+  execute function private.refuse_kept_columns('participant_id');
 create trigger turns_updated_at before update on conversation.turns
   for each row execute function private.update_updated_at_column();
 
@@ -222,9 +234,15 @@ create policy delete_manager on conversation.block_turns for delete to authentic
 comment on policy delete_manager on conversation.block_turns is 'With projects.manage.';
 revoke all on conversation.block_turns from anon, authenticated, service_role;
 grant select, delete on conversation.block_turns to authenticated;
-grant insert (block_id, turn_id, sequence_order), update (sequence_order) on conversation.block_turns
-  to authenticated;
+grant insert (block_id, turn_id, sequence_order), update (block_id, turn_id, sequence_order)
+  on conversation.block_turns to authenticated;
 grant select, insert, update, delete on conversation.block_turns to service_role;
+create trigger block_turns_keep_columns before update of block_id, turn_id on conversation.block_turns
+  for each row when (
+    current_user = 'authenticated'
+    and (new.block_id, new.turn_id) is distinct from (old.block_id, old.turn_id)
+  )
+  execute function private.refuse_kept_columns('block_id', 'turn_id');
 
 -- ── block_lens_version ──────────────────────────────────────────────────────────────────────────
 

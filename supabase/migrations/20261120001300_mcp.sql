@@ -96,9 +96,12 @@ comment on policy delete_manager_or_self on public.mcp_configurations is
 revoke all on public.mcp_configurations from anon, authenticated, service_role;
 grant select on public.mcp_configurations to authenticated, service_role;
 grant insert (user_id, name, type, endpoint, command, args, env, auth_type, oauth_provider, enabled),
-  update (name, type, endpoint, command, args, env, auth_type, oauth_provider, enabled)
+  update (user_id, name, type, endpoint, command, args, env, auth_type, oauth_provider, enabled)
   on public.mcp_configurations to authenticated;
 grant delete on public.mcp_configurations to authenticated;
+create trigger mcp_configurations_keep_columns before update of user_id on public.mcp_configurations
+  for each row when (current_user = 'authenticated' and new.user_id is distinct from old.user_id)
+  execute function private.refuse_kept_columns('user_id');
 create trigger mcp_configurations_updated_at before update on public.mcp_configurations
   for each row execute function private.update_updated_at_column();
 create trigger mcp_configurations_audit_insert after insert on public.mcp_configurations

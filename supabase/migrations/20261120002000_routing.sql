@@ -56,9 +56,12 @@ create policy delete_manager on client_mgmt.llm_configs for delete to authentica
 comment on policy delete_manager on client_mgmt.llm_configs is 'With agents.manage.';
 revoke all on client_mgmt.llm_configs from anon, authenticated, service_role;
 grant select, delete on client_mgmt.llm_configs to authenticated;
-grant insert (project_id, provider, model, settings), update (provider, model, settings)
+grant insert (project_id, provider, model, settings), update (project_id, provider, model, settings)
   on client_mgmt.llm_configs to authenticated;
 grant select, insert, update, delete on client_mgmt.llm_configs to service_role;
+create trigger llm_configs_keep_columns before update of project_id on client_mgmt.llm_configs
+  for each row when (current_user = 'authenticated' and new.project_id is distinct from old.project_id)
+  execute function private.refuse_kept_columns('project_id');
 create trigger llm_configs_updated_at before update on client_mgmt.llm_configs
   for each row execute function private.update_updated_at_column();
 create trigger llm_configs_audit_insert after insert on client_mgmt.llm_configs

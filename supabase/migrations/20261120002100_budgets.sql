@@ -64,9 +64,15 @@ comment on policy delete_billing on client_mgmt.budgets is 'With billing.manage.
 revoke all on client_mgmt.budgets from anon, authenticated, service_role;
 grant select, delete on client_mgmt.budgets to authenticated;
 grant insert (project_id, user_id, period, limit_usd, limit_tokens, warn_at),
-  update (limit_usd, limit_tokens, warn_at)
+  update (project_id, user_id, period, limit_usd, limit_tokens, warn_at)
   on client_mgmt.budgets to authenticated;
 grant select, insert, update, delete on client_mgmt.budgets to service_role;
+create trigger budgets_keep_columns before update of project_id, user_id, period on client_mgmt.budgets
+  for each row when (
+    current_user = 'authenticated'
+    and (new.project_id, new.user_id, new.period) is distinct from (old.project_id, old.user_id, old.period)
+  )
+  execute function private.refuse_kept_columns('project_id', 'user_id', 'period');
 create trigger budgets_updated_at before update on client_mgmt.budgets
   for each row execute function private.update_updated_at_column();
 create trigger budgets_audit_insert after insert on client_mgmt.budgets

@@ -112,9 +112,16 @@ comment on policy delete_manager_or_self on client_mgmt.mcp_tool_policies is
     'Members who may change the configuration; then the policy is ask.';
 revoke all on client_mgmt.mcp_tool_policies from anon, authenticated, service_role;
 grant select, delete on client_mgmt.mcp_tool_policies to authenticated;
-grant insert (mcp_configuration_id, tool_name, policy), update (policy) on client_mgmt.mcp_tool_policies
-  to authenticated;
+grant insert (mcp_configuration_id, tool_name, policy), update (mcp_configuration_id, tool_name, policy)
+  on client_mgmt.mcp_tool_policies to authenticated;
 grant select on client_mgmt.mcp_tool_policies to service_role;
+create trigger mcp_tool_policies_keep_columns
+  before update of mcp_configuration_id, tool_name on client_mgmt.mcp_tool_policies
+  for each row when (
+    current_user = 'authenticated'
+    and (new.mcp_configuration_id, new.tool_name) is distinct from (old.mcp_configuration_id, old.tool_name)
+  )
+  execute function private.refuse_kept_columns('mcp_configuration_id', 'tool_name');
 create trigger mcp_tool_policies_updated_at before update on client_mgmt.mcp_tool_policies
   for each row execute function private.update_updated_at_column();
 create trigger mcp_tool_policies_require_permission

@@ -79,7 +79,11 @@ export function isGuarded({ guard }: RelationExpectation, actor: Actor): boolean
   )
 }
 
-/** Columns a role holds a privilege on, from the expectation. */
+/** Columns that a client's update may name and not change. */
+export const keptColumns = ({ kept = '' }: RelationExpectation): string[] =>
+  kept.split(' ').filter((name) => name !== '')
+
+/** Columns a role holds a privilege on and may use it, from the expectation. */
 export function grantedColumns(
   relation: Relation,
   expectation: RelationExpectation,

@@ -75,8 +75,10 @@ export async function runMatrix(session: Session, options: MatrixOptions = {}): 
 
 async function dropGuards({ full, empty }: Session, relations: readonly Relation[]): Promise<void> {
   for (const { id } of relations) {
-    const trigger = `${id.split('.')[1]}_require_permission`
-    for (const tx of [full, empty]) await tx.unsafe(`drop trigger if exists ${trigger} on ${id}`)
+    for (const trigger of ['require_permission', 'keep_columns']) {
+      const name = `${id.split('.')[1]}_${trigger}`
+      for (const tx of [full, empty]) await tx.unsafe(`drop trigger if exists ${name} on ${id}`)
+    }
   }
 }
 
@@ -145,7 +147,8 @@ export function missingControls({ world }: Session, { done }: Report): Finding[]
   const rule = 'whatever clients may do is done once with success' as const
   return world.catalog.relations.flatMap(({ id }) => {
     const grant = relationExpectations[id]?.grants.authenticated ?? {}
-    return Object.keys(grant)
+    const upserts = grant.insert !== undefined && grant.update !== undefined ? ['upsert'] : []
+    return [...Object.keys(grant), ...upserts]
       .filter((verb) => !done.has(`${id} ${verb}`))
       .map((verb) => ({ rule, object: id, actor: 'everyone', message: `${verb} never succeeded` }))
   })

@@ -1,3 +1,4 @@
+import { isGuarded, keptColumns } from '../facts.ts'
 import type { Row } from '../rules.ts'
 import { freshRows } from './fresh.ts'
 import * as sql from './statements.ts'
@@ -112,55 +113,55 @@ function generated(subject: Subject, base: Row, granted: readonly string[]): Dra
     )
 }
 
+/** As PostgREST sends them: on conflict, every column of the body is set again, the key's too. */
 function upserts(subject: Subject, base: Row, granted: readonly string[]): Draft[] {
-  const { relation } = subject
-  const updatable = columnsFor(subject, 'update')
-  const byName = relation.unique
-    .filter(
-      (key) =>
-        !key.includes('id') &&
-        key.every((name) => name === 'organization_id' || granted.includes(name)),
-    )
-    .flatMap((key) =>
-      namesakes(
-        subject,
-        base,
-        key.filter((name) => granted.includes(name)),
-        key,
-      ),
-    )
-  const byKey = targets(subject).map(([target, key]): Draft => {
-    const row = { ...base, ...key }
-    const may = Object.keys(row).every((name) => granted.includes(name) && updatable.includes(name))
-    const text = sql.upsert(relation, row, relation.primaryKey)
-    return {
-      ...insert(target, 'on its key', row, text, may ? { kind: 'open' } : refused),
-      verb: 'upsert',
-    }
-  })
-  return [...byKey, ...byName]
+  const { relation, expectation } = subject
+  const updatable = [...columnsFor(subject, 'update'), ...keptColumns(expectation)]
+  const mayName = (row: Row) =>
+    Object.keys(row).every((name) => granted.includes(name) && updatable.includes(name))
+  const may =
+    writes(subject, 'insert', becomes(subject, base)) && !isGuarded(expectation, subject.actor)
+  const upsert = (target: Target, note: string, row: Row, key: readonly string[], ok: boolean) => {
+    const text = sql.upsert(relation, row, key, columnsFor(subject, 'select'))
+    const expected: Expected = !mayName(row)
+      ? refused
+      : ok
+        ? { kind: 'succeeds' }
+        : { kind: 'open' }
+    return { ...insert(target, note, row, text, expected), verb: 'upsert' as const }
+  }
+  const primary = relation.primaryKey
+  const seen = may && sees(subject, becomes(subject, base))
+  const fresh = mayName(base) ? [upsert('own', 'without a namesake', base, primary, seen)] : []
+  const byKey = targets(subject).map(([target, key]) =>
+    upsert(target, 'on its key', { ...base, ...key }, primary, false),
+  )
+  const named = relation.unique.filter((key) =>
+    key.every((name) => name === 'organization_id' || granted.includes(name)),
+  )
+  const onNames = named.flatMap((key) =>
+    namesakes(subject, key).map(([target, held, isOwn]) => {
+      const kept = only(held, [...key, ...keptColumns(expectation)])
+      const row = only({ ...base, ...kept }, granted)
+      const after = { ...held, ...row }
+      const changes = isOwn && writes(subject, 'update', after) && sees(subject, after)
+      return upsert(target, `on ${key.join()}`, row, key, may && changes)
+    }),
+  )
+  return [...fresh, ...byKey, ...onNames]
 }
 
-/** Rows with the values that rows of either tenant hold under a key that clients may name. */
-function namesakes(
-  subject: Subject,
-  base: Row,
-  columns: readonly string[],
-  key: readonly string[],
-): Draft[] {
-  const { world, relation } = subject
-  const tenants = [world.a.organizationId, world.b.organizationId]
-  return tenants.flatMap((tenant, index) => {
-    const held = world.rows.get(relation.id)?.find((row) => row.organization_id === tenant)
-    if (held === undefined) return []
-    const row = { ...base, ...only(held, columns) }
-    const text = sql.upsert(relation, row, key)
+/** A row of either tenant to meet under a key; of the actor's own one that may be changed, if any. */
+function namesakes(subject: Subject, key: readonly string[]): [Target, Row, boolean][] {
+  const { world, relation, actor } = subject
+  return [world.a.organizationId, world.b.organizationId].flatMap((tenant, index) => {
+    const rows = (world.rows.get(relation.id) ?? []).filter(
+      (row) => row.organization_id === tenant && key.some((name) => row[name] !== null),
+    )
+    const mine = rows.find((row) => sees(subject, row) && writes(subject, 'update', row))
+    const held = mine ?? rows[0]
+    const isOwn = mine !== undefined && actor.organizationId === tenant
     const target: Target = index === 0 ? 'own' : 'other'
-    return [
-      {
-        ...insert(target, `on ${key.join()}`, row, text, { kind: 'open' }),
-        verb: 'upsert' as const,
-      },
-    ]
+    return held === undefined ? [] : ([[target, held, isOwn]] as [Target, Row, boolean][])
   })
 }

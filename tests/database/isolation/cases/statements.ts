@@ -58,12 +58,17 @@ export function insert(relation: Relation, row: Row, shown: readonly string[] = 
 }
 
 /** `Prefer: resolution=merge-duplicates`: every column is set again on conflict. */
-export function upsert(relation: Relation, row: Row, target: readonly string[]): string {
+export function upsert(
+  relation: Relation,
+  row: Row,
+  target: readonly string[],
+  shown: readonly string[],
+): string {
   const columns = Object.keys(row)
   const set = columns.map((name) => `${quoted(name)} = excluded.${quoted(name)}`)
   return asJson(`insert into ${relation.id} (${list(columns)})
     select ${columns.map((name) => `body.${quoted(name)}`).join(', ')} from ${body(relation, columns, [row])}
-    on conflict (${list(target)}) do update set ${set.join(', ')}${minimal}`)
+    on conflict (${list(target)}) do update set ${set.join(', ')}${returning(shown)}`)
 }
 
 export function update(

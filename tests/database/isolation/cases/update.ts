@@ -1,4 +1,5 @@
 import type { Row } from '../rules.ts'
+import { keptColumns } from '../facts.ts'
 import { closedSet } from '../plant/values.ts'
 import { freshRows } from './fresh.ts'
 import * as sql from './statements.ts'
@@ -62,9 +63,17 @@ export function updateCases(subject: Subject): Draft[] {
 function ungranted(subject: Subject, granted: readonly string[]): Draft[] {
   return subject.relation.columns
     .filter(({ name }) => !granted.includes(name))
-    .map(({ name }) =>
-      update(subject, 'own', `column ${name}, not granted`, { [name]: null }, {}, false, refused),
-    )
+    .map(({ name }) => {
+      // What a row keeps is refused where a row would change, and not before.
+      const isKept =
+        subject.actor.role === 'authenticated' && keptColumns(subject.expectation).includes(name)
+      const changes = subject.rows.some(
+        (row) => row[name] !== null && writes(subject, 'update', row),
+      )
+      const expected: Expected = isKept && !changes ? { kind: 'open' } : refused
+      const note = `column ${name}, ${isKept ? 'kept' : 'not granted'}`
+      return update(subject, 'own', note, { [name]: null }, {}, false, expected)
+    })
 }
 
 function update(

@@ -1,9 +1,9 @@
 import type { Catalog, Relation, Routine } from '../catalog.ts'
 import type { Finding } from '../cases/types.ts'
-import { grantedColumns } from '../facts.ts'
+import { grantedColumns, keptColumns } from '../facts.ts'
 import { internalDefiners } from '../expectations/routines-internal.ts'
 import { quotaTriggers } from '../expectations/quotas.ts'
-import { guarded } from '../expectations/triggers.ts'
+import { guarded, kept } from '../expectations/triggers.ts'
 import type { CatalogRule } from '../rules-list.ts'
 import type { RelationExpectation, RoutineExpectation } from '../expectations/types.ts'
 
@@ -73,6 +73,7 @@ function compareRelation(
     ...expectation.triggers,
     ...quotaTriggers(id),
     ...(guard === undefined ? {} : guarded(table, ...guard)),
+    ...(expectation.kept === undefined ? {} : kept(table, expectation.kept)),
   }).map(([name, does]) => `${name} ${does}`)
   return [
     ...compareGrants(relation, expectation),
@@ -157,7 +158,10 @@ function compareGrants(relation: Relation, expectation: RelationExpectation): Fi
         [...row.other, ...row.references.map((name) => `references ${name}`)],
       ),
       lines(
-        (privilege) => grantedColumns(relation, expectation, role, privilege),
+        (privilege) => [
+          ...grantedColumns(relation, expectation, role, privilege),
+          ...(role === 'authenticated' && privilege === 'update' ? keptColumns(expectation) : []),
+        ],
         expectation.grants[role]?.delete === true ? ['delete'] : [],
       ),
     )

@@ -12,6 +12,7 @@ const managerPolicies = ['select_member', 'insert_manager', 'update_manager', 'd
 /** Agents, models, what is measured of them, and preferences. */
 export const agents: Readonly<Record<string, RelationExpectation>> = {
   'public.agents': {
+    kept: 'type',
     grants: {
       authenticated: {
         select: '*',
@@ -29,6 +30,7 @@ export const agents: Readonly<Record<string, RelationExpectation>> = {
     references: { organization_id: 'public.organizations' },
   },
   'public.models': {
+    kept: 'agent_id provider model_id',
     grants: {
       authenticated: {
         select: '*',
@@ -99,6 +101,7 @@ export const agents: Readonly<Record<string, RelationExpectation>> = {
     references: { organization_id: 'public.organizations' },
   },
   'public.client_schema_preferences': {
+    kept: 'client_schema_id preference_type_id',
     grants: {
       authenticated: {
         select: '*',

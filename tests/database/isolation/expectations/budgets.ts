@@ -16,6 +16,7 @@ export const budgets: Readonly<Record<string, RelationExpectation>> = {
     policies: ['select_member'],
   },
   'client_mgmt.budgets': {
+    kept: 'project_id user_id period',
     grants: {
       authenticated: {
         select: '*',

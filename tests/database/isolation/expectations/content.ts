@@ -14,6 +14,7 @@ const ofOrganization = { organization_id: 'public.organizations' }
 /** Conversations, their executions, and the analysis of content. */
 export const content: Readonly<Record<string, RelationExpectation>> = {
   'public.chat_sessions': {
+    kept: 'id agent_id',
     grants: {
       authenticated: {
         select: '*',
@@ -101,6 +102,7 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
     references: { 'organization_id execution_id tool_call_id': 'conversation.tool_calls' },
   },
   'conversation.participants': {
+    kept: 'user_id',
     grants: {
       authenticated: {
         select: '*',
@@ -119,6 +121,7 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
     aboutOthers: true,
   },
   'conversation.blocks': {
+    kept: 'project_id',
     grants: {
       authenticated: {
         select: '*',
@@ -136,6 +139,7 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
     references: { ...ofOrganization, 'organization_id project_id': 'client_mgmt.projects' },
   },
   'conversation.turns': {
+    kept: 'participant_id',
     grants: {
       authenticated: {
         select: '*',
@@ -156,6 +160,7 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
     },
   },
   'conversation.block_turns': {
+    kept: 'block_id turn_id',
     grants: {
       authenticated: {
         select: '*',
@@ -239,6 +244,7 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
     references: { ...ofOrganization, 'organization_id client_schema_id': 'public.client_schemas' },
   },
   'client_mgmt.llm_configs': {
+    kept: 'project_id',
     grants: {
       authenticated: {
         select: '*',

@@ -24,6 +24,7 @@ const tokens = ['access_token', 'refresh_token']
 /** MCP servers, what an organization says of them, and what connects to them. */
 export const mcp: Readonly<Record<string, RelationExpectation>> = {
   'public.mcp_configurations': {
+    kept: 'user_id',
     grants: {
       authenticated: {
         select: '*',
@@ -129,6 +130,7 @@ export const mcp: Readonly<Record<string, RelationExpectation>> = {
   },
   'private.sealed_values': { grants: {} },
   'client_mgmt.mcp_tool_policies': {
+    kept: 'mcp_configuration_id tool_name',
     grants: {
       authenticated: {
         select: '*',

@@ -21,6 +21,7 @@ const library = manager('prompts.manage')
 /** System prompts with their versions, and the library. */
 export const prompts: Readonly<Record<string, RelationExpectation>> = {
   'public.system_prompts': {
+    kept: 'scope user_id',
     grants: {
       authenticated: {
         select: '*',

@@ -53,6 +53,17 @@ export const appendOnly = (table: string): Triggers => ({
     'BEFORE TRUNCATE FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change()',
 })
 
+/** Refuses a client's change of columns that an upsert may name. */
+export function kept(table: string, columns: string): Triggers {
+  const names = columns.split(' ')
+  const list = names.map((name) => `'${name}'`).join(', ')
+  return trigger(
+    `${table}_keep_columns`,
+    `BEFORE UPDATE OF ${names.join(', ')}`,
+    `refuse_kept_columns(${list})`,
+  )
+}
+
 export const trigger = (name: string, when: string, does: string): Triggers => ({
   [name]: `${when} ${run(does)}`,
 })

@@ -24,6 +24,11 @@ export interface RelationExpectation {
    * active membership alone. Absent: no client writes, or anyone may try.
    */
   guard?: string
+  /**
+   * Columns, separated by spaces, that clients hold an update grant on so that an upsert may name them,
+   * and whose change a trigger refuses.
+   */
+  kept?: string
   /** Set by the suite while the guards are away. */
   guarded?: false
   /** Exact names; each begins with its command. */
