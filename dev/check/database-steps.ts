@@ -7,6 +7,8 @@ import { lintFunctions } from './plpgsql-lint.ts'
 import { outcomeOf, type Step } from './runner.ts'
 import { content, copyScratchDatabase, startScratchDatabase } from './scratch-database.ts'
 
+const apiRoles = 'anon, authenticated, service_role'
+
 interface Databases {
   /** With the migrations and the seed applied once. */
   migrated: Database
@@ -44,11 +46,33 @@ async function startBoth(): Promise<Databases> {
   const migrated = await startScratchDatabase()
   try {
     const empty = await copyScratchDatabase(migrated, 'hosted')
-    await migrate(migrated, content)
+    await migrateAmongOpenDefaults(migrated)
     return { migrated, empty }
   } catch (error) {
     await migrated.close()
     throw error
+  }
+}
+
+/**
+ * Applies the migrations where the owner's defaults give every new object to the API roles, as a
+ * project that is not empty may have it. An object that does not revoke them is an offence of
+ * `catalog`, and differs in `migrations` from what the same files make elsewhere.
+ */
+async function migrateAmongOpenDefaults(database: Database): Promise<void> {
+  const sql = connect(database.ownerUrl)
+  const each = (change: string) =>
+    sql.unsafe(
+      ['tables', 'functions']
+        .map((kind) => `alter default privileges ${change.replace('objects', kind)} ${apiRoles}`)
+        .join(';'),
+    )
+  try {
+    await each('grant all on objects to')
+    await migrate(database, content)
+    await each('revoke all on objects from')
+  } finally {
+    await sql.end()
   }
 }
 
