@@ -77,7 +77,13 @@ export async function startIssuer(options: IssuerOptions = {}): Promise<Issuer> 
     rotateRefreshToken: true,
     issueRefreshToken: async (_, client) => client.grantTypeAllowed('refresh_token'),
     interactions: { url: (_, { uid }) => `/interaction/${uid}` },
-    ttl: { Grant: 86_400, Interaction: 3_600, Session: 86_400, RefreshToken: 86_400 },
+    ttl: {
+      AuthorizationCode: 3_600,
+      Grant: 86_400,
+      Interaction: 3_600,
+      Session: 86_400,
+      RefreshToken: 86_400,
+    },
     findAccount: async (_, sub) => ({ accountId: sub, claims: async () => ({ sub }) }),
   }
   const provider = new Provider(origin, configuration)
