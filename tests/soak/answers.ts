@@ -11,7 +11,13 @@ export type Part = 'agents' | 'rest' | 'auth'
 /** The local gateway's own answers while a part restarts (dev/stack/gateway.ts). */
 const gatewayCodes = ['function_unavailable', 'starting']
 /** How Auth names a token that its session does not fit, or a wrong password (GoTrue's codes). */
-const authCodes = ['invalid_credentials', 'refresh_token_not_found', 'session_not_found']
+const authCodes = [
+  'invalid_credentials',
+  'refresh_token_not_found',
+  'session_not_found',
+  // A sign-up is sent again when its answer was lost.
+  'user_already_exists',
+]
 
 /** Counts every answer, and keeps those that are not as documented. */
 export class Answers {
