@@ -54,24 +54,31 @@ test('a transient session ends after 30 days, and its usage stays', async () => 
       if (ended) await as(tx, 'service_role', finish(begun, outcomes.success))
       return begun.session_id
     }
-    const [old, answering, kept] = [
+    const [old, answering, kept, closed] = [
       await open(true, true),
       await open(true, false),
       await open(false, true),
+      await open(false, true),
     ]
+    // A person closed this one: it is no request of a client that keeps its conversation itself.
+    await as(
+      tx,
+      owner,
+      (t) => t`update public.chat_sessions set status = 'closed' where id = ${closed}`,
+    )
     await tx`
       update public.chat_sessions set created_at = ${days(-31)}
       where organization_id = ${owner.organizationId}`
     const young = await open(true, true)
     await clean(tx, 'cleanup_transient_sessions')
-    expect((await chats(tx, owner)).sort()).toEqual([answering, kept, young].sort())
+    expect((await chats(tx, owner)).sort()).toEqual([answering, kept, closed, young].sort())
     const left = await tx`
       select 1 from public.chat_messages
       where organization_id = ${owner.organizationId} and session_id = ${old}`
     expect(left).toHaveLength(0)
     const ledger = await tx`
       select 1 from client_mgmt.usage_ledger where organization_id = ${owner.organizationId}`
-    expect(ledger).toHaveLength(3)
+    expect(ledger).toHaveLength(4)
   })
 })
 
