@@ -475,14 +475,16 @@ as $$
 declare
   organization constant bigint := private.current_organization_id();
   account constant uuid := private.current_user_id();
-  sources constant jsonb := private.prompt_sources();
 begin
   if organization is null then
     return;
   end if;
   return query
   select p.id, p.scope, p.priority, p.mandatory, p.version,
-    case when p.template then private.render_template(p.content, p.variables, sources) else p.content end
+    -- The subquery runs once, and only where a layer is a template.
+    case when p.template
+      then private.render_template(p.content, p.variables, (select private.prompt_sources()))
+      else p.content end
   from public.system_prompts p
   where p.enabled
     and (
