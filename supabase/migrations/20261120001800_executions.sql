@@ -33,6 +33,7 @@ create table public.agent_executions (
   first_chunk_ms integer,
   estimated_input_tokens bigint,
   reserved_tokens bigint not null default 0,
+  stored_bytes bigint not null default 0,
   finish_reason text,
   error_code text,
   error_message text,
@@ -77,6 +78,8 @@ comment on column public.agent_executions.estimated_input_tokens is
   'Counted before the call; used when the provider reports no usage.';
 comment on column public.agent_executions.reserved_tokens is
   'Counted in the tokens of a minute at the beginning: estimated input and the bound of the answer.';
+comment on column public.agent_executions.stored_bytes is
+  'The bytes that it keeps, complete at its end: question, answer, events, and 1 KiB for its rows.';
 comment on column public.agent_executions.cancel_requested_at is
   'Set by cancel_execution(); the worker sees it within two seconds.';
 comment on column public.agent_executions.first_chunk_ms is 'Milliseconds to the provider''s first output.';

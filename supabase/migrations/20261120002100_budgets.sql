@@ -197,17 +197,24 @@ create table client_mgmt.organization_limits (
     constraint organization_limits_changes check (changes_per_minute >= 0),
   changes_per_minute_per_user integer not null default 120
     constraint organization_limits_changes_per_user check (changes_per_minute_per_user >= 0),
+  stored_bytes bigint not null default 68719476736
+    constraint organization_limits_stored_bytes check (stored_bytes >= 0),
+  stored_bytes_per_user bigint not null default 4294967296
+    constraint organization_limits_stored_bytes_per_user check (stored_bytes_per_user >= 0),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );
 comment on table client_mgmt.organization_limits is
-  'The limits of executions at once, of executions and tokens that begin in a minute, and of changes in a '
-  'minute. The platform sets them. Admissions lock the row and so happen in order.';
+  'The limits of executions at once, of executions and tokens that begin in a minute, of changes in a '
+  'minute, and of the bytes of conversations. The platform sets them. Admissions lock the row and so '
+  'happen in order.';
 comment on column client_mgmt.organization_limits.tokens_per_minute is
   'Counts the estimated input and the bound of the answer when an execution begins, and the true usage '
   'after its end.';
 comment on column client_mgmt.organization_limits.changes_per_minute is
   'Audit events of people: a statement makes one for each table that it changes.';
+comment on column client_mgmt.organization_limits.stored_bytes is
+  'Bytes of questions, answers and events of ended executions. At the limit no execution begins.';
 alter table client_mgmt.organization_limits enable row level security;
 alter table client_mgmt.organization_limits force row level security;
 create policy select_member on client_mgmt.organization_limits for select to authenticated
@@ -217,7 +224,8 @@ revoke all on client_mgmt.organization_limits from anon, authenticated, service_
 grant select on client_mgmt.organization_limits to authenticated;
 grant select, update (
     max_concurrent_executions, max_concurrent_per_user, requests_per_minute, requests_per_minute_per_user,
-    tokens_per_minute, tokens_per_minute_per_user, changes_per_minute, changes_per_minute_per_user
+    tokens_per_minute, tokens_per_minute_per_user, changes_per_minute, changes_per_minute_per_user,
+    stored_bytes, stored_bytes_per_user
   ) on client_mgmt.organization_limits to service_role;
 -- No insert or delete: the organization's row creates and deletes it.
 create trigger organization_limits_updated_at before update on client_mgmt.organization_limits
@@ -260,6 +268,7 @@ create table private.rate_windows (
   started_at timestamptz not null,
   requests integer not null,
   tokens bigint not null,
+  stored_bytes bigint not null default 0,
   primary key (organization_id, id),
   constraint rate_windows_key unique nulls not distinct (organization_id, user_id),
   constraint rate_windows_user_fkey foreign key (organization_id, user_id)
@@ -268,9 +277,96 @@ create table private.rate_windows (
 comment on table private.rate_windows is
   'The requests and tokens that an organization (user_id null) and each of its people began within one '
   'minute. A window starts with the first request after the end of the window before.';
+comment on column private.rate_windows.stored_bytes is
+  'The bytes that their ended executions keep, before private.stored_returns is subtracted. They outlive the '
+  'window. They stand here because the begin and the end of an execution lock this row already.';
 alter table private.rate_windows enable row level security;
 alter table private.rate_windows force row level security;
 revoke all on private.rate_windows from public, anon, authenticated, service_role;
+
+create table private.stored_returns (
+  organization_id bigint not null,
+  id bigint generated always as identity,
+  rate_window_id bigint not null,
+  bytes bigint not null,
+  primary key (organization_id, id),
+  constraint stored_returns_window_fkey foreign key (organization_id, rate_window_id)
+    references private.rate_windows (organization_id, id) on delete cascade
+);
+comment on table private.stored_returns is
+  'What deleted executions give back to stored_bytes of rate_windows, until it needs it: a deletion '
+  'locks no counter, so that deletions in different orders never wait in a circle.';
+create index stored_returns_window_idx on private.stored_returns (organization_id, rate_window_id);
+alter table private.stored_returns enable row level security;
+alter table private.stored_returns force row level security;
+revoke all on private.stored_returns from public, anon, authenticated, service_role;
+
+create function private.return_stored_bytes() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: nobody holds a grant on the counters. What had not ended was not counted.
+begin
+  insert into private.stored_returns (organization_id, rate_window_id, bytes)
+  select w.organization_id, w.id, sum(b.stored_bytes)
+  from before_rows b
+  join private.rate_windows w on w.organization_id = b.organization_id
+    and (w.user_id = b.user_id or w.user_id is null)
+  where b.completed_at is not null
+  group by 1, 2;
+  return null;
+end
+$$;
+comment on function private.return_stored_bytes() is
+  'Trigger: gives back what deleted executions kept, to the organization and to the person.';
+revoke all on function private.return_stored_bytes() from public, anon, authenticated, service_role;
+create trigger agent_executions_stored_delete after delete on public.agent_executions
+  referencing old table as before_rows
+  for each statement execute function private.return_stored_bytes();
+
+create function private.refuse_quota(
+  detail text, table_name text, scope text, bound text, allowed bigint
+) returns void
+language plpgsql stable security invoker set search_path = ''
+as $$
+begin
+  raise exception using errcode = 'PT409', message = 'quota_exceeded', detail = refuse_quota.detail,
+    hint = jsonb_build_object(
+      'table', table_name, 'scope', scope, 'bound', bound, 'allowed', allowed
+    )::text;
+end
+$$;
+comment on function private.refuse_quota(text, text, text, text, bigint) is
+  'Raises PT409 quota_exceeded; the hint is JSON: { table, scope (member, organization or configuration), '
+  'bound (rows or bytes), allowed }.';
+
+create function private.refuse_over_stored(
+  limits client_mgmt.organization_limits,
+  used private.rate_windows
+) returns void
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: nobody holds a grant on the counters.
+declare
+  of_user constant boolean := used.user_id is not null;
+  allowed constant bigint := case
+    when of_user then limits.stored_bytes_per_user else limits.stored_bytes end;
+begin
+  if used.stored_bytes < allowed or used.stored_bytes - coalesce((
+    select sum(r.bytes) from private.stored_returns r
+    where r.organization_id = used.organization_id and r.rate_window_id = used.id
+  ), 0) < allowed then
+    return;
+  end if;
+  perform private.refuse_quota(
+    format('%s may keep %s bytes of conversations: delete some first.',
+      case when of_user then 'A member' else 'The organization' end, allowed),
+    'public.agent_executions', case when of_user then 'member' else 'organization' end, 'bytes', allowed
+  );
+end
+$$;
+comment on function private.refuse_over_stored(client_mgmt.organization_limits, private.rate_windows) is
+  'Raises PT409 quota_exceeded where the conversations of a person or of an organization are as long as '
+  'the limits allow.';
 
 create function private.refuse_rate(
   name text,
@@ -322,25 +418,39 @@ create function private.check_rate(limits client_mgmt.organization_limits, user_
 language plpgsql stable security definer set search_path = ''
 as $$
 -- Definer: no role holds a grant on the windows. Locks nothing. It refuses early a request that
--- count_rate() would refuse at the end.
+-- count_rate() would refuse at the end. The stored bytes grow at the end of an execution, and no end is
+-- refused: a person passes the limit by at most the bytes of their executions at once.
 #variable_conflict use_column
 declare
   used private.rate_windows;
 begin
+  -- Finds only what refuses: an admission has none.
   for used in
-    select w.organization_id, w.id, w.user_id, w.started_at, w.requests + 1, w.tokens
-    from private.rate_windows w
-    where w.organization_id = limits.organization_id and (w.user_id = check_rate.user_id or w.user_id is null)
-      and w.started_at > now() - interval '1 minute'
+    select w.organization_id, w.id, w.user_id, w.started_at, w.requests + w.is_open::integer,
+      case when w.is_open then w.tokens else 0 end, w.stored_bytes
+    from (
+      select r.*, r.started_at > now() - interval '1 minute' as is_open from private.rate_windows r
+      where r.organization_id = limits.organization_id
+        and (r.user_id = check_rate.user_id or r.user_id is null)
+    ) w
+    where w.stored_bytes >= case
+        when w.user_id is null then limits.stored_bytes else limits.stored_bytes_per_user end
+      or w.is_open and w.requests >= case
+        when w.user_id is null then limits.requests_per_minute else limits.requests_per_minute_per_user end
+      or w.is_open and w.tokens > case
+        when w.user_id is null then limits.tokens_per_minute else limits.tokens_per_minute_per_user end
     order by w.user_id nulls first
   loop
-    perform private.refuse_over_rate(limits, used);
+    perform private.refuse_over_stored(limits, used);
+    if used.started_at > now() - interval '1 minute' then
+      perform private.refuse_over_rate(limits, used);
+    end if;
   end loop;
 end
 $$;
 comment on function private.check_rate(client_mgmt.organization_limits, uuid) is
-  'Requires that the person and the organization may begin one more in this minute; else PT429 '
-  'rate_limited. Counts nothing.';
+  'Requires that the person and the organization may begin one more in this minute and may store more; '
+  'else PT429 rate_limited or PT409 quota_exceeded. Counts nothing.';
 
 create function private.count_rate(
   organization_id bigint,
@@ -375,7 +485,25 @@ begin
         else w.tokens end + excluded.tokens
     returning w.*
   loop
-    perform private.refuse_over_rate(limits, used);
+    if used.requests > least(limits.requests_per_minute, limits.requests_per_minute_per_user)
+      or used.tokens > least(limits.tokens_per_minute, limits.tokens_per_minute_per_user)
+    then
+      perform private.refuse_over_rate(limits, used);
+    end if;
+    if used.stored_bytes >= (case
+      when used.user_id is null then limits.stored_bytes else limits.stored_bytes_per_user end)
+    then
+      -- Admitted because of what was deleted: the row is locked now, so it takes that off.
+      with given_back as (
+        delete from private.stored_returns r
+        where r.organization_id = used.organization_id and r.rate_window_id = used.id
+        returning r.bytes
+      )
+      update private.rate_windows w
+      set stored_bytes = greatest(w.stored_bytes - g.bytes, 0)
+      from (select coalesce(sum(b.bytes), 0) as bytes from given_back b) g
+      where w.organization_id = used.organization_id and w.id = used.id;
+    end if;
   end loop;
 end
 $$;
@@ -392,25 +520,27 @@ declare
   more constant bigint := correct_rate.tokens - execution.reserved_tokens;
   counted uuid;
 begin
-  if more = 0 then
+  if more = 0 and execution.stored_bytes = 0 then
     return;
   end if;
   foreach counted in array array[null, execution.user_id] loop
-    update private.rate_windows w set tokens = greatest(w.tokens + more, 0)
+    update private.rate_windows w
+    set stored_bytes = w.stored_bytes + execution.stored_bytes,
+      tokens = case when more > 0 or w.started_at <= execution.created_at
+        then greatest(w.tokens + more, 0) else w.tokens end
     where w.organization_id = execution.organization_id
       and (w.user_id = counted or (counted is null and w.user_id is null))
       -- The deletion of a membership ends its executions before it deletes the window.
       and (w.user_id is null or exists (
         select 1 from client_mgmt.client_users m
         where m.organization_id = w.organization_id and m.user_id = w.user_id
-      ))
-      and (more > 0 or w.started_at <= execution.created_at);
+      ));
   end loop;
 end
 $$;
 comment on function private.correct_rate(public.agent_executions, bigint) is
   'Adds the tokens beyond an execution''s reservation to the current minute. Returns unused tokens while '
-  'the minute of the reservation lasts.';
+  'the minute of the reservation lasts. Adds the bytes that the execution keeps.';
 
 -- ── change_windows ────────────────────────────────────────────────────────────────────────────
 
@@ -468,6 +598,8 @@ comment on function private.count_change(bigint, uuid) is
 revoke all on function
   private.refuse_rate(text, boolean, bigint, timestamptz), private.count_change(bigint, uuid),
   private.refuse_over_rate(client_mgmt.organization_limits, private.rate_windows),
+  private.refuse_over_stored(client_mgmt.organization_limits, private.rate_windows),
+  private.refuse_quota(text, text, text, text, bigint),
   private.check_rate(client_mgmt.organization_limits, uuid),
   private.count_rate(bigint, uuid, integer, bigint),
   private.correct_rate(public.agent_executions, bigint)
@@ -546,8 +678,8 @@ begin
 end
 $$;
 comment on function private.admit_execution(bigint, uuid) is
-  'Requires that organization, person and platform may run one more and begin one more in this minute; '
-  'else PT429 too_many_executions or rate_limited.';
+  'Requires that organization, person and platform may run one more, begin one more in this minute and '
+  'store more; else PT429 too_many_executions or rate_limited, or PT409 quota_exceeded.';
 revoke all on function
   private.refuse_execution(text, text, integer), private.first_lease(),
   private.admit_execution(bigint, uuid)

@@ -124,6 +124,42 @@ create trigger mcp_tool_policies_keep_columns
   execute function private.refuse_kept_columns('mcp_configuration_id', 'tool_name');
 create trigger mcp_tool_policies_updated_at before update on client_mgmt.mcp_tool_policies
   for each row execute function private.update_updated_at_column();
+create function private.bound_tool_policies() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: locks the configurations, so that statements at once count one after the other. A member sets
+-- policies for the tools of their own servers; without a bound per server one member could use up the
+-- organization's.
+begin
+  perform 1 from public.mcp_configurations c
+  where exists (
+    select 1 from after_rows a where a.organization_id = c.organization_id and a.mcp_configuration_id = c.id
+  )
+  order by c.organization_id, c.id for no key update;
+  if exists (
+    select 1
+    from (select distinct a.organization_id, a.mcp_configuration_id from after_rows a) a
+    join client_mgmt.mcp_tool_policies p
+      on p.organization_id = a.organization_id and p.mcp_configuration_id = a.mcp_configuration_id
+    group by a.organization_id, a.mcp_configuration_id
+    having count(*) > 513
+  ) then
+    perform private.refuse_quota(
+      'An MCP server may have 513 policies: one for each of 512 tools, and its own.',
+      'client_mgmt.mcp_tool_policies', 'configuration', 'rows', 513
+    );
+  end if;
+  return null;
+end
+$$;
+comment on function private.bound_tool_policies() is
+  'Trigger: refuses with PT409 quota_exceeded what gives an MCP server more than 513 policies.';
+revoke all on function private.bound_tool_policies() from public, anon, authenticated, service_role;
+-- Triggers fire in the order of their names. This one takes configurations, and the audit's takes the head
+-- of the log, which comes after them.
+create trigger mcp_tool_policies_at_most_insert after insert on client_mgmt.mcp_tool_policies
+  referencing new table as after_rows
+  for each statement execute function private.bound_tool_policies();
 create trigger mcp_tool_policies_require_permission
   before insert or update or delete on client_mgmt.mcp_tool_policies
   for each statement execute function private.require_permission('agents.invoke', 'mcp.manage');

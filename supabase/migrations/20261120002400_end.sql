@@ -292,6 +292,8 @@ as $$
 -- after it has locked all their sessions.
 begin
   perform private.lock_budgets(old.organization_id);
+  -- What is deleted keeps nothing.
+  old.stored_bytes := 0;
   if old.status = 'running' then
     old.input_tokens := old.estimated_input_tokens;
   end if;
@@ -383,6 +385,12 @@ begin
       (extract(epoch from clock_timestamp() - x.created_at) * 1000)::integer
     ),
     first_chunk_ms = (outcome ->> 'first_chunk_ms')::integer,
+    -- The question was counted when it began. Events are as long as they are stored, compressed.
+    stored_bytes = x.stored_bytes + 1024 + octet_length(content) + coalesce(octet_length(parts::text), 0)
+      + coalesce(octet_length(outcome ->> 'events'), 0) + coalesce((
+        select sum(pg_column_size(e.event)) from conversation.execution_events e
+        where e.organization_id = x.organization_id and e.execution_id = x.id
+      ), 0),
     metadata = x.metadata || jsonb_strip_nulls(
       jsonb_build_object('provider_request_id', outcome ->> 'provider_request_id')
     ),

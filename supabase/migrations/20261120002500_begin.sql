@@ -163,6 +163,7 @@ declare
   effective jsonb := ((route -> 0 -> 'settings') - 'response_format') || params;
   max_output_tokens bigint;
   more_tokens bigint;
+  more_requests integer;
 begin
   select coalesce(jsonb_agg(p.content), '[]') into prompts from private.effective_system_prompts() p;
   -- Each layer has a bound; a worker must hold all layers, beside those of other executions.
@@ -198,6 +199,9 @@ begin
   if private.has_budget(execution.organization_id, execution.user_id, execution.project_id) then
     -- No tokenizer makes more than one token per byte; the bound of the answer is sent to the provider.
     effective := effective || jsonb_build_object('max_output_tokens', max_output_tokens);
+    -- The membership before its budgets, as its deletion takes them.
+    perform 1 from client_mgmt.client_users m
+    where m.organization_id = execution.organization_id and m.user_id = execution.user_id for key share;
     perform private.reserve_budgets(
       execution.organization_id, execution.id, execution.user_id, execution.project_id,
       private.route_cost(route, bytes, max_output_tokens), bytes + max_output_tokens
@@ -205,23 +209,33 @@ begin
   end if;
   -- A queued execution was counted when it began: only later additions are counted now.
   more_tokens := greatest(ceil(bytes / 4.0)::bigint + max_output_tokens - execution.reserved_tokens, 0);
-  perform private.count_rate(
-    execution.organization_id, execution.user_id, (execution.reserved_tokens = 0)::integer, more_tokens);
+  more_requests := (execution.reserved_tokens = 0)::integer;
 
+  execution.estimated_input_tokens := ceil(bytes / 4.0)::bigint;
+  execution.reserved_tokens := execution.reserved_tokens + more_tokens;
+  execution.model_id := (route -> 0 ->> 'model_id')::bigint;
+  execution.route := (
+    select jsonb_agg(jsonb_build_object(
+      'model_id', r -> 'model_id', 'generation', r -> 'generation', 'credential', r -> 'credential'
+    ) order by n)
+    from jsonb_array_elements(prepare_execution.route) with ordinality e(r, n)
+  );
+  -- One that waited is there already; any other is written once, whole: each writing of a row this wide
+  -- is one in each of its indexes.
+  if execution.updated_at is null then
+    execution.updated_at := execution.created_at;
+    insert into public.agent_executions values (execution.*);
+  else
+    update public.agent_executions x
+    set estimated_input_tokens = execution.estimated_input_tokens,
+      reserved_tokens = execution.reserved_tokens, model_id = execution.model_id, route = execution.route
+    where x.organization_id = execution.organization_id and x.id = execution.id;
+  end if;
   insert into private.execution_callers (organization_id, execution_id, user_session_id)
   values (execution.organization_id, execution.id, private.claim_uuid('session_id'))
   on conflict on constraint execution_callers_pkey do nothing;
-  update public.agent_executions x
-  set estimated_input_tokens = ceil(bytes / 4.0)::bigint,
-    reserved_tokens = execution.reserved_tokens + more_tokens,
-    model_id = (prepare_execution.route -> 0 ->> 'model_id')::bigint,
-    route = (
-      select jsonb_agg(jsonb_build_object(
-        'model_id', r -> 'model_id', 'generation', r -> 'generation', 'credential', r -> 'credential'
-      ) order by n)
-      from jsonb_array_elements(prepare_execution.route) with ordinality e(r, n)
-    )
-  where x.organization_id = execution.organization_id and x.id = execution.id;
+  -- Last, because everyone of the organization waits for this row.
+  perform private.count_rate(execution.organization_id, execution.user_id, more_requests, more_tokens);
 
   return jsonb_build_object(
     'route', (
@@ -236,7 +250,37 @@ begin
 end
 $$;
 comment on function private.prepare_execution(public.agent_executions, jsonb, jsonb, bigint) is
-  'Reserves the budgets and returns { route, params, system_prompts, history, tools }.';
+  'Reserves the budgets, writes the execution and returns { route, params, system_prompts, history, '
+  'tools }.';
+
+create function private.new_execution(
+  chat public.chat_sessions, message_id uuid, project_id bigint, agent_id bigint, metadata jsonb
+) returns public.agent_executions
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: called by begin_execution() and continue_execution() only.
+declare
+  execution public.agent_executions;
+begin
+  execution.organization_id := chat.organization_id;
+  execution.id := private.uuid_v7();
+  execution.session_id := chat.id;
+  execution.user_id := chat.user_id;
+  execution.message_id := new_execution.message_id;
+  execution.response_message_id := private.uuid_v7();
+  execution.project_id := new_execution.project_id;
+  execution.agent_id := new_execution.agent_id;
+  execution.status := 'running';
+  execution.reserved_tokens := 0;
+  execution.stored_bytes := 0;
+  execution.metadata := new_execution.metadata;
+  execution.lease_expires_at := private.first_lease();
+  execution.created_at := now();
+  return execution;
+end
+$$;
+comment on function private.new_execution(public.chat_sessions, uuid, bigint, bigint, jsonb) is
+  'An execution of the owner of a session, which prepare_execution() writes: updated_at is null until then.';
 
 create function private.begin_execution(request jsonb, idempotency_key text, providers text[]) returns jsonb
 language plpgsql volatile security definer set search_path = ''
@@ -261,6 +305,8 @@ declare
   -- A field that does not change the answer does not distinguish requests.
   hash constant bytea := sha256(convert_to(
     (invocation - '{on_busy,transient,input_bytes}'::text[])::text, 'UTF8'));
+  first_words constant text := nullif(left(btrim(regexp_replace(
+    private.message_text(message -> 'content'), '\s+', ' ', 'g')), 80), '');
   project bigint := (invocation -> 'project_id')::bigint;
   chat public.chat_sessions;
   chosen public.agents;
@@ -323,9 +369,11 @@ begin
   perform private.admit_execution(organization, account);
 
   if chat.id is null then
-    insert into public.chat_sessions (organization_id, user_id, agent_id, project_id, status, metadata)
+    insert into public.chat_sessions (
+      organization_id, user_id, agent_id, project_id, title, last_message_at, status, metadata
+    )
     values (
-      organization, account, chosen.id, project,
+      organization, account, chosen.id, project, first_words, clock_timestamp(),
       case when transient then 'closed' else 'active' end,
       case when transient then '{"transient": true}'::jsonb else '{}' end
     ) returning * into chat;
@@ -374,30 +422,28 @@ begin
     end;
   end if;
 
-  insert into public.agent_executions (
-    organization_id, session_id, user_id, message_id, project_id, agent_id, status, idempotency_key,
-    request_hash,
-    metadata, lease_expires_at
-  ) values (
-    organization, chat.id, account, asked, project, chosen.id, case
-      when waits then 'pending'
-      else 'running' end,
-    key, hash,
-    case when waits then jsonb_build_object(
+  execution := private.new_execution(chat, asked, project, chosen.id, case
+    when waits then jsonb_build_object(
       'model', model, 'params', invocation -> 'params',
       'follows', regenerate is null and parent is null and not as_root
-    ) else '{}' end,
-    private.first_lease()
-  ) returning * into execution;
+    ) else '{}' end);
+  execution.status := case when waits then 'pending' else 'running' end;
+  execution.idempotency_key := key;
+  execution.request_hash := hash;
+  execution.stored_bytes := coalesce(octet_length(message ->> 'content'), 0);
 
-  update public.chat_sessions s
-  set last_message_at = clock_timestamp(), current_message_id = case
-    when waits then s.current_message_id
-    else asked end,
-    agent_id = coalesce(s.agent_id, chosen.id),
-    title = coalesce(s.title, nullif(left(btrim(regexp_replace(
-      private.message_text(message -> 'content'), '\s+', ' ', 'g')), 80), ''))
-  where s.organization_id = organization and s.id = chat.id;
+  if session is null then
+    -- The rest was written with it. A change of no indexed column writes no index.
+    update public.chat_sessions s set current_message_id = asked
+    where s.organization_id = organization and s.id = chat.id;
+  else
+    update public.chat_sessions s
+    set last_message_at = clock_timestamp(), current_message_id = case
+      when waits then s.current_message_id
+      else asked end,
+      agent_id = coalesce(s.agent_id, chosen.id), title = coalesce(s.title, first_words)
+    where s.organization_id = organization and s.id = chat.id;
+  end if;
 
   return private.describe_execution(execution)
     || jsonb_build_object('replayed', false, 'result', null)
@@ -505,6 +551,7 @@ revoke all on function
   private.read_invocation(jsonb, text),
   private.message_text(jsonb),
   private.prepare_execution(public.agent_executions, jsonb, jsonb, bigint),
+  private.new_execution(public.chat_sessions, uuid, bigint, bigint, jsonb),
   private.begin_execution(jsonb, text, text[]),
   private.start_execution(uuid, text[]),
   public.begin_execution(jsonb, text, text[]),

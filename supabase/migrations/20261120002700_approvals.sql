@@ -35,16 +35,11 @@ begin
     chat.id, source.project_id, providers
   );
   perform private.admit_execution(source.organization_id, source.user_id);
-  insert into public.agent_executions (
-    organization_id, session_id, user_id, message_id, project_id, agent_id, status, request_hash,
-    metadata, lease_expires_at
-  ) values (
-    source.organization_id, source.session_id, source.user_id, source.response_message_id,
-    source.project_id, source.agent_id,
-    'running', sha256(convert_to('continues ' || source.id, 'UTF8')),
-    jsonb_build_object('continues', source.id),
-    private.first_lease()
-  ) returning * into execution;
+  execution := private.new_execution(
+    chat, source.response_message_id, source.project_id, source.agent_id,
+    jsonb_build_object('continues', source.id)
+  );
+  execution.request_hash := sha256(convert_to('continues ' || source.id, 'UTF8'));
   return private.describe_execution(execution)
     || jsonb_build_object('replayed', false, 'result', null, 'continues', source.id)
     || private.prepare_execution(execution, route, params, null);

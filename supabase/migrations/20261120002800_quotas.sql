@@ -33,7 +33,7 @@ insert into private.table_bounds (table_name, scope, max_rows, max_bytes) values
   ('client_mgmt.invitations', 'organization', 100000, 134217728),
   ('client_mgmt.llm_configs', 'organization', 10000, 67108864),
   ('client_mgmt.mcp_allowed_hosts', 'organization', 1000, 1048576),
-  ('client_mgmt.mcp_tool_policies', 'organization', 100000, 67108864),
+  ('client_mgmt.mcp_tool_policies', 'organization', 1000000, 1073741824),
   ('client_mgmt.oauth_clients', 'organization', 1000, 16777216),
   ('client_mgmt.oauth_issuer_exceptions', 'organization', 1000, 4194304),
   ('client_mgmt.projects', 'organization', 10000, 134217728),
@@ -75,7 +75,7 @@ insert into private.table_bounds (table_name, reason) values
   ('client_mgmt.usage_ledger', 'One row per execution; the rates bound executions.'),
   (
     'conversation.execution_events',
-    'The stream of one answer, whose bytes the worker limits; the rates bound executions.'
+    'The stream of one answer, whose bytes the worker limits; counted in the bytes of conversations.'
   ),
   ('conversation.tool_approvals', 'One row per tool call that needs one.'),
   (
@@ -95,16 +95,17 @@ insert into private.table_bounds (table_name, reason) values
   ('private.quota_returns', 'A statement that reaches a quota empties it: at most one row per counted row.'),
   ('private.quota_use', 'One row per member and table with a quota.'),
   ('private.rate_windows', 'One row per organization and member.'),
+  ('private.stored_returns', 'Emptied at a bound of bytes; until then at most two rows per execution.'),
   ('private.table_bounds', 'The owner of the database writes it.'),
   ('public.admin_audit_log', 'One row per act of a platform administrator.'),
-  ('public.agent_executions', 'The rates bound the executions that begin within a minute.'),
+  ('public.agent_executions', 'Counted with 1 KiB each in the bytes of conversations.'),
   ('public.agent_health', 'One row per organization and agent.'),
   ('public.agent_metrics', 'One row per organization, agent and day.'),
   (
     'public.audit_logs',
     'Never deleted; a statement adds one row to an organization''s log for each table that it changes.'
   ),
-  ('public.chat_messages', 'At most 256 KiB per execution and an answer; the rates bound executions.'),
+  ('public.chat_messages', 'Counted in the bytes of conversations.'),
   ('public.circuit_breaker_state', 'One row per organization, agent and model.'),
   ('public.client_schemas', 'One row per organization; the platform writes it.'),
   ('public.organizations', 'One account founds at most 20.'),
@@ -161,6 +162,7 @@ as $$
 declare
   used private.quota_use;
   over text;
+  allowed bigint;
 begin
   insert into private.quota_use as u (organization_id, user_id, table_name, rows, bytes)
   values (
@@ -192,22 +194,18 @@ begin
     when add_to_quota.bytes > 0 and used.bytes > bound.max_bytes then 'bytes'
   end;
   if over is not null then
-    raise exception using errcode = 'PT409', message = 'quota_exceeded',
-      detail = format('%s may fill %s of %s: delete some first.',
+    allowed := case over when 'rows' then bound.max_rows else bound.max_bytes end;
+    perform private.refuse_quota(
+      format('%s may fill %s %s of %s: delete some first.',
         case when bound.scope = 'organization' then 'The organization' else 'A member' end,
-        case over
-          when 'rows' then bound.max_rows || ' rows'
-          else bound.max_bytes || ' bytes' end, bound.table_name),
-      hint = jsonb_build_object(
-        'table', bound.table_name, 'scope', bound.scope, 'bound', over,
-        'allowed', case over when 'rows' then bound.max_rows else bound.max_bytes end
-      )::text;
+        allowed, over, bound.table_name),
+      bound.table_name, bound.scope, over, allowed
+    );
   end if;
 end
 $$;
 comment on function private.add_to_quota(private.table_bounds, bigint, uuid, bigint, bigint) is
-  'Counts the rows and bytes that a statement added for one owner, or raises PT409 quota_exceeded; the '
-  'hint is JSON: { table, scope, bound (rows or bytes), allowed }.';
+  'Counts the rows and bytes that a statement added for one owner, or raises PT409 quota_exceeded.';
 
 create function private.count_quota() returns trigger
 language plpgsql volatile security definer set search_path = '' set timezone = 'UTC'
@@ -223,7 +221,22 @@ begin
   select b.* into strict bound
   from private.table_bounds b
   where b.table_name = tg_table_schema || '.' || tg_table_name;
-  if tg_op <> 'DELETE' then
+  if tg_op = 'INSERT' then
+    -- The shorter way for what every conversation does.
+    for change in
+      select (r.body ->> 'organization_id')::bigint as organization_id,
+        case when bound.scope = 'member' then (r.body ->> 'user_id')::uuid end as user_id,
+        count(*) as rows, sum(octet_length(r.body::text)) as bytes
+      from (select to_jsonb(a) as body from after_rows a) r
+      where r.body ->> 'organization_id' is not null
+      group by 1, 2
+      order by 1, 2
+    loop
+      perform private.add_to_quota(bound, change.organization_id, change.user_id, change.rows, change.bytes);
+    end loop;
+    return null;
+  end if;
+  if tg_op = 'UPDATE' then
     select coalesce(jsonb_agg(g), '[]') into added from (
       select r.body -> 'organization_id' as organization_id,
         case when bound.scope = 'member' then r.body -> 'user_id' end as user_id,
@@ -232,15 +245,13 @@ begin
       group by 1, 2
     ) g;
   end if;
-  if tg_op <> 'INSERT' then
-    select coalesce(jsonb_agg(g), '[]') into taken from (
-      select r.body -> 'organization_id' as organization_id,
-        case when bound.scope = 'member' then r.body -> 'user_id' end as user_id,
-        -count(*) as rows, -sum(octet_length(r.body::text)) as bytes
-      from (select to_jsonb(b) as body from before_rows b) r
-      group by 1, 2
-    ) g;
-  end if;
+  select coalesce(jsonb_agg(g), '[]') into taken from (
+    select r.body -> 'organization_id' as organization_id,
+      case when bound.scope = 'member' then r.body -> 'user_id' end as user_id,
+      -count(*) as rows, -sum(octet_length(r.body::text)) as bytes
+    from (select to_jsonb(b) as body from before_rows b) r
+    group by 1, 2
+  ) g;
 
   for change in
     select g.organization_id, g.user_id, sum(g.rows)::bigint as rows, sum(g.bytes)::bigint as bytes

@@ -135,6 +135,62 @@ test('bytes have a bound, also where a row only becomes longer', async () => {
   })
 })
 
+const addPolicies = (tx: TransactionSql, server: string, from: number, to: number) => tx`
+  insert into client_mgmt.mcp_tool_policies (mcp_configuration_id, tool_name, policy)
+  select ${server}, 'tool ' || n, 'auto' from generate_series(${from}::integer, ${to}::integer) n`
+
+test('one MCP server has at most 513 policies, so no member uses up what the organization may have', async () => {
+  await rolledBack(database(), async (tx) => {
+    const owner = await addOwner(tx)
+    const member = await addMember(tx, owner.organizationId)
+    await as(tx, member, (t) => addServer(t, 'one'))
+    await as(tx, member, (t) => addServer(t, 'two'))
+    const [one = '', two = ''] = (
+      await tx<{ id: string }[]>`
+        select id::text from public.mcp_configurations where user_id = ${member.id} order by id`
+    ).map(({ id }) => id)
+    await as(tx, member, (t) => addPolicies(t, one, 1, 500))
+    const { message, hint } = await refusedWith(
+      as(tx, member, (t) => addPolicies(t, one, 501, 514)),
+    )
+    expect(message).toBe('quota_exceeded')
+    expect(hint).toEqual({
+      table: 'client_mgmt.mcp_tool_policies',
+      scope: 'configuration',
+      bound: 'rows',
+      allowed: 513,
+    })
+    await as(tx, member, (t) => addPolicies(t, one, 501, 513))
+    expect(await outcome(as(tx, member, (t) => addPolicies(t, one, 514, 514)))).toBe(
+      'PT409 quota_exceeded',
+    )
+    await as(tx, member, (t) => addPolicies(t, two, 1, 513))
+  })
+})
+
+test('a member without a permission to manage writes no table that is bounded for the organization only', async () => {
+  const tables = await database()<{ name: string; permissions: string[]; of_member: string[] }[]>`
+    select b.table_name as name, private.role_permissions('member') as of_member, array(
+      select permission from pg_trigger t,
+        regexp_split_to_table(encode(t.tgargs, 'escape'), '\\\\000') permission
+      where t.tgrelid = b.table_name::regclass and t.tgfoid = 'private.require_permission()'::regprocedure
+        and permission <> ''
+    ) as permissions
+    from private.table_bounds b
+    where b.scope = 'organization' and exists (
+      select 1 from unnest('{insert,update}'::text[]) privilege
+      where has_any_column_privilege('authenticated', b.table_name, privilege)
+    )
+    order by 1`
+  expect(tables.length).toBeGreaterThan(10)
+  const open = tables.filter(
+    ({ permissions, of_member }) =>
+      permissions.length === 0 || permissions.some((name) => of_member.includes(name)),
+  )
+  // Bounded per MCP server too: see the test before.
+  expect(open.map(({ name }) => name)).toEqual(['client_mgmt.mcp_tool_policies'])
+})
+
 test('of 60 at once exactly as many are let in as the bound allows', async () => {
   const sql = database()
   await sql.begin((tx) => setBound(tx, 'client_mgmt.mcp_allowed_hosts', 7))

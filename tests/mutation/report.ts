@@ -41,10 +41,10 @@ export function writeReport(verdicts: readonly Verdict[], seconds: number): stri
   return [
     '# Mutation report',
     '',
-    '`npm run test:mutation` writes this report. It weakens every policy, grant, trigger, key and check of a caller,',
-    'one at a time, runs the tests of `tests/database/isolation` (for functions and keys also those of',
-    '`tests/database`), and undoes the change. *Catalog* means that an object differs from its expectation. *Behaviour*',
-    'means that a role could see, write or learn what it must not, or could not do what it may.',
+    'Written by `npm run test:mutation`. Every policy, grant, trigger, key and check of a caller is weakened by',
+    'itself, and undone: the tests of `tests/database/isolation` are asked whether they notice, and of functions and',
+    'keys those of `tests/database` too. *Catalog* means that the object is not what its expectation says, *behaviour*',
+    'that a role could see, write or learn what it must not, or could not do what it may.',
     '',
     `**${total.noticed} of ${total.all} noticed (${((total.noticed / total.all) * 100).toFixed(1)} %)**, in ${Math.round(seconds)} s; ` +
       `${verdicts.length - possible.length} more could not be applied and are not counted.`,

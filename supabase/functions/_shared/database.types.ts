@@ -733,6 +733,8 @@ export type Database = {
           organization_id: number
           requests_per_minute: number
           requests_per_minute_per_user: number
+          stored_bytes: number
+          stored_bytes_per_user: number
           tokens_per_minute: number
           tokens_per_minute_per_user: number
           updated_at: string
@@ -747,6 +749,8 @@ export type Database = {
           organization_id: number
           requests_per_minute?: number
           requests_per_minute_per_user?: number
+          stored_bytes?: number
+          stored_bytes_per_user?: number
           tokens_per_minute?: number
           tokens_per_minute_per_user?: number
           updated_at?: string
@@ -760,6 +764,8 @@ export type Database = {
           organization_id?: number
           requests_per_minute?: number
           requests_per_minute_per_user?: number
+          stored_bytes?: number
+          stored_bytes_per_user?: number
           tokens_per_minute?: number
           tokens_per_minute_per_user?: number
           updated_at?: string
@@ -1595,6 +1601,7 @@ export type Database = {
           route: NonNullable<Json>
           session_id: string
           status: string
+          stored_bytes: number
           tool_input_tokens: number | null
           total_tokens: number | null
           updated_at: string
@@ -1631,6 +1638,7 @@ export type Database = {
           route?: NonNullable<Json>
           session_id: string
           status?: string
+          stored_bytes?: number
           tool_input_tokens?: number | null
           total_tokens?: number | null
           updated_at?: string
@@ -1666,6 +1674,7 @@ export type Database = {
           route?: NonNullable<Json>
           session_id?: string
           status?: string
+          stored_bytes?: number
           tool_input_tokens?: number | null
           total_tokens?: number | null
           updated_at?: string

@@ -74,7 +74,7 @@ export const budgets: Readonly<Record<string, RelationExpectation>> = {
         update:
           'max_concurrent_executions max_concurrent_per_user requests_per_minute ' +
           'requests_per_minute_per_user tokens_per_minute tokens_per_minute_per_user ' +
-          'changes_per_minute changes_per_minute_per_user',
+          'changes_per_minute changes_per_minute_per_user stored_bytes stored_bytes_per_user',
       },
     },
     select: member,
@@ -97,6 +97,10 @@ export const budgets: Readonly<Record<string, RelationExpectation>> = {
     references: { 'organization_id execution_id': 'public.agent_executions' },
   },
   'private.change_windows': { grants: {} },
+  'private.stored_returns': {
+    grants: {},
+    references: { 'organization_id rate_window_id': 'private.rate_windows' },
+  },
   'private.rate_windows': {
     grants: {},
     references: { ...ofOrganization, 'organization_id user_id': 'client_mgmt.client_users' },

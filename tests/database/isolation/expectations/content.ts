@@ -1,5 +1,5 @@
 import { all, any, holding, manager, member, platformWide, reader, self } from '../rules.ts'
-import { audited, checked, touched, trigger } from './triggers.ts'
+import { audited, checked, perStatement, touched, trigger } from './triggers.ts'
 import type { RelationExpectation } from './types.ts'
 
 const read = { select: '*' }
@@ -68,6 +68,7 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
       ...touched('agent_executions'),
       ...checked('agent_executions', 'organization_id, agent_id, model_id'),
       ...trigger('agent_executions_settle_deleted', 'BEFORE DELETE', 'settle_deleted_execution()'),
+      ...perStatement('agent_executions', 'stored', 'return_stored_bytes()', ['delete']),
       ...trigger('agent_executions_end_tool_calls', 'AFTER UPDATE OF status', 'end_tool_calls()'),
       ...trigger('agent_executions_supersede_tool_calls', 'AFTER INSERT', 'supersede_tool_calls()'),
     },

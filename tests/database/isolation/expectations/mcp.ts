@@ -153,6 +153,7 @@ export const mcp: Readonly<Record<string, RelationExpectation>> = {
     ],
     triggers: {
       ...touched('mcp_tool_policies'),
+      ...perStatement('mcp_tool_policies', 'at_most', 'bound_tool_policies()', ['insert']),
       ...perStatement('mcp_tool_policies', 'audit', 'audit_mcp_tool_policy()', [
         'insert',
         'update',
