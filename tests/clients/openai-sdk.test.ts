@@ -242,11 +242,7 @@ describe('models', () => {
 
 describe('refusals', () => {
   it('of a key that is no valid access token are AuthenticationErrors', async () => {
-    const forged = await forgeToken(
-      ann,
-      {},
-      { secret: 'a secret of another project entirely, long' },
-    )
+    const forged = await forgeToken(ann, {}, { secret: 'a long secret of another project here' })
     for (const key of ['sk-not-a-token', forged, useStack().publishableKey]) {
       const client = clientWith(key)
       for (const call of [

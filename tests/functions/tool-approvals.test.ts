@@ -214,7 +214,6 @@ describe('a tool with policy ask', () => {
     await ann.addServer(server.endpoint, 'ask')
     agents.script(send, 'Hm.')
     const { id } = await ask()
-    // Even for a writer of the table, the hash of the shown arguments decides.
     await sql`update conversation.tool_calls set arguments = '{"to":"Mallory"}' where execution_id = ${id}`
     await follow((await decided(id, 'approve')).execution_id)
     expect(server.calls()).toEqual([])

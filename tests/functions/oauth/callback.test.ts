@@ -13,11 +13,8 @@ import {
 } from '../../support/oauth/connect.ts'
 import { type Fixture, startServers } from '../../support/oauth/fixture.ts'
 import { joinOrganization } from '../../support/oauth/join.ts'
-import {
-  type Organization,
-  type Person,
-  signUpWithOrganization,
-} from '../../support/people/people.ts'
+import { type Organization, signUpWithOrganization } from '../../support/people/people.ts'
+import type { Person } from '../../support/people/people.ts'
 import { connectOwner } from '../../support/stack/database.ts'
 import { untilServed } from '../../support/stack/until-answered.ts'
 
@@ -245,9 +242,8 @@ describe('finishing', () => {
 
   it('is once: of fifty at once one stores a connection', async () => {
     const connection = await handle()
-    const answers = await Promise.all(
-      Array.from({ length: 50 }, () => untilServed(() => finish(ann, connection))),
-    )
+    const once = () => untilServed(() => finish(ann, connection))
+    const answers = await Promise.all(Array.from({ length: 50 }, once))
     expect(answers.filter(({ status }) => status === 201)).toHaveLength(1)
     expect(answers.filter(({ status }) => status === 400)).toHaveLength(49)
     expect(servers.issuer.tokenRequests).toHaveLength(1)
