@@ -9,6 +9,7 @@ import { platformSettings } from './platform-settings.ts'
 import { PooledConnection } from './pooled-connection.ts'
 import { RestConnection } from './rest-connection.ts'
 import { quietRefusals, withoutInternals } from './rest-errors.ts'
+import { answerAsPostgrest } from './rest-forms.ts'
 import { inTurn, withRequest } from './rest-request.ts'
 
 type Fetch = (request: Request, left?: AbortSignal) => Promise<Response>
@@ -80,7 +81,9 @@ export async function startRest(options: LiteOptions): Promise<LiteServer> {
     throw error
   }
   const answer = (request: Request) => {
-    const answered = withRequest(request, (one) => app.fetch(one)).then(withoutInternals)
+    const answered = withRequest(request, (one) =>
+      answerAsPostgrest(one, async (form) => app.fetch(form)),
+    ).then(withoutInternals)
     underWay.add(answered)
     const end = () => underWay.delete(answered)
     answered.then(end, end)

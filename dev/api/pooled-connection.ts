@@ -1,7 +1,7 @@
 import { PostgresConnection } from '@supabase/lite/postgres'
 import { Kysely, PostgresDialect } from 'kysely'
 import type { Login } from '../postgres/database.ts'
-import { openPool, type PgPool } from '../postgres/pg-pool.ts'
+import { asTheyAre, openPool, type PgPool, type Rows } from '../postgres/pg-pool.ts'
 
 /**
  * lite's connection to PostgreSQL on another driver. Its own (postgres 3.4.9) ends the process when
@@ -10,10 +10,11 @@ import { openPool, type PgPool } from '../postgres/pg-pool.ts'
 export class PooledConnection extends PostgresConnection {
   readonly #pool: PgPool
 
-  constructor(login: Login, max: number) {
+  /** @param rows how the statements ask for their rows */
+  constructor(login: Login, max: number, rows: Rows = asTheyAre) {
     // The driver that this makes, `this.driver`, opens no connection before it is given a statement.
     super({ url: login.url })
-    this.#pool = openPool(login, max)
+    this.#pool = openPool(login, max, rows)
     this.kysely = new Kysely({ dialect: new PostgresDialect({ pool: this.#pool as never }) })
   }
 

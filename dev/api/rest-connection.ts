@@ -6,6 +6,7 @@ import { PooledConnection } from './pooled-connection.ts'
 import { readPreRequest } from './pre-request.ts'
 import { RestError, toRestError } from './rest-errors.ts'
 import { DefaultRows, readRows } from './rest-inserts.ts'
+import { jsonRows } from './json-rows.ts'
 import { currentRequest } from './rest-request.ts'
 
 /**
@@ -18,7 +19,7 @@ export class RestConnection extends PooledConnection {
   #preRequest: string | undefined
 
   constructor(database: Database) {
-    super(database.rest, 20)
+    super(database.rest, 20, jsonRows)
     this.kysely = this.kysely.withPlugin(new DefaultRows())
     this.#catalog = new PooledConnection({ url: database.ownerUrl, options: {} }, 1)
     // By default lite grants ALL on every table of a schema with row-level security to anon,
@@ -48,7 +49,8 @@ export class RestConnection extends PooledConnection {
       // One text without parameters is one round trip. The second statement needs the first one's
       // role, so they cannot be one statement.
       const statements = [`select ${calls.join(', ')}`, ...(check ? [`select ${check}()`] : [])]
-      await sql.raw(statements.join('; ')).execute(transaction)
+      // The comment keeps it from being asked for as JSON, which one statement alone can be.
+      await sql.raw(`/* settings */ ${statements.join('; ')}`).execute(transaction)
       return work(transaction)
     })
   }
@@ -58,6 +60,7 @@ export class RestConnection extends PooledConnection {
   }
 
   override async onPostgrestAST(ast: AnyAST): Promise<AnyAST> {
+    refuseUnfiltered(ast)
     return readRows(await super.onPostgrestAST(ast))
   }
 
@@ -79,6 +82,14 @@ export class RestConnection extends PooledConnection {
     if (tables.length === 0) throw new Error('lite could not read the schema of the database')
     this.#preRequest = await readPreRequest(this.#catalog)
   }
+}
+
+/** The platform loads safeupdate for PostgREST's role, which wants a filter. */
+function refuseUnfiltered({ type, where }: AnyAST): void {
+  if (type !== 'update' && type !== 'delete') return
+  if (where !== undefined && Object.keys(where).length > 0) return
+  const message = `${type.toUpperCase()} requires a WHERE clause`
+  throw new RestError({ code: '21000', message })
 }
 
 /** The claims that lite found in the request's token, as its signer wrote them. */

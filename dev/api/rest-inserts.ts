@@ -5,6 +5,7 @@ import {
   type PluginTransformQueryArgs,
   type PluginTransformResultArgs,
   RawNode,
+  sql,
   ValuesNode,
 } from 'kysely'
 
@@ -54,10 +55,12 @@ export function readRows(ast: AnyAST): AnyAST {
   return { ...ast, values: isRow(values) ? fill(values) : [] }
 }
 
-/** The named columns of a row; those that it lacks are null unless they are left to the default. */
-function pick(row: object, columns: readonly string[], leaveDefaults: boolean): object {
-  const named = leaveDefaults ? columns.filter((column) => Object.hasOwn(row, column)) : columns
-  return Object.fromEntries(named.map((column) => [column, Reflect.get(row, column) ?? null]))
+/** The named columns of a row; those that it lacks are null, or have their default. */
+function pick(row: object, columns: readonly string[], isDefault: boolean): object {
+  const absent = isDefault ? sql`default` : null
+  const valueOf = (column: string): unknown =>
+    Object.hasOwn(row, column) ? (Reflect.get(row, column) ?? null) : absent
+  return Object.fromEntries(columns.map((column) => [column, valueOf(column)]))
 }
 
 function isRow(value: unknown): value is object {

@@ -18,7 +18,7 @@ const clientFile = `${functionsFolder}/_shared/database.ts`
 const folderRules: Record<string, string[]> = {
   'supabase/functions': ['supabase/functions'],
   dev: ['dev', 'supabase/functions'],
-  ops: ['ops', 'supabase/functions'],
+  ops: ['ops', 'dev', 'supabase/functions'],
   tests: ['tests', 'dev', 'ops', 'bench', 'examples', 'supabase/functions'],
   bench: ['bench', 'dev', 'supabase/functions'],
   examples: ['examples', 'supabase/functions/_shared/database.types.ts'],

@@ -17,6 +17,16 @@ export interface PgPool {
   end(): Promise<void>
 }
 
+/** How statements ask for their rows. */
+export interface Rows {
+  /** The statement that is sent instead. */
+  readonly ask: (text: string) => string
+  /** A row of its answer, as the statement would have given it. */
+  readonly read: (row: Record<string, unknown>) => Record<string, unknown>
+}
+
+export const asTheyAre: Rows = { ask: (text) => text, read: (row) => row }
+
 /** As PostgREST waits (db-pool-acquisition-timeout). */
 const CONNECT_TIMEOUT_MS = 10_000
 const END_TIMEOUT_MS = 2_000
@@ -27,7 +37,7 @@ const END_TIMEOUT_MS = 2_000
  * own, or {@link DatabaseUnavailable} without an answer.
  * @param max connections at most
  */
-export function openPool({ url, options }: Login, max: number): PgPool {
+export function openPool({ url, options }: Login, max: number, rows: Rows = asTheyAre): PgPool {
   let arrays: ArrayTypes = new Map()
   let hasArrays = false
   const pool = new pg.Pool({
@@ -45,13 +55,18 @@ export function openPool({ url, options }: Login, max: number): PgPool {
     const client = await pool.connect().catch((error: unknown) => {
       throw note(new DatabaseUnavailable(isTimeout(error) ? 'busy' : 'unreachable', error))
     })
-    const query = (text: string, values: readonly unknown[]) =>
+    const run = (text: string, values: readonly unknown[]) =>
       runQuery(client, text, values, arrays).catch((error: unknown) => {
         throw note(isLost(error) ? new DatabaseUnavailable('lost', error) : error)
       })
+    const query = async (text: string, values: readonly unknown[]) => {
+      const asked = rows.ask(text)
+      const result = await run(asked, values)
+      return asked === text ? result : { ...result, rows: result.rows.map(rows.read) }
+    }
     if (!hasArrays) {
       try {
-        arrays = await readArrayTypes(query)
+        arrays = await readArrayTypes(run)
         hasArrays = true
       } catch (error) {
         client.release(true)

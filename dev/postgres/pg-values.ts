@@ -36,7 +36,6 @@ export function readerOf(type: number, arrays: ArrayTypes): Read {
 
 /** The type that a value has by itself; 0 leaves it to the statement. */
 export function ownType(value: unknown): number {
-  if (typeof value === 'boolean') return 16
   if (typeof value === 'bigint') return 20
   if (value instanceof Uint8Array) return 17
   if (value instanceof Date) return 1184
