@@ -53,7 +53,8 @@ create trigger invitations_audit_delete after delete on client_mgmt.invitations
   referencing old table as before_rows
   for each statement
   execute function private.audit_change('invitation', 'id', 'email');
--- The log is for ever and an address is personal: it names the invitation by id, the row has the address.
+-- The log is never deleted and an address is personal data: the log names the invitation by id, and the row
+-- has the address.
 
 create table private.invitation_tokens (
   organization_id bigint not null,

@@ -1,6 +1,5 @@
--- Provider keys: an organization's own keys of providers.
--- Special: a key is sealed in the function before it reaches the database. It stands in a table of its
--- own in private, which no API role reads.
+-- Provider keys: an organization's own keys of model providers.
+-- Special: the function seals a key before it reaches the table, and no client may read it.
 
 -- ── provider_credentials ──────────────────────────────────────────────────────────────────────
 
@@ -38,8 +37,8 @@ comment on policy select_manager on client_mgmt.provider_credentials is
   'Shows that a key exists and its last four characters, with agents.manage.';
 revoke all on client_mgmt.provider_credentials from anon, authenticated, service_role;
 grant select on client_mgmt.provider_credentials to authenticated, service_role;
--- No insert or update: a key is tested and sealed in the function first, then store_provider_credential(),
--- for service_role only: a sealed text of a client's own making would stop the rotation of keys.
+-- No insert or update: the function agents tests and seals a key and calls store_provider_credential(), for
+-- service_role only. A sealed text of a client could stop the rotation of keys.
 create trigger provider_credentials_updated_at before update on client_mgmt.provider_credentials
   for each row execute function private.update_updated_at_column();
 create trigger provider_credentials_audit_insert after insert on client_mgmt.provider_credentials

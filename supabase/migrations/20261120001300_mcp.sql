@@ -1,7 +1,6 @@
--- MCP servers: configurations, and what an organization says about the hosts and issuers behind them.
--- Special: a bearer token is sealed in the function before it reaches the database, and stands in a table
--- of its own in private; a user's configuration overrides the organization's of the same name; another
--- endpoint never gets the old one's credentials.
+-- MCP servers: configurations, and an organization's rules for hosts and issuers.
+-- Special: the function seals a bearer token before it reaches the table. A user's configuration overrides
+-- the organization's of the same name. Another endpoint never gets the old endpoint's credentials.
 
 -- ── mcp_configurations ────────────────────────────────────────────────────────────────────────
 
@@ -41,8 +40,8 @@ create table public.mcp_configurations (
     references client_mgmt.client_users (organization_id, user_id) on delete cascade
 );
 comment on table public.mcp_configurations is
-  'MCP servers of a person, or of the organization (user_id null). stdio is kept for compatibility '
-  'and never run on the server.';
+  'MCP servers of a person, or of the organization (user_id null). The server never runs stdio, which is '
+  'kept for compatibility.';
 comment on column public.mcp_configurations.env is
   'Environment of a stdio server. Readable: put no secret here.';
 create index mcp_configurations_enabled_idx on public.mcp_configurations (organization_id, enabled);

@@ -112,9 +112,9 @@ create table client_mgmt.oauth_clients (
   constraint oauth_clients_key unique nulls not distinct (organization_id, issuer, source, redirect_uri)
 );
 comment on table client_mgmt.oauth_clients is
-  'What an organization is to an authorization server. preregistered: entered by a manager, and '
-  'used first. dynamic: registered by the function, once per issuer and redirect URI; a row '
-  'without client_id is a registration under way.';
+  'The organization''s clients at authorization servers. preregistered: entered by a manager, and used '
+  'first. dynamic: registered by the function, once per issuer and redirect URI; a row without client_id '
+  'is a registration under way.';
 comment on column client_mgmt.oauth_clients.redirect_uri is
   'The redirect URI of a dynamic client. Another redirect URI needs another client; this one stays for its '
   'connections. Null for a preregistered one, whose redirect URI only its issuer knows.';
