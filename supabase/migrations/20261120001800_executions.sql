@@ -351,8 +351,8 @@ begin
   return (
     select (
       greatest(input_tokens - coalesce(cached_input_tokens, 0), 0) * p.input_per_million
-      + case when coalesce(cached_input_tokens, 0) = 0 then 0
-        else cached_input_tokens * p.cached_input_per_million end
+      -- No provider asks more for what it reads from its cache: without a price of its own, that is a bound.
+      + coalesce(cached_input_tokens, 0) * coalesce(p.cached_input_per_million, p.input_per_million)
       + output_tokens * p.output_per_million
     ) / 1000000
     from client_mgmt.model_prices p

@@ -247,8 +247,10 @@ declare
   ), 0));
   answered constant boolean := execution.status = 'success' or said > 0
     or execution.input_tokens is not null or execution.output_tokens is not null;
-  estimated constant boolean := answered
-    and (execution.input_tokens is null or execution.output_tokens is null);
+  estimated constant boolean := answered and (
+    execution.input_tokens is null or execution.output_tokens is null
+    or execution.metadata @> '{"usage_is_estimated": true}'
+  );
   tokens_in constant bigint := coalesce(
     execution.input_tokens, case when answered then execution.estimated_input_tokens end);
   tokens_out constant bigint := coalesce(
@@ -391,9 +393,21 @@ begin
         select sum(pg_column_size(e.event)) from conversation.execution_events e
         where e.organization_id = x.organization_id and e.execution_id = x.id
       ), 0),
-    metadata = x.metadata || jsonb_strip_nulls(
-      jsonb_build_object('provider_request_id', outcome ->> 'provider_request_id')
-    ),
+    metadata = x.metadata || jsonb_strip_nulls(jsonb_build_object(
+      'provider_request_id', outcome ->> 'provider_request_id',
+      -- Counts that did not add up are a bound; so is cached input at the price of input.
+      'usage_is_estimated', case when (outcome -> 'usage_is_estimated')::boolean or (
+        (outcome ->> 'cached_input_tokens')::bigint > 0 and outcome ->> 'provider_cost_usd' is null
+        and (
+          select p.cached_input_per_million is null
+          from public.models m
+          join client_mgmt.model_prices p on p.provider = m.provider and p.model_id = m.model_id
+          where m.id = coalesce((outcome ->> 'model_id')::bigint, x.model_id)
+            and p.valid_from <= statement_timestamp()
+          order by p.valid_from desc limit 1
+        )
+      ) then true end
+    )),
     completed_at = clock_timestamp()
   where x.organization_id = finish_execution.organization_id and x.id = finish_execution.execution_id
     and x.status in ('pending', 'running')

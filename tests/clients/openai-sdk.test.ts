@@ -319,7 +319,7 @@ describe('refusals', () => {
       status: 400,
       error: { param: null, code: 'invalid_value' },
     })
-    const long = JSON.stringify({ messages: [{ role: 'user', content: 'x'.repeat(4 << 20) }] })
+    const long = JSON.stringify({ messages: [{ role: 'user', content: 'x'.repeat(8 << 20) }] })
     expect(await send(long)).toMatchObject({ status: 400, error: { param: 'messages' } })
     const message = JSON.stringify({
       model: 'droid',

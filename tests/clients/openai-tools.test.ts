@@ -268,9 +268,9 @@ describe('messages of the client', () => {
     expect(counter).toEqual({ reserved_tokens: 0, settled_tokens: 18 })
   })
 
-  it('with addresses other than https are refused', async () => {
+  it('with addresses other than https, or data, are refused', async () => {
     for (const url of [
-      'data:image/png;base64,AA==',
+      'data:image/png;base64,not base64',
       'http://example.com/a.png',
       'file:///etc/passwd',
     ]) {

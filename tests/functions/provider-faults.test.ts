@@ -124,7 +124,7 @@ describe('a provider that fails before its answer', () => {
   })
 
   it.each([
-    [400, 'provider_rejected_request', 502],
+    [400, 'provider_rejected_request', 400],
     [401, 'provider_unauthorized', 502],
     [402, 'provider_payment_required', 502],
     [500, 'provider_error', 502],

@@ -16,9 +16,11 @@ describe('the registry of error codes', () => {
     },
   )
 
-  it('has every code of the models, as a failure of an upstream', () => {
-    for (const code of Object.keys(modelFaults) as (keyof typeof modelFaults)[])
-      expect([502, 504], code).toContain(errorCodes[code].status)
+  it('has every code of the models, of an upstream, or of a request that cannot succeed', () => {
+    for (const [code, fault] of Object.entries(modelFaults))
+      expect(fault === 'caller' ? [400, 422] : [502, 504], code).toContain(
+        errorCodes[code as keyof typeof modelFaults].status,
+      )
   })
 })
 

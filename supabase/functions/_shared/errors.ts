@@ -2,6 +2,11 @@
 const messages = {
   400: {
     invalid_request: 'The request is not valid. Correct it and send it again.',
+    context_length_exceeded:
+      'The conversation is longer than the model can read. Shorten it or name another model.',
+    content_filtered: 'The model provider refused the content of the request. Change the content.',
+    provider_rejected_request:
+      'The model provider rejected the request. Change its content or parameters.',
     invalid_connection:
       'The authorization is unknown, used, expired or was begun by another person. Begin again.',
     invalid_state: 'The callback belongs to no authorization under way. Begin again.',
@@ -64,6 +69,8 @@ const messages = {
       'The caller has no authorized connection to the MCP server. Connect first.',
   },
   422: {
+    provider_unsupported_output:
+      'The model answered with a picture or a sound. Name a model that answers with text.',
     answer_does_not_match_schema:
       'The answer of the model does not match the requested format. Ask again or simplify the format.',
     mcp_stdio_not_supported:
@@ -98,8 +105,6 @@ const messages = {
     provider_malformed_response:
       'The model provider sent an answer that breaks its protocol. Ask again.',
     provider_empty_response: 'The model sent an empty answer. Ask again.',
-    provider_rejected_request:
-      'The model provider rejected the request. Change its length or content.',
     provider_model_not_found:
       'The model provider does not offer this model. An operator must correct the model.',
     provider_unauthorized:

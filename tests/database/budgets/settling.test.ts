@@ -1,3 +1,4 @@
+import type { TransactionSql } from 'postgres'
 import { describe, expect, test } from 'vitest'
 import { addOwner, as, refusal } from '../../support/people/tenants.ts'
 import {
@@ -17,6 +18,7 @@ describe('settling', () => {
   const settled = async (
     outcome: object,
     price: Parameters<typeof setPrice>[2] = { input: 1, output: 1 },
+    meanwhile: (tx: TransactionSql) => PromiseLike<unknown> = () => Promise.resolve(),
   ) =>
     rolledBack(sql, async (tx) => {
       const owner = await addOwner(tx)
@@ -29,6 +31,7 @@ describe('settling', () => {
         begin({ agent, content: 'a question of 400 bytes'.padEnd(400) }),
       )
       const reserved = await reservedBy(tx, begun)
+      await meanwhile(tx)
       await as(tx, 'service_role', finish(begun, outcome as Record<string, unknown>))
       const spent = await spentOf(tx, id)
       expect(spent).toMatchObject({ reserved: '0.000000000', reserved_tokens: 0 })
@@ -114,9 +117,27 @@ describe('settling', () => {
   })
 
   test('where a price is missing after all, what was reserved is charged and the cost is null', async () => {
-    const { spent, reserved, ledger } = await settled(used(100, 1, { cached_input_tokens: 60 }))
+    const lost = (tx: TransactionSql) => tx`delete from client_mgmt.model_prices`
+    const { spent, reserved, ledger } = await settled(used(100, 1), undefined, lost)
     expect(spent).toBe(reserved.usd)
     expect(ledger).toMatchObject({ cost_usd: null })
+  })
+
+  test('cached input without a price of its own costs what input costs, and is marked', async () => {
+    const price = { input: 30, output: 60 }
+    const usage = used(1_000, 5, { cached_input_tokens: 900 })
+    const { spent, ledger } = await settled(usage, price)
+    expect(spent).toBe('0.030300000')
+    expect(ledger).toMatchObject({ cost_usd: '0.030300000', is_estimated: true })
+    const told = await settled({ ...usage, provider_cost_usd: 0.01 }, price)
+    expect(told).toMatchObject({ spent: '0.010000000', ledger: { is_estimated: false } })
+    const priced = await settled(usage, { ...price, cached: 3 })
+    expect(priced).toMatchObject({ spent: '0.006000000', ledger: { is_estimated: false } })
+  })
+
+  test('counts that do not add up are marked, whatever they cost', async () => {
+    const { ledger } = await settled(used(100, 1, { usage_is_estimated: true }))
+    expect(ledger).toMatchObject({ cost_usd: '0.000101000', is_estimated: true })
   })
 
   test('more than was reserved is charged in full, and the next request is refused', async () => {

@@ -198,7 +198,7 @@ test('cost is null when a price or a count is unknown, never 0', async () => {
     const uncounted = await invoke(tx, owner, { agent })
     expect(uncounted.finished.cost_usd).toBeNull()
     const cached = await invoke(tx, owner, { agent }, { ...usage, cached_input_tokens: 100 })
-    expect(cached.finished.cost_usd).toBeNull()
+    expect(cached.finished.cost_usd).toBe(0.004)
   })
 })
 

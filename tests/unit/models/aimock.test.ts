@@ -42,7 +42,9 @@ describe.each(peers)('a live server that speaks the protocol of %s', (_, adapter
     expect(answer.content).toBe(TEXT)
     expect(answer.parts[0]).toMatchObject({ type: 'reasoning', text: 'Höflich.' })
     expect(answer.finish?.reason).toBe('stop')
-    expect(typeof answer.usage?.totalTokens).toBe('number')
+    // This server counts nothing for Vertex AI and says 0, which is no count of an answer.
+    const counted = model.startsWith('gemini') ? null : (expect.any(Number) as number)
+    expect(answer.usage?.outputTokens).toEqual(counted)
   })
 
   it('gives the same answer whole', async () => {

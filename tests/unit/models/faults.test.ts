@@ -144,8 +144,8 @@ const streamFaults: Record<string, Fault> = {
     fault: 'platform',
     status: 402,
   },
-  'a whole answer where a stream was asked for': {
-    script: [json(200, { choices: [{ message: { content: 'hi' }, finish_reason: 'stop' }] })],
+  'a whole answer without an end where a stream was asked for': {
+    script: [json(200, { id: 'gen-1', choices: [] })],
     ...malformed,
   },
   'a page of a proxy': {
@@ -244,7 +244,7 @@ describe('an answer that is not streamed', () => {
       status: 429,
     },
     'no finish reason': {
-      script: [json(200, { choices: [{ message: { content: 'hi' } }] })],
+      script: [json(200, { id: 'gen-1', choices: [] })],
       ...malformed,
     },
     'an empty message': {

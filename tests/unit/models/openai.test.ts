@@ -86,7 +86,7 @@ describe('a chat completion stream', () => {
     expect(answer.requestId).toBe('gen-header')
   })
 
-  it('shows tool calls whole, in order, at the end', async () => {
+  it('shows tool calls as they come, and whole, in order, at the end', async () => {
     const events = await eventsOf(
       choice({ content: 'Let me see. ' }),
       choice({ tool_calls: [{ index: 1, id: 'b', function: { name: 'two', arguments: '' } }] }),
@@ -99,16 +99,19 @@ describe('a chat completion stream', () => {
     )
     expect(events.slice(1)).toEqual([
       { type: 'text', text: 'Let me see. ' },
+      { type: 'tool_call_delta', id: 'b', name: 'two', arguments: '' },
+      { type: 'tool_call_delta', id: 'a', name: 'one', arguments: '{"x":' },
+      { type: 'tool_call_delta', id: 'a', name: 'one', arguments: '1}' },
       { type: 'tool_call', id: 'a', name: 'one', arguments: '{"x":1}' },
       { type: 'tool_call', id: 'b', name: 'two', arguments: '{}' },
       { type: 'finish', reason: 'tool_calls', rawReason: 'tool_calls' },
     ])
   })
 
-  it('never shows a tool call that the length limit cut', async () => {
+  it('makes no call of one that the length limit cut', async () => {
     const call = { index: 0, id: 'a', function: { name: 'pay', arguments: '{"amount": 1' } }
     const events = await eventsOf(choice({ tool_calls: [call] }), choice({}, 'length'))
-    expect(events.map(({ type }) => type)).toEqual(['start', 'finish'])
+    expect(events.map(({ type }) => type)).toEqual(['start', 'tool_call_delta', 'finish'])
   })
 
   it.each([
@@ -124,7 +127,7 @@ describe('a chat completion stream', () => {
   it('says tool_calls whatever reason comes with calls, and makes ids where none are given', async () => {
     const call = { function: { name: 'one', arguments: '{}' } }
     const events = await eventsOf(choice({ tool_calls: [call] }), choice({}, 'stop'))
-    expect(events.slice(1)).toEqual([
+    expect(events.slice(2)).toEqual([
       { type: 'tool_call', id: 'call_new', name: 'one', arguments: '{}' },
       { type: 'finish', reason: 'tool_calls', rawReason: 'stop' },
     ])
@@ -149,14 +152,14 @@ describe('a chat completion stream', () => {
   it('reads typed content, refusals and DeepSeek’s reasoning', async () => {
     const events = await eventsOf(
       choice({ reasoning_content: 'hm' }),
-      choice({ content: [{ type: 'text', text: 'a' }, { type: 'image' }] }),
+      choice({ content: [{ type: 'text', text: 'a' }, { type: 'later' }] }),
       choice({ refusal: 'No.' }),
       choice({}, 'stop'),
     )
     expect(events.slice(1, 4)).toEqual([
       { type: 'reasoning', text: 'hm' },
       { type: 'text', text: 'a' },
-      { type: 'text', text: 'No.' },
+      { type: 'refusal', text: 'No.' },
     ])
   })
 

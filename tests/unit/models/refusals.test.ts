@@ -20,12 +20,50 @@ beforeAll(async () => {
 })
 afterAll(() => provider.close())
 
+/** The sentences by which services say that a request is too long, as they were recorded. */
+const tooLong = [
+  { code: 'context_length_exceeded', type: 'invalid_request_error', message: SECRET },
+  { message: "This model's maximum context length is 8192 tokens. However, you requested 9000." },
+  { code: 400, message: "This endpoint's maximum context length is 8192 tokens." },
+  {
+    code: 400,
+    message: 'Provider returned error',
+    metadata: { raw: '{"message":"prompt is too long: 9 tokens > 8 maximum"}' },
+  },
+  { type: 'invalid_request_error', message: 'prompt is too long: 210000 tokens > 200000 maximum' },
+  {
+    code: 400,
+    status: 'INVALID_ARGUMENT',
+    message:
+      'The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).',
+  },
+  { type: 'exceed_context_size_error', message: 'the request exceeds the available context size' },
+  { message: 'Please reduce the length of the messages or completion.' },
+  {
+    code: 'invalid-argument',
+    message: "This model's maximum prompt length is 131072 but the request contains 200000 tokens.",
+  },
+]
+
 const statuses: [number, unknown, ModelError['code'], ModelError['fault']][] = [
   [400, { error: { code: 400, message: SECRET } }, 'provider_rejected_request', 'caller'],
   [401, { error: { code: 401, message: SECRET } }, 'provider_unauthorized', 'platform'],
   [402, { error: { code: 402, message: SECRET } }, 'provider_payment_required', 'platform'],
   [403, { error: { code: 403, message: SECRET } }, 'provider_unauthorized', 'platform'],
-  [403, { error: { metadata: { reasons: ['hate'] } } }, 'provider_rejected_request', 'caller'],
+  [403, { error: { metadata: { reasons: ['hate'] } } }, 'content_filtered', 'caller'],
+  [400, { error: { code: 'content_filter', message: SECRET } }, 'content_filtered', 'caller'],
+  [
+    400,
+    { error: { code: null, innererror: { code: 'ResponsibleAIPolicyViolation' } } },
+    'content_filtered',
+    'caller',
+  ],
+  ...tooLong.map((error): (typeof statuses)[number] => [
+    400,
+    { error },
+    'context_length_exceeded',
+    'caller',
+  ]),
   [404, { error: { code: 404 } }, 'provider_model_not_found', 'platform'],
   [408, {}, 'provider_timeout', 'provider'],
   [413, '<html>', 'provider_rejected_request', 'caller'],

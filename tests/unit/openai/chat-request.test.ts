@@ -34,6 +34,7 @@ describe('a chat completion request', () => {
     { tools: [], tool_choice: 'auto', parallel_tool_calls: true },
     { top_logprobs: null, logit_bias: {}, stop: [], functions: [], function_call: null },
     { stop: '', user: '', metadata: {}, stream_options: {}, audio: null, prediction: null },
+    { reasoning_effort: 'low' },
     { usage: { include: true }, prompt_cache_retention: '24h', verbosity: 'medium' },
     { max_tokens: 5, max_completion_tokens: 5 },
     { response_format: { type: 'text' } },
@@ -49,7 +50,7 @@ describe('a chat completion request', () => {
     [{ service_tier: 'priority' }, 'service_tier'],
     [{ modalities: ['text', 'audio'] }, 'modalities'],
     [{ metadata: Object.fromEntries(Array.from({ length: 17 }, (_, i) => [i, 'x'])) }, 'metadata'],
-    [{ reasoning_effort: 'low' }, 'reasoning_effort'],
+    [{ reasoning_effort: 'a lot' }, 'reasoning_effort'],
     [{ functions: [{ name: 'f' }] }, 'functions'],
     [{ logit_bias: { 1: 1 } }, 'logit_bias'],
     [{ verbosity: 'low' }, 'verbosity'],
@@ -90,7 +91,7 @@ describe('a chat completion request', () => {
       { messages: [{ role: 'user', content: [{ type: 'input_audio', input_audio: {} }] }] },
       'messages.0.content.0.type',
     ],
-    ...['data:image/png;base64,AA==', 'http://a.b/c', 'file:///etc/passwd'].map(
+    ...['data:image/png,AA', 'data:image/png;base64,A A', 'http://a.b/c', 'file:///etc/passwd'].map(
       (url): [object, string] => [
         { messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url } }] }] },
         'messages.0.content.0.image_url.url',
@@ -101,13 +102,33 @@ describe('a chat completion request', () => {
   })
 
   it('says nothing of what it leaves to its default', () => {
-    const { params, asked, includeUsage, stream } = readChatRequest({ ...body, temperature: null })
-    expect({ params, includeUsage, stream }).toEqual({
+    const { params, asked, stream } = readChatRequest({ ...body, temperature: null })
+    expect({ params, stream }).toEqual({
       params: {},
-      includeUsage: false,
       stream: false,
     })
     expect(asked).toEqual({ messages: [{ role: 'user', content: 'Hi' }] })
+  })
+
+  it('passes pictures and files on as they are, wherever they are', () => {
+    const png = 'data:image/png;base64,AA=='
+    const pdf = 'data:application/pdf;base64,AA=='
+    const content = [
+      { type: 'image_url', image_url: { url: png, detail: 'low' } },
+      { type: 'image_url', image_url: { url: 'https://a.b/c.webp', detail: null } },
+      { type: 'file', file: { file_data: pdf, filename: 'a.pdf' } },
+      { type: 'file', file: { file_data: png, file_id: null } },
+    ]
+    const { asked } = readChatRequest({ ...body, messages: [{ role: 'user', content }] })
+    expect(asked.messages[0]?.parts).toEqual([
+      { type: 'image', url: png, media_type: 'image/png', detail: 'low' },
+      { type: 'image', url: 'https://a.b/c.webp', media_type: 'image/webp' },
+      { type: 'file', url: pdf, media_type: 'application/pdf', filename: 'a.pdf' },
+      { type: 'image', url: png, media_type: 'image/png' },
+    ])
+    const named = [{ type: 'file', file: { file_data: pdf, file_id: 'file-1' } }]
+    const problem = problemOf({ messages: [{ role: 'user', content: named }] })
+    expect(problem).toBe('messages.0.content.0.file.file_id')
   })
 
   it('takes messages as SDKs send them back', () => {

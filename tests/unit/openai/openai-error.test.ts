@@ -64,6 +64,11 @@ describe('an error for OpenAI’s clients', () => {
       'execution_cancelled',
       'idempotency_conflict',
       'price_unknown',
+      'provider_misconfigured',
+      'provider_model_not_found',
+      'provider_not_configured',
+      'provider_payment_required',
+      'provider_unauthorized',
       'quota_exceeded',
     ])
   })

@@ -10,6 +10,7 @@ const shared = readPublishedTypes('resources/shared')
 type Json = Record<string, unknown>
 const called: Json = { name: 'look', arguments: '{}' }
 const call: Json = { id: 'c', type: 'function', function: called }
+const file: Json = { file_data: 'data:application/pdf;base64,AA==' }
 const image: Json = { url: 'https://a.b/c.png' }
 
 const asking = (message: Json) => [message]
@@ -40,6 +41,8 @@ const places: Record<string, [value: Json, place: (value: Json) => unknown[] | J
     image,
     (image_url) => withPart('user')({ type: 'image_url', image_url }),
   ],
+  'ChatCompletionContentPart.File': [{ type: 'file', file }, withPart('user')],
+  'File.File': [file, (given) => withPart('user')({ type: 'file', file: given })],
   ChatCompletionMessageFunctionToolCall: [call, withCall],
   ParsedFunctionToolCall: [call, withCall],
   'ChatCompletionChunk.Choice.Delta.ToolCall': [call, withCall],
@@ -59,6 +62,7 @@ const read: Record<string, readonly string[]> = {
   ParsedChatCompletionMessage: ['tool_calls'],
   'ChatCompletionChunk.Choice.Delta': ['function_call', 'refusal', 'tool_calls'],
   'ChatCompletionContentPartImage.ImageURL': ['detail'],
+  'File.File': ['file_id', 'filename'],
   FunctionDefinition: ['description', 'parameters', 'strict'],
 }
 
@@ -66,7 +70,6 @@ const read: Record<string, readonly string[]> = {
 const refused = [
   'ChatCompletionFunctionMessageParam',
   'ChatCompletionContentPartInputAudio',
-  'ChatCompletionContentPart.File',
   'ChatCompletionMessageCustomToolCall',
   'ChatCompletionCustomTool',
 ]
@@ -83,7 +86,9 @@ function outcome(place: unknown[] | Json): { path: string } | { asked: unknown }
   }
 }
 
-const keysOf = (name: string) => (types.get(name) ?? shared.get(name))?.keys ?? []
+const keysOf = (name: string) =>
+  (types.get(name) ?? types.get(`ChatCompletionContentPart.${name}`) ?? shared.get(name))?.keys ??
+  []
 const cases = Object.entries(places).flatMap(([name, [value, place]]) => {
   const required = Object.keys(value)
   const keys = keysOf(name).filter((key) => !required.includes(key))

@@ -119,7 +119,7 @@ describe('a streamed chat completion', () => {
     expect(new Set(names)).toEqual(new Set(['droid/second']))
   })
 
-  it('stores nothing of thoughts in its chunks, and ends once', async () => {
+  it('sends thoughts by both names that clients know, and ends once', async () => {
     const response = await ask(
       fakeModels([
         [
@@ -130,7 +130,7 @@ describe('a streamed chat completion', () => {
       ]),
     ).answer
     const text = await response.text()
-    expect(text).not.toContain('Hmm')
+    expect(text).toContain('"delta":{"reasoning":"Hmm.","reasoning_content":"Hmm."}')
     expect(text.match(/"finish_reason":"stop"/g)).toHaveLength(1)
     expect(text.endsWith('data: [DONE]\n\n')).toBe(true)
   })

@@ -2,8 +2,9 @@ import { AppError } from '../errors.ts'
 import { findMismatch } from '../json-schema/find-mismatch.ts'
 import { isStrict } from '../json-schema/is-strict.ts'
 import { type ParsedSchema, parseSchema } from '../json-schema/parse-schema.ts'
+import type { ModelAnswer } from '../models/model-answer.ts'
 import type { MessagePart, ResponseFormat } from '../models/model-protocol.ts'
-import type { BegunExecution, FinishedExecution } from './execution.ts'
+import { type BegunExecution, type FinishedExecution, isRefusal } from './execution.ts'
 import type { RunOptions } from './run-state.ts'
 
 /**
@@ -34,7 +35,7 @@ export function keptFormat({
   const schema = parseSchema(responseFormat.schema)
   return {
     asked: { responseFormat },
-    check: ({ content }) => void checkAnswer(schema, content),
+    check: (answer) => checkFormat(schema, answer),
   }
 }
 
@@ -52,8 +53,19 @@ export function checkAnswer(schema: ParsedSchema, content: string): unknown {
 }
 
 /**
- * The value of a stored answer; null when it ended before one was asked for, because a person must
- * approve a call of a tool or the limit of steps was reached.
+ * Checks an answer that was to have a format. A refusal has none, and says so by itself.
+ * @throws AppError as checkAnswer()
+ */
+export function checkFormat(
+  schema: ParsedSchema,
+  { content, parts }: Pick<ModelAnswer, 'content' | 'parts'>,
+): void {
+  if (!isRefusal(parts)) checkAnswer(schema, content)
+}
+
+/**
+ * The value of a stored answer; null when the model refused, or when it ended before one was asked
+ * for, because a person must approve a call of a tool or the limit of steps was reached.
  * @throws AppError as checkAnswer()
  */
 export function storedObject(
@@ -61,6 +73,7 @@ export function storedObject(
   { finish_reason, message }: Pick<FinishedExecution, 'finish_reason' | 'message'>,
 ): unknown {
   if (finish_reason === 'tool_approval_required' || finish_reason === 'step_limit') return null
+  if (isRefusal(message?.parts)) return null
   return checkAnswer(schema, lastText(message))
 }
 

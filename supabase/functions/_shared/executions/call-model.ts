@@ -2,6 +2,7 @@ import { addToAnswer } from '../models/model-answer.ts'
 import { ModelError } from '../models/model-error.ts'
 import type { ModelEvent, TakeEvents } from '../models/model-protocol.ts'
 import type { RouteStep } from './execution.ts'
+import { JsonFence } from './json-fence.ts'
 import { type Progress, toModelRequest } from './models.ts'
 import type { StepUsage } from './outcome.ts'
 import { callAlongRoute, defaultRetryPolicy } from './route.ts'
@@ -25,6 +26,7 @@ export async function callModel(
   const { answer } = run
   const call: StepUsage = { usage: null, length: progress.length }
   const storable = new StorableEvents()
+  const fence = run.execution.asked?.responseFormat ? new JsonFence() : null
   run.lastText = answer.content.length
   answer.finish = null
   answer.usage = null
@@ -32,7 +34,8 @@ export async function callModel(
     // What never answered used nothing.
     if (run.calls.at(-1) !== call) run.calls.push(call)
     run.firstChunk ??= run.elapsed()
-    const events = prepare(storable.take(batch))
+    const said = storable.take(batch)
+    const events = prepare(fence ? fence.take(said) : said)
     addToAnswer(answer, events)
     call.usage = answer.usage
     for (const event of events) if ('text' in event) run.length += event.text.length
@@ -42,7 +45,17 @@ export async function callModel(
     run.recorder.add(events)
     onEvents?.(events)
   }
-  await alongRoute(deps, run, progress, stream, take)
+  // A failed answer is charged like another, as far as the provider says what it used.
+  const charge = ({ usage }: ModelError) => {
+    if (usage && run.calls.at(-1) !== call) run.calls.push({ usage, length: progress.length })
+    else if (usage) call.usage = usage
+  }
+  try {
+    await alongRoute(deps, run, progress, stream, take, charge)
+  } catch (error) {
+    if (error instanceof ModelError) charge(error)
+    throw error
+  }
   if (!answer.finish) throw new ModelError('provider_stream_truncated')
 }
 
@@ -52,6 +65,7 @@ function alongRoute(
   progress: Progress,
   stream: boolean,
   take: TakeEvents,
+  charge: (error: ModelError) => void,
 ): Promise<void> {
   const { execution, signal } = run
   const { organization_id, execution_id } = execution
@@ -76,6 +90,7 @@ function alongRoute(
         run.step = step
       },
       onRetry: (step, error) => {
+        charge(error)
         if (error.fault === 'provider') run.failedModels.push(step.model_id)
         report(deps, execution, 'model_call_repeated', error)
       },

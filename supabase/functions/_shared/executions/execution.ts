@@ -1,4 +1,5 @@
 import { AppError, isErrorCode } from '../errors.ts'
+import { isRecord } from '../json.ts'
 import type { ModelRequest } from '../models/model-protocol.ts'
 import type { ExecutionServer } from '../tools/tool-server.ts'
 
@@ -108,6 +109,8 @@ export interface Outcome {
   readonly cached_input_tokens?: number
   readonly reasoning_tokens?: number
   readonly tool_input_tokens?: number
+  /** What the provider reported does not add up: the counts are an upper bound. */
+  readonly usage_is_estimated?: boolean
   /** US dollars that the provider says it charged. */
   readonly provider_cost_usd?: number
   /** Absent: counted by the database from the beginning of the execution. */
@@ -139,4 +142,9 @@ export function endingError(
   // Under this id the client can read what had arrived.
   const headers = { 'x-execution-id': executionId }
   return new AppError(isErrorCode(code) ? code : 'internal_error', { headers })
+}
+
+/** Whether the model refused to answer: its message has a part that says so. */
+export function isRefusal(parts: readonly unknown[] | null | undefined): boolean {
+  return parts?.some((part) => isRecord(part) && part['type'] === 'refusal') === true
 }

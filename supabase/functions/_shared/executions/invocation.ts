@@ -66,6 +66,7 @@ const params = parameterObject({
   seed: optional(z.int()),
   presence_penalty: optional(z.number().min(-2).max(2)),
   frequency_penalty: optional(z.number().min(-2).max(2)),
+  reasoning_effort: optional(z.enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh'])),
 })
 
 const format = parameterObject({

@@ -2,7 +2,7 @@ import type { Caller } from '../auth/access-token.ts'
 import type { Database } from '../database.ts'
 import type { WaitUntil } from '../http/wait-until.ts'
 import type { ParsedSchema } from '../json-schema/parse-schema.ts'
-import { checkAnswer, storedObject } from './answer-format.ts'
+import { checkFormat, storedObject } from './answer-format.ts'
 import { beginExecution } from './begin.ts'
 import { type BegunExecution, endingError, type FinishedExecution } from './execution.ts'
 import type { Invocation } from './invocation.ts'
@@ -44,7 +44,7 @@ export async function invoke(
   }
   const options: RunOptions = {
     stream,
-    ...(format && { check: ({ content }) => void checkAnswer(format.schema, content) }),
+    ...(format && { check: (answer) => checkFormat(format.schema, answer) }),
   }
   const work = (write?: Write) =>
     takeTurn({ ...deps, db }, execution, { ...options, ...(write && { write }) })

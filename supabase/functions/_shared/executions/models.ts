@@ -83,14 +83,16 @@ export function attachmentBytes(messages: ModelRequest['messages']): number {
 export function toEvents(answer: ModelAnswer): ModelEvent[] {
   const events: ModelEvent[] = [
     { type: 'start', requestId: answer.requestId, model: answer.model },
-    ...answer.parts.flatMap(toEvent),
+    ...answer.parts.flatMap(toPartEvents),
   ]
   if (answer.usage) events.push({ type: 'usage', usage: answer.usage })
   if (answer.finish) events.push({ type: 'finish', ...answer.finish })
   return events
 }
 
-function toEvent(part: MessagePart): ModelEvent[] {
+/** A part of an answer as the event of which it was made. */
+export function toPartEvents(part: MessagePart): ModelEvent[] {
+  if (part.type === 'refusal' || part.type === 'source') return [part]
   if (part.type !== 'text' && part.type !== 'reasoning' && part.type !== 'tool_call') return []
   const { provider_metadata: metadata, ...event } = part
   return [metadata ? { ...event, metadata } : event]

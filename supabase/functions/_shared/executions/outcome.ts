@@ -31,7 +31,7 @@ export function isCancellation(code: ErrorCode): boolean {
 /** The usage, as the provider reports it. */
 export function usageOutcome(usage: ModelAnswer['usage']) {
   if (!usage) return {}
-  return withoutNulls({
+  const counts = withoutNulls({
     input_tokens: usage.inputTokens,
     output_tokens: usage.outputTokens,
     total_tokens: usage.totalTokens,
@@ -40,6 +40,7 @@ export function usageOutcome(usage: ModelAnswer['usage']) {
     tool_input_tokens: usage.toolInputTokens,
     provider_cost_usd: usage.costUsd,
   })
+  return usage.isEstimated ? { ...counts, usage_is_estimated: true } : counts
 }
 
 function answerOutcome({ content, parts, finish, requestId }: ModelAnswer) {
@@ -94,9 +95,11 @@ export function totalUsage(steps: readonly StepUsage[]): TotalUsage {
 
 function add(total: ModelUsage | null, step: ModelUsage): ModelUsage {
   if (!total) return step
-  const names = Object.keys(step) as (keyof ModelUsage)[]
+  const { isEstimated: _, ...counts } = step
+  const names = Object.keys(counts) as (keyof typeof counts)[]
   const sums = names.map((name) => [name, sum(total[name], step[name])] as const)
-  return Object.fromEntries(sums) as Record<keyof ModelUsage, number | null>
+  const added = Object.fromEntries(sums) as typeof counts
+  return total.isEstimated || step.isEstimated ? { ...added, isEstimated: true } : added
 }
 
 function sum(a: number | null, b: number | null): number | null {

@@ -4,6 +4,8 @@ import { toStorableJson, toStorableText } from '../storable.ts'
 // PostgreSQL stores neither U+0000 nor half of a surrogate pair. One would cost the whole answer.
 const suspicious = /[\0\uD800-\uDFFF]/
 const halfAtEnd = /[\uD800-\uDBFF]$/
+type Said = Extract<ModelEvent, { readonly text: string }>
+
 const escaped = /\\u(?:0000|d[89a-f])/i
 
 /**
@@ -11,14 +13,14 @@ const escaped = /\\u(?:0000|d[89a-f])/i
  * for the other half. A lone half and U+0000 become U+FFFD.
  */
 export class StorableEvents {
-  #half: { readonly type: 'text' | 'reasoning'; readonly text: string } | null = null
+  #half: { readonly type: Said['type']; readonly text: string } | null = null
 
   take(events: readonly ModelEvent[]): readonly ModelEvent[] {
     if (!this.#half && !events.some(isSuspicious)) return events
     const result: ModelEvent[] = []
     for (const event of events) {
-      if (event.type === 'text' || event.type === 'reasoning') {
-        const { metadata } = event
+      if (event.type === 'text' || event.type === 'reasoning' || event.type === 'refusal') {
+        const metadata = 'metadata' in event ? event.metadata : undefined
         const text = this.#join(event.type, event.text, result)
         result.push({
           type: event.type,
@@ -33,7 +35,7 @@ export class StorableEvents {
     return result
   }
 
-  #join(type: 'text' | 'reasoning', piece: string, result: ModelEvent[]): string {
+  #join(type: Said['type'], piece: string, result: ModelEvent[]): string {
     if (this.#half && this.#half.type !== type) this.#giveUp(result)
     const text = (this.#half?.text ?? '') + piece
     const half = halfAtEnd.exec(text)?.[0] ?? ''
@@ -47,9 +49,9 @@ export class StorableEvents {
   }
 }
 
-/** Events that never arrive in pieces: a tool call, and the provider's names of its answer. */
+/** Events that never arrive in pieces: a tool call, a source, and the provider's names of its answer. */
 function isWhole({ type }: ModelEvent): boolean {
-  return type === 'tool_call' || type === 'start'
+  return type === 'tool_call' || type === 'source' || type === 'start'
 }
 
 function isSuspicious(event: ModelEvent): boolean {

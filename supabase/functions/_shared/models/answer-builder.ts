@@ -1,30 +1,22 @@
 import { ModelError } from './model-error.ts'
-import type { FinishReason, ModelEvent, ModelUsage, ProviderMetadata } from './model-protocol.ts'
+import type {
+  FinishReason,
+  ModelEvent,
+  ModelUsage,
+  ProviderMetadata,
+  SourcePart,
+} from './model-protocol.ts'
+import { ToolCallDrafts, type ToolCallPiece } from './tool-call-drafts.ts'
 
-/** Calls of one answer, and characters of their arguments together: far more than models can say. */
-const maxToolCalls = 1_000
-const maxToolCallLength = 4 * 1024 * 1024
-
-interface ToolCallDraft {
-  id: string | null
-  name: string
-  arguments: string
-  metadata: ProviderMetadata | undefined
-}
-
-export interface ToolCallDelta {
-  id?: string | null
-  name?: string | null
-  arguments?: string | null
-  metadata?: ProviderMetadata
-}
+/** Sources of one answer; a provider that names more is taken for broken, and the rest is left out. */
+const maxSources = 500
 
 /**
  * Turns what a decoder finds in the frames of one answer into batches of events, and holds the
  * rule of the one truthful end: only `end` makes a `finish`, and only of a provider's reason.
  */
 export class AnswerBuilder {
-  /** Grows with every piece of output; keep-alives and empty deltas leave it alone. */
+  /** Grows with every piece of output; keep-alives, sources and empty deltas leave it alone. */
   progress = 0
   requestId: string | null
   #model: string | null = null
@@ -35,17 +27,17 @@ export class AnswerBuilder {
   #reason: { reason: FinishReason; rawReason: string } | null = null
   #reasonRevoked = false
   #hasText = false
-  readonly #toolCalls = new Map<number, ToolCallDraft>()
-  #toolCallLength = 0
-  readonly #newId: () => string
+  #hasOutput = false
+  readonly #toolCalls: ToolCallDrafts
+  readonly #sources = new Set<string>()
 
   /**
    * @param requestId the id from the response's headers, when it has one
-   * @param newId makes ids for tool calls of providers that give none
+   * @param newId makes ids for tool calls of providers that give none, or one twice
    */
   constructor(requestId: string | null, newId: () => string) {
     this.requestId = requestId
-    this.#newId = newId
+    this.#toolCalls = new ToolCallDrafts(newId)
   }
 
   /** Whether a finish reason was seen, so that what remains is usage and the end mark. */
@@ -68,32 +60,55 @@ export class AnswerBuilder {
     this.#piece('reasoning', text, metadata)
   }
 
-  /**
-   * Adds to the call at `index`; it is emitted at the end, whole or not at all.
-   * @throws ModelError `provider_malformed_response` for calls without an end
-   */
-  toolCall(index: number, delta: ToolCallDelta): void {
+  refusal(text: string): void {
+    if (text === '') return
     this.#output()
-    let draft = this.#toolCalls.get(index)
-    if (draft === undefined) {
-      draft = { id: null, name: '', arguments: '', metadata: undefined }
-      this.#toolCalls.set(index, draft)
-    }
-    this.#toolCallLength += delta.arguments?.length ?? 0
-    // A client sees a call only at its end, so only this check notices that the end never comes.
-    if (this.#toolCalls.size > maxToolCalls || this.#toolCallLength > maxToolCallLength) {
-      throw new ModelError('provider_malformed_response', { detail: 'tool calls without an end' })
-    }
-    draft.id ??= delta.id ?? null
-    draft.name ||= delta.name ?? ''
-    draft.arguments += delta.arguments ?? ''
-    draft.metadata ??= delta.metadata
+    this.#hasText = true
+    const last = this.#batch.at(-1)
+    if (last?.type === 'refusal') last.text += text
+    else this.#batch.push({ type: 'refusal', text })
   }
 
-  /** Replaces the usage reported so far. */
+  /** Notes what the model read, once; an address of another scheme than http(s) is left out. */
+  source(source: SourcePart): void {
+    const { url, start_index, end_index } = source
+    const place = JSON.stringify([url, start_index, end_index])
+    const isNew = !this.#sources.has(place) && this.#sources.size < maxSources
+    if (!isNew || !/^https?:\/\/[^\s]{1,4000}$/i.test(url)) return
+    this.#sources.add(place)
+    this.#batch.push(source)
+  }
+
+  /**
+   * Adds a piece of a call; the whole call is emitted at the end, or not at all.
+   * @throws ModelError `provider_malformed_response` for calls without an end
+   */
+  toolCall(piece: ToolCallPiece): void {
+    this.#output()
+    const shown = this.#toolCalls.add(piece)
+    if (shown === null) return
+    const last = this.#batch.at(-1)
+    if (last?.type === 'tool_call_delta' && last.id === shown.id) last.arguments += shown.arguments
+    else this.#batch.push(shown)
+  }
+
+  /** Adds a call that came in one piece. */
+  wholeToolCall(piece: ToolCallPiece): void {
+    this.#output()
+    this.#toolCalls.addWhole(piece)
+  }
+
+  /** Adds to the usage reported so far: a count that is reported again replaces the one before. */
   usage(usage: ModelUsage): void {
-    this.#usage = usage
+    const { isEstimated: _, ...before } = this.#usage ?? usage
+    const said = Object.entries(usage).filter(([, value]) => value !== null)
+    this.#usage = { ...before, ...Object.fromEntries(said) }
     this.#usageChanged = true
+  }
+
+  /** What was reported so far, whatever becomes of the answer. */
+  get reportedUsage(): ModelUsage | null {
+    return this.#usage && this.#believable(this.#usage)
   }
 
   /** Notes the provider's reason; a repeated one is ignored. */
@@ -109,7 +124,7 @@ export class AnswerBuilder {
       this.#batch.unshift({ type: 'start', requestId: this.requestId, model: this.#model })
     }
     if (this.#usage !== null && this.#usageChanged) {
-      this.#batch.push({ type: 'usage', usage: this.#usage })
+      this.#batch.push({ type: 'usage', usage: this.#believable(this.#usage) })
       this.#usageChanged = false
     }
     const batch = this.#batch
@@ -133,7 +148,7 @@ export class AnswerBuilder {
       })
     }
     const whole = reason.reason === 'stop' || reason.reason === 'tool_calls'
-    const toolCalls = whole ? [...this.#toolCalls.entries()].sort(([a], [b]) => a - b) : []
+    const toolCalls = whole ? this.#toolCalls.whole() : []
     const mayBeEmpty = reason.reason === 'content_filter' || reason.reason === 'length'
     if (!this.#hasText && toolCalls.length === 0 && !mayBeEmpty) {
       // The provider did its part: a stop sequence or the caller's own words ("say nothing") can bring
@@ -141,10 +156,7 @@ export class AnswerBuilder {
       const detail = `finish: ${reason.rawReason}`
       throw new ModelError('provider_empty_response', { detail, fault: 'platform' })
     }
-    if (toolCalls.some(([, { name }]) => name === '')) {
-      throw new ModelError('provider_malformed_response', { detail: 'tool call without a name' })
-    }
-    for (const [, draft] of toolCalls) this.#emitToolCall(draft)
+    this.#batch.push(...toolCalls)
     this.progress += 1
     const batch = this.takeBatch()
     const calls = toolCalls.length > 0
@@ -152,14 +164,10 @@ export class AnswerBuilder {
     return batch
   }
 
-  #emitToolCall(draft: ToolCallDraft): void {
-    this.#batch.push({
-      type: 'tool_call',
-      id: draft.id ?? `call_${this.#newId()}`,
-      name: draft.name,
-      arguments: draft.arguments === '' ? '{}' : draft.arguments,
-      ...(draft.metadata === undefined ? {} : { metadata: draft.metadata }),
-    })
+  /** What was said was not free of tokens: 0 stands for "not counted" there. */
+  #believable(usage: ModelUsage): ModelUsage {
+    const isCounted = usage.outputTokens !== 0 || !this.#hasOutput
+    return isCounted ? usage : { ...usage, outputTokens: null, totalTokens: null }
   }
 
   #piece(type: 'text' | 'reasoning', text: string, metadata?: ProviderMetadata): void {
@@ -175,6 +183,7 @@ export class AnswerBuilder {
 
   #output(): void {
     this.progress += 1
+    this.#hasOutput = true
     if (this.#reason === null) return
     // More output after a reason: that reason was not the end.
     this.#reason = null

@@ -10,7 +10,7 @@ import type {
 export interface ModelAnswer {
   requestId: string | null
   model: string | null
-  /** All visible text. */
+  /** All visible text, refusals included. */
   content: string
   /** Text, reasoning and tool calls in order, with what the provider wants back verbatim. */
   parts: MessagePart[]
@@ -37,6 +37,15 @@ export function addToAnswer(answer: ModelAnswer, events: readonly ModelEvent[]):
       case 'reasoning':
         addPiece(answer.parts, event.type, event.text, event.metadata)
         break
+      case 'refusal':
+        answer.content += event.text
+        addRefusal(answer.parts, event.text)
+        break
+      case 'source':
+        answer.parts.push(event)
+        break
+      case 'tool_call_delta':
+        break // Shown only; the whole call follows.
       case 'tool_call': {
         const { id, name, arguments: text, metadata } = event
         answer.parts.push({ type: 'tool_call', id, name, arguments: text, ...keep(metadata) })
@@ -50,6 +59,12 @@ export function addToAnswer(answer: ModelAnswer, events: readonly ModelEvent[]):
         break
     }
   }
+}
+
+function addRefusal(parts: MessagePart[], text: string): void {
+  const last = parts.at(-1)
+  if (last?.type === 'refusal') last.text += text
+  else parts.push({ type: 'refusal', text })
 }
 
 export function foldEvents(events: readonly ModelEvent[]): ModelAnswer {

@@ -131,6 +131,7 @@ export class ModelCall {
     if (failure === null) return error
     failure.outputSeen = this.answer.progress > 0
     failure.requestId = this.answer.requestId
+    failure.usage = this.answer.reportedUsage
     return failure
   }
 

@@ -1,3 +1,5 @@
+import type { ModelUsage } from './model-protocol.ts'
+
 import { errorCodes } from '../errors.ts'
 
 /**
@@ -18,7 +20,10 @@ export const modelFaults = {
   provider_stream_truncated: 'provider',
   provider_malformed_response: 'provider',
   provider_empty_response: 'provider',
+  context_length_exceeded: 'caller',
+  content_filtered: 'caller',
   provider_rejected_request: 'caller',
+  provider_unsupported_output: 'caller',
   provider_model_not_found: 'platform',
   provider_unauthorized: 'platform',
   provider_payment_required: 'platform',
@@ -49,6 +54,8 @@ export class ModelError extends Error {
   outputSeen = false
   /** The provider's id of the answer, null when the call failed before one. */
   requestId: string | null = null
+  /** What the provider reported of the failed answer: it is charged all the same. */
+  usage: ModelUsage | null = null
 
   constructor(
     readonly code: ModelErrorCode,

@@ -53,7 +53,24 @@ export interface ToolResultPart {
   is_error?: boolean
 }
 
-export type MessagePart = TextPart | ReasoningPart | FilePart | ToolCallPart | ToolResultPart
+/** What the model says instead of an answer. */
+export interface RefusalPart {
+  type: 'refusal'
+  text: string
+}
+
+/** What the model says it read: an http(s) address. It goes to no model again. */
+export interface SourcePart {
+  type: 'source'
+  url: string
+  title?: string
+  /** The piece of the answer's text that rests on it, where the provider says so. */
+  start_index?: number
+  end_index?: number
+}
+
+export type MessagePart =
+  TextPart | ReasoningPart | RefusalPart | SourcePart | FilePart | ToolCallPart | ToolResultPart
 
 export interface ModelMessage {
   role: 'system' | 'user' | 'assistant' | 'tool'
@@ -71,6 +88,7 @@ export interface ModelParams {
   seed?: number
   presence_penalty?: number
   frequency_penalty?: number
+  reasoning_effort?: 'none' | 'minimal' | 'low' | 'medium' | 'high' | 'xhigh'
 }
 
 export interface ModelTool {
@@ -126,8 +144,10 @@ export interface ModelUsage {
   reasoningTokens: number | null
   /** Part of inputTokens: what tools that the provider runs itself gave the model (Gemini only). */
   toolInputTokens: number | null
-  /** The amount that the provider charged, in US dollars (OpenRouter only). */
+  /** What the provider says it charged, in US dollars (OpenRouter and xAI). */
   costUsd: number | null
+  /** What was reported does not add up: the counts are an upper bound of it. */
+  isEstimated?: true
 }
 
 /** First event of every answer; it never comes alone, so a batch always carries output. */
@@ -152,7 +172,21 @@ export interface ReasoningEvent {
   metadata?: ProviderMetadata
 }
 
-/** A whole call. Half of one is never shown: it could be executed. */
+export type RefusalEvent = RefusalPart
+export type SourceEvent = SourcePart
+
+/**
+ * A piece of a call's arguments, as it came. To be shown only: the call counts when it is whole, and
+ * comes as a ToolCallEvent of the same id then. Its first piece may have no arguments yet.
+ */
+export interface ToolCallDeltaEvent {
+  type: 'tool_call_delta'
+  id: string
+  name: string
+  arguments: string
+}
+
+/** A whole call. Half of one never becomes one: it could be executed. */
 export interface ToolCallEvent {
   type: 'tool_call'
   id: string
@@ -177,7 +211,15 @@ export interface FinishEvent {
 }
 
 export type ModelEvent =
-  StartEvent | TextEvent | ReasoningEvent | ToolCallEvent | UsageEvent | FinishEvent
+  | StartEvent
+  | TextEvent
+  | ReasoningEvent
+  | RefusalEvent
+  | SourceEvent
+  | ToolCallDeltaEvent
+  | ToolCallEvent
+  | UsageEvent
+  | FinishEvent
 
 /** Takes what one read of an answer brought; waits for nothing. */
 export type TakeEvents = (events: readonly ModelEvent[]) => void

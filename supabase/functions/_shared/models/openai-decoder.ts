@@ -1,8 +1,11 @@
-import { countOf, dollarsOf, isRecord, stringOf } from '../json.ts'
+import { isRecord, stringOf } from '../json.ts'
 import type { AnswerBuilder } from './answer-builder.ts'
 import { ProviderReportedError, type StreamDecoder } from './model-adapter.ts'
 import { ModelError } from './model-error.ts'
-import type { FinishReason, ModelUsage } from './model-protocol.ts'
+import type { FinishReason } from './model-protocol.ts'
+import { addAnnotations, addCitations } from './openai-citations.ts'
+import { addToolCalls } from './openai-tool-calls.ts'
+import { readOpenAiUsage } from './openai-usage.ts'
 import { parseFrame } from './parse-frame.ts'
 import { findErrorObject } from './provider-failure.ts'
 import { ReasoningDetails } from './reasoning-details.ts'
@@ -47,15 +50,17 @@ export class OpenAiDecoder implements StreamDecoder {
       // Only one answer is asked for; a second one would be mixed into its text.
       if (isRecord(choice) && (choice['index'] ?? 0) === 0) this.#choice(choice, field, answer)
     }
-    const usage = body['usage']
-    if (isRecord(usage)) answer.usage(toUsage(usage))
+    addCitations(body, answer)
+    const usage = usageOf(body, choices as unknown[])
+    if (usage) answer.usage(readOpenAiUsage(usage))
   }
 
   #choice(choice: Json, field: 'delta' | 'message', answer: AnswerBuilder): void {
     const reported = findErrorObject(choice)
     if (reported !== undefined) throw new ProviderReportedError(reported)
     const delta = choice[field]
-    if (isRecord(delta)) this.#delta(delta, answer)
+    if (isRecord(delta)) this.#delta(delta, field === 'message', answer)
+    else if (delta !== undefined && delta !== null) throw malformed(`${field} is not an object`)
     const reason = stringOf(choice['finish_reason'])
     if (reason === null) return
     // OpenRouter's word for a failure that it could not describe.
@@ -65,51 +70,52 @@ export class OpenAiDecoder implements StreamDecoder {
     answer.finish(finishReasons[reason] ?? 'other', reason)
   }
 
-  #delta(delta: Json, answer: AnswerBuilder): void {
+  #delta(delta: Json, isWhole: boolean, answer: AnswerBuilder): void {
     const reasoning = delta['reasoning'] ?? delta['reasoning_content']
     if (typeof reasoning === 'string') answer.reasoning(reasoning)
     if (Array.isArray(delta['reasoning_details'])) this.#reasoning.add(delta['reasoning_details'])
     const content = delta['content']
     if (typeof content === 'string') answer.text(content)
-    else if (Array.isArray(content)) for (const part of content) answer.text(textOfPart(part))
+    else if (Array.isArray(content)) for (const part of content) addPart(part, answer)
     else if (content !== undefined && content !== null) throw malformed('content is not text')
-    // A refusal is what the model says instead of content.
-    if (typeof delta['refusal'] === 'string') answer.text(delta['refusal'])
-    if (Array.isArray(delta['tool_calls'])) addToolCalls(delta['tool_calls'], answer)
+    if (typeof delta['refusal'] === 'string') answer.refusal(delta['refusal'])
+    if (isFull(delta['images']) || isRecord(delta['audio'])) throw unsupported()
+    addAnnotations(delta['annotations'], answer)
+    addToolCalls(delta, isWhole, answer)
   }
 }
 
-function addToolCalls(calls: unknown[], answer: AnswerBuilder): void {
-  for (const [position, call] of calls.entries()) {
-    if (!isRecord(call)) throw malformed('a tool call is not an object')
-    const tool = isRecord(call['function']) ? call['function'] : {}
-    answer.toolCall(countOf(call['index']) ?? position, {
-      id: stringOf(call['id']),
-      name: stringOf(tool['name']),
-      arguments: stringOf(tool['arguments']),
-    })
-  }
+/** Some services send content as typed parts; Mistral its thoughts, too. */
+function addPart(part: unknown, answer: AnswerBuilder): void {
+  if (!isRecord(part)) throw malformed('a part of the content is not an object')
+  const { type, thinking } = part
+  if (type === 'text' || type === 'output_text') answer.text(stringOf(part['text']) ?? '')
+  else if (type === 'refusal') answer.refusal(stringOf(part['refusal']) ?? '')
+  else if (type === 'thinking' && Array.isArray(thinking)) {
+    for (const thought of thinking.filter(isRecord)) {
+      answer.reasoning(stringOf(thought['text']) ?? '')
+    }
+  } else if (type === 'image' || type === 'image_url' || type === 'audio') throw unsupported()
 }
 
-/** Some services send content as typed parts. */
-function textOfPart(part: unknown): string {
-  return isRecord(part) && part['type'] === 'text' ? (stringOf(part['text']) ?? '') : ''
+function isFull(value: unknown): boolean {
+  return Array.isArray(value) && value.length > 0
 }
 
-function toUsage(usage: Json): ModelUsage {
-  const input = isRecord(usage['prompt_tokens_details']) ? usage['prompt_tokens_details'] : {}
-  const details = usage['completion_tokens_details']
-  const output = isRecord(details) ? details : {}
-  return {
-    inputTokens: countOf(usage['prompt_tokens']),
-    outputTokens: countOf(usage['completion_tokens']),
-    totalTokens: countOf(usage['total_tokens']),
-    cachedInputTokens: countOf(input['cached_tokens']),
-    cacheWriteTokens: countOf(input['cache_write_tokens']),
-    reasoningTokens: countOf(output['reasoning_tokens']),
-    toolInputTokens: null,
-    costUsd: dollarsOf(usage['cost']),
-  }
+/** Groq and Moonshot have places of their own for it. */
+function usageOf(body: Json, choices: readonly unknown[]): Json | null {
+  const [choice] = choices
+  const groq = body['x_groq']
+  const places = [
+    body['usage'],
+    isRecord(groq) && groq['usage'],
+    isRecord(choice) && choice['usage'],
+  ]
+  return places.find(isRecord) ?? null
+}
+
+function unsupported(): ModelError {
+  return new ModelError('provider_unsupported_output', { detail: 'a picture or a sound' })
 }
 
 function malformed(detail: string): ModelError {

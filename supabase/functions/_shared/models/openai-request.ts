@@ -31,6 +31,9 @@ export function toChatCompletionRequest(
     seed: params.seed,
     presence_penalty: params.presence_penalty,
     frequency_penalty: params.frequency_penalty,
+    ...(dialect.openRouter
+      ? { reasoning: params.reasoning_effort && { effort: params.reasoning_effort } }
+      : { reasoning_effort: params.reasoning_effort }),
   })
   if (tools !== undefined && tools.length > 0) {
     body['tools'] = tools.map((tool) => ({ type: 'function', function: tool }))
@@ -96,7 +99,9 @@ function joinText(parts: Json[]): string | Json[] | null {
 }
 
 function toContentPart(part: MessagePart): Json[] {
-  if (part.type === 'text') return part.text === '' ? [] : [{ type: 'text', text: part.text }]
+  if (part.type === 'text' || part.type === 'refusal') {
+    return part.text === '' ? [] : [{ type: 'text', text: part.text }]
+  }
   if (part.type === 'image') {
     const detail = part.detail === undefined ? {} : { detail: part.detail }
     return [{ type: 'image_url', image_url: { url: part.url, ...detail } }]

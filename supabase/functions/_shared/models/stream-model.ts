@@ -6,7 +6,8 @@ import { ModelError } from './model-error.ts'
 import type { ModelRequest, TakeEvents } from './model-protocol.ts'
 import { findErrorObject } from './provider-failure.ts'
 
-const MAX_JSON_BYTES = 64 * 1024
+/** Of an answer that comes whole although a stream was asked for. */
+const MAX_JSON_BYTES = 16 * 1024 * 1024
 
 /**
  * Streams one answer: hands out one non-empty array of events for each upstream read that brought
@@ -32,9 +33,16 @@ export async function streamModel(
   let drained = false
   try {
     call.expect('provider_timeout', call.timeouts.connectMs)
-    const body = await openStream(call, request)
+    const opened = await openStream(call, request)
+    if ('whole' in opened) {
+      adapter.decodeAnswer(opened.whole, request, call.answer)
+      if (!call.answer.finishing) throw noFinishReason()
+      drained = true
+      take(call.answer.end(false))
+      return
+    }
     call.expect('provider_timeout', call.timeouts.firstTokenMs)
-    const reader = new AnswerReader(call, body, adapter.createDecoder(request), take)
+    const reader = new AnswerReader(call, opened.body, adapter.createDecoder(request), take)
     await reader.read()
     drained = await reader.drain()
   } catch (error) {
@@ -47,29 +55,32 @@ export async function streamModel(
 async function openStream(
   call: ModelCall,
   request: ModelRequest,
-): Promise<ReadableStream<Uint8Array>> {
+): Promise<{ readonly body: ReadableStream<Uint8Array> } | { readonly whole: unknown }> {
   const response = await call.open(request, 'stream')
   const type = response.headers.get('content-type') ?? ''
-  if (!/^text\/event-stream\b/i.test(type)) throw await failureOfWrongType(call, response, type)
+  if (!/^text\/event-stream\b/i.test(type)) return { whole: await readWhole(call, response, type) }
   if (response.body === null) throw new ModelError('provider_stream_truncated')
-  return response.body
+  return { body: response.body }
 }
 
-/** A 200 that is not a stream: an error as JSON, or something that is no provider at all. */
-async function failureOfWrongType(
-  call: ModelCall,
-  response: Response,
-  type: string,
-): Promise<Error> {
+/** A 200 that is not a stream: a whole answer, an error, or something that is no provider at all. */
+async function readWhole(call: ModelCall, response: Response, type: string): Promise<unknown> {
+  call.expect('provider_timeout', call.timeouts.completeMs)
   const read = readText(response, MAX_JSON_BYTES)
   const { text } = await call.transport(read, 'provider_stream_truncated')
-  let reported: unknown
+  let body: unknown
   try {
-    reported = findErrorObject(JSON.parse(text))
+    body = JSON.parse(text)
   } catch {
-    reported = undefined // Not JSON, which the error below says.
+    body = undefined // Not JSON, which the error below says.
   }
-  if (reported !== undefined) return new ProviderReportedError(reported)
+  const reported = findErrorObject(body)
+  if (reported !== undefined) throw new ProviderReportedError(reported)
+  if (typeof body === 'object' && body !== null) return body
   const detail = `content-type ${JSON.stringify(type.slice(0, 100))} instead of text/event-stream`
-  return new ModelError('provider_malformed_response', { detail })
+  throw new ModelError('provider_malformed_response', { detail })
+}
+
+function noFinishReason(): ModelError {
+  return new ModelError('provider_malformed_response', { detail: 'no finish reason' })
 }

@@ -3,6 +3,7 @@ import type { AnswerBuilder } from './answer-builder.ts'
 import { ProviderReportedError, type StreamDecoder } from './model-adapter.ts'
 import { ModelError } from './model-error.ts'
 import type { FinishReason, ModelUsage, ProviderMetadata } from './model-protocol.ts'
+import { addSource } from './openai-citations.ts'
 import { parseFrame } from './parse-frame.ts'
 import { findErrorObject } from './provider-failure.ts'
 import { VERTEX_PROVIDER } from './vertex-request.ts'
@@ -29,8 +30,6 @@ const finishReasons: Readonly<Record<string, FinishReason>> = {
 /** Decodes GenerateContentResponse, which is the same in a stream and as a whole. */
 export class VertexDecoder implements StreamDecoder {
   readonly #model: string
-  #toolCalls = 0
-
   /** @param model the provider's id, to which signatures go back */
   constructor(model: string) {
     this.#model = model
@@ -41,7 +40,13 @@ export class VertexDecoder implements StreamDecoder {
     return false // There is no end mark: the body ends.
   }
 
+  /** A whole answer; the chunks of a stream in an array are one, too (without `alt=sse`). */
   decodeAnswer(body: unknown, answer: AnswerBuilder): void {
+    if (Array.isArray(body)) for (const chunk of body) this.#decodeResponse(chunk, answer)
+    else this.#decodeResponse(body, answer)
+  }
+
+  #decodeResponse(body: unknown, answer: AnswerBuilder): void {
     const reported = findErrorObject(body)
     if (reported !== undefined) throw new ProviderReportedError(reported)
     if (!isRecord(body)) throw malformed('the answer is not an object')
@@ -67,6 +72,7 @@ export class VertexDecoder implements StreamDecoder {
       if (!isRecord(part)) throw malformed('a part is not an object')
       this.#part(part, answer)
     }
+    addGrounding(candidate['groundingMetadata'], answer)
     const reason = stringOf(candidate['finishReason'])
     if (reason === null || reason === 'FINISH_REASON_UNSPECIFIED') return
     answer.finish(finishReasons[reason] ?? 'other', reason)
@@ -80,16 +86,29 @@ export class VertexDecoder implements StreamDecoder {
         : { provider: VERTEX_PROVIDER, model: this.#model, thoughtSignature: signature }
     const call = part['functionCall']
     if (isRecord(call)) {
-      const args = JSON.stringify(call['args'] ?? {})
-      const delta = { id: stringOf(call['id']), name: stringOf(call['name']), arguments: args }
-      answer.toolCall(this.#toolCalls, metadata === undefined ? delta : { ...delta, metadata })
-      this.#toolCalls += 1
+      const given = call['args'] ?? {}
+      if (!isRecord(given)) throw malformed('the arguments of a call are not an object')
+      const args = JSON.stringify(given)
+      const piece = { id: stringOf(call['id']), name: stringOf(call['name']), arguments: args }
+      answer.wholeToolCall({ index: null, ...piece, ...(metadata && { metadata }) })
       return
+    }
+    if (isRecord(part['inlineData']) || isRecord(part['fileData'])) {
+      throw new ModelError('provider_unsupported_output', { detail: 'a picture or a sound' })
     }
     const text = part['text']
     if (text !== undefined && typeof text !== 'string') throw malformed('text is not a string')
     if (part['thought'] === true) answer.reasoning(text ?? '', metadata)
     else answer.text(text ?? '', metadata)
+  }
+}
+
+/** What Google's search gave the model to read. */
+function addGrounding(grounding: unknown, answer: AnswerBuilder): void {
+  const chunks = isRecord(grounding) ? grounding['groundingChunks'] : []
+  for (const chunk of Array.isArray(chunks) ? chunks.filter(isRecord) : []) {
+    const web = chunk['web'] ?? chunk['retrievedContext']
+    if (isRecord(web)) addSource(web['uri'], web['title'], answer)
   }
 }
 
@@ -100,8 +119,10 @@ export class VertexDecoder implements StreamDecoder {
 function toUsage(usage: Json): ModelUsage {
   const reasoningTokens = countOf(usage['thoughtsTokenCount'])
   const toolInputTokens = countOf(usage['toolUsePromptTokenCount'])
+  const input = sum(countOf(usage['promptTokenCount']), toolInputTokens)
   return {
-    inputTokens: sum(countOf(usage['promptTokenCount']), toolInputTokens),
+    // No request has no input: 0 stands for "not counted".
+    inputTokens: input === 0 ? null : input,
     outputTokens: sum(countOf(usage['candidatesTokenCount']), reasoningTokens),
     totalTokens: countOf(usage['totalTokenCount']),
     cachedInputTokens: countOf(usage['cachedContentTokenCount']),

@@ -40,7 +40,7 @@ function toCallingConfig(choice: NonNullable<ModelRequest['toolChoice']>): Json 
   return { mode: { auto: 'AUTO', none: 'NONE', required: 'ANY' }[choice] }
 }
 
-function toGenerationConfig({ params, responseFormat }: ModelRequest): Json {
+function toGenerationConfig({ model, params, responseFormat }: ModelRequest): Json {
   const values: Json = {
     temperature: params.temperature,
     maxOutputTokens: params.max_output_tokens,
@@ -50,12 +50,32 @@ function toGenerationConfig({ params, responseFormat }: ModelRequest): Json {
     seed: params.seed,
     presencePenalty: params.presence_penalty,
     frequencyPenalty: params.frequency_penalty,
+    thinkingConfig: params.reasoning_effort && toThinking(model, params.reasoning_effort),
   }
   if (responseFormat !== undefined) {
     values['responseMimeType'] = 'application/json'
     if (responseFormat.type === 'json_schema') values['responseJsonSchema'] = responseFormat.schema
   }
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined))
+}
+
+/** Gemini 3 has levels for it, earlier models a number of tokens. */
+function toThinking(model: string, effort: Effort): Json {
+  if (!/^gemini-[3-9]/.test(model)) return { thinkingBudget: thinkingBudgets[effort] }
+  return {
+    thinkingLevel: effort === 'none' || effort === 'minimal' ? 'LOW' : thinkingLevels[effort],
+  }
+}
+
+type Effort = NonNullable<ModelRequest['params']['reasoning_effort']>
+const thinkingLevels = { low: 'LOW', medium: 'MEDIUM', high: 'HIGH', xhigh: 'HIGH' } as const
+const thinkingBudgets: Readonly<Record<Effort, number>> = {
+  none: 0,
+  minimal: 512,
+  low: 1_024,
+  medium: 8_192,
+  high: 24_576,
+  xhigh: 24_576,
 }
 
 /** Neighbours of one role become one content: all results of a round of calls must be together. */
@@ -86,6 +106,8 @@ function toPart(part: MessagePart, model: string): Json[] {
       const empty = part.text === '' && signature['thoughtSignature'] === undefined
       return empty ? [] : [{ text: part.text, ...signature }]
     }
+    case 'refusal':
+      return [{ text: part.text }]
     case 'image':
     case 'file':
       return [toDataPart(part.url, part.media_type)]
@@ -98,6 +120,7 @@ function toPart(part: MessagePart, model: string): Json[] {
       const response = parseObject(part.content) ?? { [field]: part.content }
       return [{ functionResponse: { name: part.name, response } }]
     }
+    case 'source':
     case 'reasoning':
       return [] // Thoughts are summaries; what Gemini needs of them is the signature elsewhere.
   }

@@ -4,7 +4,7 @@ import { AppError } from '../errors.ts'
 import type { BegunExecution } from '../executions/execution.ts'
 import { maxContentBytes } from '../executions/invocation.ts'
 import { attachmentBytes } from '../executions/models.ts'
-import type { MessagePart, ModelMessage } from '../models/model-protocol.ts'
+import type { FilePart, MessagePart, ModelMessage } from '../models/model-protocol.ts'
 import type { ChatRequest } from './chat-request.ts'
 import { resolveModel, type Target } from './model-list.ts'
 
@@ -24,7 +24,7 @@ export async function beginChat(
   const { asked, messages, params } = request
   const content = storedContent(messages.length, asked.messages)
   const all = JSON.stringify([messages, asked.tools, asked.responseFormat, params, request.model])
-  const bytes = encoder.encode(all)
+  const bytes = encoder.encode(all).byteLength - inlineBytes(asked.messages)
   // Of the messages only one is stored, so their digest is what tells a repeat from another request.
   const digest = idempotencyKey === undefined ? {} : { digest: await sha256Hex(all) }
   return inOrder(db, request.model, async (target) => {
@@ -34,7 +34,7 @@ export async function beginChat(
         ...target,
         params,
         transient: true,
-        input_bytes: bytes.byteLength + attachmentBytes(asked.messages),
+        input_bytes: bytes + attachmentBytes(asked.messages),
       },
       idempotency_key: idempotencyKey,
       providers: [...providers],
@@ -62,6 +62,22 @@ async function inOrder<Result>(
   return begin(await resolveModel(db, id))
 }
 
+/** What a picture or a file in the request stands for among what is stored. */
+function withoutData(part: MessagePart): MessagePart {
+  if (!isInline(part)) return part
+  return { type: 'text', text: `[${part.media_type}, not stored]` }
+}
+
+function isInline(part: MessagePart): part is FilePart {
+  return (part.type === 'image' || part.type === 'file') && part.url.startsWith('data:')
+}
+
+/** Bytes of data in the messages, for which attachments are reserved instead. */
+function inlineBytes(messages: readonly ModelMessage[]): number {
+  const parts = messages.flatMap(({ parts }) => parts ?? []).filter(isInline)
+  return parts.reduce((sum, { url }) => sum + url.length, 0)
+}
+
 /** What is stored of the messages: the text or the parts of the one that asks. */
 function storedContent(count: number, messages: readonly ModelMessage[]): string | MessagePart[] {
   const asking = messages.findLastIndex(({ role }) => role === 'user' || role === 'tool')
@@ -69,7 +85,9 @@ function storedContent(count: number, messages: readonly ModelMessage[]): string
   const { content = '', parts } = messages[index] ?? {}
   // Without a text there is nothing to store as one: an empty result of a tool, for instance.
   const stored =
-    parts && parts.length > 0 ? [...parts] : content || [{ type: 'text' as const, text: '' }]
+    parts && parts.length > 0
+      ? parts.map(withoutData)
+      : content || [{ type: 'text' as const, text: '' }]
   const text = typeof stored === 'string' ? stored : JSON.stringify(stored)
   if (encoder.encode(text).byteLength <= maxContentBytes) return stored
   const path = `messages.${index}.content`

@@ -6,7 +6,9 @@ import { isRecord } from '../json.ts'
 import { chatMessageSchema } from './chat-messages.ts'
 import { UnsupportedParameterError } from './openai-error.ts'
 
-const identifier = z.string().regex(/^[\w-]{1,64}$/, 'must be 1 to 64 of a-z, A-Z, 0-9, _ and -')
+export const identifier = z
+  .string()
+  .regex(/^[\w-]{1,64}$/, 'must be 1 to 64 of a-z, A-Z, 0-9, _ and -')
 const object = z.record(z.string(), z.unknown())
 const word = storableText(512)
 
@@ -42,7 +44,10 @@ const toolChoice = z.union([
   }),
 ])
 
-const maxTokens = z.int().min(1).max(1_000_000).nullish()
+/** OpenAI's words, which providers have their own for. */
+export const reasoningEffort = z.enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh'])
+
+export const maxTokens = z.int().min(1).max(1_000_000).nullish()
 
 /** What the endpoint acts on. */
 const effective = {
@@ -67,13 +72,13 @@ const effective = {
     .union([storableText(200).min(1), z.array(storableText(200).min(1)).min(1).max(4)])
     .nullish(),
   seed: z.int().nullish(),
+  reasoning_effort: reasoningEffort.nullish(),
   presence_penalty: z.number().min(-2).max(2).nullish(),
   frequency_penalty: z.number().min(-2).max(2).nullish(),
 }
 
-/** Accepted because they change no answer: a label, or the value that says what is so anyway. */
-const harmless = {
-  n: z.literal(1).nullish(),
+/** Accepted because they change no answer, here and in responses. */
+export const labels = {
   user: word.nullish(),
   safety_identifier: word.nullish(),
   prompt_cache_key: word.nullish(),
@@ -81,16 +86,22 @@ const harmless = {
     .record(z.string().max(64), word)
     .refine((pairs) => Object.keys(pairs).length <= 16, 'has more than 16 pairs')
     .nullish(),
-  store: z.literal(false).nullish(),
-  logprobs: z.literal(false).nullish(),
   top_logprobs: z.literal(0).nullish(),
   // How long a provider caches: it changes the bill, and no answer.
   prompt_cache_retention: z.enum(['in_memory', 'in-memory', '24h']).nullish(),
   prompt_cache_options: object.nullish(),
+  service_tier: z.enum(['auto', 'default']).nullish(),
+}
+
+/** And these: a value that says what is so anyway. */
+const harmless = {
+  ...labels,
+  n: z.literal(1).nullish(),
+  store: z.literal(false).nullish(),
+  logprobs: z.literal(false).nullish(),
   verbosity: z.literal('medium').nullish(),
   // OpenRouter's way to ask for what every answer has.
   usage: parameterObject({ include: z.boolean().nullish() }).nullish(),
-  service_tier: z.enum(['auto', 'default']).nullish(),
   modalities: z.tuple([z.literal('text')]).nullish(),
 }
 
@@ -108,6 +119,7 @@ const emptyForms: Readonly<Record<string, readonly EmptyForm[]>> = {
   user: ['text'],
   safety_identifier: ['text'],
   prompt_cache_key: ['text'],
+  reasoning_effort: ['text'],
 }
 
 /** The body of `POST /chat/completions`. */

@@ -1,10 +1,13 @@
 import type { FinishedExecution } from '../executions/execution.ts'
-import type { ModelEvent, ToolCallPart } from '../models/model-protocol.ts'
+import { toPartEvents } from '../executions/models.ts'
+import type { ModelEvent, ToolCallEvent } from '../models/model-protocol.ts'
 import {
   type ChatIdentity,
   finishReasonOf,
+  partsOf,
+  toAnnotation,
   toChatUsage,
-  toolCallsOf,
+  toReasoning,
   toToolCall,
 } from './chat-completion.ts'
 import type { OpenAiErrorBody } from './openai-error.ts'
@@ -23,34 +26,24 @@ export class ChatChunks {
   readonly #identity: ChatIdentity
   readonly #includeUsage: boolean
   #begun = false
-  #toolCalls = 0
+  /** Each call that was begun, by its id. */
+  readonly #calls = new Map<string, { readonly index: number; hasArguments: boolean }>()
 
   constructor(identity: ChatIdentity, includeUsage: boolean) {
     this.#identity = identity
     this.#includeUsage = includeUsage
   }
 
-  /** What one upstream read brought, as one text to write. Thoughts are not part of the protocol. */
+  /** What one upstream read brought, as one text to write. */
   answer(model: string, events: readonly ModelEvent[]): string {
     let text = ''
-    for (const event of events) {
-      if (event.type === 'text' && event.text !== '') {
-        text += this.#begin(model, '') + this.#delta(model, { content: event.text })
-      } else if (event.type === 'tool_call') {
-        const { type, id, name, arguments: args, metadata } = event
-        const call = { type, id, name, arguments: args }
-        text += this.#toolCall(model, metadata ? { ...call, provider_metadata: metadata } : call)
-      }
-    }
+    for (const event of events) text += this.#event(model, event)
     return text
   }
 
   /** An answer that came before, whole. */
   repeat(model: string, { message }: FinishedExecution): string {
-    const content = message?.content ?? ''
-    let text = content === '' ? '' : this.answer(model, [{ type: 'text', text: content }])
-    for (const call of toolCallsOf(message)) text += this.#toolCall(model, call)
-    return text
+    return this.answer(model, partsOf(message).flatMap(toPartEvents))
   }
 
   /** The end of an answer that is stored as complete. */
@@ -75,17 +68,68 @@ export class ChatChunks {
     return this.#delta(model, { role: 'assistant', content, refusal: null })
   }
 
-  // First the call, then its arguments: the order in which clients tell the two apart.
-  #toolCall(model: string, part: ToolCallPart): string {
-    const { function: called, ...call } = toToolCall(part)
-    const index = this.#toolCalls
-    this.#toolCalls += 1
-    const named = { index, ...call, function: { name: called.name, arguments: '' } }
+  #event(model: string, event: ModelEvent): string {
+    switch (event.type) {
+      case 'text':
+        return event.text === '' ? '' : this.#said(model, '', { content: event.text })
+      case 'reasoning':
+        return event.text === '' ? '' : this.#said(model, '', toReasoning(event.text))
+      case 'refusal':
+        return this.#said(model, null, { refusal: event.text })
+      case 'source':
+        return this.#said(model, '', { annotations: [toAnnotation(event)] })
+      case 'tool_call_delta': {
+        const { id, name, arguments: args } = event
+        return this.#callBegun(model, { id, name }) + this.#callArguments(model, id, args)
+      }
+      case 'tool_call':
+        return this.#wholeCall(model, event)
+      default:
+        return ''
+    }
+  }
+
+  #said(model: string, content: string | null, delta: object): string {
+    return this.#begin(model, content) + this.#delta(model, delta)
+  }
+
+  /** A call whose pieces were sent as they came needs no more than what its model wants back. */
+  #wholeCall(model: string, { id, name, arguments: args, metadata }: ToolCallEvent): string {
+    const begun = this.#calls.get(id)
+    const extra = metadata ? { extra_content: { provider_metadata: metadata } } : {}
+    if (!begun) {
+      return this.#callBegun(model, { id, name, extra }) + this.#callArguments(model, id, args)
+    }
+    const { index } = begun
     return (
-      this.#begin(model, null) +
-      this.#delta(model, { tool_calls: [named] }) +
-      this.#delta(model, { tool_calls: [{ index, function: { arguments: called.arguments } }] })
+      (begun.hasArguments ? '' : this.#callArguments(model, id, args)) +
+      (metadata ? this.#delta(model, { tool_calls: [{ index, ...extra }] }) : '')
     )
+  }
+
+  // First the call, then its arguments: the order in which clients tell the two apart.
+  #callBegun(
+    model: string,
+    {
+      id,
+      name,
+      extra = {},
+    }: { readonly id: string; readonly name: string; readonly extra?: object },
+  ): string {
+    if (this.#calls.has(id)) return ''
+    const index = this.#calls.size
+    this.#calls.set(id, { index, hasArguments: false })
+    const { type, function: called } = toToolCall({ type: 'tool_call', id, name, arguments: '' })
+    const call = { index, id, type, function: called, ...extra }
+    return this.#said(model, null, { tool_calls: [call] })
+  }
+
+  #callArguments(model: string, id: string, args: string): string {
+    const call = this.#calls.get(id)
+    if (!call || args === '') return ''
+    call.hasArguments = true
+    const { index } = call
+    return this.#delta(model, { tool_calls: [{ index, function: { arguments: args } }] })
   }
 
   #delta(model: string, delta: object): string {

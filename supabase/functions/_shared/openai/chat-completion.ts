@@ -1,5 +1,5 @@
 import type { BegunExecution, FinishedExecution, RouteStep } from '../executions/execution.ts'
-import type { MessagePart, ToolCallPart } from '../models/model-protocol.ts'
+import type { MessagePart, SourcePart, ToolCallPart } from '../models/model-protocol.ts'
 
 /** The fields of every object of one answer. */
 export interface ChatIdentity {
@@ -40,24 +40,16 @@ export function modelOf({ agent }: ChatIdentity, step: RouteStep | undefined): s
 
 /** The whole answer as a `chat.completion` object. */
 export function toChatCompletion(identity: ChatIdentity, stored: FinishedExecution): object {
-  const { message, model } = stored
-  const calls = toolCallsOf(message)
-  const content = message?.content ?? ''
   const usage = toChatUsage(stored)
   return {
     id: identity.id,
     object: 'chat.completion',
     created: identity.created,
-    model: modelId(identity.agent, model),
+    model: modelId(identity.agent, stored.model),
     choices: [
       {
         index: 0,
-        message: {
-          role: 'assistant',
-          content: content === '' && calls.length > 0 ? null : content,
-          refusal: null,
-          ...(calls.length > 0 && { tool_calls: calls.map(toToolCall) }),
-        },
+        message: toChatMessage(stored),
         logprobs: null,
         finish_reason: finishReasonOf(stored),
       },
@@ -66,6 +58,49 @@ export function toChatCompletion(identity: ChatIdentity, stored: FinishedExecuti
     // No provider is known to be the same from one answer to the next; some clients require the key.
     system_fingerprint: null,
   }
+}
+
+/** What was said, each kind of it in its own field. */
+function toChatMessage({ message }: FinishedExecution): object {
+  const parts = partsOf(message)
+  const calls = parts.filter((part) => part.type === 'tool_call')
+  const sources = parts.filter((part) => part.type === 'source')
+  const refusal = textOf(parts, 'refusal')
+  const content = textOf(parts, 'text')
+  const isElsewhere = content === '' && (calls.length > 0 || refusal !== '')
+  return {
+    role: 'assistant',
+    content: isElsewhere ? null : content,
+    refusal: refusal === '' ? null : refusal,
+    ...toReasoning(textOf(parts, 'reasoning')),
+    ...(sources.length > 0 && { annotations: sources.map(toAnnotation) }),
+    ...(calls.length > 0 && { tool_calls: calls.map(toToolCall) }),
+  }
+}
+
+/** The parts of a stored message; one without any is its text. */
+export function partsOf(message: FinishedExecution['message']): readonly MessagePart[] {
+  if (message?.parts) return message.parts as readonly MessagePart[]
+  const { content = '' } = message ?? {}
+  return content === '' ? [] : [{ type: 'text', text: content }]
+}
+
+export function textOf(
+  parts: readonly MessagePart[],
+  type: 'text' | 'refusal' | 'reasoning',
+): string {
+  return parts.map((part) => (part.type === type ? part.text : '')).join('')
+}
+
+/** Thoughts, by the names that OpenRouter's clients and those for DeepSeek and vLLM know. */
+export function toReasoning(text: string): object {
+  return text === '' ? {} : { reasoning: text, reasoning_content: text }
+}
+
+/** A source as OpenAI cites it. */
+export function toAnnotation({ url, title, start_index, end_index }: SourcePart): object {
+  const place = { start_index: start_index ?? 0, end_index: end_index ?? 0 }
+  return { type: 'url_citation', url_citation: { url, title: title ?? url, ...place } }
 }
 
 /**
@@ -88,11 +123,6 @@ export function toChatUsage({ usage }: FinishedExecution): ChatUsage | null {
     ...(cached !== null && { prompt_tokens_details: { cached_tokens: cached } }),
     ...(reasoning !== null && { completion_tokens_details: { reasoning_tokens: reasoning } }),
   }
-}
-
-export function toolCallsOf(message: FinishedExecution['message']): readonly ToolCallPart[] {
-  const parts = (message?.parts ?? []) as readonly MessagePart[]
-  return parts.filter((part): part is ToolCallPart => part.type === 'tool_call')
 }
 
 /** A call with what its model must be sent back with it (signatures of thoughts), if anything. */

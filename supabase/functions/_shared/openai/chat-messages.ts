@@ -1,23 +1,32 @@
 import * as z from 'zod'
 import { contentObject } from '../http/request-rule.ts'
 import { storableText } from '../http/validate.ts'
-import type { MessagePart, ModelMessage, ProviderMetadata } from '../models/model-protocol.ts'
+import type {
+  FilePart,
+  MessagePart,
+  ModelMessage,
+  ProviderMetadata,
+} from '../models/model-protocol.ts'
+import { address, imageType, inlineType } from './inline-data.ts'
 
 /** Characters of one text; the body's limit comes first. */
 const maxText = 4 * 1024 * 1024
 const text = storableText(maxText)
 const nothing = z.null().optional()
 
-// Fetched by the provider; a data: URL would be megabytes in every later turn.
-const imageUrl = storableText(2_048).regex(
-  /^https:\/\/[^\s/?#@]+(?:[/?#]\S*)?$/,
-  'is not an https URL',
-)
-
 const textPart = contentObject({ type: z.literal('text'), text })
 const imagePart = contentObject({
   type: z.literal('image_url'),
-  image_url: contentObject({ url: imageUrl, detail: z.enum(['auto', 'low', 'high']).nullish() }),
+  image_url: contentObject({ url: address, detail: z.enum(['auto', 'low', 'high']).nullish() }),
+})
+const filePart = contentObject({
+  type: z.literal('file'),
+  file: contentObject({
+    file_data: address,
+    filename: storableText(255).nullish(),
+    // Files are not kept here, so there is none to name.
+    file_id: nothing,
+  }),
 })
 const refusalPart = contentObject({ type: z.literal('refusal'), refusal: text })
 // Thoughts as LangChain and Anthropic write them: no other model is shown them.
@@ -45,7 +54,7 @@ export const chatMessageSchema = z.discriminatedUnion('role', [
     content: z.union([
       text,
       z
-        .array(z.discriminatedUnion('type', [textPart, imagePart]))
+        .array(z.discriminatedUnion('type', [textPart, imagePart, filePart]))
         .min(1)
         .max(64),
     ]),
@@ -119,9 +128,8 @@ function withContent(role: 'user', content: (ChatMessage & { role: 'user' })['co
   if (typeof content === 'string') return { role, content }
   const parts = content.map((part): MessagePart => {
     if (part.type === 'text') return part
-    const { url, detail } = part.image_url
-    const asked = detail === 'low' || detail === 'high' ? { detail } : {}
-    return { type: 'image', url, media_type: mediaTypeOf(url), ...asked }
+    if (part.type === 'file') return toFilePart(part.file.file_data, part.file.filename)
+    return toImagePart(part.image_url.url, part.image_url.detail)
   })
   return { role, content: joined(content), parts }
 }
@@ -141,8 +149,13 @@ function toAssistantMessage(message: ChatMessage & { role: 'assistant' }): Model
   return { role: 'assistant', content, parts: [...said, ...calls] }
 }
 
-// Gemini wants to be told; OpenAI's protocol has no field for it. JPEG is what most others are.
-function mediaTypeOf(url: string): string {
-  const extension = /\.(png|webp|gif|heic|heif)(?:[?#]|$)/i.exec(url)?.[1]?.toLowerCase()
-  return `image/${extension ?? 'jpeg'}`
+export function toImagePart(url: string, detail: string | null | undefined): FilePart {
+  const asked = detail === 'low' || detail === 'high' ? ({ detail } as const) : {}
+  return { type: 'image', url, media_type: imageType(url), ...asked }
+}
+
+export function toFilePart(url: string, filename: string | null | undefined): FilePart {
+  const media_type = inlineType(url) ?? 'application/pdf'
+  if (media_type.startsWith('image/')) return toImagePart(url, null)
+  return { type: 'file', url, media_type, ...(filename && { filename }) }
 }

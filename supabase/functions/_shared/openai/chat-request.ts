@@ -6,17 +6,19 @@ import type {
   ResponseFormat,
 } from '../models/model-protocol.ts'
 import { type ChatBody, invalid, readChatBody } from './chat-body.ts'
+import { chatDialect, type Dialect } from './dialect.ts'
 import { type ChatMessage, toModelMessages, UnknownToolCallError } from './chat-messages.ts'
 
-/** Bytes of a request body: a long conversation with its tools. */
-export const chatLimit = { bytes: 4 * 1024 * 1024, path: 'messages' } as const
+/** Bytes of a request body: a long conversation with its tools, and pictures or files in it. */
+export const chatLimit = { bytes: 8 * 1024 * 1024, path: 'messages' } as const
 
 /** A chat completion request, checked and in our own words. */
 export interface ChatRequest {
   readonly model: string
   readonly stream: boolean
-  readonly includeUsage: boolean
-  readonly messages: readonly ChatMessage[]
+  readonly dialect: Dialect
+  /** As the client sent them: what tells a repeat from another request. */
+  readonly messages: readonly unknown[]
   readonly asked: Pick<ModelRequest, 'messages'> & Pick<Partial<ModelRequest>, Asked>
   /** What a whole answer must be: JSON at least, of this schema when there is one. */
   readonly answerSchema: ParsedSchema | null
@@ -33,7 +35,7 @@ export function readChatRequest(json: unknown): ChatRequest {
   return {
     model,
     stream: stream === true,
-    includeUsage: stream_options?.include_usage === true,
+    dialect: chatDialect(stream_options?.include_usage === true),
     messages,
     asked: {
       messages: readMessages(messages),
@@ -88,14 +90,17 @@ function toResponseFormat({ response_format: format }: ChatBody): ResponseFormat
 }
 
 /** Without `strict`, OpenAI promises no more than an attempt, and no schema is refused. */
-function toAnswerSchema(format: ResponseFormat | null): ParsedSchema | null {
+export function toAnswerSchema(
+  format: ResponseFormat | null,
+  place = ['response_format', 'json_schema', 'schema'],
+): ParsedSchema | null {
   if (format?.type === 'json_object') return parseSchema({ type: 'object' })
   if (!format?.strict) return null
   try {
     return parseSchema(format.schema)
   } catch (error) {
     if (!(error instanceof SchemaError)) throw error
-    const path = ['response_format', 'json_schema', 'schema', ...error.path].join('.')
+    const path = [...place, ...error.path].join('.')
     throw invalid(path, error.message)
   }
 }
@@ -108,6 +113,7 @@ function toParams(body: ChatBody): ModelParams {
     max_output_tokens: body.max_completion_tokens ?? body.max_tokens,
     stop: typeof body.stop === 'string' ? [body.stop] : body.stop,
     seed: body.seed,
+    reasoning_effort: body.reasoning_effort,
     presence_penalty: body.presence_penalty,
     frequency_penalty: body.frequency_penalty,
   }

@@ -1,4 +1,4 @@
-import { checkAnswer } from '../executions/answer-format.ts'
+import { checkFormat } from '../executions/answer-format.ts'
 import type { BegunExecution, FinishedExecution, RouteStep } from '../executions/execution.ts'
 import type { InvokeDependencies } from '../executions/invoke.ts'
 import { runExecution } from '../executions/run.ts'
@@ -37,7 +37,7 @@ export async function runChat(
     check: (answer) => {
       // A cut answer or a tool call is not the requested JSON, and its finish reason says so.
       const isWhole = answer.finish?.reason === 'stop'
-      if (answerSchema && isWhole) checkAnswer(answerSchema, answer.content)
+      if (answerSchema && isWhole) checkFormat(answerSchema, answer)
     },
   })
 }

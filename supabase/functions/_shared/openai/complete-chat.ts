@@ -10,7 +10,6 @@ import type { InvokeDependencies } from '../executions/invoke.ts'
 import { awaitExecution } from '../executions/stream/follow.ts'
 import { errorStack } from '../log/log.ts'
 import { beginChat } from './begin-chat.ts'
-import { identityOf, toChatCompletion } from './chat-completion.ts'
 import type { ChatRequest } from './chat-request.ts'
 import { runChat } from './chat-run.ts'
 import { streamChat } from './stream-chat.ts'
@@ -62,7 +61,7 @@ async function answerWhole(
   const error = endingError(execution.execution_id, stored)
   if (error) throw error
   const headers = { 'x-execution-id': execution.execution_id }
-  return Response.json(toChatCompletion(identityOf(execution), stored), { headers })
+  return Response.json(request.dialect.toWhole(execution, stored), { headers })
 }
 
 /** Asks the worker to stop, which is this one: it looks for that every two seconds at the latest. */

@@ -37,21 +37,25 @@ const rules: Partial<Record<ErrorCode, Rule>> = {
   rate_limited: [429, 'requests', 'rate_limit_exceeded'],
   too_many_executions: [429, 'requests', 'rate_limit_exceeded'],
   too_many_requests: [429, 'requests', 'rate_limit_exceeded'],
-  // The request cannot be answered as it is: 502 would have clients send it twice more.
-  provider_rejected_request: [400, 'invalid_request_error', 'provider_rejected_request'],
   answer_does_not_match_schema: [422, 'invalid_response_error', 'answer_does_not_match_schema'],
 }
 
 // One sentence for all: a client must not distinguish absent models from foreign ones.
 const noSuchModel = 'The model does not exist or you do not have access to it.'
 
-// OpenAI's clients repeat 409 and 429 by themselves, which helps none of these.
+// OpenAI's clients repeat 409, 429 and 5xx by themselves, which helps none of these.
 const neverRepeated: readonly ErrorCode[] = [
   'quota_exceeded',
   'budget_exceeded',
   'price_unknown',
   'idempotency_conflict',
   'execution_cancelled',
+  // An operator has to act first.
+  'provider_model_not_found',
+  'provider_unauthorized',
+  'provider_payment_required',
+  'provider_misconfigured',
+  'provider_not_configured',
 ]
 
 /**

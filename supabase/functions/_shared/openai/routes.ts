@@ -11,6 +11,7 @@ import { chatLimit, readChatRequest } from './chat-request.ts'
 import { completeChat } from './complete-chat.ts'
 import { findModel, listModels } from './model-list.ts'
 import { toOpenAiError } from './openai-error.ts'
+import { readResponsesRequest } from './responses-request.ts'
 
 export interface OpenAiDependencies extends InvokeDependencies {
   readonly verifyAccessToken: VerifyAccessToken
@@ -26,6 +27,22 @@ export function createOpenAiRoutes(deps: OpenAiDependencies): Hono {
     const { status, body, headers } = toOpenAiError(error)
     return c.json(body, status, { ...headers })
   })
+
+  routes.post('/responses', async (c) => {
+    const { headers, signal } = c.req.raw
+    const caller = await deps.verifyAccessToken(headers)
+    const key = validate(idempotencyKeySchema, {
+      'Idempotency-Key': headers.get('idempotency-key') ?? undefined,
+    })
+    const db = deps.database.forCaller(caller.accessToken)
+    const json = await readJson(c.req.raw, { ...chatLimit, path: 'input' })
+    const request = await readResponsesRequest(db, json)
+    const request_id = c.get('requestId')
+    const log: Log = (entry) => deps.log({ request_id, ...entry })
+    const options = { idempotencyKey: key['Idempotency-Key'], signal }
+    return completeChat({ ...deps, log }, caller, request, options)
+  })
+  routes.all('/responses', allowOnly('POST'))
 
   routes.post('/chat/completions', async (c) => {
     const { headers, signal } = c.req.raw

@@ -8,7 +8,7 @@ import type { InvokeDependencies } from '../executions/invoke.ts'
 import { createClientStream } from '../executions/stream/client-stream.ts'
 import { errorStack } from '../log/log.ts'
 import { sleep } from '../time.ts'
-import { ChatChunks, chatStreamHeaders } from './chat-chunks.ts'
+import { chatStreamHeaders } from './chat-chunks.ts'
 import { identityOf, modelId, modelOf } from './chat-completion.ts'
 import type { ChatRequest } from './chat-request.ts'
 import { type OnEvents, runChat } from './chat-run.ts'
@@ -39,7 +39,7 @@ export async function streamChat(
   const { clock, log, waitUntil } = deps
   const { execution_id } = execution
   const identity = identityOf(execution)
-  const chunks = new ChatChunks(identity, request.includeUsage)
+  const chunks = request.dialect.createWriter(execution)
   const left = new AbortController()
   const client = createClientStream({
     limit: clientBacklog,

@@ -1,4 +1,4 @@
-import type { ModelEvent } from '../../models/model-protocol.ts'
+import type { ModelEvent, SourcePart } from '../../models/model-protocol.ts'
 import type { Clock } from '../../time.ts'
 import type { Chunk } from '../../tools/tool-chunks.ts'
 import type { BegunExecution } from '../execution.ts'
@@ -31,6 +31,7 @@ export class AnswerRecorder {
   #unlogged: string[] = []
   #kind: StreamedKind = 'text'
   #text = ''
+  #sources: SourcePart[] = []
   #lastId = 0
   #nextWrite = -Infinity
   #timer: unknown = null
@@ -52,6 +53,9 @@ export class AnswerRecorder {
   add(events: readonly ModelEvent[]): void {
     for (const event of events) {
       if (event.type === 'text' || event.type === 'reasoning') this.#delta(event.type, event.text)
+      // The AI SDK has no part for a refusal: it is shown like the answer that it stands for.
+      else if (event.type === 'refusal') this.#delta('text', event.text)
+      else if (event.type === 'source') this.#sources.push(event)
     }
     if (!this.#options.live || (this.#text === '' && this.#ready.length === 0)) return
     const { clock } = this.#options
@@ -64,12 +68,15 @@ export class AnswerRecorder {
   put(chunks: readonly Chunk[]): void {
     if (chunks.length === 0) return
     this.#settle()
+    this.#tellSources()
     this.#ready.push(...this.#chunks.whole(chunks))
     this.flush()
   }
 
   /** Writes and logs all that is left, before the end is stored. */
   end(): void {
+    this.#settle()
+    this.#tellSources()
     this.flush()
     this.#store()
   }
@@ -96,6 +103,12 @@ export class AnswerRecorder {
   #settle(): void {
     if (this.#text !== '') this.#ready.push(...this.#chunks.delta(this.#kind, this.#text))
     this.#text = ''
+  }
+
+  // After the text that names them, which would be torn in two otherwise.
+  #tellSources(): void {
+    if (this.#sources.length > 0) this.#ready.push(...this.#chunks.sources(this.#sources))
+    this.#sources = []
   }
 
   #send(chunks: readonly string[]): void {

@@ -1,5 +1,6 @@
+import type { SourcePart } from '../../models/model-protocol.ts'
 import type { Chunk } from '../../tools/tool-chunks.ts'
-import type { BegunExecution, FinishedExecution } from '../execution.ts'
+import { type BegunExecution, type FinishedExecution, isRefusal } from '../execution.ts'
 
 /** Kinds of part whose text arrives in pieces. */
 export type StreamedKind = 'text' | 'reasoning'
@@ -25,6 +26,7 @@ export const beginning: Position = { id: 0, open: null }
  */
 export class UiMessageChunks {
   #parts = 0
+  #sources = 0
   #open: OpenPart | null = null
 
   get open(): OpenPart | null {
@@ -57,6 +59,17 @@ export class UiMessageChunks {
     return [...closed, ...begun]
   }
 
+  /** What the model says it read. */
+  sources(sources: readonly SourcePart[]): string[] {
+    return this.whole(
+      sources.map(({ url, title }) => {
+        this.#sources += 1
+        const source = { type: 'source-url', sourceId: `source-${this.#sources}`, url }
+        return title === undefined ? source : { ...source, title }
+      }),
+    )
+  }
+
   /** Chunks that are whole in themselves; a part that is open ends before them. */
   whole(chunks: readonly Chunk[]): string[] {
     const closed = closePart(this.#open)
@@ -80,7 +93,7 @@ export function openAfter(chunk: {
 /** The last chunks of an answer that is stored as complete. */
 export function finishChunks(
   open: OpenPart | null,
-  { finish_reason, usage, cost_usd, model }: FinishedExecution,
+  { finish_reason, usage, cost_usd, model, message }: FinishedExecution,
 ): string[] {
   const { input_tokens, output_tokens, total_tokens } = usage
   const messageMetadata = {
@@ -88,6 +101,7 @@ export function finishChunks(
     finish_reason,
     cost_usd,
     ...(model !== null && { model }),
+    ...(isRefusal(message?.parts) && { refusal: true }),
   }
   const finishReason = finishReasons.get(finish_reason ?? '') ?? 'other'
   return [

@@ -1,0 +1,29 @@
+import * as z from 'zod'
+
+const https = /^https:\/\/[^\s/?#@]+(?:[/?#]\S*)?$/
+const data = /^data:([\w.+-]+\/[\w.+-]+);base64,[A-Za-z0-9+/]+={0,2}$/
+
+/**
+ * Where a picture or a file is: at an https address, or in the request itself. What is in the request
+ * goes to the provider and is not stored.
+ */
+export const address = z
+  .string()
+  .refine(
+    (url) => (url.startsWith('data:') ? data.test(url) : url.length <= 2_048 && https.test(url)),
+    {
+      message: 'is neither an https URL nor data in base64',
+    },
+  )
+
+/** The media type that data says it has; null for an address. */
+export function inlineType(url: string): string | null {
+  return url.startsWith('data:') ? (/^data:([^;,]+)/.exec(url)?.[1] ?? null) : null
+}
+
+/** The media type of a picture: what its data says, else what its address ends with. */
+export function imageType(url: string): string {
+  // Gemini wants to be told; OpenAI's protocol has no field for it. JPEG is what most others are.
+  const extension = /\.(png|webp|gif|heic|heif)(?:[?#]|$)/i.exec(url)?.[1]?.toLowerCase()
+  return inlineType(url) ?? `image/${extension ?? 'jpeg'}`
+}

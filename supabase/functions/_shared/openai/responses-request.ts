@@ -1,0 +1,127 @@
+import type { Db } from '../database.ts'
+import { AppError } from '../errors.ts'
+import { readResult } from '../executions/stream/log-reader.ts'
+import { toPartEvents } from '../executions/models.ts'
+import type { MessagePart, ModelTool, ResponseFormat } from '../models/model-protocol.ts'
+import { partsOf } from './chat-completion.ts'
+import { type ChatRequest, toAnswerSchema } from './chat-request.ts'
+import { responseDialect } from './response-dialect.ts'
+import { ResponseItems } from './response-items.ts'
+import { readResponsesBody, type ResponsesBody } from './responses-body.ts'
+import { type FindItem, toInputMessages } from './responses-input.ts'
+
+/**
+ * A request for a response, checked and in our own words.
+ * @param db the caller's, to find the answers that items of the input refer to
+ * @throws AppError `invalid_request` with the path of the first offending parameter
+ */
+export async function readResponsesRequest(db: Db, json: unknown): Promise<ChatRequest> {
+  const body = readResponsesBody(json)
+  const { instructions, parallel_tool_calls: parallel, tool_choice: choice } = body
+  const format = toFormat(body)
+  const input = await toInputMessages(body.input, itemFinder(db))
+  const tools = body.tools?.map(toTool)
+  const system = instructions ? [{ role: 'system' as const, content: instructions }] : []
+  const params = {
+    temperature: body.temperature,
+    top_p: body.top_p,
+    max_output_tokens: body.max_output_tokens,
+    reasoning_effort: body.reasoning?.effort,
+  }
+  const given = Object.entries(params).filter(([, value]) => value !== undefined && value !== null)
+  return {
+    model: body.model,
+    stream: body.stream === true,
+    dialect: responseDialect(echoOf(body)),
+    messages: [instructions ?? null, body.input],
+    asked: {
+      messages: [...system, ...input],
+      ...(tools && { tools }),
+      ...(tools &&
+        choice && { toolChoice: typeof choice === 'string' ? choice : { name: choice.name } }),
+      ...(typeof parallel === 'boolean' && { parallelToolCalls: parallel }),
+      ...(format && { responseFormat: format }),
+    },
+    answerSchema: toAnswerSchema(format, ['text', 'format', 'schema']),
+    params: Object.fromEntries(given),
+  }
+}
+
+function toTool(declared: NonNullable<ResponsesBody['tools']>[number]): ModelTool {
+  const { name, description, parameters, strict } = declared
+  return {
+    name,
+    ...(typeof description === 'string' && { description }),
+    parameters: parameters ?? { type: 'object', properties: {} },
+    ...(typeof strict === 'boolean' && { strict }),
+  }
+}
+
+function toFormat({ text }: ResponsesBody): ResponseFormat | null {
+  const format = text?.format
+  if (!format || format.type === 'text') return null
+  if (format.type === 'json_object') return { type: 'json_object' }
+  const { name, description, schema, strict } = format
+  return {
+    type: 'json_schema',
+    name,
+    schema,
+    ...(typeof description === 'string' && { description }),
+    strict: strict === true,
+  }
+}
+
+/** What OpenAI's clients expect to find again in the answer. */
+function echoOf(body: ResponsesBody): Record<string, unknown> {
+  return {
+    instructions: body.instructions ?? null,
+    max_output_tokens: body.max_output_tokens ?? null,
+    metadata: body.metadata ?? {},
+    parallel_tool_calls: body.parallel_tool_calls ?? true,
+    previous_response_id: null,
+    reasoning: { effort: body.reasoning?.effort ?? null, summary: body.reasoning?.summary ?? null },
+    store: false,
+    temperature: body.temperature ?? null,
+    text: { format: body.text?.format ?? { type: 'text' } },
+    tool_choice: body.tool_choice ?? 'auto',
+    tools: body.tools ?? [],
+    top_p: body.top_p ?? null,
+    truncation: 'disabled',
+  }
+}
+
+/** Items that a client refers to are looked up in the answer whose id they carry, as the caller. */
+function itemFinder(db: Db): FindItem {
+  const outputs = new Map<string, Promise<readonly MessagePart[]>>()
+  const partsOfAnswer = (execution: string) => {
+    const known = outputs.get(execution) ?? readParts(db, execution)
+    outputs.set(execution, known)
+    return known
+  }
+  return async (id) => {
+    const [, execution] =
+      /^(?:msg|rs|fc)_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})_/.exec(id) ?? []
+    if (execution === undefined) return null
+    const items = new ResponseItems(execution)
+    items.add((await partsOfAnswer(execution)).flatMap(toPartEvents))
+    items.end()
+    const item = items.output.find((one) => one.id === id)
+    if (!item) return null
+    if (item['type'] === 'reasoning') return { type: 'reasoning', text: '' }
+    if (item['type'] === 'message') {
+      const content = item['content'] as { text?: string; refusal?: string }[]
+      return { type: 'text', text: content.map((one) => one.text ?? one.refusal ?? '').join('') }
+    }
+    const { call_id, name, arguments: args } = item as unknown as Record<string, string>
+    return { type: 'tool_call', id: call_id ?? '', name: name ?? '', arguments: args ?? '' }
+  }
+}
+
+async function readParts(db: Db, execution: string): Promise<readonly MessagePart[]> {
+  try {
+    return partsOf((await readResult(db, execution)).message)
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'execution_not_found') return []
+    throw error
+  }
+}
