@@ -142,6 +142,7 @@ const messages = {
   },
   503: {
     authorization_server_busy: 'The authorization server is over its limit. Try again later.',
+    server_paused: 'The MCP server was silent and is paused. Try again in half a minute.',
     server_busy: 'The MCP server is over its limit. Try again later.',
     connection_busy:
       'Another worker is refreshing the connection. Try again after the time in retry-after.',

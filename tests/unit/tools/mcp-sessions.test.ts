@@ -208,6 +208,27 @@ describe('a server of the older transport that was entered as http', () => {
   })
 })
 
+it('a silent server costs one wait, is then left alone for 30 s, and is asked again after', async () => {
+  let time = 0
+  const memory = createServerMemory(() => time)
+  const script = { initialize: initialized, 'tools/list': listing, 'tools/call': done }
+  const server = await startScripted({ 'server/discover': silence, initialize: silence })
+  const timeouts = { connect: 400, probe: 200 }
+  const list = () => openAt(server, { memory, timeouts }).list(never)
+  await expect(list()).rejects.toMatchObject({ code: 'server_unreachable' })
+  const asked = server.sent.length
+  server.script = script
+  await expect(list()).rejects.toMatchObject({
+    code: 'server_paused',
+    headers: { 'retry-after': '30' },
+  })
+  const call = await openAt(server, { memory }).call(definition, {}, never)
+  expect(call).toMatchObject({ status: 'error', error_code: 'server_paused' })
+  expect(server.sent).toHaveLength(asked)
+  time = 30_000
+  expect((await openAt(server, { memory }).list(never)).tools).toHaveLength(1)
+})
+
 describe('what a server turned out to be', () => {
   const older = { initialize: initialized, 'tools/list': listing, 'tools/call': done }
   const asked = (methods: string[]) =>

@@ -4,6 +4,7 @@ import {
   StreamableHTTPClientTransport,
   type Transport,
 } from '@modelcontextprotocol/client'
+import { AppError } from '../../errors.ts'
 import type { OutboundFetch } from '../../outbound/outbound.ts'
 import { abortable } from '../../time.ts'
 import type { toolTimeouts } from '../tool-limits.ts'
@@ -51,6 +52,11 @@ export async function connect(
   signal: AbortSignal,
 ): Promise<Connection> {
   const { memory, timeouts } = deps
+  const left = memory.pausedFor(key)
+  if (left > 0) {
+    const headers = { 'retry-after': String(Math.ceil(left / 1_000)) }
+    throw new AppError('server_paused', { headers, cause: 'it was silent a moment ago' })
+  }
   const inTime = AbortSignal.any([signal, AbortSignal.timeout(timeouts.connect)])
   const known = key.type === 'sse' ? 'sse' : memory.recall(key)
   try {
@@ -58,6 +64,7 @@ export async function connect(
     memory.remember(key, connection.era)
     return connection
   } catch (error) {
+    if (inTime.aborted && !signal.aborted) memory.pause(key)
     if (known !== undefined && key.type !== 'sse') {
       // It may have become another server since; the next time it is asked anew.
       memory.forget(key)

@@ -4,15 +4,21 @@ export interface ServerMemory {
   recall(key: ToolServerKey): ServerEra | undefined
   remember(key: ToolServerKey, era: ServerEra): void
   forget(key: ToolServerKey): void
+  /** The server was silent: until its pause ends, it costs no further wait. */
+  pause(key: ToolServerKey): void
+  /** Milliseconds that are left of the server's pause; 0: none. */
+  pausedFor(key: ToolServerKey): number
 }
 
 const most = 500
 /** A server may be replaced by a newer one at its address. */
 const lifetime = 600_000
+const pause = 30_000
 
 /** What a worker remembers of servers, so that it asks them once; bounded, the oldest go first. */
 export function createServerMemory(now: () => number): ServerMemory {
   const eras = new Map<string, { readonly era: ServerEra; readonly until: number }>()
+  const pauses = new Map<string, number>()
   return {
     recall(key) {
       const held = eras.get(nameOf(key))
@@ -29,6 +35,14 @@ export function createServerMemory(now: () => number): ServerMemory {
         eras.delete(oldest)
       }
     },
+    pause(key) {
+      pauses.set(nameOf(key), now() + pause)
+      for (const oldest of pauses.keys()) {
+        if (pauses.size <= most) break
+        pauses.delete(oldest)
+      }
+    },
+    pausedFor: (key) => Math.max(0, (pauses.get(nameOf(key)) ?? 0) - now()),
     forget: (key) => void eras.delete(nameOf(key)),
   }
 }
