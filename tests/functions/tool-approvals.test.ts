@@ -23,12 +23,14 @@ let elsewhere: AgentsWorker
 let server: ToolServer
 let ann: Tenant
 
+const variables = () => ({
+  OPENROUTER_API_KEY: 'sk-or-v1-of-a-scripted-model',
+  OPENROUTER_BASE_URL: agents.provider.url,
+})
+
 beforeAll(async () => {
   agents = await startToolAgents()
-  elsewhere = await startAgentsWorker({
-    OPENROUTER_API_KEY: 'sk-or-v1-of-a-scripted-model',
-    OPENROUTER_BASE_URL: agents.provider.url,
-  })
+  elsewhere = await startAgentsWorker(variables())
 })
 afterAll(async () => {
   await elsewhere.close()
@@ -319,10 +321,7 @@ describe('a decision', () => {
 describe('a worker that dies in the middle of a call', () => {
   it('leaves it unknown: the next execution is told, and no worker makes it again', async () => {
     await ann.addServer(server.endpoint, 'auto')
-    const doomed = await startAgentsWorker({
-      OPENROUTER_API_KEY: 'sk-or-v1-of-a-scripted-model',
-      OPENROUTER_BASE_URL: agents.provider.url,
-    })
+    const doomed = await startAgentsWorker(variables())
     server.tools.set('send', { run: () => new Promise(() => undefined) })
     agents.script(send, 'Let me see.')
     const { agent, person } = ann
