@@ -3,7 +3,7 @@ import type { ModelUsage } from './model-protocol.ts'
 
 type Json = Record<string, unknown>
 
-/** Where each count stands, by whoever reports it so. The first that is there counts. */
+/** The names that services have for each count. The first that is there counts. */
 const names = {
   // OpenAI and most others; Ollama's own protocol.
   input: ['prompt_tokens', 'prompt_eval_count'],
