@@ -14,6 +14,13 @@ const bareWaitUntil = {
   message: 'createWaitUntil() hands work to the platform, and logs what it rejects with.',
 }
 
+const hook = 'CallExpression[callee.name=/^(before|after)(All|Each)$/]'
+
+const hookInHook = {
+  selector: `${hook} ${hook}`,
+  message: 'Vitest does not run a hook that a hook registers. Register it beside the other one.',
+}
+
 export default defineConfig(
   globalIgnores([
     'node_modules/',
@@ -56,6 +63,7 @@ export default defineConfig(
     // Tests take apart the objects of what they test, whose methods do not use `this`.
     rules: {
       '@typescript-eslint/unbound-method': 'off',
+      'no-restricted-syntax': ['error', discardedRejection, hookInHook],
       'no-restricted-properties': [
         'error',
         ...['waitFor', 'waitUntil'].map((property) => ({

@@ -214,15 +214,22 @@ begin
   update public.mcp_oauth_tokens t set
     lease_id = null, lease_expires_at = null, refresh_failed_at = clock_timestamp(),
     refresh_error = error_code,
-    status = case when is_final then 'needs_reauthorization' else t.status end
+    status = case
+      when is_final then 'needs_reauthorization'
+      -- A server that knows no code for it refuses a dead grant again and again.
+      when error_code = 'authorization_server_refused' and t.refresh_error = error_code
+        and coalesce(t.expires_at <= clock_timestamp(), true) then 'needs_reauthorization'
+      else t.status
+    end
   where t.organization_id = fail_mcp_refresh.organization_id and t.id = fail_mcp_refresh.id
     and t.generation = fail_mcp_refresh.generation and t.lease_id = fail_mcp_refresh.lease_id;
   return found;
 end
 $$;
 comment on function public.fail_mcp_refresh(bigint, bigint, bigint, uuid, text, boolean) is
-  'Ends a failed refresh, for the holder of the lease and its generation. Returns whether it did. Service '
-  'role only.';
+  'Ends a failed refresh, for the holder of the lease and its generation. Returns whether it did. A second '
+  'authorization_server_refused ends the authorization too when the access token has expired. Service role '
+  'only.';
 
 create function public.require_mcp_scope(
   organization_id bigint,

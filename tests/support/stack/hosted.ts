@@ -29,13 +29,15 @@ export function hostedServer(): (name: string, setUp?: string) => Promise<Hosted
   let server: EmbeddedPostgres | undefined
   let passwords: Secrets['passwords'] | undefined
   const open: Sql[] = []
+  let directory: string | undefined
+  // Beside the other hook and not in it: a hook that a hook registers is not run.
+  afterAll(async () => {
+    await Promise.all(open.map((sql) => sql.end({ timeout: 5 })))
+    await server?.close()
+    if (directory !== undefined) rmSync(directory, { recursive: true, force: true })
+  })
   beforeAll(async () => {
-    const directory = makeDirectory()
-    afterAll(async () => {
-      await Promise.all(open.map((sql) => sql.end({ timeout: 5 })))
-      await server?.close()
-      rmSync(directory, { recursive: true, force: true })
-    })
+    directory = makeDirectory()
     ;({ passwords } = await loadSecrets(directory))
     const log = () => undefined
     server = await startPostgres({

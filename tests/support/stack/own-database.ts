@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import postgres, { type Sql } from 'postgres'
 import { afterAll, beforeAll } from 'vitest'
 import { connect } from '../../../dev/postgres/database.ts'
@@ -11,18 +12,19 @@ import { useStack } from './stack.ts'
  * @param max connections at most
  */
 export function ownDatabase(max: number): () => Sql {
+  const { databaseUrl } = useStack()
+  const name = `own_${randomUUID()}`
   let sql: Sql | undefined
   beforeAll(async () => {
-    const { databaseUrl } = useStack()
-    const name = `own_${process.pid}_${Date.now().toString(36)}`
-    afterAll(async () => {
-      await sql?.end({ timeout: 5 })
-      const server = connect(databaseUrl)
-      await server`drop database if exists ${server(name)} with (force)`
-      await server.end()
-    })
     await createMigrated(databaseUrl, name)
     sql = postgres(urlOf(databaseUrl, name), { max, onnotice: () => undefined })
+  })
+  // Beside the other hook and not in it: a hook that a hook registers is not run.
+  afterAll(async () => {
+    await sql?.end({ timeout: 5 })
+    const server = connect(databaseUrl)
+    await server`drop database if exists ${server(name)} with (force)`
+    await server.end()
   })
   return () => {
     if (sql === undefined) throw new Error('the database is not ready yet')
