@@ -156,7 +156,7 @@ create policy update_manager_or_self on public.system_prompts for update to auth
     )
   );
 comment on policy update_manager_or_self on public.system_prompts is
-  'As for insert. The column scope has no update grant.';
+  'As for insert. A trigger keeps the column scope.';
 create policy delete_manager_or_self on public.system_prompts for delete to authenticated
   using (
     organization_id = (select private.current_organization_id())

@@ -78,15 +78,19 @@ declare
   organization constant bigint := use_mcp_connection.organization_id;
   account constant uuid := use_mcp_connection.user_id;
   moment constant timestamptz := clock_timestamp();
+  entry record;
   server public.mcp_configurations;
-  bearer text;
   held public.mcp_oauth_tokens;
   client client_mgmt.oauth_clients;
   lease uuid;
   common jsonb;
 begin
-  select c.* into server
+  -- The endpoint and its bearer token in one statement, so from one snapshot: a token that is stored for
+  -- another endpoint in the meantime never goes to this one.
+  select c as configuration, b.bearer_token into entry
   from public.mcp_configurations c
+  left join private.mcp_bearer_tokens b on b.organization_id = c.organization_id
+    and b.mcp_configuration_id = c.id
   join client_mgmt.client_users m on m.organization_id = c.organization_id
     and m.user_id = account
     and m.ended_at is null
@@ -98,6 +102,7 @@ begin
     raise exception using errcode = 'PT404', message = 'mcp_configuration_not_found',
       detail = 'No enabled MCP configuration that this person uses has this id.';
   end if;
+  server := entry.configuration;
   if server.type = 'stdio' then
     raise exception using errcode = 'PT422', message = 'mcp_stdio_not_supported',
       detail = 'A stdio server is never run on the server.';
@@ -108,11 +113,9 @@ begin
   if server.auth_type = 'none' then
     return common || '{"status": "none"}';
   elsif server.auth_type = 'bearer' then
-    select b.bearer_token into bearer from private.mcp_bearer_tokens b
-    where b.organization_id = organization and b.mcp_configuration_id = server.id;
-    return common || case when bearer is null or rejected_generation is not null
+    return common || case when entry.bearer_token is null or rejected_generation is not null
       then '{"status": "needs_authorization"}'
-      else jsonb_build_object('status', 'bearer', 'bearer_token', bearer) end;
+      else jsonb_build_object('status', 'bearer', 'bearer_token', entry.bearer_token) end;
   end if;
 
   select t.* into held from public.mcp_oauth_tokens t
@@ -218,7 +221,7 @@ begin
       when is_final then 'needs_reauthorization'
       -- A server that knows no code for it refuses a dead grant again and again.
       when error_code = 'authorization_server_refused' and t.refresh_error = error_code
-        and coalesce(t.expires_at <= clock_timestamp(), true) then 'needs_reauthorization'
+        and t.expires_at <= clock_timestamp() then 'needs_reauthorization'
       else t.status
     end
   where t.organization_id = fail_mcp_refresh.organization_id and t.id = fail_mcp_refresh.id

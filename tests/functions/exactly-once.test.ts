@@ -102,7 +102,7 @@ describe('50 requests at once with one key', () => {
       atOnce(1, { ...body, stream: false }),
     ])
     expect(await second[0]?.text()).toBe(stream)
-    expect(whole[0]?.status).toBe(502)
+    expect(whole[0]?.status).toBe(400)
     expect(provider.journal).toHaveLength(1)
   })
 })
