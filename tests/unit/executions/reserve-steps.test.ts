@@ -105,7 +105,13 @@ async function run(
   })
   const openToolServer = () =>
     fakeServer({
-      list: async () => ({ tools: [tool.definition], refused: [], incomplete: null, ttl: 60, era: 'older' }),
+      list: async () => ({
+        tools: [tool.definition],
+        refused: [],
+        incomplete: null,
+        ttl: 60,
+        era: 'older',
+      }),
       call: async () => succeeded(answered),
     })
   const random = () => 0

@@ -17,7 +17,7 @@ function clientOf(events: readonly (readonly ModelEvent[])[] = helloAnswer) {
     }),
   })
   const send: typeof fetch = async (url, init) =>
-    app.request(new Request(url as string, init as RequestInit))
+    app.request(new Request(url, init))
   const baseURL = 'http://x/agents/v1'
   const client = new OpenAI({ apiKey: 'token', baseURL, fetch: send, maxRetries: 0 })
   return { client, asked }

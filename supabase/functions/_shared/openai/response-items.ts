@@ -60,6 +60,10 @@ export class ResponseItems {
       case 'tool_call':
         this.#endCall(event.id, event.name, event.arguments)
         break
+      // No item shows these; the response itself has them.
+      case 'start':
+      case 'usage':
+      case 'finish':
     }
   }
 
