@@ -16,8 +16,7 @@ function clientOf(events: readonly (readonly ModelEvent[])[] = helloAnswer) {
       return events
     }),
   })
-  const send: typeof fetch = async (url, init) =>
-    app.request(new Request(url, init))
+  const send: typeof fetch = async (url, init) => app.request(new Request(url, init))
   const baseURL = 'http://x/agents/v1'
   const client = new OpenAI({ apiKey: 'token', baseURL, fetch: send, maxRetries: 0 })
   return { client, asked }
