@@ -30,7 +30,7 @@ beforeAll(async () => {
   expect(added).toBeGreaterThan(10_000)
   await Promise.all([worlds.full`analyze`, worlds.empty`analyze`])
   ;[full, empty] = [await openRest(worlds.fullUrl), await openRest(worlds.emptyUrl)]
-}, 120_000)
+}, 400_000)
 
 afterAll(async () => {
   await Promise.all([full.close(), empty.close()])
@@ -66,7 +66,7 @@ test('no answer about a table or a view depends on a row of another organization
     expect(questions.length).toBeGreaterThan(400)
     expect(await differences(actor, questions)).toEqual([])
   }
-}, 150_000)
+}, 400_000)
 
 test('no answer of a function depends on a row of another organization', async () => {
   const exposed = worlds.world.catalog.routines.filter(({ schema }) => schema === 'public')
@@ -75,7 +75,7 @@ test('no answer of a function depends on a row of another organization', async (
     expect(questions.length).toBeGreaterThan(200)
     expect(await differences(actor, questions)).toEqual([])
   }
-}, 60_000)
+}, 180_000)
 
 describe('an estimate', () => {
   /** What PostgREST sends for count=planned, within a request or not. */

@@ -23,7 +23,7 @@ beforeAll(async () => {
     from public.user_sessions s, generate_series(1, 500)`
   await sql`alter table public.user_sessions enable trigger user`
   await sql`analyze public.user_sessions`
-}, 60_000)
+}, 180_000)
 
 afterAll(() => worlds.close())
 

@@ -18,7 +18,7 @@ let findings: Finding[] = []
 
 beforeAll(async () => {
   worlds = await createWorlds(useStack().databaseUrl)
-}, 60_000)
+}, 180_000)
 
 afterAll(async () => {
   await worlds.close()
@@ -49,7 +49,7 @@ describe('every object, every actor, every verb', () => {
     })
     cases += report.cases
     findings = report.findings
-  }, 180_000)
+  }, 600_000)
 
   test.each(matrixRules)('%s', (rule) => expect(broken(rule)).toEqual([]))
 
@@ -66,7 +66,7 @@ describe('the policies alone, without the guards before them', () => {
       cases += report.cases
       findings = [...findings, ...report.findings]
     }
-  }, 60_000)
+  }, 180_000)
 
   test('hold by themselves, also had clients a grant on every column', () => {
     expect(matrixRules.flatMap(broken)).toEqual([])
@@ -76,7 +76,7 @@ describe('the policies alone, without the guards before them', () => {
 describe('what earlier systems got wrong', () => {
   beforeAll(async () => {
     findings = (await withSession(worlds.world, worlds, runInvariants)).findings
-  }, 60_000)
+  }, 180_000)
 
   test.each(invariantRules)('%s', (rule) => expect(broken(rule)).toEqual([]))
 })
@@ -89,7 +89,7 @@ describe('the token is still valid, but', () => {
     ]
     cases += effects.cases + claims.cases
     findings = [...effects.findings, ...claims.findings]
-  }, 60_000)
+  }, 180_000)
 
   test.each([
     'losing access takes effect on the next statement',

@@ -24,7 +24,7 @@ beforeAll(async () => {
   const report = await runRest(sql, world)
   cases += report.cases
   findings = report.findings
-}, 150_000)
+}, 600_000)
 
 afterAll(() => console.log(`isolation: ${cases} cases through supabase-js on the running stack`))
 
