@@ -1,5 +1,8 @@
 import type { Rows } from '../postgres/pg-pool.ts'
 
+/** The name of each row. A column of the same name would be read instead, so no client writes it. */
+const row = '_colloquy_row'
+
 /** Rows as JSON that PostgreSQL writes. */
 export const jsonRows: Rows = {
   ask: asJsonRows,
@@ -13,10 +16,10 @@ export const jsonRows: Rows = {
 function asJsonRows(text: string): string {
   const statement = text.replace(/^\s+/, '')
   if (/^(select|with)\b/i.test(statement)) {
-    return `select row_to_json(answer)::text as answer from (${statement}) answer`
+    return `select row_to_json(${row})::text as answer from (${statement}) ${row}`
   }
   if (/^(insert|update|delete|merge)\b/i.test(statement) && returnsRows(statement)) {
-    return `with answer as (${statement}) select row_to_json(answer)::text as answer from answer`
+    return `with ${row} as (${statement}) select row_to_json(${row})::text as answer from ${row}`
   }
   return text
 }

@@ -121,6 +121,8 @@ describe('a value of every type is the JSON that PostgreSQL makes of it,', () =>
     expect(Object.keys(expected)).toHaveLength(columns.length + 1)
     expect(inserted.body).toEqual([expected])
     expect(await send('GET', 'v')).toMatchObject({ status: 200, body: [expected] })
+    const renamed = await send('GET', 'v?select=answer:id')
+    expect(renamed).toMatchObject({ status: 200, body: [{ answer: 1 }] })
     expect(await send('GET', 'rpc/all_v')).toMatchObject({ status: 200, body: [expected] })
     expect(await send('POST', 'rpc/one_v', '{}')).toMatchObject({ status: 200, body: expected })
     for (const { name } of columns) {
