@@ -106,10 +106,32 @@ describe('a token of a shared secret', () => {
     ['has another issuer', { iss: `${supabaseUrl}/auth/v1` }],
     ['has another audience', { aud: 'other' }],
     ['has role service_role', { role: 'service_role' }],
-    ['has no session', { session_id: undefined }],
-  ])('that %s is refused although Auth accepts it', async (_, change) => {
-    const { verify } = project(accepted)
+  ])('that %s is refused unasked', async (_, change) => {
+    const { asked, verify } = project(accepted)
     await expect(verify(await sign(change))).rejects.toMatchObject(refused)
+    expect(asked).toEqual([])
+  })
+
+  it('that has no session is refused although Auth accepts it', async () => {
+    const { verify } = project(accepted)
+    const token = await sign({ session_id: undefined })
+    await expect(verify(token)).rejects.toMatchObject(refused)
+  })
+
+  it('stays remembered while Auth refuses any number of others', async () => {
+    let answer = accepted
+    const { asked, verify } = project(() => answer())
+    const token = await sign()
+    await verify(token)
+    answer = () => Response.json({ error_code: 'bad_jwt' }, { status: 403 })
+    const forged = await Promise.all(
+      Array.from({ length: 1_001 }, (_, jti) => sign({ jti: `${jti}` })),
+    )
+    const ends = await Promise.allSettled(forged.map((other) => verify(other)))
+    expect(ends.filter(({ status }) => status === 'fulfilled')).toEqual([])
+    expect(asked).toHaveLength(1_002)
+    expect(await verify(token)).toMatchObject({ userId })
+    expect(asked).toHaveLength(1_002)
   })
 
   it('that names an asymmetric key of the project is refused unasked (RFC 8725, 2.1)', async () => {

@@ -33,22 +33,33 @@ const remembered = 1_000
 export class AskAuth {
   readonly #options: AskAuthOptions
   /** By token, in the order in which they were verified. */
-  readonly #claims = new Map<string, Promise<JWTPayload>>()
+  readonly #claims = new Map<string, JWTPayload>()
+  /** Questions that Auth has not answered yet: a token that it refuses displaces no verified one. */
+  readonly #asked = new Map<string, Promise<JWTPayload>>()
 
   constructor(options: AskAuthOptions) {
     this.#options = options
   }
 
   /** @throws JOSEError when Auth refuses the token, AppError `auth_unavailable` when it cannot say */
-  claimsOf(token: string): Promise<JWTPayload> {
+  async claimsOf(token: string): Promise<JWTPayload> {
     const known = this.#claims.get(token)
     if (known) return known
-    const asked = this.#ask(token)
-    this.#claims.set(token, asked)
-    asked.catch(() => this.#claims.delete(token))
-    const [oldest] = this.#claims.keys()
-    if (this.#claims.size > remembered && oldest !== undefined) this.#claims.delete(oldest)
+    const asked = this.#asked.get(token) ?? this.#askAndRemember(token)
+    this.#asked.set(token, asked)
     return asked
+  }
+
+  async #askAndRemember(token: string): Promise<JWTPayload> {
+    try {
+      const claims = await this.#ask(token)
+      this.#claims.set(token, claims)
+      const [oldest] = this.#claims.keys()
+      if (this.#claims.size > remembered && oldest !== undefined) this.#claims.delete(oldest)
+      return claims
+    } finally {
+      this.#asked.delete(token)
+    }
   }
 
   async #ask(token: string): Promise<JWTPayload> {
