@@ -10,7 +10,7 @@ import { readPublishedTypes } from '../../support/clients/published-types.ts'
 /** OpenAI's SDK at the function, over a model that says these events. */
 function clientOf(events: readonly (readonly ModelEvent[])[] = helloAnswer) {
   const asked: ModelRequest[] = []
-  const { app } = agentsApp({
+  const { app, calls } = agentsApp({
     models: fakeModels((_, request) => {
       asked.push(request)
       return events
@@ -19,7 +19,7 @@ function clientOf(events: readonly (readonly ModelEvent[])[] = helloAnswer) {
   const send: typeof fetch = async (url, init) => app.request(new Request(url, init))
   const baseURL = 'http://x/agents/v1'
   const client = new OpenAI({ apiKey: 'token', baseURL, fetch: send, maxRetries: 0 })
-  return { client, asked }
+  return { client, asked, calls }
 }
 
 const start: ModelEvent = { type: 'start', requestId: null, model: 'm' }
@@ -203,6 +203,41 @@ describe('what a response is asked for', () => {
       { type: 'text', text: 'Let me see.' },
       { type: 'tool_call', id: 'c1', name: 'w', arguments: '{"city":"Bern"}' },
     ])
+  })
+
+  it('counts what it refers to as if the client had sent it', async () => {
+    const { client, calls } = clientOf([[start, { type: 'text', text: 'é'.repeat(50_000) }, stop]])
+    const { output } = await client.responses.create({ model, input: 'Hi' })
+    const id = output[0]?.id ?? ''
+    const refer = (count: number) => ({
+      model,
+      input: Array.from({ length: count }, () => ({ type: 'item_reference' as const, id })),
+    })
+    await client.responses.create(refer(2))
+    const [, begun] = calls.filter(({ name }) => name === 'begin_execution')
+    const { input_bytes } = begun?.args.request as Record<string, unknown>
+    expect(input_bytes).toBeGreaterThan(200_000)
+    expect(input_bytes).toBeLessThan(200_000 + 400)
+    const refused = { status: 400, param: 'input', code: 'invalid_value' }
+    await expect(client.responses.create(refer(84))).rejects.toMatchObject(refused)
+  })
+
+  it('may refer to 64 answers', async () => {
+    const { client, calls } = clientOf()
+    const { output } = await client.responses.create({ model, input: 'Hi' })
+    const id = output[0]?.id ?? ''
+    const refer = (count: number) => ({
+      model,
+      input: Array.from({ length: count }, (_, index) => ({
+        type: 'item_reference' as const,
+        id: id.replace(/[0-9a-f]{12}(?=_)/, `${index + 100_000_000_000}`),
+      })),
+    })
+    expect(await client.responses.create(refer(64))).toMatchObject({ status: 'completed' })
+    calls.length = 0
+    const refused = { status: 400, param: 'input', code: 'invalid_value' }
+    await expect(client.responses.create(refer(65))).rejects.toMatchObject(refused)
+    expect(calls).toHaveLength(64)
   })
 
   it.each([

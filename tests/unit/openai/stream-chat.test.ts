@@ -164,4 +164,21 @@ describe('what is begun', () => {
     expect(request.input_bytes).toBeGreaterThan(1_000 + 4_096)
     expect(request.input_bytes).toBeLessThan(1_000 + 4_096 + 400)
   })
+
+  it.each([
+    ['a file that it holds by its size', 'text/plain', 30_000],
+    ['a picture that it holds as any other', 'image/png', 4_096],
+  ])('counts %s', async (_, type, bytes) => {
+    const { app, calls } = agentsApp()
+    const file_data = `data:${type};base64,${'A'.repeat(40_000)}`
+    const content = [{ type: 'file', file: { file_data } }]
+    await app.request('/agents/v1/chat/completions', {
+      method: 'POST',
+      body: JSON.stringify({ model: 'droid/first', messages: [{ role: 'user', content }] }),
+    })
+    const args = calls.find(({ name }) => name === 'begin_execution')?.args
+    const { input_bytes } = args?.request as Record<string, unknown>
+    expect(input_bytes).toBeGreaterThan(bytes)
+    expect(input_bytes).toBeLessThan(bytes + 400)
+  })
 })

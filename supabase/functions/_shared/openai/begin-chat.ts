@@ -24,7 +24,6 @@ export async function beginChat(
   const { asked, messages, params } = request
   const content = storedContent(messages.length, asked.messages)
   const all = JSON.stringify([messages, asked.tools, asked.responseFormat, params, request.model])
-  const bytes = encoder.encode(all).byteLength - inlineBytes(asked.messages)
   // Of the messages only one is stored, so their digest is what tells a repeat from another request.
   const digest = idempotencyKey === undefined ? {} : { digest: await sha256Hex(all) }
   return inOrder(db, request.model, async (target) => {
@@ -34,7 +33,7 @@ export async function beginChat(
         ...target,
         params,
         transient: true,
-        input_bytes: bytes + attachmentBytes(asked.messages),
+        input_bytes: sentBytes(request) + attachmentBytes(asked.messages),
       },
       idempotency_key: idempotencyKey,
       providers: [...providers],
@@ -72,10 +71,16 @@ function isInline(part: MessagePart): part is FilePart {
   return (part.type === 'image' || part.type === 'file') && part.url.startsWith('data:')
 }
 
-/** Bytes of data in the messages, for which attachments are reserved instead. */
-function inlineBytes(messages: readonly ModelMessage[]): number {
-  const parts = messages.flatMap(({ parts }) => parts ?? []).filter(isInline)
-  return parts.reduce((sum, { url }) => sum + url.length, 0)
+/** Bytes that the model gets, references resolved, without data: attachments are reserved for it. */
+function sentBytes({ asked, params, model }: ChatRequest): number {
+  // The content of a message with parts is the text of its parts.
+  const messages = asked.messages.map(({ role, content, parts }) =>
+    parts && parts.length > 0
+      ? { role, parts: parts.map((part) => (isInline(part) ? { ...part, url: '' } : part)) }
+      : { role, content },
+  )
+  const sent = JSON.stringify([messages, asked.tools, asked.responseFormat, params, model])
+  return encoder.encode(sent).byteLength
 }
 
 /** What is stored of the messages: the text or the parts of the one that asks. */

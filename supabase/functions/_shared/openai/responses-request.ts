@@ -3,8 +3,9 @@ import { AppError } from '../errors.ts'
 import { readResult } from '../executions/stream/log-reader.ts'
 import { toPartEvents } from '../executions/models.ts'
 import type { MessagePart, ModelTool, ResponseFormat } from '../models/model-protocol.ts'
+import { invalid } from './chat-body.ts'
 import { partsOf } from './chat-completion.ts'
-import { type ChatRequest, toAnswerSchema } from './chat-request.ts'
+import { chatLimit, type ChatRequest, toAnswerSchema } from './chat-request.ts'
 import { responseDialect } from './response-dialect.ts'
 import { ResponseItems } from './response-items.ts'
 import { readResponsesBody, type ResponsesBody } from './responses-body.ts'
@@ -19,7 +20,7 @@ export async function readResponsesRequest(db: Db, json: unknown): Promise<ChatR
   const body = readResponsesBody(json)
   const { instructions, parallel_tool_calls: parallel, tool_choice: choice } = body
   const format = toFormat(body)
-  const input = await toInputMessages(body.input, itemFinder(db))
+  const input = await toInputMessages(body.input, itemFinder(db, body.input))
   const tools = body.tools?.map(toTool)
   const system = instructions ? [{ role: 'system' as const, content: instructions }] : []
   const params = {
@@ -90,31 +91,58 @@ function echoOf(body: ResponsesBody): Record<string, unknown> {
   }
 }
 
-/** Items that a client refers to are looked up in the answer whose id they carry, as the caller. */
-function itemFinder(db: Db): FindItem {
-  const outputs = new Map<string, Promise<readonly MessagePart[]>>()
-  const partsOfAnswer = (execution: string) => {
-    const known = outputs.get(execution) ?? readParts(db, execution)
-    outputs.set(execution, known)
-    return known
-  }
+/** Answers to whose items one request may refer: each is a read. */
+const maxAnswers = 64
+
+/**
+ * Items that a client refers to are looked up in the answer whose id they carry, as the caller. What
+ * they stand for counts as if the client had sent it.
+ */
+function itemFinder(db: Db, input: ResponsesBody['input']): FindItem {
+  const answers = new Map<string, Map<string, MessagePart>>()
+  let bytes = bytesOf(input)
   return async (id) => {
     const [, execution] =
       /^(?:msg|rs|fc)_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})_/.exec(id) ?? []
     if (execution === undefined) return null
-    const items = new ResponseItems(execution)
-    items.add((await partsOfAnswer(execution)).flatMap(toPartEvents))
-    items.end()
-    const item = items.output.find((one) => one.id === id)
-    if (!item) return null
-    if (item['type'] === 'reasoning') return { type: 'reasoning', text: '' }
-    if (item['type'] === 'message') {
-      const content = item['content'] as { text?: string; refusal?: string }[]
-      return { type: 'text', text: content.map((one) => one.text ?? one.refusal ?? '').join('') }
+    let items = answers.get(execution)
+    if (!items) {
+      if (answers.size >= maxAnswers) {
+        throw invalid('input', `refers to more than ${maxAnswers} answers`)
+      }
+      items = await readItems(db, execution)
+      answers.set(execution, items)
     }
-    const { call_id, name, arguments: args } = item as unknown as Record<string, string>
-    return { type: 'tool_call', id: call_id ?? '', name: name ?? '', arguments: args ?? '' }
+    const found = items.get(id)
+    if (!found) return null
+    bytes += bytesOf(found)
+    if (bytes > chatLimit.bytes) {
+      throw invalid('input', `is longer than ${chatLimit.bytes} bytes with what it refers to`)
+    }
+    return found
   }
+}
+
+function bytesOf(value: unknown): number {
+  return new TextEncoder().encode(JSON.stringify(value)).byteLength
+}
+
+/** What the items of an answer stand for, by their ids. */
+async function readItems(db: Db, execution: string): Promise<Map<string, MessagePart>> {
+  const items = new ResponseItems(execution)
+  items.add((await readParts(db, execution)).flatMap(toPartEvents))
+  items.end()
+  return new Map(items.output.map((item) => [item.id, toPart(item)]))
+}
+
+function toPart(item: ResponseItems['output'][number]): MessagePart {
+  if (item['type'] === 'reasoning') return { type: 'reasoning', text: '' }
+  if (item['type'] === 'message') {
+    const content = item['content'] as { text?: string; refusal?: string }[]
+    return { type: 'text', text: content.map((one) => one.text ?? one.refusal ?? '').join('') }
+  }
+  const { call_id, name, arguments: args } = item as unknown as Record<string, string>
+  return { type: 'tool_call', id: call_id ?? '', name: name ?? '', arguments: args ?? '' }
 }
 
 async function readParts(db: Db, execution: string): Promise<readonly MessagePart[]> {
