@@ -59,6 +59,14 @@ export class Watchdog {
   }
 }
 
+/** Aborts after some milliseconds, or when the given signal does. */
+export function timeLimit(milliseconds: number, signal?: AbortSignal | null): AbortSignal {
+  const limit = AbortSignal.timeout(milliseconds)
+  // Node 20 collects a time limit that only AbortSignal.any refers to, and then nothing ends.
+  limit.addEventListener('abort', () => undefined, { once: true })
+  return signal ? AbortSignal.any([limit, signal]) : limit
+}
+
 /** Resolves after some milliseconds, or at once when the signal aborts; never rejects. */
 export function sleep(clock: Clock, milliseconds: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

@@ -122,11 +122,11 @@ const clients: Record<string, Goes> = {
               name === 'lease_oauth_client' ? { status: 'register', id: 1, lease_id: 'l' } : null,
           },
         },
-        now: Date.now,
+        clock: systemClock,
       } as never,
       fetch,
       1,
-      { document: metadata(url), kept: metadata(url) } as never,
+      { document: metadata(url), kept: metadata(url) },
       undefined,
     ),
   'exchanging a code': (url) =>
@@ -135,7 +135,7 @@ const clients: Record<string, Goes> = {
   'revoking tokens': async (url) => {
     const logged: unknown[] = []
     await revokeTokens({ log: ({ event }) => logged.push(event) }, tokenRequest(url), tokens)
-    return { code: logged[0] }
+    return { code: logged[0] ?? 'revoked' }
   },
   'testing a provider’s key': (url) =>
     createKeyTest(addresses(url), { clock: clockFor(url) })('openrouter', 'sk-or-v1-x'),

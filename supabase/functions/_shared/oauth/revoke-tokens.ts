@@ -1,8 +1,10 @@
+import { timeLimit } from '../time.ts'
 import { authenticateClient } from './client-authentication.ts'
 import { kindOf } from './failure.ts'
 import type { OAuthDependencies } from './settings.ts'
 import type { Tokens } from './read-token-answer.ts'
 import type { TokenRequest } from './token-request.ts'
+import { withinOrigin } from './within-origin.ts'
 
 const patience = 5_000
 
@@ -32,10 +34,13 @@ export async function revokeTokens(
       metadata.token_endpoint_auth_methods_supported
     authenticateClient(client, supported, headers, body)
     try {
-      const signal = AbortSignal.timeout(patience)
-      const response = await fetch(endpoint, { method: 'POST', headers, body, signal })
-      await response.body?.cancel()
+      const signal = timeLimit(patience)
+      const init = { method: 'POST', headers, body, signal }
+      const response = await withinOrigin(fetch)(endpoint, init)
       revoked &&= response.ok
+      await response.body?.cancel().catch(() => {
+        // The status alone says it (RFC 7009, section 2.2), also where the body broke off.
+      })
     } catch (error) {
       revoked = false
       log({ level: 'warn', event: 'revocation_failed', detail: kindOf(error) })

@@ -1,3 +1,4 @@
+import { timeLimit } from '../time.ts'
 import { dial, type DialRequest } from './dial.ts'
 import { OutboundError } from './error.ts'
 import { documentLimits, type OutboundLimits } from './limits.ts'
@@ -27,8 +28,7 @@ const maxRedirects = 5
 export function createOutboundFetch(options: OutboundOptions): OutboundFetch {
   const { limits = documentLimits, resolve = systemResolve } = options
   return async (url, init = {}) => {
-    const deadline = AbortSignal.timeout(limits.total)
-    const signal = init.signal ? AbortSignal.any([deadline, init.signal]) : deadline
+    const signal = timeLimit(limits.total, init.signal)
     let request = firstRequest(url, init, options)
     for (let hops = 0; ; hops += 1) {
       const response = await dial(request, { policy: options, limits, resolve, signal })
@@ -49,7 +49,7 @@ export function createOutboundFetch(options: OutboundOptions): OutboundFetch {
 
 /** The same fetch, for several requests that together may take so many milliseconds. */
 export function withDeadline(fetch: OutboundFetch, milliseconds: number): OutboundFetch {
-  const deadline = AbortSignal.timeout(milliseconds)
+  const deadline = timeLimit(milliseconds)
   return (url, init = {}) => {
     const signal = init.signal ? AbortSignal.any([deadline, init.signal]) : deadline
     return fetch(url, { ...init, signal })

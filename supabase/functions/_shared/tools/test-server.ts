@@ -4,6 +4,8 @@ import { errorStack } from '../log/log.ts'
 import { discover } from '../oauth/discover.ts'
 import { configurationRow } from '../oauth/rows.ts'
 import type { OAuthDependencies } from '../oauth/settings.ts'
+import { withDeadline } from '../outbound/outbound.ts'
+import { timeLimit } from '../time.ts'
 import type { OpenToolServer, RefusedTool, ServerEra } from './tool-server.ts'
 
 export interface TestServerDependencies extends OAuthDependencies {
@@ -79,7 +81,7 @@ export async function testServer(
     endpoint,
   })
   try {
-    const { tools, refused, incomplete, era } = await server.list(AbortSignal.timeout(patience))
+    const { tools, refused, incomplete, era } = await server.list(timeLimit(patience))
     return {
       usable: true,
       reachable: true,
@@ -108,7 +110,7 @@ async function findIssuer(
   { outbound, settings }: OAuthDependencies,
   configuration: Parameters<typeof discover>[1],
 ): Promise<string> {
-  const fetch = outbound(configuration.allowed_hosts)
+  const fetch = withDeadline(outbound(configuration.allowed_hosts), patience)
   const { metadata } = await discover(fetch, configuration, settings.allowLoopback)
   return metadata.kept.issuer
 }

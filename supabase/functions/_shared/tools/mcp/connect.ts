@@ -6,7 +6,7 @@ import {
 } from '@modelcontextprotocol/client'
 import { AppError } from '../../errors.ts'
 import type { OutboundFetch } from '../../outbound/outbound.ts'
-import { abortable } from '../../time.ts'
+import { abortable, timeLimit } from '../../time.ts'
 import type { toolTimeouts } from '../tool-limits.ts'
 import type { ServerEra, ToolServerKey } from '../tool-server.ts'
 import type { ServerMemory } from './server-memory.ts'
@@ -57,7 +57,7 @@ export async function connect(
     const headers = { 'retry-after': String(Math.ceil(left / 1_000)) }
     throw new AppError('server_paused', { headers, cause: 'it was silent a moment ago' })
   }
-  const inTime = AbortSignal.any([signal, AbortSignal.timeout(timeouts.connect)])
+  const inTime = timeLimit(timeouts.connect, signal)
   const known = key.type === 'sse' ? 'sse' : memory.recall(key)
   try {
     const connection = await connectAs(deps, key, known, inTime)
@@ -127,7 +127,7 @@ async function connectAs(
 async function endSession(transport: Transport, patience: number): Promise<void> {
   if (!(transport instanceof StreamableHTTPClientTransport)) return
   if (transport.sessionId === undefined) return
-  await abortable(transport.terminateSession(), AbortSignal.timeout(patience))
+  await abortable(transport.terminateSession(), timeLimit(patience))
 }
 
 /**

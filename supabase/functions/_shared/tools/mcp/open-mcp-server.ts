@@ -1,6 +1,7 @@
 import { ProtocolError, type StandardSchemaV1 } from '@modelcontextprotocol/client'
 import { findMismatch } from '../../json-schema/find-mismatch.ts'
 import { isRecord } from '../../json.ts'
+import { timeLimit } from '../../time.ts'
 import { checkableSchema } from '../checkable-schema.ts'
 import { callFailure, connectFailure, notMade } from '../tool-failure.ts'
 import { toolTimeouts } from '../tool-limits.ts'
@@ -125,7 +126,7 @@ function list(
   cancel: AbortSignal,
   timeout: number,
 ): Promise<ServerListing> {
-  const signal = AbortSignal.any([cancel, AbortSignal.timeout(timeout)])
+  const signal = timeLimit(timeout, cancel)
   return listTools({
     isModern: era === 'modern',
     page: async (cursor) => {
