@@ -191,6 +191,7 @@ describe('a challenge', () => {
     ['Bearer scope="a b", error="x"', { scope: 'a b', error: 'x' }],
     ['Basic realm="x", Bearer scope="a"', { scope: 'a' }],
     ['Bearer scope="a", Basic realm="y", scope="b"', { scope: 'a' }],
+    ['Bearer scope="a" , error="x" ,Basic realm="y"', { scope: 'a', error: 'x' }],
     ['Negotiate, bearer SCOPE=a,error=b', { scope: 'a', error: 'b' }],
     ['Basic realm="Bearer scope=evil, Bearer scope=evil"', {}],
     ['Basic realm="a\\", Bearer scope=evil", Bearer error="e"', { error: 'e' }],

@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import { AppError } from '../../../supabase/functions/_shared/errors.ts'
+import { revokeTokens } from '../../../supabase/functions/_shared/oauth/revoke-tokens.ts'
 import {
   exchangeCode,
   GrantRefused,
   refreshTokens,
 } from '../../../supabase/functions/_shared/oauth/token-request.ts'
 import { OutboundError } from '../../../supabase/functions/_shared/outbound/error.ts'
+import type { OutboundFetch } from '../../../supabase/functions/_shared/outbound/outbound.ts'
 import { scriptedFetch } from '../../support/oauth/scripted-fetch.ts'
 
 const token = 'https://as.example/token'
@@ -106,6 +108,18 @@ describe('a token answer', () => {
       answer.access_token,
     ])
   })
+})
+
+it('a revocation follows no redirect to another origin, and is not taken for done', async () => {
+  const { request } = asking({})
+  const redirects: unknown[] = []
+  const fetch: OutboundFetch = async (_url, init) => {
+    redirects.push(init?.redirect)
+    return new Response(null, { status: 307, headers: { location: 'https://evil.example/' } })
+  }
+  const tokens = { accessToken: 'a', refreshToken: 'r' }
+  expect(await revokeTokens(request, { ...request, fetch }, tokens)).toBe(false)
+  expect(redirects).toEqual(['manual', 'manual'])
 })
 
 describe('a refused refresh is final', () => {

@@ -32,9 +32,7 @@ async function startWithSessions(refusal = status(404, 'Session not found'), scr
       json(
         response,
         { jsonrpc: '2.0', id, result: initialized },
-        {
-          'mcp-session-id': `session-${generation}`,
-        },
+        { 'mcp-session-id': `session-${generation}` },
       ),
     ),
     'tools/list': each((sent) => known(sent, listing)),
@@ -87,6 +85,20 @@ describe('a session', () => {
     expect(await openAt(server).call(definition, {}, never)).toMatchObject({ status: 'unknown' })
     expect(server.methods().filter((method) => method === 'tools/call')).toHaveLength(1)
   })
+
+  it.each([
+    [404, 'Unknown tool in this session'],
+    [400, 'Invalid session argument'],
+  ])(
+    'is no reason to repeat a call that an error of its own answers, with %i',
+    async (code, why) => {
+      const refuse = ({ id }: Sent) =>
+        status(code, JSON.stringify({ jsonrpc: '2.0', id, error: { code: -32602, message: why } }))
+      const { server } = await startWithSessions(undefined, { 'tools/call': each(refuse) })
+      expect((await openAt(server).call(definition, {}, never)).status).toBe('error')
+      expect(server.methods().filter((method) => method === 'tools/call')).toHaveLength(1)
+    },
+  )
 
   it.each([
     ['the server agrees', status(200)],

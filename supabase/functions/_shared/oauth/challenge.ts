@@ -7,7 +7,7 @@ export interface Challenge {
 
 /** One item of the header: a scheme with or without its first parameter, or a parameter. */
 const item =
-  /(?:^|,)\s*(?:([!#$%&'*+.^_`|~\w-]+)\s+)?(?:([!#$%&'*+.^_`|~\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))|[^,"]*)/gy
+  /(?:^|\s*,)\s*(?:([!#$%&'*+.^_`|~\w-]+)\s+)?(?:([!#$%&'*+.^_`|~\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))|[^,"]*)/gy
 const longest = 16 * 1024
 
 /** Reads the Bearer challenge among all that a server makes (RFC 9110, section 11.6.1). */

@@ -4,10 +4,12 @@ import { readText } from '../../models/byte-reader.ts'
 import { parseRetryAfter } from '../../models/retry-after.ts'
 import { OutboundError } from '../../outbound/error.ts'
 import type { OutboundFetch } from '../../outbound/outbound.ts'
+import { timeLimit } from '../../time.ts'
 import { eventData, repairEvents } from './repair-events.ts'
 import {
   answerLost,
   errorMessage,
+  isId,
   type Message,
   notProtocol,
   RawResults,
@@ -31,6 +33,12 @@ export interface WireOptions {
 }
 
 const refusalBytes = 16 * 1024
+/** Events without an answer after which a server is an older one. */
+const mostEvents = 1_000
+/** The code by which the protocol's own library says that it does not know a session. */
+const sessionNotFound = -32_001
+const unknownSession =
+  /(?:no valid|invalid|unknown|expired)\W{1,3}(?:\w{1,20}\W{1,3}){0,2}session|session.{0,40}(?:not valid|invalid|unknown|expired|not found)/i
 
 /**
  * A `fetch` for the protocol's transports that repairs what a server answers before the library
@@ -76,17 +84,18 @@ export function createWire(fetch: OutboundFetch, { type, probe, now }: WireOptio
   }
 
   async function refusal(request: Waiting, response: Response, inSession: boolean) {
-    const failure = await refused(response, inSession)
+    const failure = await refused(response, inSession ? request : null)
     const messages = failure.sessionIsOver ? [] : read(failure.body, request)
     requests.delete(String(request.id))
     if (messages.some((message) => 'error' in message)) return Response.json(messages)
     throw failure
   }
 
-  async function refused(response: Response, inSession: boolean): Promise<ServerRefused> {
+  /** @param inSession the request that was refused in a session; null outside of one */
+  async function refused(response: Response, inSession: Waiting | null): Promise<ServerRefused> {
     const { status, headers } = response
     const { text } = await readText(response, refusalBytes)
-    const over = inSession && (status === 404 || (status === 400 && /session/i.test(text)))
+    const over = inSession !== null && endsSession(status, text, inSession)
     return new ServerRefused(status, text, parseRetryAfter(headers, now()), over)
   }
 
@@ -96,8 +105,7 @@ export function createWire(fetch: OutboundFetch, { type, probe, now }: WireOptio
     url: string | URL,
     init: RequestInit,
   ): Promise<Response> {
-    const deadline = AbortSignal.timeout(probe)
-    const signal = init.signal ? AbortSignal.any([deadline, init.signal]) : deadline
+    const signal = timeLimit(probe, init.signal)
     const older = (error: unknown = { code: -32_601 }) =>
       Response.json([errorMessage(request.id, error)])
     try {
@@ -122,8 +130,9 @@ export function createWire(fetch: OutboundFetch, { type, probe, now }: WireOptio
   async function stream(url: string | URL, init: RequestInit): Promise<Response> {
     const response = await fetch(url, init)
     if (response.ok && isEventStream(response)) return repaired(response, null)
-    if (type === 'sse' && !response.ok) throw await refused(response, false)
-    return response
+    if (type === 'sse' && !response.ok) throw await refused(response, null)
+    // The library reads no other body over SSE, and does not end it.
+    return type === 'sse' ? emptied(response, response.status) : response
   }
 
   return {
@@ -132,8 +141,7 @@ export function createWire(fetch: OutboundFetch, { type, probe, now }: WireOptio
       const sent = parse(typeof init.body === 'string' ? init.body : '')
       if (!isRecord(sent)) return stream(url, init)
       const { id, method } = sent
-      const isRequest = typeof id === 'number' || typeof id === 'string'
-      if (!isRequest || typeof method !== 'string') {
+      if (!isId(id) || typeof method !== 'string') {
         // Nobody waits for what becomes of a notification; 202 would have the library ask for a
         // stream of messages that are not read.
         return emptied(await fetch(url, init), type === 'sse' ? 202 : 200)
@@ -150,6 +158,16 @@ function mayBeOld({ reason }: OutboundError): boolean {
   return reason === 'broken_answer' || reason === 'timeout' || reason === 'too_large'
 }
 
+/** Whether a refusal says that the session is unknown, so that the request may be sent again. */
+function endsSession(status: number, body: string, request: Waiting): boolean {
+  const messages = (eventData(body) ?? [body]).map(parse).flat().filter(isRecord)
+  const answer = messages.find(({ id }) => isId(id) && String(id) === String(request.id))
+  const { error } = answer ?? {}
+  // The server answers this very request: it may have carried it out.
+  if (answer && !(isRecord(error) && error['code'] === sessionNotFound)) return false
+  return status === 404 || (status === 400 && unknownSession.test(body))
+}
+
 function isModern(result: unknown): boolean {
   const versions = isRecord(result) ? result['supportedVersions'] : undefined
   return Array.isArray(versions) && versions.every((version) => typeof version === 'string')
@@ -158,17 +176,18 @@ function isModern(result: unknown): boolean {
 /** The messages up to the first answer; the rest of the stream is given up. */
 async function firstAnswer(response: Response): Promise<Message[]> {
   const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader()
-  let text = ''
-  for (;;) {
-    const { done, value } = (await reader?.read()) ?? { done: true, value: undefined }
-    text += value ?? ''
-    // Only whole events are passed on.
-    const messages = (eventData(text) ?? []).map(parse).filter(isRecord)
-    if (done || messages.some((message) => 'result' in message || 'error' in message)) {
-      await reader?.cancel()
+  for (let events = 0; reader && events < mostEvents; events += 1) {
+    // Each piece is a whole event: see repairEvents.
+    const { done, value } = await reader.read()
+    if (done) return []
+    const messages = (eventData(value) ?? []).map(parse).filter(isRecord)
+    if (messages.some((message) => 'result' in message || 'error' in message)) {
+      await reader.cancel()
       return messages as Message[]
     }
   }
+  await reader?.cancel()
+  return []
 }
 
 function isEventStream(response: Response): boolean {
