@@ -43,8 +43,10 @@ const fast = {
 /** A server that leaves is told from one that keeps a client waiting, also on a slow machine. */
 const clockFor = (url: string) => (url.endsWith('/cut') ? systemClock : fast)
 const signal = new AbortController().signal
-const token = (alg: string) =>
-  [{ alg, kid: 'k' }, { sub: 'x' }, 'x'].map((part) => encode(JSON.stringify(part))).join('.')
+const token = (alg: string, iss: string) => {
+  const claims = { sub: 'x', iss, aud: 'authenticated', role: 'authenticated', exp: 4e9 }
+  return [{ alg, kid: 'k' }, claims, 'x'].map((part) => encode(JSON.stringify(part))).join('.')
+}
 const encode = (text: string) => btoa(text).replaceAll('=', '')
 const tokens = { accessToken: 'a', refreshToken: 'r' }
 const oauthClient = {
@@ -95,7 +97,8 @@ const verifier = (supabaseUrl: string) =>
     jwks: null,
     timeout,
   })
-const bearer = (alg: string) => new Headers({ authorization: `Bearer ${token(alg)}` })
+const bearer = (alg: string, iss: string) =>
+  new Headers({ authorization: `Bearer ${token(alg, iss)}` })
 const database = (supabaseUrl: string) =>
   createDatabase({ supabaseUrl, publishableKey: 'k', secretKey: 's', timeout })
 const addresses = (baseUrl: string) => ({
@@ -153,8 +156,8 @@ const clients: Record<string, Goes> = {
       () => undefined,
       { clock: clockFor(url) },
     ),
-  'reading the keys of tokens': (url) => verifier(url)(bearer('ES256')),
-  'asking Auth about a token': (url) => verifier(url)(bearer('HS256')),
+  'reading the keys of tokens': (url) => verifier(url)(bearer('ES256', url)),
+  'asking Auth about a token': (url) => verifier(url)(bearer('HS256', url)),
   'calling the database': (url) =>
     database(url).admin.call('renew_execution_lease', { organization_id: 1, execution_id: 'x' }),
 }
