@@ -26,8 +26,13 @@ interface Draft {
 
 /**
  * Assembles the calls of one answer from their pieces. Providers name a call by its index, by its id
- * or by neither, and some by an index that is always 0: which call a piece belongs to is judged by
- * id, index and name together.
+ * or by neither, and some give every call the same index or the same id. So id, index and name judge
+ * together which call a piece belongs to:
+ * 1. A piece that has no name goes on with a call: with that of its id and index, else with the last of
+ *    its id, else with the last of its index, else with the last.
+ * 2. A piece that has a name goes on with such a call only where nothing speaks against it: another id,
+ *    another index, another name, or arguments that begin where those of the call are whole.
+ * 3. A piece that says all of a call once more, its id included, adds nothing.
  */
 export class ToolCallDrafts {
   #drafts: Draft[] = []
@@ -45,7 +50,9 @@ export class ToolCallDrafts {
    * @throws ModelError `provider_malformed_response` for calls without an end
    */
   add(piece: ToolCallPiece): ToolCallDeltaEvent | null {
-    const draft = this.#find(piece) ?? this.#begin(piece)
+    const found = this.#find(piece)
+    if (found && isRepeated(found, piece)) return null
+    const draft = found ?? this.#begin(piece)
     draft.id ??= piece.id
     draft.name ||= piece.name ?? ''
     draft.arguments += piece.arguments
@@ -83,16 +90,14 @@ export class ToolCallDrafts {
     })
   }
 
-  #find({ index, id, name, arguments: more }: ToolCallPiece): Draft | undefined {
-    const known = id === null ? undefined : this.#drafts.find((draft) => draft.id === id)
-    if (known) return known
-    const here =
-      index === null ? this.#drafts.at(-1) : this.#drafts.findLast((draft) => draft.index === index)
-    if (!here || name === null) return here
-    // It names a call. The one at its place is another, or is it once more, or its first half.
-    const isOther = id !== null && here.id !== null
-    const goesOn = here.name === '' || (here.name === name && !begins(here.arguments, more))
-    return !isOther && goesOn ? here : undefined
+  #find(piece: ToolCallPiece): Draft | undefined {
+    const { index, id, name } = piece
+    const ofId = id === null ? [] : this.#drafts.filter((draft) => draft.id === id)
+    const atIndex = (draft: Draft) => draft.index === index
+    const last = index === null ? this.#drafts.at(-1) : this.#drafts.findLast(atIndex)
+    const here = ofId.findLast(atIndex) ?? ofId.at(-1) ?? last
+    if (!here || name === null || isRepeated(here, piece)) return here
+    return isAnother(here, piece) ? undefined : here
   }
 
   #begin({ index, id, metadata }: ToolCallPiece): Draft {
@@ -113,6 +118,19 @@ export class ToolCallDrafts {
     this.#length += length
     if (this.#length > maxToolCallLength) throw malformed('tool calls without an end')
   }
+}
+
+/** Whether a piece that has a name begins another call than this one. */
+function isAnother(draft: Draft, { index, id, name, arguments: more }: ToolCallPiece): boolean {
+  if (id !== null && draft.id !== null && id !== draft.id) return true
+  if (index !== null && draft.index !== null && index !== draft.index) return true
+  return draft.name !== '' && (draft.name !== name || begins(draft.arguments, more))
+}
+
+/** Whether a piece says all of this call once more. */
+function isRepeated(draft: Draft, { index, id, name, arguments: all }: ToolCallPiece): boolean {
+  const isSame = id !== null && id === draft.id && index === draft.index && name === draft.name
+  return isSame && all === draft.arguments && begins(draft.arguments, all)
 }
 
 /** Whether arguments that are whole are followed by others that begin. */
