@@ -2,8 +2,12 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { AppError } from '../../../supabase/functions/_shared/errors.ts'
 import { toModelRequest } from '../../../supabase/functions/_shared/executions/models.ts'
+import { requestBytes } from '../../../supabase/functions/_shared/executions/request-bytes.ts'
 import { runExecution } from '../../../supabase/functions/_shared/executions/run.ts'
-import type { ModelRequest } from '../../../supabase/functions/_shared/models/model-protocol.ts'
+import type {
+  ModelMessage,
+  ModelRequest,
+} from '../../../supabase/functions/_shared/models/model-protocol.ts'
 import {
   begunExecution,
   fakeDatabase,
@@ -14,6 +18,9 @@ import {
 import { fakeServer, listed, succeeded } from '../../support/agents/tool-fakes.ts'
 
 const bytesOf = (value: unknown) => Buffer.byteLength(JSON.stringify(value))
+/** The content of a message with parts repeats their text, and no provider gets both. */
+const asSent = (message: ModelMessage) =>
+  message.parts?.length ? { ...message, content: '' } : message
 
 // One, two, three and four bytes a character, and one that JSON escapes.
 const character = fc.constantFrom('a', 'é', '語', '😀', '"')
@@ -121,7 +128,7 @@ async function run(
   const begun = bytesOf([null, system_prompts, history, tools])
   const steps = sent.map(({ systemPrompts, messages, tools: told }, place) => ({
     reserved: (reserved[place] ?? 0) + (place === 0 ? begun : 0),
-    sent: bytesOf([null, systemPrompts, messages, told]),
+    sent: bytesOf([null, systemPrompts, messages.map(asSent), told]),
   }))
   return { stored, steps }
 }
@@ -155,6 +162,54 @@ describe('what is reserved for a call of the model', () => {
     const { steps } = await run(given)
     expect(steps[0]?.reserved).toBeGreaterThan(60_000)
     expect((steps[0]?.reserved ?? 0) - (steps[0]?.sent ?? 0)).toBeLessThan(200)
+  })
+})
+
+/** What an execution reserves at its first call with the client's own messages, and then sends. */
+async function runAsked(messages: readonly ModelMessage[]) {
+  const server = {
+    mcp_configuration_id: 1,
+    server: 'notes',
+    type: 'http',
+    quarantined: [],
+  } as const
+  const execution = begunExecution({
+    tools: [{ ...server, endpoint: 'https://notes.test/mcp', tools: [listed('find')] }],
+    asked: { messages },
+  })
+  const { admin, calls } = fakeDatabase()
+  const models = fakeModels(() => [
+    [
+      { type: 'text', text: 'done' },
+      { type: 'finish', reason: 'stop', rawReason: 'stop' },
+    ],
+  ])
+  const deps = {
+    ...{ admin, models, openToolServer: () => fakeServer(), clock: stoppedClock },
+    ...{ random: () => 0, log: () => undefined },
+  }
+  await runExecution(deps, execution, { stream: true })
+  return calls.filter(({ name }) => name === 'reserve_execution_step')
+}
+
+describe('the client’s own messages', () => {
+  it('are counted once, when the execution begins, and a file in them never as base64', async () => {
+    const url = `data:application/pdf;base64,${'A'.repeat(400_000)}`
+    const file = { type: 'file', url, media_type: 'application/pdf' } as const
+    const long = { role: 'user', content: 'x'.repeat(100_000) } as const
+    expect(await runAsked([long, { role: 'user', content: '', parts: [file] }])).toEqual([])
+  })
+
+  it.each([
+    ['an image at any size', 'image', 4_000_000, 4_096],
+    ['a small file', 'file', 100, 4_096],
+    ['a large file by what its base64 holds', 'file', 4_000_000, 3_000_000],
+  ] as const)('reserve for %s', (_what, type, length, expected) => {
+    const url = `data:application/pdf;base64,${'A'.repeat(length)}`
+    const parts = [{ type, url, media_type: 'application/pdf' }]
+    const bytes = requestBytes([{ role: 'user', content: '', parts }])
+    expect(bytes).toBeGreaterThanOrEqual(expected)
+    expect(bytes).toBeLessThan(expected + 200)
   })
 })
 

@@ -1,4 +1,4 @@
-import type { ToolCallPart } from '../models/model-protocol.ts'
+import type { MessagePart, ToolCallPart } from '../models/model-protocol.ts'
 import { sleep } from '../time.ts'
 import { callApprovedTools } from '../tools/call-approved-tools.ts'
 import { callTools, type ToolCallDependencies } from '../tools/call-tools.ts'
@@ -9,7 +9,8 @@ import { openToolbox, type Toolbox } from '../tools/toolbox.ts'
 import { keepFormat } from './answer-format.ts'
 import { callModel } from './call-model.ts'
 import type { BegunExecution } from './execution.ts'
-import { attachmentBytes, toModelRequest } from './models.ts'
+import { toModelRequest } from './models.ts'
+import { requestBytes } from './request-bytes.ts'
 import { EndedElsewhere, type Run, type RunDependencies, type RunOptions } from './run-state.ts'
 
 /**
@@ -99,9 +100,8 @@ async function reserve(
   const [first] = execution.route
   if (!first) return 0
   const { responseFormat, systemPrompts, messages } = toModelRequest(execution, first, progress)
-  const sent = JSON.stringify([responseFormat ?? null, systemPrompts, messages, tools])
-  const bytes = bytesOf(sent)
-  const input_bytes = step > 1 ? bytes + attachmentBytes(messages) : bytes - begunBytes(execution)
+  const bytes = requestBytes(messages, responseFormat ?? null, systemPrompts, tools)
+  const input_bytes = step > 1 ? bytes : bytes - begunBytes(execution)
   if (input_bytes > 0) {
     const { organization_id, execution_id, params } = execution
     await admin.call('reserve_execution_step', {
@@ -111,16 +111,23 @@ async function reserve(
       output_tokens: step > 1 ? Number(params['max_output_tokens'] ?? 4096) : 0,
     })
   }
-  return sent.length
+  return JSON.stringify([responseFormat ?? null, systemPrompts, messages, tools]).length
 }
 
-/** The least amount that begin_execution() reserved: it counts the same JSON with blanks. */
+/**
+ * The least amount that begin_execution() reserved: it counts the same JSON with blanks, and of the
+ * history and the client's own messages what is longer.
+ */
 function begunBytes({ asked, system_prompts, history, tools }: BegunExecution): number {
-  return bytesOf(JSON.stringify([asked?.responseFormat ?? null, system_prompts, history, tools]))
-}
-
-function bytesOf(text: string): number {
-  return new TextEncoder().encode(text).byteLength
+  const said = history.map(({ role, content, parts }) => ({
+    role,
+    content,
+    parts: parts as readonly MessagePart[] | null,
+  }))
+  const bytes = [said, asked?.messages ?? []].map((messages) =>
+    requestBytes(messages, asked?.responseFormat ?? null, system_prompts, tools),
+  )
+  return Math.max(...bytes)
 }
 
 function stepLimit({ route }: BegunExecution): number {

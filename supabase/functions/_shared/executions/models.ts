@@ -70,23 +70,6 @@ export function toModelRequest(
   }
 }
 
-/** The reservation for an image or a file in bytes, as in prepare_execution(). */
-const bytesOfAttachment = 4_096
-
-/** The reservation for messages beside their text. */
-export function attachmentBytes(messages: ModelRequest['messages']): number {
-  const parts = messages.flatMap(({ parts }) => parts ?? [])
-  return parts.reduce((sum, part) => sum + bytesOf(part), 0)
-}
-
-/** A picture costs as much at any size; a model reads the whole of a file that is in the request. */
-function bytesOf(part: MessagePart): number {
-  if (part.type === 'image') return bytesOfAttachment
-  if (part.type !== 'file') return 0
-  const decoded = part.url.startsWith('data:') ? Math.ceil((part.url.length * 3) / 4) : 0
-  return Math.max(bytesOfAttachment, decoded)
-}
-
 /** A whole answer as the events of which it is made. */
 export function toEvents(answer: ModelAnswer): ModelEvent[] {
   const events: ModelEvent[] = [

@@ -3,8 +3,8 @@ import type { Db } from '../database.ts'
 import { AppError } from '../errors.ts'
 import type { BegunExecution } from '../executions/execution.ts'
 import { maxContentBytes } from '../executions/invocation.ts'
-import { attachmentBytes } from '../executions/models.ts'
-import type { FilePart, MessagePart, ModelMessage } from '../models/model-protocol.ts'
+import { isInline, requestBytes } from '../executions/request-bytes.ts'
+import type { MessagePart, ModelMessage } from '../models/model-protocol.ts'
 import type { ChatRequest } from './chat-request.ts'
 import { resolveModel, type Target } from './model-list.ts'
 
@@ -33,7 +33,7 @@ export async function beginChat(
         ...target,
         params,
         transient: true,
-        input_bytes: sentBytes(request) + attachmentBytes(asked.messages),
+        input_bytes: sentBytes(request),
       },
       idempotency_key: idempotencyKey,
       providers: [...providers],
@@ -67,20 +67,9 @@ function withoutData(part: MessagePart): MessagePart {
   return { type: 'text', text: `[${part.media_type}, not stored]` }
 }
 
-function isInline(part: MessagePart): part is FilePart {
-  return (part.type === 'image' || part.type === 'file') && part.url.startsWith('data:')
-}
-
-/** Bytes that the model gets, references resolved, without data: attachments are reserved for it. */
+/** Bytes that the model gets, references resolved. */
 function sentBytes({ asked, params, model }: ChatRequest): number {
-  // The content of a message with parts is the text of its parts.
-  const messages = asked.messages.map(({ role, content, parts }) =>
-    parts && parts.length > 0
-      ? { role, parts: parts.map((part) => (isInline(part) ? { ...part, url: '' } : part)) }
-      : { role, content },
-  )
-  const sent = JSON.stringify([messages, asked.tools, asked.responseFormat, params, model])
-  return encoder.encode(sent).byteLength
+  return requestBytes(asked.messages, asked.tools, asked.responseFormat, params, model)
 }
 
 /** What is stored of the messages: the text or the parts of the one that asks. */
