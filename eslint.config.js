@@ -14,6 +14,11 @@ const bareWaitUntil = {
   message: 'createWaitUntil() hands work to the platform, and logs what it rejects with.',
 }
 
+const bareCancel = {
+  selector: "CallExpression[callee.property.name='cancel'][callee.object.property.name='body']",
+  message: 'A body that was cut off rejects its cancel(): giveUp() takes what is left of it.',
+}
+
 const hook = 'CallExpression[callee.name=/^(before|after)(All|Each)$/]'
 
 const hookInHook = {
@@ -95,7 +100,7 @@ export default defineConfig(
     name: 'colloquy/only wait-until.ts hands work to the platform',
     files: [functions],
     ignores: ['supabase/functions/_shared/http/wait-until.ts'],
-    rules: { 'no-restricted-syntax': ['error', discardedRejection, bareWaitUntil] },
+    rules: { 'no-restricted-syntax': ['error', discardedRejection, bareWaitUntil, bareCancel] },
   },
   {
     name: 'colloquy/only env.ts reads variables',

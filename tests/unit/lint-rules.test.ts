@@ -9,6 +9,7 @@ const restricted = 'no-restricted-syntax'
 const declared = [
   'declare const work: () => Promise<number>',
   'declare const waitUntil: (work: Promise<number>) => void',
+  'declare const answer: Response',
   'declare const EdgeRuntime: { waitUntil(work: Promise<number>): void }',
 ]
 /** Lines of a function, and the rule that each of them breaks. */
@@ -19,6 +20,7 @@ const lines: readonly (readonly [string, string | null])[] = [
   ['export const nothing = work().catch(() => undefined)', restricted],
   ['export const none = work().catch(() => null)', restricted],
   ['EdgeRuntime.waitUntil(work())', restricted],
+  ['await answer.body?.cancel()', restricted],
   ['setTimeout(work, 1)', misused],
   ['export const handled = await work()', null],
   ['waitUntil(work())', null],

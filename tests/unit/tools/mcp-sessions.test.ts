@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { createServerMemory } from '../../../supabase/functions/_shared/tools/mcp/server-memory.ts'
 import { openAt } from '../../support/agents/open-scripted.ts'
 import {
+  type ByHand,
   byHand,
   discovered,
   each,
@@ -54,7 +55,14 @@ describe('a session', () => {
       ),
     ],
     ['400 for a session', status(400, 'Bad Request: No valid session ID provided')],
-  ])(
+    ...[404, 400].map((code) => [
+      `${code} and an error that names the session in words`,
+      status(
+        code,
+        '{"jsonrpc":"2.0","id":"server-error","error":{"code":-32600,"message":"Session not found"}}',
+      ),
+    ]),
+  ] as [string, ByHand][])(
     'that the server has forgotten is begun anew, and the call repeated: %s',
     async (_, refusal) => {
       const { server, restart } = await startWithSessions(refusal)
@@ -96,6 +104,26 @@ describe('a session', () => {
         status(code, JSON.stringify({ jsonrpc: '2.0', id, error: { code: -32602, message: why } }))
       const { server } = await startWithSessions(undefined, { 'tools/call': each(refuse) })
       expect((await openAt(server).call(definition, {}, never)).status).toBe('error')
+      expect(server.methods().filter((method) => method === 'tools/call')).toHaveLength(1)
+    },
+  )
+
+  it.each([
+    ['an error of the protocol that names no request', 'Internal error', ''],
+    ['more than is read of it', '', ' '.repeat(20_000)],
+    [
+      'more than is read of it, and the words of a lost session',
+      'Session not found',
+      ' '.repeat(20_000),
+    ],
+  ])(
+    'is no reason to repeat a call that 404 answers with %s: it may have been carried out',
+    async (_what, message, before) => {
+      const error = { code: -32_603, message }
+      const body = before + JSON.stringify({ jsonrpc: '2.0', id: null, error })
+      const { server } = await startWithSessions(undefined, { 'tools/call': status(404, body) })
+      const outcome = await openAt(server).call(definition, {}, never)
+      expect(outcome).toMatchObject({ status: 'error' })
       expect(server.methods().filter((method) => method === 'tools/call')).toHaveLength(1)
     },
   )

@@ -1,3 +1,5 @@
+import { giveUp } from '../outbound/give-up.ts'
+
 const BUFFER_BYTES = 16 * 1024
 
 /**
@@ -63,7 +65,7 @@ export async function readText(
     size += value.length
     text += decoder.decode(value.length > room ? value.subarray(0, room) : value, { stream: true })
     if (size > maxBytes) {
-      await reader.cancel()
+      await giveUp(reader)
       return { text, truncated: true }
     }
   }

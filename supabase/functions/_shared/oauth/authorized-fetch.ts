@@ -1,4 +1,5 @@
 import { AppError } from '../errors.ts'
+import { giveUp } from '../outbound/give-up.ts'
 import type { OutboundFetch } from '../outbound/outbound.ts'
 import { readChallenge } from './challenge.ts'
 import type { Credential, Credentials } from './credentials.ts'
@@ -22,12 +23,12 @@ export function createAuthorizedFetch(
     const response = await send(deps, credential, token, url, init)
     if (token === null) return response
     if (response.status !== 401) return checkScope(deps, key, response)
-    await response.body?.cancel()
+    await giveUp(response.body)
     const renewed = await credentials.get(key, credential.generation)
     const retried = await send(deps, renewed, tokenFor(renewed, url), url, init)
     if (retried.status !== 401) return checkScope(deps, key, retried)
     // Tokens that were refreshed a moment ago: no further ones will do.
-    await retried.body?.cancel()
+    await giveUp(retried.body)
     await credentials.end(key, renewed.generation)
     throw new AppError('connection_needs_authorization', { cause: '401 to refreshed tokens' })
   }
@@ -60,7 +61,7 @@ async function checkScope(
   if (response.status !== 403) return response
   const { error, scope } = readChallenge(response.headers)
   if (error !== 'insufficient_scope') return response
-  await response.body?.cancel()
+  await giveUp(response.body)
   if (scope !== undefined) {
     await database.admin.call('require_mcp_scope', {
       organization_id: organizationId,

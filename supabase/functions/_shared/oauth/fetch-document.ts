@@ -1,5 +1,6 @@
 import { LATEST_PROTOCOL_VERSION } from '@modelcontextprotocol/client'
 import { OutboundError } from '../outbound/error.ts'
+import { giveUp } from '../outbound/give-up.ts'
 import type { OutboundFetch } from '../outbound/outbound.ts'
 import { withinOrigin } from './within-origin.ts'
 
@@ -37,7 +38,7 @@ export async function fetchDocument<Document extends object>(
         if (typeof document !== 'string') return { document, isTemporary, findings: '' }
         finding = document
       } else {
-        await response.body?.cancel()
+        await giveUp(response.body)
         isTemporary ||= response.status >= 500 || response.status === 429
         finding = `status ${response.status}`
       }

@@ -1,3 +1,4 @@
+import { giveUp } from '../outbound/give-up.ts'
 import type { OutboundFetch } from '../outbound/outbound.ts'
 import { readChallenge } from './challenge.ts'
 import { failure } from './failure.ts'
@@ -62,7 +63,7 @@ export async function probe(
       throw failure(error, { unreachable: 'server_unreachable', otherwise: 'not_an_mcp_server' })
     }
     if (response.status === 401) {
-      await response.body?.cancel()
+      await giveUp(response.body)
       const { resourceMetadataUrl, scope } = readChallenge(response.headers)
       return { isMcp: true, resourceMetadataUrl, scope }
     }
@@ -93,11 +94,11 @@ function openStream(fetch: OutboundFetch, endpoint: string): Promise<Response> {
 async function speaksMcp(response: Response): Promise<boolean> {
   const type = response.headers.get('content-type') ?? ''
   if (type.includes('text/event-stream')) {
-    await response.body?.cancel()
+    await giveUp(response.body)
     return response.ok
   }
   if (!type.includes('json')) {
-    await response.body?.cancel()
+    await giveUp(response.body)
     return false
   }
   try {

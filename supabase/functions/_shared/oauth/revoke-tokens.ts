@@ -1,3 +1,4 @@
+import { giveUp } from '../outbound/give-up.ts'
 import { timeLimit } from '../time.ts'
 import { authenticateClient } from './client-authentication.ts'
 import { kindOf } from './failure.ts'
@@ -38,9 +39,7 @@ export async function revokeTokens(
       const init = { method: 'POST', headers, body, signal }
       const response = await withinOrigin(fetch)(endpoint, init)
       revoked &&= response.ok
-      await response.body?.cancel().catch(() => {
-        // The status alone says it (RFC 7009, section 2.2), also where the body broke off.
-      })
+      await giveUp(response.body)
     } catch (error) {
       revoked = false
       log({ level: 'warn', event: 'revocation_failed', detail: kindOf(error) })

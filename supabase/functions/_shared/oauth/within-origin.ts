@@ -1,3 +1,4 @@
+import { giveUp } from '../outbound/give-up.ts'
 import type { OutboundFetch } from '../outbound/outbound.ts'
 
 const maxRedirects = 3
@@ -19,7 +20,7 @@ export function withinOrigin(fetch: OutboundFetch): OutboundFetch {
       if (!URL.canParse(location, target)) return response
       const next = new URL(location, target)
       if (next.origin !== target.origin) return response
-      await response.body?.cancel()
+      await giveUp(response.body)
       target = next
     }
   }

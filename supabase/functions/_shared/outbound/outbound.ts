@@ -1,6 +1,7 @@
 import { timeLimit } from '../time.ts'
 import { dial, type DialRequest } from './dial.ts'
 import { OutboundError } from './error.ts'
+import { giveUp } from './give-up.ts'
 import { documentLimits, type OutboundLimits } from './limits.ts'
 import { redirectedRequest } from './redirect.ts'
 import { type Resolve, systemResolve } from './resolve.ts'
@@ -35,7 +36,7 @@ export function createOutboundFetch(options: OutboundOptions): OutboundFetch {
       if (init.redirect === 'manual') return response
       const next = redirectedRequest(request, response, options)
       if (next === null) return response
-      await response.body?.cancel()
+      await giveUp(response.body)
       if (init.redirect === 'error') {
         throw new OutboundError('forbidden_redirect', 'the answer is a redirect')
       }

@@ -3,6 +3,7 @@ import { isRecord } from '../../json.ts'
 import { readText } from '../../models/byte-reader.ts'
 import { parseRetryAfter } from '../../models/retry-after.ts'
 import { OutboundError } from '../../outbound/error.ts'
+import { giveUp } from '../../outbound/give-up.ts'
 import type { OutboundFetch } from '../../outbound/outbound.ts'
 import { timeLimit } from '../../time.ts'
 import { eventData, repairEvents } from './repair-events.ts'
@@ -94,8 +95,8 @@ export function createWire(fetch: OutboundFetch, { type, probe, now }: WireOptio
   /** @param inSession the request that was refused in a session; null outside of one */
   async function refused(response: Response, inSession: Waiting | null): Promise<ServerRefused> {
     const { status, headers } = response
-    const { text } = await readText(response, refusalBytes)
-    const over = inSession !== null && endsSession(status, text, inSession)
+    const { text, truncated } = await readText(response, refusalBytes)
+    const over = inSession !== null && !truncated && endsSession(status, text, inSession)
     return new ServerRefused(status, text, parseRetryAfter(headers, now()), over)
   }
 
@@ -158,14 +159,22 @@ function mayBeOld({ reason }: OutboundError): boolean {
   return reason === 'broken_answer' || reason === 'timeout' || reason === 'too_large'
 }
 
-/** Whether a refusal says that the session is unknown, so that the request may be sent again. */
+/**
+ * Whether a refusal says that the session is unknown, so that the request may be sent again. A server
+ * that answers in the protocol has read the request and may have carried it out, so its error must
+ * name the session: by the code, or in words where it answers no request of ours.
+ */
 function endsSession(status: number, body: string, request: Waiting): boolean {
+  if (status !== 404 && status !== 400) return false
   const messages = (eventData(body) ?? [body]).map(parse).flat().filter(isRecord)
-  const answer = messages.find(({ id }) => isId(id) && String(id) === String(request.id))
-  const { error } = answer ?? {}
-  // The server answers this very request: it may have carried it out.
-  if (answer && !(isRecord(error) && error['code'] === sessionNotFound)) return false
-  return status === 404 || (status === 400 && unknownSession.test(body))
+  const answers = messages.filter((message) => 'error' in message || 'result' in message)
+  if (answers.length === 0) return status === 404 || unknownSession.test(body)
+  return answers.every(({ id, error }) => {
+    const { code, message } = isRecord(error) ? error : {}
+    if (code === sessionNotFound) return true
+    const isOurs = isId(id) && String(id) === String(request.id)
+    return !isOurs && typeof message === 'string' && unknownSession.test(message)
+  })
 }
 
 function isModern(result: unknown): boolean {
@@ -182,11 +191,11 @@ async function firstAnswer(response: Response): Promise<Message[]> {
     if (done) return []
     const messages = (eventData(value) ?? []).map(parse).filter(isRecord)
     if (messages.some((message) => 'result' in message || 'error' in message)) {
-      await reader.cancel()
+      await giveUp(reader)
       return messages as Message[]
     }
   }
-  await reader?.cancel()
+  await giveUp(reader)
   return []
 }
 
@@ -204,7 +213,7 @@ function keptHeaders(response: Response): Headers {
 }
 
 async function emptied(response: Response, status: number): Promise<Response> {
-  await response.body?.cancel()
+  await giveUp(response.body)
   return new Response(null, { status, headers: keptHeaders(response) })
 }
 
