@@ -84,8 +84,11 @@ export function createDatabase(options: DatabaseOptions): Database {
   }
 }
 
-/** Pauses in milliseconds before the second and each later try. */
-const pauses = [100, 400, 1_500]
+/**
+ * Pauses in milliseconds before the second and each later try. Together they are shorter than the lease of
+ * an execution (30 s), also half as long again: until then nobody else ends what waits to be stored.
+ */
+const pauses = [100, 400, 1_500, 3_000, 5_000, 8_000]
 
 /**
  * Stores a result that cannot be produced again, with retries while the database is unreachable.

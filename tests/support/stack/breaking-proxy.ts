@@ -15,20 +15,35 @@ export interface Tampering {
 
 export interface BreakingProxy {
   url: string
+  /** Cuts the connection of each request from now on. */
+  drop(): void
+  /** Passes requests on again. */
+  mend(): void
+  /** The paths of the requests that were dropped. */
+  readonly dropped: readonly string[]
   close(): Promise<void>
 }
 
 /** A proxy in front of `target` that breaks one promise, so that a check of it can be seen to fail. */
 export async function startBreakingProxy(
   target: string,
-  tampering: Tampering,
+  tampering: Tampering = {},
 ): Promise<BreakingProxy> {
-  const server = createServer((request, response) => pass(target, tampering, request, response))
+  const dropped: string[] = []
+  let drops = false
+  const server = createServer((request, response) => {
+    if (!drops) return pass(target, tampering, request, response)
+    dropped.push(request.url ?? '')
+    request.socket.resetAndDestroy()
+  })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const address = server.address()
   if (typeof address !== 'object' || address === null) throw new Error('the proxy has no port')
   return {
     url: `http://127.0.0.1:${address.port}`,
+    dropped,
+    drop: () => void (drops = true),
+    mend: () => void (drops = false),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())
