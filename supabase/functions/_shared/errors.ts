@@ -145,7 +145,7 @@ const messages = {
     server_paused: 'The MCP server was silent and is paused. Try again in half a minute.',
     server_busy: 'The MCP server is over its limit. Try again later.',
     connection_busy:
-      'Another worker is refreshing the connection. Try again after the time in retry-after.',
+      'A refresh of the connection takes long. Try again after the time in retry-after.',
     database_unavailable:
       'The database cannot be reached. Try again after the time in retry-after.',
     auth_unavailable: 'The signing keys cannot be read. Try again later.',

@@ -49,6 +49,7 @@ export function fakeServer(changes: Partial<ToolServer> = {}): ToolServer {
   return {
     list: () => Promise.resolve(listing),
     call: () => Promise.resolve(succeeded('done')),
+    reached: () => null,
     close: () => Promise.resolve(),
     ...changes,
   }

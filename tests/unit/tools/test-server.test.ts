@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Database } from '../../../supabase/functions/_shared/database.ts'
 import { AppError } from '../../../supabase/functions/_shared/errors.ts'
+import { OutboundError } from '../../../supabase/functions/_shared/outbound/error.ts'
 import {
   testServer,
   type TestServerDependencies,
@@ -28,7 +29,12 @@ const caller = { accessToken: 't', userId: 'u', organizationId: 1 } as never
 const refusing = (code: ConstructorParameters<typeof AppError>[0]) => () =>
   Promise.reject(new AppError(code, { cause: 'the cause' }))
 
-function test(list: ToolServer['list'], changes = {}, answers = {}) {
+function test(
+  list: ToolServer['list'],
+  changes = {},
+  answers = {},
+  reached: boolean | null = null,
+) {
   const { log, entries } = fakeLog()
   const database = {
     forCaller: () => ({ call: () => Promise.resolve({ ...row, ...changes }) }),
@@ -39,8 +45,9 @@ function test(list: ToolServer['list'], changes = {}, answers = {}) {
     database,
     log,
     outbound: () => scriptedFetch(answers),
+    clock: { now: () => 0 },
     settings: { allowLoopback: false },
-    openToolServer: () => fakeServer({ list, close }),
+    openToolServer: () => fakeServer({ list, close, reached: () => reached }),
   } as unknown as TestServerDependencies
   return testServer(deps, caller, 7).then((found) => ({ found, entries, closed }))
 }
@@ -77,13 +84,13 @@ describe('a test of a configuration says', () => {
 
   it.each([
     ['server_unreachable', false, null],
-    ['address_not_allowed', false, null],
-    ['not_an_mcp_server', true, null],
+    ['address_not_allowed', null, null],
+    ['connection_busy', null, null],
+    ['credential_unreadable', null, 'you'],
     ['server_forbids', true, null],
-    ['server_failed', true, null],
     ['server_needs_credential', true, 'you'],
   ] as const)('%s as it is, and logs its cause', async (code, reachable, signIn) => {
-    const { found, entries, closed } = await test(refusing(code))
+    const { found, entries, closed } = await test(refusing(code), {}, {}, reachable)
     expect(found).toMatchObject({ usable: false, reachable, problem: { code }, sign_in: signIn })
     expect(entries).toMatchObject([{ event: 'mcp_server_tested', code }])
     expect(entries[0]?.detail).toContain('the cause')
@@ -119,15 +126,24 @@ describe('a test of a configuration says', () => {
     const { found } = await test(missing, { auth_type: 'oauth' }, answers)
     expect(found).toMatchObject({
       issuer,
+      reachable: true,
       sign_in: 'you',
       problem: { code: 'connection_needs_authorization' },
     })
     const none = await test(missing, { auth_type: 'oauth' }, { [endpoint]: answers[endpoint] })
     expect(none.found).toMatchObject({
       issuer: null,
+      reachable: true,
       sign_in: null,
       problem: { code: 'authorization_not_supported' },
     })
+  })
+
+  it('that the server is not reached where the way to sign in begins with its silence', async () => {
+    const missing = refusing('connection_needs_authorization')
+    const silent = { [endpoint]: new OutboundError('timeout', 'no answer') }
+    const { found } = await test(missing, { auth_type: 'oauth' }, silent)
+    expect(found).toMatchObject({ reachable: false, problem: { code: 'server_unreachable' } })
   })
 
   it('that a program is never run, without asking anything', async () => {

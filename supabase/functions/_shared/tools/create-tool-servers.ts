@@ -3,6 +3,7 @@ import { createCredentials } from '../oauth/credentials.ts'
 import type { CredentialDependencies } from '../oauth/settings.ts'
 import { createOutboundFetch } from '../outbound/outbound.ts'
 import { systemClock } from '../time.ts'
+import { Contact } from './mcp/contact.ts'
 import { openMcpServer } from './mcp/open-mcp-server.ts'
 import { createServerMemory } from './mcp/server-memory.ts'
 import { toolRequestLimits } from './tool-limits.ts'
@@ -39,9 +40,13 @@ export function createToolServers({
   const outbound = (allowedHosts: readonly string[] | null) =>
     createOutboundFetch({ ...guard, allowedHosts, limits: toolRequestLimits })
   const memory = createServerMemory(Date.now)
-  return (key) =>
-    openMcpServer(key, {
-      fetch: createAuthorizedFetch({ database, outbound }, credentials, key),
-      memory,
-    })
+  return (key) => {
+    const contact = new Contact(Date.now)
+    const fetch = createAuthorizedFetch(
+      { database, outbound: (allowedHosts) => contact.watch(outbound(allowedHosts)) },
+      { ...credentials, get: (...of) => contact.aside(() => credentials.get(...of)) },
+      key,
+    )
+    return openMcpServer(key, { fetch, contact, memory })
+  }
 }

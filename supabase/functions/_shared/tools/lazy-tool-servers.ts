@@ -18,10 +18,12 @@ export function lazyToolServers(options: ToolServersOptions): OpenToolServer {
     ))
   return (key) => {
     let server: Promise<ToolServer> | null = null
-    const opened = () => (server ??= load().then((open) => open(key)))
+    let here: ToolServer | null = null
+    const opened = () => (server ??= load().then((open) => (here = open(key))))
     return {
       list: async (signal) => (await opened()).list(signal),
       call: async (definition, args, signal) => (await opened()).call(definition, args, signal),
+      reached: () => here?.reached() ?? null,
       close: async () => (await server)?.close(),
     }
   }

@@ -6,6 +6,7 @@ import { configurationRow } from '../oauth/rows.ts'
 import type { OAuthDependencies } from '../oauth/settings.ts'
 import { withDeadline } from '../outbound/outbound.ts'
 import { timeLimit } from '../time.ts'
+import { Contact } from './mcp/contact.ts'
 import type { OpenToolServer, RefusedTool, ServerEra } from './tool-server.ts'
 
 export interface TestServerDependencies extends OAuthDependencies {
@@ -16,7 +17,7 @@ export interface TestServerDependencies extends OAuthDependencies {
 export interface TestedServer {
   /** Whether agents of the caller can use it as it is. */
   readonly usable: boolean
-  /** Whether something answered at the endpoint; null: nothing was asked. */
+  /** Whether the endpoint answered; null: no request is known to have gone to it. */
   readonly reachable: boolean | null
   /** The protocol that it speaks, where it said so. */
   readonly era: ServerEra | null
@@ -35,8 +36,6 @@ export interface TestedServer {
 
 const patience = 25_000
 
-/** Codes of a server that did not answer. */
-const unanswered = new Set<ErrorCode>(['server_unreachable', 'address_not_allowed'])
 const credentialCodes = new Set<ErrorCode>([
   ...(['connection_needs_authorization', 'insufficient_scope', 'client_rejected'] as const),
   ...(['server_needs_credential', 'credential_unreadable'] as const),
@@ -55,8 +54,13 @@ export async function testServer(
   const db = deps.database.forCaller(caller.accessToken)
   const row = configurationRow.parse(await db.call('open_mcp_configuration', { id }))
   const { type, endpoint, auth_type: authType, shared } = row
-  const nothing = { era: null, tools: [], refused: [], incomplete: null, issuer: null } as const
-  const fail = (error: unknown, more: Partial<TestedServer> = {}): TestedServer => {
+  const nothing = { era: null, tools: [], refused: [], incomplete: null } as const
+  const discovery = new Contact(() => deps.clock.now())
+  const fail = (
+    error: unknown,
+    reached: boolean | null,
+    issuer: string | null = null,
+  ): TestedServer => {
     const { code, message, cause } = toAppError(error)
     const detail = `MCP configuration ${id}: ${errorStack(cause ?? error)}`
     deps.log({ level: 'info', event: 'mcp_server_tested', code, detail })
@@ -64,14 +68,14 @@ export async function testServer(
     return {
       ...nothing,
       usable: false,
-      reachable: !unanswered.has(code),
+      reachable: reached ?? discovery.reached,
       problem: { code, message },
       sign_in: credentialCodes.has(code) ? (isManagers ? 'manager' : 'you') : null,
-      ...more,
+      issuer,
     }
   }
   if (type === 'stdio' || endpoint === null) {
-    return fail(new AppError('mcp_stdio_not_supported'), { reachable: null })
+    return fail(new AppError('mcp_stdio_not_supported'), null)
   }
   const server = deps.openToolServer({
     organizationId: row.organization_id,
@@ -95,11 +99,14 @@ export async function testServer(
     }
   } catch (error) {
     const { code } = toAppError(error)
-    if (authType !== 'oauth' || code !== 'connection_needs_authorization') return fail(error)
-    return await findIssuer(deps, { ...row, type, endpoint }).then(
-      (issuer) => fail(error, { issuer }),
+    const reached = server.reached()
+    if (authType !== 'oauth' || code !== 'connection_needs_authorization') {
+      return fail(error, reached)
+    }
+    return await findIssuer(deps, { ...row, type, endpoint }, discovery).then(
+      (issuer) => fail(error, reached, issuer),
       // The way to sign in is what does not work.
-      (reason: unknown) => fail(reason),
+      (reason: unknown) => fail(reason, reached),
     )
   } finally {
     await server.close()
@@ -109,8 +116,11 @@ export async function testServer(
 async function findIssuer(
   { outbound, settings }: OAuthDependencies,
   configuration: Parameters<typeof discover>[1],
+  contact: Contact,
 ): Promise<string> {
-  const fetch = withDeadline(outbound(configuration.allowed_hosts), patience)
+  const guarded = withDeadline(outbound(configuration.allowed_hosts), patience)
+  // The endpoint comes first: the other documents are fetched after its answer.
+  const fetch = contact.watch(guarded)
   const { metadata } = await discover(fetch, configuration, settings.allowLoopback)
   return metadata.kept.issuer
 }

@@ -119,6 +119,8 @@ export interface ToolServer {
     args: Readonly<Record<string, unknown>>,
     signal: AbortSignal,
   ): Promise<ToolOutcome>
+  /** Whether the server has answered; null while no request is known to have gone to it. */
+  reached(): boolean | null
   close(): Promise<void>
 }
 

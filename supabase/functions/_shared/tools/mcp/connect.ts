@@ -9,6 +9,7 @@ import type { OutboundFetch } from '../../outbound/outbound.ts'
 import { abortable, timeLimit } from '../../time.ts'
 import type { toolTimeouts } from '../tool-limits.ts'
 import type { ServerEra, ToolServerKey } from '../tool-server.ts'
+import type { Contact } from './contact.ts'
 import type { ServerMemory } from './server-memory.ts'
 import { ServerRefused } from './server-refused.ts'
 import { createTransport } from './transport.ts'
@@ -19,6 +20,8 @@ export type Timeouts = Readonly<Record<keyof typeof toolTimeouts, number>>
 
 export interface ConnectDependencies {
   readonly fetch: OutboundFetch
+  /** What `fetch` learns of the server. */
+  readonly contact: Contact
   readonly memory: ServerMemory
   readonly timeouts: Timeouts
   readonly now: () => number
@@ -51,12 +54,14 @@ export async function connect(
   key: ToolServerKey,
   signal: AbortSignal,
 ): Promise<Connection> {
-  const { memory, timeouts } = deps
+  const { memory, timeouts, contact, now } = deps
   const left = memory.pausedFor(key)
   if (left > 0) {
     const headers = { 'retry-after': String(Math.ceil(left / 1_000)) }
     throw new AppError('server_paused', { headers, cause: 'it was silent a moment ago' })
   }
+  const serverTime = () => now() - contact.ownTime
+  const began = serverTime()
   const inTime = timeLimit(timeouts.connect, signal)
   const known = key.type === 'sse' ? 'sse' : memory.recall(key)
   try {
@@ -64,7 +69,11 @@ export async function connect(
     memory.remember(key, connection.era)
     return connection
   } catch (error) {
-    if (inTime.aborted && !signal.aborted) memory.pause(key)
+    if (inTime.aborted && !signal.aborted) {
+      // Its own silence alone counts, not the wait for a credential.
+      if (serverTime() - began >= timeouts.probe) memory.pause(key)
+      else if (contact.isWaiting) throw credentialLate(error)
+    }
     if (known !== undefined && key.type !== 'sse') {
       // It may have become another server since; the next time it is asked anew.
       memory.forget(key)
@@ -76,6 +85,10 @@ export async function connect(
     memory.remember(key, 'sse')
     return connection
   }
+}
+
+function credentialLate(cause: unknown): AppError {
+  return new AppError('connection_busy', { headers: { 'retry-after': '5' }, cause })
 }
 
 function mayBeOldTransport(error: unknown): boolean {

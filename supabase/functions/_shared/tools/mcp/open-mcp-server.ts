@@ -15,6 +15,7 @@ import type {
 } from '../tool-server.ts'
 import { notMadeText } from '../tool-texts.ts'
 import { connect, type ConnectDependencies, type Connection } from './connect.ts'
+import { Contact } from './contact.ts'
 import { listTools } from './list-tools.ts'
 import { createServerMemory } from './server-memory.ts'
 import { ServerRefused } from './server-refused.ts'
@@ -35,8 +36,9 @@ const cancelled: ToolOutcome = {
 
 /** One MCP server over streamable HTTP or SSE, in both revisions of the protocol. */
 export function openMcpServer(key: ToolServerKey, options: McpServerOptions): ToolServer {
-  const { now = Date.now, memory = createServerMemory(now), timeouts = toolTimeouts } = options
-  const deps = { ...options, now, memory, timeouts }
+  const { now = Date.now, timeouts = toolTimeouts } = options
+  const { memory = createServerMemory(now), contact = new Contact(now) } = options
+  const deps = { ...options, now, memory, contact, timeouts }
   let current: Used | null = null
 
   /** Does one thing over the connection; over a new one when the server ended the session. */
@@ -90,6 +92,7 @@ export function openMcpServer(key: ToolServerKey, options: McpServerOptions): To
         return signal.aborted ? unknown('execution_cancelled') : callFailure(error)
       }
     },
+    reached: () => contact.reached,
     async close() {
       const used = current
       current = null
