@@ -1,3 +1,6 @@
+/** With the lease of 30 s, an execution whose worker died ends within a minute. */
+export const defaultCleanupIntervalMs = 20_000
+
 export interface StackOptions {
   /** Port of the gateway; 0 for any free one. Default 54321. */
   port?: number

@@ -18,14 +18,11 @@ import { takeLock } from '../process/lock-file.ts'
 import { allEnded, Cleanup } from './cleanup.ts'
 import { openGateway } from './gateway.ts'
 import { startSchedule } from './schedule.ts'
-import type { Stack, StackOptions } from './stack-options.ts'
+import { defaultCleanupIntervalMs, type Stack, type StackOptions } from './stack-options.ts'
 
 export type { Stack, StackOptions }
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-
-/** With the lease of 30 s, an execution whose worker died ends within a minute. */
-const CLEANUP_INTERVAL_MS = 20_000
 
 /**
  * Starts the local stack and resolves when every part answers. After a failure it stops every part
@@ -82,7 +79,7 @@ async function compose(options: Options, cleanup: Cleanup): Promise<Stack> {
     starting,
   )
   gateway.serve({ rest: rest.fetch, auth: auth.fetch, functions })
-  const { cleanupIntervalMs: intervalMs = CLEANUP_INTERVAL_MS } = options
+  const { cleanupIntervalMs: intervalMs = defaultCleanupIntervalMs } = options
   if (intervalMs > 0 && functions.names.includes('session-cleanup')) {
     const schedule = startSchedule({
       url: `${url}/functions/v1/session-cleanup`,

@@ -81,7 +81,7 @@ comment on column public.agent_executions.reserved_tokens is
 comment on column public.agent_executions.stored_bytes is
   'The bytes that it keeps, complete at its end: question, answer, events, and 1 KiB for its rows.';
 comment on column public.agent_executions.cancel_requested_at is
-  'Set by cancel_execution(); the worker sees it within two seconds.';
+  'Set by cancel_execution(); the worker sees it when it next renews the lease.';
 comment on column public.agent_executions.first_chunk_ms is 'Milliseconds to the provider''s first output.';
 comment on column public.agent_executions.lease_expires_at is
   'While running: after this time the worker counts as dead.';

@@ -2,7 +2,9 @@ import { spawn } from 'node:child_process'
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import type { Sql } from 'postgres'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { connect } from '../../dev/postgres/database.ts'
 import { newClient } from '../support/people/people.ts'
 import { makeDirectory } from '../support/stack/directory.ts'
 import { descendantsOf, survivors } from '../support/stack/processes.ts'
@@ -71,6 +73,7 @@ describe('npm start', () => {
   test('leaves no process when it is killed, and starts again over what it left', async () => {
     const killed = await start()
     await killed.printed('Ctrl-C stops everything')
+    const id = await beginDying()
     const children = descendantsOf(killed.child.pid ?? 0)
     expect(children.length).toBeGreaterThan(3)
     killed.child.kill('SIGKILL')
@@ -81,7 +84,10 @@ describe('npm start', () => {
     const next = await start()
     await next.printed('Ctrl-C stops everything')
     expect(next.output()).toContain('Removed a stale lock')
-  }, 60_000)
+    // Nobody reads it: the clean-up at the start ends what died with the earlier stack.
+    const ended = { status: 'failed', error_code: 'interrupted' }
+    await expect.poll(() => executionOf(id), { timeout: 30_000, interval: 100 }).toEqual(ended)
+  }, 120_000)
 
   test('a second one beside it is told where the first one runs', async () => {
     const first = await start()
@@ -144,6 +150,42 @@ describe('npm start', () => {
     )
   })
 })
+
+/** An execution that runs when its stack is killed, and whose lease is over by then. */
+async function beginDying(): Promise<string> {
+  const person = client()
+  await person.auth.signUp({ email: 'bea@example.com', password: 'a long password' })
+  await person.rpc('create_organization', { name: 'Bea', slug: 'bea' }).throwOnError()
+  await person.auth.refreshSession()
+  const request = { message: { content: 'Hi' } }
+  const { data } = await person
+    .rpc('begin_execution', { request, providers: ['openrouter'] })
+    .throwOnError()
+  const { execution_id: id } = data as { execution_id: string }
+  await withDatabase(
+    (sql) => sql`
+      update public.agent_executions set lease_expires_at = now() - interval '1 second'
+      where id = ${id}`,
+  )
+  expect(await executionOf(id)).toEqual({ status: 'running', error_code: null })
+  return id
+}
+
+const executionOf = (id: string) =>
+  withDatabase(async (sql) => {
+    const [row] = await sql`
+      select status, error_code from public.agent_executions where id = ${id}`
+    return { ...row }
+  })
+
+async function withDatabase<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result> {
+  const sql = connect(envFile()['DATABASE_URL'] ?? '')
+  try {
+    return await work(sql)
+  } finally {
+    await sql.end()
+  }
+}
 
 function secondsToReady(command: StartCommand): number {
   return Number(/ready after ([\d.]+) s/.exec(command.output())?.[1])

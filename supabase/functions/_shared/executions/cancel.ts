@@ -2,8 +2,8 @@ import type { Db } from '../database.ts'
 import type { ExecutionStatus } from './execution.ts'
 
 /**
- * Requests the end of the caller's own execution. Its worker stops the provider within two seconds
- * and keeps the text so far; until then the status is `running`. An ended execution does not
+ * Requests the end of the caller's own execution. Its worker stops the provider when it next
+ * renews the lease, and keeps the text so far; until then the status is `running`. An ended execution does not
  * change.
  * @throws AppError `execution_not_found`
  */

@@ -64,7 +64,7 @@ async function answerWhole(
   return Response.json(request.dialect.toWhole(execution, stored), { headers })
 }
 
-/** Asks the worker to stop, which is this one: it looks for that every two seconds at the latest. */
+/** Asks the worker to stop, which is this one: it looks for that with each renewal of the lease. */
 async function cancel(
   { log }: InvokeDependencies,
   db: Db,
