@@ -6,7 +6,7 @@ import { createWire } from '../../../supabase/functions/_shared/tools/mcp/wire-f
 
 const url = 'https://mcp.example/mcp'
 
-/** An answer whose body was cut off before anybody read it. */
+/** An answer whose body was cut off before a reader came. */
 const cut = (status: number, type = 'text/plain') =>
   new Response(
     new ReadableStream({ start: (controller) => controller.error(new TypeError('cut off')) }),
