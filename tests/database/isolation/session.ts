@@ -1,6 +1,6 @@
 import type { Sql, TransactionSql } from 'postgres'
 
-import { type Outcome, prepareAttempts, runAttempts } from './attempt.ts'
+import { countRows, type Outcome, prepareAttempts, runAttempts } from './attempt.ts'
 import { indexMarkers } from './checks/leaks.ts'
 import type { World } from './world.ts'
 
@@ -29,11 +29,8 @@ export async function withSession<Result>(
         for (const tx of [fullTx, emptyTx]) {
           await prepareAttempts(tx, world.catalog, world.b.organizationId)
         }
-        const [nothing] = await runAttempts(fullTx, [
-          { actor: 'owner', sql: 'select 1', reads: false },
-        ])
-        const untouched = nothing?.left
-        if (untouched == null) throw new Error('the first attempt failed')
+        const untouched = await countRows(fullTx)
+        await proveLooks(fullTx, untouched)
         const session = { world, full: fullTx, empty: emptyTx, untouched, markers }
         result = { value: await work(session) }
         throw new RollBack()
@@ -44,4 +41,28 @@ export async function withSession<Result>(
   }
   if (result === undefined) throw new Error('the session ended before its work')
   return result.value
+}
+
+/** The checks of writes see what an attempt sees, so that it has to see every kind of change. */
+async function proveLooks(tx: TransactionSql, untouched: Session['untouched']): Promise<void> {
+  const salt = 'private.founder_salt'
+  const before = (table: string) => untouched[table]?.[0] ?? 0
+  const changes: [string, string, number][] = [
+    [
+      'private.founders',
+      `insert into private.founders values ('one', 1)`,
+      before('private.founders') + 1,
+    ],
+    [salt, `update ${salt} set salt = salt`, before(salt)],
+    [salt, `delete from ${salt}`, 0],
+    [salt, `truncate ${salt}`, 0],
+  ]
+  const seen = await runAttempts(
+    tx,
+    changes.map(([, sql]) => ({ actor: 'owner', sql, reads: false })),
+  )
+  changes.forEach(([table, sql, rows], index) => {
+    const found = seen[index]?.left?.[table]?.[0]
+    if (found !== rows) throw new Error(`after ${sql} an attempt sees ${found} of ${rows} rows`)
+  })
 }
