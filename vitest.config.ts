@@ -6,7 +6,7 @@ const project = (name: string, options: { globalSetup?: string[]; isolate?: bool
   test: { name, include: [`tests/${name}/**/*.test.ts`], ...options },
 })
 
-/** One stack for the projects that need one: see tests/support/stack/stack.ts. */
+/** A stack for each worker, for the projects that need one: see tests/support/stack/stack.ts. */
 const onStack = { globalSetup: ['tests/support/stack/stack.ts'] }
 
 export default defineConfig({
@@ -15,6 +15,8 @@ export default defineConfig({
     // No file replaces a module or changes what another file sees, so that a worker runs one file
     // after the other. A process for each file takes longer than most of the files.
     isolate: false,
+    // On two processors too: many files wait for timers, or for a database that works on one.
+    maxWorkers: 2,
     // What is waited for comes later on a slow machine. A wait ends just before its test would.
     expect: { poll: { timeout: 25_000 } },
     testTimeout: 30_000,

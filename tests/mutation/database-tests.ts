@@ -40,6 +40,8 @@ export async function startDatabaseTests(): Promise<DatabaseTests> {
     watch: false,
     // Hundreds of runs: a process for each file would take most of the time.
     pool: 'threads',
+    // The mutant is in one database.
+    maxWorkers: 1,
     reporters: [{}],
   })
   // The matrix is asked without a stack, in its own way; the load test is about the order of locks.
@@ -63,7 +65,9 @@ export async function startDatabaseTests(): Promise<DatabaseTests> {
   }
   const [project] = vitest.projects
   if (project === undefined) throw new Error('there is no project of database tests')
-  const sql = postgres(project.getProvidedContext().stack.databaseUrl, { max: 1 })
+  const [stack] = project.getProvidedContext().stacks
+  if (stack === undefined) throw new Error('there is no stack')
+  const sql = postgres(stack.databaseUrl, { max: 1 })
   const byMention = ({ objects }: Mutant): TestSpecification[] => {
     // What only triggers and policies call is named by no test, and may be the matter of any.
     const callable = objects.filter((id) => id.startsWith('public.') && id.endsWith(')'))

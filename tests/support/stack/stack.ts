@@ -6,64 +6,102 @@ import type { Stack } from '../../../dev/stack/stack-options.ts'
 import { startStack } from '../../../dev/stack/stack.ts'
 import { makeDirectory } from './directory.ts'
 
-/** What tests know of the running stack. */
+/** What tests know of a running stack. */
 export type TestStack = Omit<Stack, 'close'> & { postgresLog: string }
 
 declare module 'vitest' {
   interface ProvidedContext {
-    stack: TestStack
+    /** One for each worker. */
+    stacks: TestStack[]
   }
 }
 
-/** The stack that the run's global setup started. */
+/** The worker's stack: no other file uses it at the same time. */
 export function useStack(): TestStack {
-  return inject('stack')
+  const worker = Number(process.env.VITEST_POOL_ID)
+  const stack = inject('stacks')[worker - 1]
+  if (stack === undefined) throw new Error(`worker ${worker} has no stack`)
+  return stack
+}
+
+interface Running {
+  readonly stack: Stack
+  readonly directory: string
 }
 
 interface Shared {
-  stack: Promise<Stack>
+  readonly running: Promise<Running[]>
   users: number
-  directory: string
 }
 
 declare global {
   // Each project has its own copy of this module, but all of them run in one process.
-  var colloquyTestStack: Shared | undefined
+  var colloquyTestStacks: Shared | undefined
 }
 
-/** Global setup: starts one stack, in a directory of its own, for all the projects of a run. */
+/**
+ * Global setup: starts a stack for each worker, in directories of their own, for all the projects of
+ * a run.
+ */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const shared = (globalThis.colloquyTestStack ??= start())
+  const shared = (globalThis.colloquyTestStacks ??= {
+    running: startAll(workersOf(project)),
+    users: 0,
+  })
   shared.users++
-  project.provide('stack', forWorkers(await shared.stack, shared.directory))
+  const running = await shared.running
+  project.provide('stacks', running.map(forWorkers))
   return async () => {
     if (--shared.users > 0) return
-    globalThis.colloquyTestStack = undefined
-    await (await shared.stack).close()
-    rmSync(shared.directory, { recursive: true, force: true })
+    globalThis.colloquyTestStacks = undefined
+    await Promise.all(running.map(end))
   }
 }
 
-function forWorkers(stack: Stack, directory: string): TestStack {
+/** How many files may run at once. */
+function workersOf({ vitest }: TestProject): number {
+  const { maxWorkers, watch } = vitest.config
+  // A person who watches may ask for more files later.
+  return watch ? maxWorkers : Math.min(maxWorkers, vitest.state.getPaths().length)
+}
+
+function forWorkers({ stack, directory }: Running): TestStack {
   // Provided values are copied to the workers, which a function cannot be.
   const { close: _, ...values } = stack
   return { ...values, postgresLog: logFile(directory) }
 }
 
-function start(): Shared {
+async function end({ stack, directory }: Running): Promise<void> {
+  await stack.close()
+  rmSync(directory, { recursive: true, force: true })
+}
+
+/** All of them, or none. */
+async function startAll(count: number): Promise<Running[]> {
+  const starts = await Promise.allSettled(Array.from({ length: count }, start))
+  const running = starts.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+  const failure = starts.find((one) => one.status === 'rejected')
+  if (failure === undefined) return running
+  await Promise.all(running.map(end))
+  throw failure.reason
+}
+
+async function start(): Promise<Running> {
   const directory = makeDirectory()
   const lines: string[] = []
-  const stack = startStack({
-    port: 0,
-    directory,
-    durable: false,
-    // Tests call it, and count what it did.
-    cleanupIntervalMs: 0,
-    log: (line) => lines.push(line),
-  }).catch((error: unknown) => {
+  try {
+    const stack = await startStack({
+      port: 0,
+      directory,
+      durable: false,
+      // Tests call it, and count what it did.
+      cleanupIntervalMs: 0,
+      log: (line) => lines.push(line),
+    })
+    return { stack, directory }
+  } catch (error) {
     rmSync(directory, { recursive: true, force: true })
     // Only now is what it had to say of interest.
     throw new Error([`The stack did not start: ${String(error)}`, ...lines].join('\n'))
-  })
-  return { stack, users: 0, directory }
+  }
 }
