@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { createDatabase, databaseError } from '../../supabase/functions/_shared/database.ts'
 import { errorCodes, toEnvelope } from '../../supabase/functions/_shared/errors.ts'
+import { fakeClock } from '../support/clocks.ts'
 
 const failure = (code: string, message: string, details: string | null = null) => ({
   code,
@@ -142,14 +143,14 @@ describe('the clients', () => {
     const hint = JSON.stringify({ limit: 'rest', max_concurrent: 2, retry_after: 1 })
     /** A database that refuses a turn so often, and the pauses before each further try. */
     const refusing = (times: number, refusal: object = noTurn) => {
-      const pauses: number[] = []
+      const clock = fakeClock()
       let sent = 0
       const { forCaller } = createDatabase({
         supabaseUrl: 'http://project.test',
         publishableKey: 'p',
         secretKey: 's',
         random: () => 1,
-        sleep: (pause) => Promise.resolve(void pauses.push(pause)),
+        clock,
         fetch: () =>
           Promise.resolve(
             sent++ < times
@@ -158,7 +159,7 @@ describe('the clients', () => {
           ),
       })
       const call = () => forCaller('token').call('cleanup_expired_sessions', { batch: 1 })
-      return { call, pauses }
+      return { call, pauses: clock.pauses }
     }
 
     it('send a call again, for three seconds, until it has its turn', async () => {

@@ -2,6 +2,7 @@ import { PostgrestClient } from '@supabase/postgrest-js'
 import * as z from 'zod'
 import type { Database as Schema, Json } from './database.types.ts'
 import { AppError, errorCodes, isErrorCode, toAppError, type ErrorCode } from './errors.ts'
+import { type Clock, sleep, systemClock } from './time.ts'
 
 type Functions = Schema['public']['Functions']
 // Only the caller of a function knows the shape of its jsonb.
@@ -37,7 +38,7 @@ export interface DatabaseOptions {
   /** Milliseconds after which a call is given up. */
   readonly timeout?: number
   readonly fetch?: typeof fetch
-  readonly sleep?: (milliseconds: number) => Promise<void>
+  readonly clock?: Clock
   readonly random?: () => number
 }
 
@@ -85,8 +86,9 @@ export function createDatabase(options: DatabaseOptions): Database {
 }
 
 /**
- * Pauses in milliseconds before the second and each later try. Together they are shorter than the lease of
- * an execution (30 s), also half as long again: until then nobody else ends what waits to be stored.
+ * Pauses in milliseconds before the second and each later try, on average. Together they are shorter
+ * than the lease of an execution (30 s), also half as long again: until then nobody else ends what
+ * waits to be stored.
  */
 const pauses = [100, 400, 1_500, 3_000, 5_000, 8_000]
 
@@ -97,7 +99,7 @@ const pauses = [100, 400, 1_500, 3_000, 5_000, 8_000]
  */
 export async function untilStored<Result>(
   store: () => Promise<Result>,
-  sleep: (milliseconds: number) => Promise<void>,
+  { clock, random }: { readonly clock: Clock; readonly random: () => number },
 ): Promise<Result> {
   for (const pause of pauses) {
     try {
@@ -105,7 +107,7 @@ export async function untilStored<Result>(
     } catch (error) {
       // Only failures that may pass; a refusal would be repeated.
       if (toAppError(error).code !== 'database_unavailable') throw error
-      await sleep(pause)
+      await sleep(clock, pause * (0.5 + random()))
     }
   }
   return store()
@@ -123,19 +125,16 @@ const turns = [100, 200, 400, 800, 1_600]
  */
 async function untilTurn<Answer extends { error: PostgrestFailure | null }>(
   send: () => Promise<Answer>,
-  { sleep = pauseFor, random = Math.random }: DatabaseOptions,
+  { clock = systemClock, random = Math.random }: DatabaseOptions,
 ): Promise<Answer> {
   for (const pause of turns) {
     const answer = await send()
     if (answer.error?.code !== 'PT429' || answer.error.message !== 'too_many_requests')
       return answer
-    await sleep(pause * (0.5 + random() / 2))
+    await sleep(clock, pause * (0.5 + random() / 2))
   }
   return send()
 }
-
-const pauseFor = (milliseconds: number): Promise<void> =>
-  new Promise((resolve) => setTimeout(resolve, milliseconds))
 
 /** Not the client's own time-out, which ends with the head of an answer: the body may stall. */
 function fetchWhole({ timeout = 10_000, fetch: send = fetch }: DatabaseOptions): typeof fetch {

@@ -39,7 +39,7 @@ const maxFollowed = 100
 
 /** Routes of the function `agents`. */
 export function createApp(given: AgentsDependencies): Hono {
-  const app = createFunctionApp('agents', given.log, () => given.clock.now())
+  const app = createFunctionApp('agents', given.log, given.clock)
   const requests = new RequestLimit(given.verifyAccessToken, maxRequests)
   app.use(requests.release)
   const deps = {

@@ -37,7 +37,7 @@ const idSchema = z.strictObject({
 
 /** Routes of the function `oauth`. */
 export function createApp(deps: OAuthAppDependencies): Hono {
-  const app = createFunctionApp('oauth', deps.log, () => deps.clock.now())
+  const app = createFunctionApp('oauth', deps.log, deps.clock)
   const requests = new RequestLimit(deps.verifyAccessToken, maxRequests)
   app.use(requests.release)
   const callerOf = (c: Context) => requests.verifyAccessToken(c.req.raw.headers)

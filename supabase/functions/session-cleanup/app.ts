@@ -5,6 +5,7 @@ import { notConfigured } from '../_shared/errors.ts'
 import { createFunctionApp } from '../_shared/http/function-app.ts'
 import { allowOnly } from '../_shared/http/handle-error.ts'
 import type { Log } from '../_shared/log/log.ts'
+import type { Clock } from '../_shared/time.ts'
 import { cleanUp, type CleanupLimits } from './clean-up.ts'
 
 export interface CleanupDependencies {
@@ -13,8 +14,7 @@ export interface CleanupDependencies {
   /** The secret key named `session_cleanup`; without one every request is refused. Read by each. */
   readonly cleanupKey: string | undefined
   readonly limits: CleanupLimits
-  /** Milliseconds since the epoch. */
-  readonly now: () => number
+  readonly clock: Clock
   readonly log: Log
 }
 
@@ -23,7 +23,7 @@ export interface CleanupDependencies {
  * whose key is compared before anything else is done.
  */
 export function createApp(deps: CleanupDependencies): Hono {
-  const app = createFunctionApp('session-cleanup', deps.log, deps.now)
+  const app = createFunctionApp('session-cleanup', deps.log, deps.clock)
 
   app.post('/', async (c) => {
     const { cleanupKey } = deps
@@ -31,7 +31,7 @@ export function createApp(deps: CleanupDependencies): Hono {
       throw notConfigured('SUPABASE_SECRET_KEYS has no key named "session_cleanup"')
     }
     await verifySecretKey(c.req.raw.headers, cleanupKey)
-    return c.json(await cleanUp(deps.admin, deps.limits, deps.now))
+    return c.json(await cleanUp(deps.admin, deps.limits, deps.clock))
   })
   app.all('/', allowOnly('POST'))
 

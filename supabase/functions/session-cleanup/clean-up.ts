@@ -1,5 +1,6 @@
 import type { Admin } from '../_shared/database.ts'
 import type { Database as Schema } from '../_shared/database.types.ts'
+import type { Clock } from '../_shared/time.ts'
 
 type Functions = Schema['public']['Functions']
 
@@ -34,13 +35,13 @@ export interface CleanupReport {
 export async function cleanUp(
   admin: Admin,
   { batch, budget }: CleanupLimits,
-  now: () => number,
+  clock: Clock,
 ): Promise<CleanupReport> {
-  const deadline = now() + budget
+  const deadline = clock.now() + budget
   const queue = await admin.call('clean_ups', {})
   const counts: Record<string, number> = Object.fromEntries(queue.map(({ task }) => [task, 0]))
   const failures: unknown[] = []
-  while (now() < deadline) {
+  while (clock.now() < deadline) {
     const next = queue.shift()
     if (next === undefined) break
     try {

@@ -3,6 +3,7 @@ import { findProblems, readEnv } from '../_shared/env.ts'
 import { logDefects } from '../_shared/http/log-defects.ts'
 import { createProblemReport } from '../_shared/http/report-problem.ts'
 import { createLog } from '../_shared/log/log.ts'
+import { systemClock } from '../_shared/time.ts'
 import { createApp } from './app.ts'
 
 const env = readEnv()
@@ -15,7 +16,7 @@ const app = createApp({
     return env.secretKeys['session_cleanup']
   },
   limits: { batch: 1_000, budget: 20_000 },
-  now: () => Date.now(),
+  clock: systemClock,
   log,
 })
 

@@ -16,6 +16,7 @@ import type {
 import type { TestKey } from '../../../supabase/functions/_shared/provider-keys/test-key.ts'
 import type { Clock } from '../../../supabase/functions/_shared/time.ts'
 import { createApp } from '../../../supabase/functions/agents/app.ts'
+import { stoppedClock } from '../clocks.ts'
 
 /** An execution as begin_execution returns it, in memory. */
 export function begunExecution(changes: Partial<BegunExecution> = {}): BegunExecution {
@@ -190,31 +191,6 @@ export function fakeModels(
       for await (const events of script(step, request, options)) take(events)
     },
   }
-}
-
-/** A clock on which timers are due at once, in order, and time passes only by them. */
-export function fakeClock(): Clock & { readonly pauses: number[] } {
-  let time = 1_000_000
-  const pauses: number[] = []
-  return {
-    pauses,
-    now: () => time,
-    setTimeout(callback, milliseconds) {
-      pauses.push(milliseconds)
-      return setImmediate(() => {
-        time += milliseconds
-        callback()
-      })
-    },
-    clearTimeout: (handle) => clearImmediate(handle as NodeJS.Immediate),
-  }
-}
-
-/** A clock whose timers never fire. */
-export const stoppedClock: Clock = {
-  now: () => 1_000_000,
-  setTimeout: () => null,
-  clearTimeout: () => undefined,
 }
 
 const keyset = await readKeyset(`test:${Buffer.from([...Array(32).keys()]).toString('base64')}`)

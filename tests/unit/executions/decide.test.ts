@@ -3,10 +3,10 @@ import { expect, it } from 'vitest'
 import {
   agentsApp,
   begunExecution,
-  fakeClock,
   fakeModels,
   helloAnswer,
 } from '../../support/agents/agents-fixture.ts'
+import { fakeClock } from '../../support/clocks.ts'
 
 const begun = begunExecution()
 const path = `/agents/executions/${begun.execution_id}/approvals/call-1`

@@ -6,12 +6,12 @@ import {
   agentsApp,
   begunExecution,
   eventTypes,
-  fakeClock,
   fakeModels,
   helloAnswer,
   storedEnd,
 } from '../../support/agents/agents-fixture.ts'
 import { StreamReader } from '../../support/agents/chat-stream.ts'
+import { fakeClock } from '../../support/clocks.ts'
 
 const hello = { message: { content: 'Hello' } }
 const whole = { ...hello, stream: false }

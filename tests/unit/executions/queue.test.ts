@@ -5,7 +5,8 @@ import {
   longestWait,
   queueInterval,
 } from '../../../supabase/functions/_shared/executions/queue.ts'
-import { begunExecution, fakeClock, fakeDatabase } from '../../support/agents/agents-fixture.ts'
+import { begunExecution, fakeDatabase } from '../../support/agents/agents-fixture.ts'
+import { fakeClock } from '../../support/clocks.ts'
 
 const waiting = begunExecution({ status: 'pending', route: [] })
 

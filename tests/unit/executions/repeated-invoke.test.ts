@@ -5,11 +5,11 @@ import {
   agentsApp,
   begunExecution,
   eventTypes,
-  fakeClock,
   fakeModels,
   helloAnswer,
   readEvents,
 } from '../../support/agents/agents-fixture.ts'
+import { fakeClock } from '../../support/clocks.ts'
 
 const hello = { message: { content: 'Hello' } }
 const whole = { ...hello, stream: false }

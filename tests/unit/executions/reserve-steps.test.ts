@@ -13,9 +13,9 @@ import {
   fakeDatabase,
   fakeModels,
   routeStep,
-  stoppedClock,
 } from '../../support/agents/agents-fixture.ts'
 import { fakeServer, listed, succeeded } from '../../support/agents/tool-fakes.ts'
+import { stoppedClock } from '../../support/clocks.ts'
 
 const bytesOf = (value: unknown) => Buffer.byteLength(JSON.stringify(value))
 /** The content of a message with parts repeats their text, and no provider gets both. */

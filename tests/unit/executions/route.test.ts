@@ -9,7 +9,8 @@ import {
   ModelError,
   type ModelErrorCode,
 } from '../../../supabase/functions/_shared/models/model-error.ts'
-import { fakeClock, helloAnswer, routeStep } from '../../support/agents/agents-fixture.ts'
+import { helloAnswer, routeStep } from '../../support/agents/agents-fixture.ts'
+import { fakeClock } from '../../support/clocks.ts'
 
 const outputSeen = (code: ModelErrorCode) =>
   Object.assign(new ModelError(code), { outputSeen: true })

@@ -1,13 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { AppError } from '../../../supabase/functions/_shared/errors.ts'
 import type { Outcome } from '../../../supabase/functions/_shared/executions/execution.ts'
-import {
-  fakeClock,
-  fakeModels,
-  helloAnswer,
-  storedEnd,
-} from '../../support/agents/agents-fixture.ts'
+import { fakeModels, helloAnswer, storedEnd } from '../../support/agents/agents-fixture.ts'
 import { run } from './run-support.ts'
+import { fakeClock } from '../../support/clocks.ts'
 
 describe('storing the end', () => {
   const unavailable = () => new AppError('database_unavailable')

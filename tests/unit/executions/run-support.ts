@@ -8,9 +8,9 @@ import {
   fakeDatabase,
   fakeModels,
   helloAnswer,
-  stoppedClock,
   withoutEvents,
 } from '../../support/agents/agents-fixture.ts'
+import { stoppedClock } from '../../support/clocks.ts'
 
 export async function run(
   models: Models,

@@ -3,6 +3,7 @@ import { AppError } from '../../../supabase/functions/_shared/errors.ts'
 import { createFunctionApp } from '../../../supabase/functions/_shared/http/function-app.ts'
 import { allowOnly } from '../../../supabase/functions/_shared/http/handle-error.ts'
 import { createLog, type LogEntry } from '../../../supabase/functions/_shared/log/log.ts'
+import { ManualClock } from '../../support/clocks.ts'
 
 const canaries = {
   secretKey: 'sb_secret_canary0123456789',
@@ -12,10 +13,10 @@ const canaries = {
 
 function testApp() {
   const entries: LogEntry[] = []
-  let time = 0
+  const clock = new ManualClock()
   const log = (entry: LogEntry) => entries.push(entry)
-  const app = createFunctionApp('example', log, () => time)
-  const pass = (milliseconds: number) => (time += milliseconds)
+  const app = createFunctionApp('example', log, clock)
+  const pass = (milliseconds: number) => clock.advance(milliseconds)
   app.post('/known', () => {
     throw new AppError('agent_not_found')
   })

@@ -3,7 +3,8 @@ import { AppError } from '../../../supabase/functions/_shared/errors.ts'
 import { logDefects } from '../../../supabase/functions/_shared/http/log-defects.ts'
 import { createWaitUntil } from '../../../supabase/functions/_shared/http/wait-until.ts'
 import type { LogEntry } from '../../../supabase/functions/_shared/log/log.ts'
-import { agentsApp, begunExecution, fakeClock } from '../../support/agents/agents-fixture.ts'
+import { agentsApp, begunExecution } from '../../support/agents/agents-fixture.ts'
+import { fakeClock } from '../../support/clocks.ts'
 
 const failing = () => Promise.reject(new AppError('database_unavailable', { cause: 'away' }))
 const logged = { level: 'error', event: 'background_work_failed', code: 'database_unavailable' }

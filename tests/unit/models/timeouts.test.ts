@@ -5,7 +5,7 @@ import type { TakeEvents } from '../../../supabase/functions/_shared/models/mode
 import { streamModel } from '../../../supabase/functions/_shared/models/stream-model.ts'
 import { eventStream, head } from '../../support/agents/raw-http.ts'
 import { type RawProvider, STALL, startRawProvider } from '../../support/agents/raw-provider.ts'
-import { ManualClock } from './manual-clock.ts'
+import { ManualClock } from '../../support/clocks.ts'
 import { delta, doneFrame, finishFrame, openRouterFrames } from './recorded.ts'
 import { collect, encode, fetchOf, openRouter, request } from './support.ts'
 

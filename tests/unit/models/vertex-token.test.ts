@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { type ModelError } from '../../../supabase/functions/_shared/models/model-error.ts'
 import { parseServiceAccount } from '../../../supabase/functions/_shared/models/service-account.ts'
 import { ServiceAccountTokens } from '../../../supabase/functions/_shared/models/vertex-token.ts'
-import { ManualClock } from './manual-clock.ts'
+import { ManualClock } from '../../support/clocks.ts'
 import { keyFile, PRIVATE_KEY, PUBLIC_KEY } from './vertex-support.ts'
 
 const MINUTE = 60_000

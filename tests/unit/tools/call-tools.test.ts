@@ -13,6 +13,7 @@ import {
   listed,
   succeeded,
 } from '../../support/agents/tool-fakes.ts'
+import { fakeClock } from '../../support/clocks.ts'
 
 const tool: KnownTool = {
   mcp_configuration_id: 1,
@@ -48,7 +49,7 @@ function setUp(
   answers: Record<string, (args: never) => unknown> = {},
 ) {
   const chunks: Chunk[] = []
-  const pauses: number[] = []
+  const clock = fakeClock()
   const { admin, argsOf, calls } = fakeAdmin({ begin_tool_calls: running, ...answers })
   const { log, entries } = fakeLog()
   const deps = {
@@ -58,11 +59,12 @@ function setUp(
       find: (name: string) => (name === 's__x' ? tool : undefined),
       serverOf: () => server,
     },
-    sleep: async (milliseconds: number) => void pauses.push(milliseconds),
+    clock,
+    random: () => 0.5,
     emit: (more: readonly Chunk[]) => void chunks.push(...more),
     signal: new AbortController().signal,
   }
-  return { deps, chunks, argsOf, calls, entries, pauses }
+  return { deps, chunks, argsOf, calls, entries, pauses: clock.pauses }
 }
 
 describe('the calls of one step', () => {

@@ -1,5 +1,4 @@
 import type { MessagePart, ToolCallPart } from '../models/model-protocol.ts'
-import { sleep } from '../time.ts'
 import { callApprovedTools } from '../tools/call-approved-tools.ts'
 import { callTools, type ToolCallDependencies } from '../tools/call-tools.ts'
 import { ToolCallIds } from '../tools/tool-call-ids.ts'
@@ -56,7 +55,8 @@ async function collectWithTools(
     admin: deps.admin,
     toolbox,
     log: deps.log,
-    sleep: (milliseconds) => sleep(deps.clock, milliseconds),
+    clock: deps.clock,
+    random: deps.random,
     emit: (chunks) => recorder.put(chunks),
     signal,
   }

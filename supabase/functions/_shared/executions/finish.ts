@@ -1,5 +1,5 @@
 import { type Admin, untilStored } from '../database.ts'
-import { type Clock, sleep } from '../time.ts'
+import type { Clock } from '../time.ts'
 import type { BegunExecution, FinishedExecution, Outcome } from './execution.ts'
 
 /**
@@ -13,11 +13,11 @@ export async function finishExecution(
   admin: Admin,
   { organization_id, execution_id }: BegunExecution,
   outcome: Outcome,
-  { clock, random }: { readonly clock: Clock; readonly random: () => number },
+  timing: { readonly clock: Clock; readonly random: () => number },
 ): Promise<FinishedExecution> {
   const stored = await untilStored(
     () => admin.call('finish_execution', { organization_id, execution_id, outcome }),
-    (pause) => sleep(clock, pause * (0.5 + random())),
+    timing,
   )
   return stored as FinishedExecution
 }

@@ -2,16 +2,17 @@ import { Hono } from 'hono'
 import { cors } from 'hono/cors'
 import { createMiddleware } from 'hono/factory'
 import type { Log } from '../log/log.ts'
+import type { Clock } from '../time.ts'
 import { allowOnly, createFailureReport, handleError, handleNotFound } from './handle-error.ts'
 
 /**
  * The parts of every function: its name as base path, as on the platform, request ids, headers, the
  * error envelope, and `GET /<name>/health`, which only says that the function runs.
  */
-export function createFunctionApp(name: string, log: Log, now: () => number): Hono {
+export function createFunctionApp(name: string, log: Log, clock: Clock): Hono {
   const app = new Hono({ strict: false }).basePath(`/${name}`)
   app.use(requestId, securityHeaders, crossOrigin)
-  app.onError(handleError(createFailureReport(log, now)))
+  app.onError(handleError(createFailureReport(log, clock)))
   app.notFound(handleNotFound)
   app.get('/health', (c) => c.json({ status: 'ok' }))
   app.all('/health', allowOnly('GET', 'HEAD'))

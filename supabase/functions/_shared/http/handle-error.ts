@@ -1,6 +1,7 @@
 import type { Context, ErrorHandler, MiddlewareHandler, NotFoundHandler } from 'hono'
 import { AppError, type ErrorCode, isExpected, toAppError, toEnvelope } from '../errors.ts'
 import { errorStack, type Log } from '../log/log.ts'
+import type { Clock } from '../time.ts'
 
 /** Milliseconds for which one line stands for all refusals with its code. */
 const quiet = 10_000
@@ -11,7 +12,7 @@ export type ReportFailure = (c: Context, error: AppError) => void
  * Logs the cause, which the client does not get, with the request id. A caller can cause any number
  * of refusals, so of expected refusals with one code only the first within 10 s is logged.
  */
-export function createFailureReport(log: Log, now: () => number): ReportFailure {
+export function createFailureReport(log: Log, clock: Clock): ReportFailure {
   /** At most one entry per code of the registry. */
   const logged = new Map<ErrorCode, number>()
   return (c, error) => {
@@ -19,7 +20,7 @@ export function createFailureReport(log: Log, now: () => number): ReportFailure 
     const expected = isExpected(error)
     if (expected) {
       if (error.cause === undefined && status < 500) return
-      const time = now()
+      const time = clock.now()
       if (time - (logged.get(code) ?? -Infinity) < quiet) return
       logged.set(code, time)
     }

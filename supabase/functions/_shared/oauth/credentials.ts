@@ -207,7 +207,7 @@ async function refresh(
     const sealed = await sealTokens(keyset, key, tokens)
     await untilStored(
       () => database.admin.call('store_mcp_refresh', { ...row, tokens: sealed }),
-      (pause) => sleep(deps.clock, pause),
+      deps,
     )
   } catch (error) {
     const failed =

@@ -4,7 +4,6 @@ import { open } from '../crypto/seal.ts'
 import { sha256Hex } from '../crypto/secret.ts'
 import { untilStored } from '../database.ts'
 import { AppError } from '../errors.ts'
-import { sleep } from '../time.ts'
 import { openClient } from './client.ts'
 import { type ConnectionKey, statePlace } from './places.ts'
 import type { Tokens } from './read-token-answer.ts'
@@ -102,7 +101,7 @@ export async function rejectClient(
 }
 
 async function store(
-  { database, keyset, clock }: OAuthDependencies,
+  deps: OAuthDependencies,
   key: ConnectionKey,
   taken: z.infer<typeof takenState>,
   tokens: Tokens,
@@ -115,13 +114,14 @@ async function store(
     client_id: taken.client_id,
     oauth_client_id: taken.oauth_client_id,
     server_metadata: taken.server_metadata,
-    ...(await sealTokens(keyset, key, tokens)),
+    ...(await sealTokens(deps.keyset, key, tokens)),
   }
   const { organizationId: organization_id, userId: user_id } = key
   // A second store leaves the same connection. One case remains: when the first answer is lost and
   // the person disconnects before the next try, that try restores the connection.
   return untilStored(
-    () => database.admin.call('store_mcp_connection', { organization_id, user_id, connection }),
-    (pause) => sleep(clock, pause),
+    () =>
+      deps.database.admin.call('store_mcp_connection', { organization_id, user_id, connection }),
+    deps,
   )
 }

@@ -20,7 +20,7 @@ export interface OpenAiDependencies extends InvokeDependencies {
 /** The part of OpenAI's API that its clients need here; the key is a user's access token. */
 export function createOpenAiRoutes(deps: OpenAiDependencies): Hono {
   const routes = new Hono({ strict: false })
-  const report = createFailureReport(deps.log, () => deps.clock.now())
+  const report = createFailureReport(deps.log, deps.clock)
   routes.onError((thrown, c) => {
     const error = toAppError(thrown)
     report(c, error)

@@ -2,6 +2,7 @@ import { type Admin, untilStored } from '../database.ts'
 import { toAppError } from '../errors.ts'
 import { errorStack, type Log } from '../log/log.ts'
 import type { ToolResultPart } from '../models/model-protocol.ts'
+import type { Clock } from '../time.ts'
 import { type Chunk, outputChunk, outputErrorChunk } from './tool-chunks.ts'
 import { unknown } from './tool-result.ts'
 import type { ToolDefinition, ToolOutcome, ToolServer } from './tool-server.ts'
@@ -10,7 +11,8 @@ export interface CallToolDependencies {
   /** Writes outcomes, which callers must not do for themselves. */
   readonly admin: Admin
   readonly log: Log
-  readonly sleep: (milliseconds: number) => Promise<void>
+  readonly clock: Clock
+  readonly random: () => number
   /** Receives the chunks for the client, as they happen. */
   readonly emit: (chunks: readonly Chunk[]) => void
   /** Stops a call under way: its outcome is then unknown. */
@@ -61,15 +63,15 @@ async function outcomeOf(
 
 /** In the end unstored: the call counts as unknown. */
 async function store(
-  { admin, log, sleep }: CallToolDependencies,
+  deps: CallToolDependencies,
   { organization_id, execution_id, tool_call_id }: RunningCall,
   outcome: ToolOutcome,
 ): Promise<void> {
   const ended = { organization_id, execution_id, tool_call_id, outcome }
   try {
-    await untilStored(() => admin.call('finish_tool_call', ended), sleep)
+    await untilStored(() => deps.admin.call('finish_tool_call', ended), deps)
   } catch (error) {
     const { code } = toAppError(error)
-    log({ level: 'error', event: 'tool_outcome_not_stored', execution_id, code })
+    deps.log({ level: 'error', event: 'tool_outcome_not_stored', execution_id, code })
   }
 }

@@ -5,7 +5,7 @@ import {
 } from '../../../../supabase/functions/_shared/executions/stream/answer-recorder.ts'
 import { eventsText } from '../../../../supabase/functions/_shared/executions/stream/ui-message-stream.ts'
 import { begunExecution, readEvents } from '../../../support/agents/agents-fixture.ts'
-import { ManualClock } from '../../models/manual-clock.ts'
+import { ManualClock } from '../../../support/clocks.ts'
 
 function open(live = true) {
   const clock = new ManualClock(0)

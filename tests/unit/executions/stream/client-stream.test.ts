@@ -4,8 +4,7 @@ import {
   keepAlive,
   keepAliveInterval,
 } from '../../../../supabase/functions/_shared/executions/stream/ui-message-stream.ts'
-import { stoppedClock } from '../../../support/agents/agents-fixture.ts'
-import { ManualClock } from '../../models/manual-clock.ts'
+import { ManualClock, stoppedClock } from '../../../support/clocks.ts'
 
 function open(limit = 100) {
   const lost: string[] = []

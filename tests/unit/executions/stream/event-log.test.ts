@@ -8,7 +8,7 @@ import {
   heartbeatInterval,
 } from '../../../../supabase/functions/_shared/executions/stream/event-log.ts'
 import { begunExecution, fakeDatabase } from '../../../support/agents/agents-fixture.ts'
-import { ManualClock } from '../../models/manual-clock.ts'
+import { ManualClock } from '../../../support/clocks.ts'
 
 /** Lets everything go on that waits for nothing but other promises. */
 const settle = () => new Promise((resolve) => setImmediate(resolve))

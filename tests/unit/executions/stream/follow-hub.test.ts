@@ -23,7 +23,7 @@ import {
   storedEnd,
 } from '../../../support/agents/agents-fixture.ts'
 import { StreamReader } from '../../../support/agents/chat-stream.ts'
-import { ManualClock } from '../../models/manual-clock.ts'
+import { ManualClock } from '../../../support/clocks.ts'
 
 const { execution_id } = begunExecution()
 const settle = async () => {

@@ -17,9 +17,9 @@ import {
   begunExecution,
   eventTypes,
   readEvents,
-  stoppedClock,
   storedEnd,
 } from '../../../support/agents/agents-fixture.ts'
+import { stoppedClock } from '../../../support/clocks.ts'
 
 const execution = begunExecution()
 const answer: readonly (readonly ModelEvent[])[] = [

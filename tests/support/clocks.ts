@@ -1,4 +1,29 @@
-import type { Clock } from '../../../supabase/functions/_shared/time.ts'
+import type { Clock } from '../../supabase/functions/_shared/time.ts'
+
+/** A clock on which timers are due at once, in order, and time passes only by them. */
+export function fakeClock(): Clock & { readonly pauses: number[] } {
+  let time = 1_000_000
+  const pauses: number[] = []
+  return {
+    pauses,
+    now: () => time,
+    setTimeout(callback, milliseconds) {
+      pauses.push(milliseconds)
+      return setImmediate(() => {
+        time += milliseconds
+        callback()
+      })
+    },
+    clearTimeout: (handle) => clearImmediate(handle as NodeJS.Immediate),
+  }
+}
+
+/** A clock whose timers never fire. */
+export const stoppedClock: Clock = {
+  now: () => 1_000_000,
+  setTimeout: () => null,
+  clearTimeout: () => undefined,
+}
 
 interface Timer {
   at: number

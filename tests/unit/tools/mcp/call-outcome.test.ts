@@ -1,9 +1,10 @@
 import type { JSONRPCMessage, Transport } from '@modelcontextprotocol/client'
 import { describe, expect, it } from 'vitest'
-import { callTool } from '../../../supabase/functions/_shared/tools/call-tool.ts'
-import { openMcpServer } from '../../../supabase/functions/_shared/tools/mcp/open-mcp-server.ts'
-import { toolTimeouts } from '../../../supabase/functions/_shared/tools/tool-limits.ts'
-import { fakeAdmin, fakeLog, fakeServer } from '../../support/agents/tool-fakes.ts'
+import { callTool } from '../../../../supabase/functions/_shared/tools/call-tool.ts'
+import { openMcpServer } from '../../../../supabase/functions/_shared/tools/mcp/open-mcp-server.ts'
+import { toolTimeouts } from '../../../../supabase/functions/_shared/tools/tool-limits.ts'
+import { fakeAdmin, fakeLog, fakeServer } from '../../../support/agents/tool-fakes.ts'
+import { fakeClock } from '../../../support/clocks.ts'
 
 /** Where a connection fails: every place at which a call waits for it. */
 const places = ['start', 'send initialize', 'send tools/call', 'lose the answer', 'close'] as const
@@ -98,7 +99,8 @@ describe('a server that breaks its promise and rejects', () => {
     const deps = {
       admin,
       log,
-      sleep: async () => undefined,
+      clock: fakeClock(),
+      random: () => 0.5,
       emit: (chunks: readonly unknown[]) => emitted.push(...chunks),
       signal: never,
     }
