@@ -12,7 +12,6 @@ const tooLong: Readonly<Record<string, number>> = {
   'tests/clients/openai-sdk.test.ts': 414,
   'tests/functions/tool-approvals.test.ts': 390,
   'tests/functions/tools.test.ts': 452,
-  'tests/unit/tools/mcp-server.test.ts': 383,
 }
 
 /**

@@ -11,6 +11,7 @@ import { findImportProblems } from './imports.ts'
 import { listProjectFiles } from './machine-names.ts'
 import { type Outcome, outcomeOf, passed, type Step } from './runner.ts'
 import { findForwardReferences, findLongLines, readSqlFiles } from './sql-files.ts'
+import { findTestTreeProblems } from './test-tree.ts'
 import { findVersionProblems } from './versions.ts'
 import { findWordProblems } from './words.ts'
 
@@ -37,7 +38,10 @@ export const sourceSteps: Step[] = [
   { name: 'sql', run: checkSql },
   {
     name: 'sizes',
-    run: async () => outcomeOf(await findSizeProblems(root, await listProjectFiles(root))),
+    run: async () => {
+      const files = await listProjectFiles(root)
+      return outcomeOf([...(await findSizeProblems(root, files)), ...findTestTreeProblems(files)])
+    },
   },
 ]
 

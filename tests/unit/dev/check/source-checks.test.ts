@@ -7,6 +7,7 @@ import { readFences } from '../../../../dev/check/fences.ts'
 import { findSizeProblems } from '../../../../dev/check/file-sizes.ts'
 import { sharedLayers } from '../../../../dev/check/layers.ts'
 import { findForwardReferences, findLongLines } from '../../../../dev/check/sql-files.ts'
+import { findTestTreeProblems } from '../../../../dev/check/test-tree.ts'
 
 const roots: string[] = []
 
@@ -155,6 +156,35 @@ describe('TypeScript in documents', () => {
     expect(readFences(text)).toEqual([
       { line: 4, code: 'const a = 1\n' },
       { line: 12, code: '  b()\n' },
+    ])
+  })
+})
+
+describe('tests of units', () => {
+  const code = [
+    'supabase/functions/_shared/env.ts',
+    'supabase/functions/_shared/models/sse.ts',
+    'supabase/functions/oauth/app.ts',
+    'dev/process/free-port.ts',
+    'eslint.config.js',
+  ]
+  const problemsOf = (...tests: string[]) => findTestTreeProblems([...code, ...tests])
+
+  it.each([
+    'env',
+    'models/sse',
+    'models/any-subject',
+    'oauth/app',
+    'dev/process/free-port',
+    'dev/process/other',
+  ])('may stand where the code has a folder: %s', (name) =>
+    expect(problemsOf(`tests/unit/${name}.test.ts`)).toEqual([]),
+  )
+
+  it('stand nowhere else, and with the name of a file where that file stands', () => {
+    expect(problemsOf('tests/unit/gone/any.test.ts', 'tests/unit/models/env.test.ts')).toEqual([
+      'tests/unit/gone/any.test.ts: the code has no folder gone',
+      'tests/unit/models/env.test.ts tests ./env.ts, so it stands in tests/unit/.',
     ])
   })
 })

@@ -1,20 +1,20 @@
 import { describe, expect, it } from 'vitest'
-import { OutboundError } from '../../../supabase/functions/_shared/outbound/error.ts'
-import { createOutboundFetch } from '../../../supabase/functions/_shared/outbound/outbound.ts'
-import { Contact } from '../../../supabase/functions/_shared/tools/mcp/contact.ts'
-import { openMcpServer } from '../../../supabase/functions/_shared/tools/mcp/open-mcp-server.ts'
-import { createServerMemory } from '../../../supabase/functions/_shared/tools/mcp/server-memory.ts'
+import { OutboundError } from '../../../../supabase/functions/_shared/outbound/error.ts'
+import { createOutboundFetch } from '../../../../supabase/functions/_shared/outbound/outbound.ts'
+import { Contact } from '../../../../supabase/functions/_shared/tools/mcp/contact.ts'
+import { openMcpServer } from '../../../../supabase/functions/_shared/tools/mcp/open-mcp-server.ts'
+import { createServerMemory } from '../../../../supabase/functions/_shared/tools/mcp/server-memory.ts'
 import {
   toolRequestLimits,
   toolTimeouts,
-} from '../../../supabase/functions/_shared/tools/tool-limits.ts'
+} from '../../../../supabase/functions/_shared/tools/tool-limits.ts'
 import {
   initialized,
   type Script,
   silence,
   startScripted,
   status,
-} from '../../support/agents/scripted-mcp.ts'
+} from '../../../support/agents/scripted-mcp.ts'
 
 const never = new AbortController().signal
 const mute = { 'server/discover': silence, initialize: silence }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { growingPause } from '../../../dev/process/growing-pause.ts'
+import { growingPause } from '../../../../dev/process/growing-pause.ts'
 
 const pauses = (ranFor: readonly number[]) => ranFor.map(growingPause())
 

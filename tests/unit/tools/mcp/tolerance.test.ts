@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { openAt } from '../../support/agents/open-scripted.ts'
+import { openAt } from '../../../support/agents/open-scripted.ts'
 import {
   byHand,
   discovered,
@@ -9,7 +9,7 @@ import {
   type Script,
   startScripted,
   tool,
-} from '../../support/agents/scripted-mcp.ts'
+} from '../../../support/agents/scripted-mcp.ts'
 
 const never = new AbortController().signal
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { externalDatabase, markEmbedded } from '../../../dev/process/external-database.ts'
+import { externalDatabase, markEmbedded } from '../../../../dev/process/external-database.ts'
 
 const given = 'postgresql://me:hush%2F@127.0.0.1:54322/postgres?sslmode=require'
 

@@ -3,7 +3,7 @@ import {
   DatabaseUnavailable,
   explainAuth,
   explainRest,
-} from '../../../dev/postgres/database-trouble.ts'
+} from '../../../../dev/postgres/database-trouble.ts'
 
 const answers = [
   ['unreachable', 503, 'PGRST000'],

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { openAt } from '../../support/agents/open-scripted.ts'
-import { byHand, initialized, startScripted, status } from '../../support/agents/scripted-mcp.ts'
+import { openAt } from '../../../support/agents/open-scripted.ts'
+import { byHand, initialized, startScripted, status } from '../../../support/agents/scripted-mcp.ts'
 
 const never = new AbortController().signal
 const done = { content: [{ type: 'text', text: 'done' }] }

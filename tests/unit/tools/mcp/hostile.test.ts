@@ -1,19 +1,19 @@
 import { expect, it } from 'vitest'
-import { listTools } from '../../../supabase/functions/_shared/tools/mcp/list-tools.ts'
+import { listTools } from '../../../../supabase/functions/_shared/tools/mcp/list-tools.ts'
 import {
   RawResults,
   repairMessages,
-} from '../../../supabase/functions/_shared/tools/mcp/repair-message.ts'
+} from '../../../../supabase/functions/_shared/tools/mcp/repair-message.ts'
 import {
   maxDefinitionBytes,
   maxResultParts,
   maxResultText,
   maxStructuredLength,
   maxTools,
-} from '../../../supabase/functions/_shared/tools/tool-limits.ts'
-import { readResult } from '../../../supabase/functions/_shared/tools/tool-result.ts'
-import { modelTool } from '../../../supabase/functions/_shared/tools/toolbox.ts'
-import { hostileJson, seeded } from '../../support/hostile-json.ts'
+} from '../../../../supabase/functions/_shared/tools/tool-limits.ts'
+import { readResult } from '../../../../supabase/functions/_shared/tools/tool-result.ts'
+import { modelTool } from '../../../../supabase/functions/_shared/tools/toolbox.ts'
+import { hostileJson, seeded } from '../../../support/hostile-json.ts'
 
 const rounds = 10_000
 const schema = [

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { FairQueue } from '../../../dev/process/fair-queue.ts'
+import { FairQueue } from '../../../../dev/process/fair-queue.ts'
 
 /** A piece of work that ends when it is told to. */
 class Work {

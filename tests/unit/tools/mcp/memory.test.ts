@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { createServerMemory } from '../../../supabase/functions/_shared/tools/mcp/server-memory.ts'
-import { openAt } from '../../support/agents/open-scripted.ts'
+import { createServerMemory } from '../../../../supabase/functions/_shared/tools/mcp/server-memory.ts'
+import { openAt } from '../../../support/agents/open-scripted.ts'
 import {
   discovered,
   initialized,
@@ -8,7 +8,7 @@ import {
   startScripted,
   status,
   tool,
-} from '../../support/agents/scripted-mcp.ts'
+} from '../../../support/agents/scripted-mcp.ts'
 
 const never = new AbortController().signal
 const listing = { tools: [tool('a')] }
