@@ -80,7 +80,7 @@ insert into private.table_bounds (table_name, reason) values
   ('conversation.tool_approvals', 'One row per tool call that needs one.'),
   (
     'conversation.tool_calls',
-    '16 calls per step and a bound of steps per execution; the rates bound executions.'
+    '16 calls per step and a bound of steps per execution; counted in the bytes of conversations.'
   ),
   ('private.audit_heads', 'One row per organization.'),
   ('private.change_windows', 'One row per organization and member; a clean-up deletes ended ones.'),
@@ -92,10 +92,16 @@ insert into private.table_bounds (table_name, reason) values
   ('private.oauth_client_secrets', 'One row per client at an issuer.'),
   ('private.platform_limits', 'One row.'),
   ('private.provider_keys', 'One row per organization and provider.'),
-  ('private.quota_returns', 'A statement that reaches a quota empties it: at most one row per counted row.'),
+  (
+    'private.quota_returns',
+    'A deletion makes one row of those before it: as many rows as deletions at once.'
+  ),
   ('private.quota_use', 'One row per member and table with a quota.'),
   ('private.rate_windows', 'One row per organization and member.'),
-  ('private.stored_returns', 'Emptied at a bound of bytes; until then at most two rows per execution.'),
+  (
+    'private.stored_returns',
+    'A deletion makes one row of those before it: as many rows as deletions at once.'
+  ),
   ('private.table_bounds', 'The owner of the database writes it.'),
   ('public.admin_audit_log', 'One row per act of a platform administrator.'),
   ('public.agent_executions', 'Counted with 1 KiB each in the bytes of conversations.'),
@@ -145,7 +151,8 @@ create table private.quota_returns (
     references private.quota_use (organization_id, id) on delete cascade
 );
 comment on table private.quota_returns is
-  'Rows and bytes that deletions and shorter values return, until a counter needs them.';
+  'Rows and bytes that deletions and shorter values return, until a counter needs them. A deletion adds '
+  'what earlier ones returned to its own row, so a refused statement reads few.';
 create index quota_returns_use_idx on private.quota_returns (organization_id, quota_use_id);
 alter table private.quota_returns enable row level security;
 alter table private.quota_returns force row level security;
@@ -181,7 +188,13 @@ begin
 
   with given_back as (
     delete from private.quota_returns r
-    where r.organization_id = used.organization_id and r.quota_use_id = used.id
+    using (
+      -- A deletion that holds a row may wait for this counter: its row stays for the next statement.
+      select e.organization_id, e.id from private.quota_returns e
+      where e.organization_id = used.organization_id and e.quota_use_id = used.id
+      for update skip locked
+    ) free
+    where r.organization_id = free.organization_id and r.id = free.id
     returning r.rows, r.bytes
   )
   update private.quota_use u
@@ -265,10 +278,27 @@ begin
       perform private.add_to_quota(bound, change.organization_id, change.user_id, change.rows, change.bytes);
     else
       -- The deletion of an organization deletes its counters first.
+      with due as (
+        select u.organization_id, u.id, -change.rows as rows, -change.bytes as bytes
+        from private.quota_use u
+        where u.organization_id = change.organization_id and u.table_name = bound.table_name
+          and (u.user_id = change.user_id or (change.user_id is null and u.user_id is null))
+      ),
+      -- As in return_stored_bytes(): earlier returns become one row with these.
+      earlier as (
+        delete from private.quota_returns r
+        using (
+          select e.organization_id, e.id from private.quota_returns e
+          join due d on d.organization_id = e.organization_id and d.id = e.quota_use_id
+          for update of e skip locked
+        ) free
+        where r.organization_id = free.organization_id and r.id = free.id
+        returning r.organization_id, r.quota_use_id, r.rows, r.bytes
+      )
       insert into private.quota_returns (organization_id, quota_use_id, rows, bytes)
-      select u.organization_id, u.id, -change.rows, -change.bytes from private.quota_use u
-      where u.organization_id = change.organization_id and u.table_name = bound.table_name
-        and (u.user_id = change.user_id or (change.user_id is null and u.user_id is null));
+      select a.organization_id, a.id, sum(a.rows), sum(a.bytes)
+      from (select * from due union all select * from earlier) a
+      group by 1, 2;
     end if;
   end loop;
   return null;

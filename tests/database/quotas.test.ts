@@ -238,6 +238,22 @@ test('the counters are what is there, after every kind of change', async () => {
   })
 })
 
+test('many deletions leave one return for each counter, which a refused statement adds up', async () => {
+  await rolledBack(database(), async (tx) => {
+    const owner = await addOwner(tx)
+    const names = ['a', 'b', 'c', 'd']
+    for (const name of names) await as(tx, owner, (t) => addServer(t, name))
+    for (const name of names) {
+      await as(tx, owner, (t) => t`delete from public.mcp_configurations where name = ${name}`)
+    }
+    const returns = await tx`
+      select r.rows::integer from private.quota_returns r
+      join private.quota_use u on u.organization_id = r.organization_id and u.id = r.quota_use_id
+      where r.organization_id = ${owner.organizationId} and u.table_name = 'public.mcp_configurations'`
+    expect([...returns]).toEqual([{ rows: names.length }])
+  })
+})
+
 test('deleting an organization leaves no counter', async () => {
   await rolledBack(database(), async (tx) => {
     const owner = await addOwner(tx)
