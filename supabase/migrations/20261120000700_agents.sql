@@ -127,28 +127,37 @@ declare
   loses_agent constant boolean := agent is null and before is not null
     and before -> 'model_id' = subject -> 'model_id'
     and before -> 'organization_id' = subject -> 'organization_id';
+  agent_is_there boolean := true;
+  model_is_there boolean := true;
 begin
-  if agent is not null and not exists (
-    select 1 from public.agents a
-    where a.id = agent and (a.organization_id is null or a.organization_id = tenant)
-  ) then
+  if agent is not null or (model is not null and not loses_agent) then
+    select agent is null or exists (
+        select 1 from public.agents a
+        where a.id = agent and (a.organization_id is null or a.organization_id = tenant)
+      ),
+      model is null or loses_agent or exists (
+        select 1 from public.models m
+        where m.id = model and (m.organization_id is null or m.organization_id = tenant)
+          and (agent is null or m.agent_id = agent)
+      )
+    into agent_is_there, model_is_there;
+  end if;
+  if not agent_is_there then
     raise exception using errcode = '23503', message = 'agent_not_found',
       detail = 'No agent has this id. Check the id.';
-  end if;
-  if model is not null and not loses_agent and not exists (
-    select 1 from public.models m
-    where m.id = model and (m.organization_id is null or m.organization_id = tenant)
-      and (agent is null or m.agent_id = agent)
-  ) then
+  elsif not model_is_there then
     raise exception using errcode = '23503', message = 'model_not_found',
       detail = 'The agent has no model with this id. Check the id.';
   end if;
-  if lens is not null and not exists (
-    select 1 from conversation.lens_prototypes l
-    where l.id = lens and (l.organization_id is null or l.organization_id = tenant)
-  ) then
-    raise exception using errcode = '23503', message = 'lens_not_found',
-      detail = 'No lens has this id. Check the id.';
+  -- A query inside its own condition runs only for a row that has a lens.
+  if lens is not null then
+    if not exists (
+      select 1 from conversation.lens_prototypes l
+      where l.id = lens and (l.organization_id is null or l.organization_id = tenant)
+    ) then
+      raise exception using errcode = '23503', message = 'lens_not_found',
+        detail = 'No lens has this id. Check the id.';
+    end if;
   end if;
   return new;
 end

@@ -467,18 +467,13 @@ grant insert (system_prompt_id) on client_mgmt.system_prompt_opt_outs to authent
 
 -- ── The layers that are sent ──────────────────────────────────────────────────────────────────
 
-create function private.effective_system_prompts()
+create function private.system_prompts_of(organization bigint, account uuid)
 returns table (id bigint, scope text, priority integer, mandatory boolean, version integer, content text)
 language plpgsql stable security definer set search_path = ''
 as $$
--- Definer: this function alone decides which layers are sent. It reads the caller's own layers only.
-declare
-  organization constant bigint := private.current_organization_id();
-  account constant uuid := private.current_user_id();
+-- Definer: this function alone decides which layers are sent. Called by functions that have checked that the
+-- caller is this account, in this organization.
 begin
-  if organization is null then
-    return;
-  end if;
   return query
   select p.id, p.scope, p.priority, p.mandatory, p.version,
     -- The subquery runs once, and only where a layer is a template.
@@ -496,6 +491,22 @@ begin
       where o.organization_id = organization and o.user_id = account and o.system_prompt_id = p.id
     ))
   order by case p.scope when 'global' then 0 when 'organization' then 1 else 2 end, p.priority desc, p.id;
+end
+$$;
+comment on function private.system_prompts_of(bigint, uuid) is
+  'The layers before the conversations of the caller, rendered, in the order in which they are sent.';
+
+create function private.effective_system_prompts()
+returns table (id bigint, scope text, priority integer, mandatory boolean, version integer, content text)
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: reads the caller's own layers only. Without an organization there is none.
+declare
+  organization constant bigint := private.current_organization_id();
+begin
+  if organization is not null then
+    return query select * from private.system_prompts_of(organization, private.current_user_id());
+  end if;
 end
 $$;
 comment on function private.effective_system_prompts() is 'Body of public.get_effective_system_prompts().';
@@ -534,6 +545,7 @@ revoke all on function
   private.render_template(text, jsonb, jsonb),
   private.check_prompt(), private.record_prompt_versions(),
   private.forget_prompt_versions(bigint, uuid, bigint[]),
+  private.system_prompts_of(bigint, uuid),
   private.effective_system_prompts(),
   private.preview_system_prompt(text, jsonb),
   public.get_effective_system_prompts(), public.preview_system_prompt(text, jsonb)

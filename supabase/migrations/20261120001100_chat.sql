@@ -49,12 +49,18 @@ create index chat_sessions_transient_idx on public.chat_sessions (created_at)
   where status = 'closed' and metadata @> '{"transient": true}';
 create index chat_sessions_last_message_at_idx
   on public.chat_sessions (organization_id, last_message_at desc);
-create index chat_sessions_project_id_idx on public.chat_sessions (organization_id, project_id);
+create index chat_sessions_project_id_idx on public.chat_sessions (organization_id, project_id)
+  where project_id is not null;
 create index chat_sessions_agent_id_idx on public.chat_sessions (agent_id);
-create index chat_sessions_model_id_idx on public.chat_sessions (model_id);
-create trigger chat_sessions_check_references
-  before insert or update of organization_id, agent_id, model_id on public.chat_sessions
+create index chat_sessions_model_id_idx on public.chat_sessions (model_id) where model_id is not null;
+create trigger chat_sessions_check_references before insert on public.chat_sessions
   for each row execute function private.check_shared_references();
+create trigger chat_sessions_check_references_update before update on public.chat_sessions
+  for each row when (
+    (new.organization_id, new.agent_id, new.model_id)
+      is distinct from (old.organization_id, old.agent_id, old.model_id)
+  )
+  execute function private.check_shared_references();
 
 alter table public.chat_sessions enable row level security;
 alter table public.chat_sessions force row level security;
@@ -145,7 +151,8 @@ comment on column public.chat_messages.content is 'The text of all text parts.';
 comment on column public.chat_messages.parts is 'Typed parts; null: one text part that equals content.';
 create index chat_messages_session_created_idx
   on public.chat_messages (organization_id, session_id, created_at);
-create index chat_messages_parent_idx on public.chat_messages (organization_id, session_id, parent_id);
+create index chat_messages_parent_idx on public.chat_messages (organization_id, session_id, parent_id)
+  where parent_id is not null;
 create index chat_messages_user_id_idx on public.chat_messages (organization_id, user_id);
 create index chat_messages_created_at_idx on public.chat_messages (organization_id, created_at);
 
@@ -172,7 +179,8 @@ grant select, insert, update, delete on public.chat_messages to service_role;
 -- deletes them.
 
 -- A trigger and not a foreign key: a second relationship between the two tables would make every
--- `chat_sessions(*, chat_messages(*))` of a client ambiguous.
+-- `chat_sessions(*, chat_messages(*))` of a client ambiguous. It checks the API roles. Our own functions set
+-- the column to a message that they write in the same transaction, also before they write it.
 create function private.check_current_message() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -194,7 +202,9 @@ comment on function private.check_current_message() is
 revoke all on function private.check_current_message() from public, anon, authenticated, service_role;
 create trigger chat_sessions_check_current_message
   before insert or update of current_message_id on public.chat_sessions
-  for each row when (new.current_message_id is not null)
+  for each row when (
+    new.current_message_id is not null and current_user in ('authenticated', 'service_role')
+  )
   execute function private.check_current_message();
 
 create view public.v_recent_sessions with (security_invoker = true) as

@@ -45,7 +45,6 @@ create table public.agent_executions (
   updated_at timestamptz not null default now(),
   completed_at timestamptz,
   primary key (organization_id, id),
-  constraint agent_executions_idempotency_key unique (organization_id, user_id, idempotency_key),
   constraint agent_executions_completed check ((completed_at is null) = (status in ('pending', 'running'))),
   constraint agent_executions_session_fkey foreign key (organization_id, session_id)
     references public.chat_sessions (organization_id, id) on delete cascade,
@@ -85,6 +84,8 @@ comment on column public.agent_executions.cancel_requested_at is
 comment on column public.agent_executions.first_chunk_ms is 'Milliseconds to the provider''s first output.';
 comment on column public.agent_executions.lease_expires_at is
   'While running: after this time the worker counts as dead.';
+create unique index agent_executions_idempotency_key
+  on public.agent_executions (organization_id, user_id, idempotency_key) where idempotency_key is not null;
 create index agent_executions_session_id_idx
   on public.agent_executions (organization_id, session_id, created_at);
 create index agent_executions_message_id_idx
@@ -92,7 +93,8 @@ create index agent_executions_message_id_idx
 create index agent_executions_user_id_idx on public.agent_executions (organization_id, user_id, created_at);
 create index agent_executions_status_idx on public.agent_executions (organization_id, status);
 create index agent_executions_created_at_idx on public.agent_executions (organization_id, created_at);
-create index agent_executions_project_id_idx on public.agent_executions (organization_id, project_id);
+create index agent_executions_project_id_idx on public.agent_executions (organization_id, project_id)
+  where project_id is not null;
 create index agent_executions_agent_id_idx on public.agent_executions (agent_id);
 create index agent_executions_model_id_idx on public.agent_executions (model_id);
 create index agent_executions_lease_idx on public.agent_executions (lease_expires_at)
@@ -104,9 +106,14 @@ create index agent_executions_live_idx on public.agent_executions (organization_
 -- One person's, over all organizations.
 create index agent_executions_person_idx on public.agent_executions (user_id)
   where status in ('pending', 'running');
-create trigger agent_executions_check_references
-  before insert or update of organization_id, agent_id, model_id on public.agent_executions
+create trigger agent_executions_check_references before insert on public.agent_executions
   for each row execute function private.check_shared_references();
+create trigger agent_executions_check_references_update before update on public.agent_executions
+  for each row when (
+    (new.organization_id, new.agent_id, new.model_id)
+      is distinct from (old.organization_id, old.agent_id, old.model_id)
+  )
+  execute function private.check_shared_references();
 
 alter table public.agent_executions enable row level security;
 alter table public.agent_executions force row level security;
@@ -300,15 +307,13 @@ comment on function private.execution_result(bigint, uuid) is
   'latency_ms } of an execution.';
 revoke all on function private.execution_result(bigint, uuid) from public, anon, authenticated, service_role;
 
-create function private.conversation_history(
-  organization_id bigint,
-  session_id uuid,
-  message_id uuid
-) returns jsonb
+create function private.conversation_history(organization_id bigint, message_id uuid) returns jsonb
 language plpgsql stable security definer set search_path = ''
 as $$
--- Definer: called by begin_execution() only. Follows the branch upwards: at most 200 messages and 4 MiB,
--- about a million tokens, which fit into a worker. The message itself is always included.
+-- Definer: called by execution_input() only. Follows the branch upwards: at most 200 messages and 4 MiB,
+-- about a million tokens, which fit into a worker. The message itself is always included. It finds each
+-- message by its primary key and names no session, because a parent is always of the same one: with the
+-- session the planner reads the whole session at each step.
 #variable_conflict use_column
 begin
   return (
@@ -319,14 +324,14 @@ begin
       where m.organization_id = conversation_history.organization_id
         and m.id = conversation_history.message_id
       union all
-      select m.id, m.parent_id, m.role, m.content, m.parts, b.depth + 1,
-        b.bytes + octet_length(m.content) + coalesce(octet_length(m.parts::text), 0)
+      select m.id, m.parent_id, m.role, m.content, m.parts, b.depth + 1, b.bytes + l.bytes
       from branch b
       join public.chat_messages m
-        on m.organization_id = conversation_history.organization_id
-        and m.session_id = conversation_history.session_id and m.id = b.parent_id
-      where b.depth < 200
-        and b.bytes + octet_length(m.content) + coalesce(octet_length(m.parts::text), 0) <= 4194304
+        on m.organization_id = conversation_history.organization_id and m.id = b.parent_id
+      cross join lateral (
+        select octet_length(m.content) + coalesce(octet_length(m.parts::text), 0) as bytes
+      ) l
+      where b.depth < 200 and b.bytes + l.bytes <= 4194304
     )
     select jsonb_agg(
       jsonb_build_object('id', id, 'role', role, 'content', content, 'parts', parts) order by depth desc
@@ -335,9 +340,9 @@ begin
   );
 end
 $$;
-comment on function private.conversation_history(bigint, uuid, uuid) is
+comment on function private.conversation_history(bigint, uuid) is
   'The branch that ends with a message, oldest first.';
-revoke all on function private.conversation_history(bigint, uuid, uuid)
+revoke all on function private.conversation_history(bigint, uuid)
   from public, anon, authenticated, service_role;
 
 create function private.execution_cost(
@@ -379,12 +384,17 @@ as $$
 $$;
 comment on function private.events_text(bigint, uuid) is 'The text of an execution''s stored events.';
 
-create function private.describe_execution(execution public.agent_executions) returns jsonb
+create function private.describe_execution(
+  execution public.agent_executions,
+  agent public.agents default null
+) returns jsonb
 language plpgsql stable security definer set search_path = ''
 as $$
 -- Definer: called by definer functions that have checked the owner of the execution.
-#variable_conflict use_column
 begin
+  if agent.id is null then
+    select a.* into agent from public.agents a where a.id = execution.agent_id;
+  end if;
   return jsonb_build_object(
     'organization_id', execution.organization_id,
     'execution_id', execution.id,
@@ -393,16 +403,12 @@ begin
     'message_id', execution.message_id,
     'response_message_id', execution.response_message_id,
     'status', execution.status,
-    'agent', (
-      select jsonb_build_object('id', a.id, 'name', a.name)
-      from public.agents a
-      where a.id = execution.agent_id
-    )
+    'agent', case when agent.id is not null then jsonb_build_object('id', agent.id, 'name', agent.name) end
   );
 end
 $$;
-comment on function private.describe_execution(public.agent_executions) is
-  'Ids, status and agent of an execution.';
+comment on function private.describe_execution(public.agent_executions, public.agents) is
+  'Ids, status and agent of an execution. agent: its agent, where the caller has read it.';
 
 create function private.keep_session(organization_id bigint, execution_id uuid) returns void
 language plpgsql volatile security definer set search_path = ''
@@ -424,6 +430,6 @@ comment on function private.keep_session(bigint, uuid) is
 
 revoke all on function
   private.events_text(bigint, uuid),
-  private.describe_execution(public.agent_executions),
+  private.describe_execution(public.agent_executions, public.agents),
   private.keep_session(bigint, uuid)
   from public, anon, authenticated, service_role;

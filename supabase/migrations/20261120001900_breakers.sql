@@ -95,20 +95,14 @@ grant select on public.v_agent_status to authenticated, service_role;
 -- s. A closed breaker without faults has no row. One update decides which caller probes.
 
 create function private.check_breaker(
-  credential_owner bigint, agent_id bigint, model_id bigint, out generation bigint, out needs_probe boolean
+  breaker public.circuit_breaker_state, out generation bigint, out needs_probe boolean
 )
 language plpgsql stable security definer set search_path = ''
 as $$
--- Definer: the table denies everyone. Called by plan_route() only. It reads and takes nothing: a caller who
--- could take the one probe and not use it would keep a breaker open for everyone.
-#variable_conflict use_column
-declare
-  breaker public.circuit_breaker_state;
+-- Definer: called by plan_route() only. It reads and takes nothing: a caller who could take the one probe and
+-- not use it would keep a breaker open for everyone.
 begin
-  select b.* into breaker from public.circuit_breaker_state b
-  where b.organization_id is not distinct from credential_owner
-    and b.agent_id = check_breaker.agent_id and b.model_id = check_breaker.model_id;
-  if not found then
+  if breaker.id is null then
     generation := 0;
     needs_probe := false;
   elsif breaker.state = 'closed' then
@@ -122,9 +116,9 @@ begin
   end if;
 end
 $$;
-comment on function private.check_breaker(bigint, bigint, bigint) is
+comment on function private.check_breaker(public.circuit_breaker_state) is
   'The generation for a call, and whether acquire_probe() must come first. Nulls while the breaker is open '
-  'or another worker probes. credential_owner: the organization of the key; null for the platform''s.';
+  'or another worker probes. Null is a breaker without faults.';
 
 create function private.settle_breaker(
   credential_owner bigint, agent_id bigint, model_id bigint, generation bigint, outcome text
@@ -174,7 +168,7 @@ $$;
 comment on function private.settle_breaker(bigint, bigint, bigint, bigint, text) is
   'Counts the outcome of a call for the generation of its beginning. A success on a closed breaker without '
   'faults writes nothing.';
-revoke all on function private.check_breaker(bigint, bigint, bigint),
+revoke all on function private.check_breaker(public.circuit_breaker_state),
   private.settle_breaker(bigint, bigint, bigint, bigint, text)
   from public, anon, authenticated, service_role;
 

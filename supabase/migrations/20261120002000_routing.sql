@@ -378,48 +378,48 @@ as $$
 -- Definer: called by begin_execution() and start_execution() only.
 #variable_conflict use_column
 declare
-  winner record;
   candidate record;
-  breaker record;
   route jsonb := jsonb_build_array();
+  has_model boolean := false;
   has_provider boolean := false;
 begin
-  select e.* into winner
-  from private.effective_llm(
-    plan_route.organization_id, plan_route.agent_id, plan_route.model, plan_route.session_id,
-    plan_route.project_id
-  ) e
-  where e.is_winner and (plan_route.model is null or e.layer = 'request');
-  if not found then
-    raise exception using errcode = 'PT404', message = 'model_not_found',
-      detail = 'The agent has no enabled model of this name. Check the name.';
-  end if;
-
   for candidate in
     select m.id, m.name, m.provider, m.model_id, a.config || m.config as config,
-      c.organization_id as credential_owner
-    from public.models m
+      c.organization_id as credential_owner, winner.settings, b.generation, b.needs_probe
+    from private.effective_llm(
+      plan_route.organization_id, plan_route.agent_id, plan_route.model, plan_route.session_id,
+      plan_route.project_id
+    ) winner
+    join public.models m on m.agent_id = plan_route.agent_id and m.enabled
+      and (m.organization_id is null or m.organization_id = plan_route.organization_id)
+      and (m.id = winner.model_id or winner.layer not in ('request', 'session'))
     join public.agents a on a.id = m.agent_id
     left join client_mgmt.provider_credentials c
       on c.organization_id = plan_route.organization_id and c.provider = m.provider
-    where m.agent_id = plan_route.agent_id and m.enabled
-      and (m.organization_id is null or m.organization_id = plan_route.organization_id)
-      and (m.id = winner.model_id or winner.layer not in ('request', 'session'))
+    left join public.circuit_breaker_state s on s.agent_id = m.agent_id and s.model_id = m.id
+      -- The breaker of the credential that the call would use.
+      and s.organization_id is not distinct from c.organization_id
+    cross join lateral private.check_breaker(s) b
+    where winner.is_winner and (plan_route.model is null or winner.layer = 'request')
     order by m.id <> winner.model_id, m.priority, m.id
   loop
+    has_model := true;
     continue when candidate.credential_owner is null
       and plan_route.providers is not null and not candidate.provider = any (plan_route.providers);
     has_provider := true;
-    breaker := private.check_breaker(candidate.credential_owner, plan_route.agent_id, candidate.id);
-    continue when breaker.generation is null;
+    continue when candidate.generation is null;
     route := route || jsonb_build_array(jsonb_build_object(
       'model_id', candidate.id, 'name', candidate.name, 'provider', candidate.provider,
-      'model', candidate.model_id, 'config', candidate.config, 'settings', winner.settings,
+      'model', candidate.model_id, 'config', candidate.config, 'settings', candidate.settings,
       'credential', case when candidate.credential_owner is null then 'platform' else 'organization' end,
-      'generation', breaker.generation, 'probe', breaker.needs_probe
+      'generation', candidate.generation, 'probe', candidate.needs_probe
     ));
   end loop;
 
+  if not has_model then
+    raise exception using errcode = 'PT404', message = 'model_not_found',
+      detail = 'The agent has no enabled model of this name. Check the name.';
+  end if;
   if route = '[]' then
     raise exception using errcode = 'PT503',
       message = case when has_provider then 'circuit_open' else 'provider_not_configured' end,

@@ -295,7 +295,8 @@ create table private.stored_returns (
 );
 comment on table private.stored_returns is
   'What deleted executions give back to stored_bytes of rate_windows, until it needs it: a deletion '
-  'locks no counter, so that deletions in different orders never wait in a circle.';
+  'locks no counter, so that deletions in different orders never wait in a circle. A deletion adds what '
+  'earlier ones returned to its own row: a refused beginning, which adds the rows up, reads few.';
 create index stored_returns_window_idx on private.stored_returns (organization_id, rate_window_id);
 alter table private.stored_returns enable row level security;
 alter table private.stored_returns force row level security;
@@ -306,12 +307,28 @@ language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: nobody holds a grant on the counters. What had not ended was not counted.
 begin
+  with due as (
+    select w.organization_id, w.id, sum(b.stored_bytes) as bytes
+    from before_rows b
+    join private.rate_windows w on w.organization_id = b.organization_id
+      and (w.user_id = b.user_id or w.user_id is null)
+    where b.completed_at is not null
+    group by 1, 2
+  ),
+  -- Earlier returns become one row with these, unless another transaction holds them.
+  earlier as (
+    delete from private.stored_returns r
+    using (
+      select e.organization_id, e.id from private.stored_returns e
+      join due d on d.organization_id = e.organization_id and d.id = e.rate_window_id
+      for update of e skip locked
+    ) free
+    where r.organization_id = free.organization_id and r.id = free.id
+    returning r.organization_id, r.rate_window_id, r.bytes
+  )
   insert into private.stored_returns (organization_id, rate_window_id, bytes)
-  select w.organization_id, w.id, sum(b.stored_bytes)
-  from before_rows b
-  join private.rate_windows w on w.organization_id = b.organization_id
-    and (w.user_id = b.user_id or w.user_id is null)
-  where b.completed_at is not null
+  select a.organization_id, a.id, sum(a.bytes)
+  from (select * from due union all select * from earlier) a
   group by 1, 2;
   return null;
 end
@@ -424,7 +441,6 @@ as $$
 declare
   used private.rate_windows;
 begin
-  -- Finds only what refuses: an admission has none.
   for used in
     select w.organization_id, w.id, w.user_id, w.started_at, w.requests + w.is_open::integer,
       case when w.is_open then w.tokens else 0 end, w.stored_bytes
@@ -433,12 +449,6 @@ begin
       where r.organization_id = limits.organization_id
         and (r.user_id = check_rate.user_id or r.user_id is null)
     ) w
-    where w.stored_bytes >= case
-        when w.user_id is null then limits.stored_bytes else limits.stored_bytes_per_user end
-      or w.is_open and w.requests >= case
-        when w.user_id is null then limits.requests_per_minute else limits.requests_per_minute_per_user end
-      or w.is_open and w.tokens > case
-        when w.user_id is null then limits.tokens_per_minute else limits.tokens_per_minute_per_user end
     order by w.user_id nulls first
   loop
     perform private.refuse_over_stored(limits, used);
@@ -453,11 +463,10 @@ comment on function private.check_rate(client_mgmt.organization_limits, uuid) is
   'else PT429 rate_limited or PT409 quota_exceeded. Counts nothing.';
 
 create function private.count_rate(
-  organization_id bigint,
-  user_id uuid,
+  execution public.agent_executions,
   requests integer,
   tokens bigint
-) returns void
+) returns public.agent_executions
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: no role holds a grant on the windows. A window's row stays locked until the transaction ends,
@@ -465,38 +474,49 @@ as $$
 -- the organization's row before a person's, and both after the budgets.
 #variable_conflict use_column
 declare
+  counted record;
   limits client_mgmt.organization_limits;
   used private.rate_windows;
 begin
-  select l.* into strict limits
-  from client_mgmt.organization_limits l
-  where l.organization_id = count_rate.organization_id;
-  for used in
-    insert into private.rate_windows as w (organization_id, user_id, started_at, requests, tokens)
-    select count_rate.organization_id, c.id, now(), count_rate.requests, count_rate.tokens
-    from (values (null, 1), (count_rate.user_id, 2)) c(id, n) order by c.n
-    on conflict on constraint rate_windows_key do update set
-      started_at = case when w.started_at <= now() - interval '1 minute' then now() else w.started_at end,
-      requests = case
-        when w.started_at <= now() - interval '1 minute' then 0
-        else w.requests end + excluded.requests,
-      tokens = case
-        when w.started_at <= now() - interval '1 minute' then 0
-        else w.tokens end + excluded.tokens
-    returning w.*
+  for counted in
+    with added as (
+      insert into private.rate_windows as w (organization_id, user_id, started_at, requests, tokens)
+      select execution.organization_id, c.id, now(), count_rate.requests, count_rate.tokens
+      from (values (null, 1), (execution.user_id, 2)) c(id, n) order by c.n
+      on conflict on constraint rate_windows_key do update set
+        started_at = case when w.started_at <= now() - interval '1 minute' then now() else w.started_at end,
+        requests = case
+          when w.started_at <= now() - interval '1 minute' then 0
+          else w.requests end + excluded.requests,
+        tokens = case
+          when w.started_at <= now() - interval '1 minute' then 0
+          else w.tokens end + excluded.tokens
+      returning w.*
+    )
+    select a as used, l as limits from added a
+    join client_mgmt.organization_limits l on l.organization_id = a.organization_id
+    -- Those that may be at a limit.
+    where a.requests > least(l.requests_per_minute, l.requests_per_minute_per_user)
+      or a.tokens > least(l.tokens_per_minute, l.tokens_per_minute_per_user)
+      or a.stored_bytes >= least(l.stored_bytes, l.stored_bytes_per_user)
+    order by a.user_id nulls first
   loop
-    if used.requests > least(limits.requests_per_minute, limits.requests_per_minute_per_user)
-      or used.tokens > least(limits.tokens_per_minute, limits.tokens_per_minute_per_user)
-    then
-      perform private.refuse_over_rate(limits, used);
-    end if;
+    used := counted.used;
+    limits := counted.limits;
+    perform private.refuse_over_rate(limits, used);
     if used.stored_bytes >= (case
       when used.user_id is null then limits.stored_bytes else limits.stored_bytes_per_user end)
     then
       -- Admitted because of what was deleted: the row is locked now, so it takes that off.
       with given_back as (
         delete from private.stored_returns r
-        where r.organization_id = used.organization_id and r.rate_window_id = used.id
+        using (
+          -- A deletion that holds a row may wait for this counter: its row stays for the next beginning.
+          select e.organization_id, e.id from private.stored_returns e
+          where e.organization_id = used.organization_id and e.rate_window_id = used.id
+          for update skip locked
+        ) free
+        where r.organization_id = free.organization_id and r.id = free.id
         returning r.bytes
       )
       update private.rate_windows w
@@ -505,37 +525,45 @@ begin
       where w.organization_id = used.organization_id and w.id = used.id;
     end if;
   end loop;
+  return execution;
 end
 $$;
-comment on function private.count_rate(bigint, uuid, integer, bigint) is
+comment on function private.count_rate(public.agent_executions, integer, bigint) is
   'Counts requests and tokens in the minute of the organization and of a person, or raises PT429 '
   'rate_limited.';
 
-create function private.correct_rate(execution public.agent_executions, tokens bigint) returns void
+create function private.correct_rate(
+  execution public.agent_executions,
+  tokens bigint
+) returns public.agent_executions
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: no role holds a grant on the windows. Refuses nothing: an answer is kept with any number of
 -- tokens. Locks the rows in the order of count_rate().
 declare
   more constant bigint := correct_rate.tokens - execution.reserved_tokens;
-  counted uuid;
 begin
   if more = 0 and execution.stored_bytes = 0 then
-    return;
+    return execution;
   end if;
-  foreach counted in array array[null, execution.user_id] loop
-    update private.rate_windows w
-    set stored_bytes = w.stored_bytes + execution.stored_bytes,
-      tokens = case when more > 0 or w.started_at <= execution.created_at
-        then greatest(w.tokens + more, 0) else w.tokens end
-    where w.organization_id = execution.organization_id
-      and (w.user_id = counted or (counted is null and w.user_id is null))
+  update private.rate_windows w
+  set stored_bytes = w.stored_bytes + execution.stored_bytes,
+    tokens = case when more > 0 or w.started_at <= execution.created_at
+      then greatest(w.tokens + more, 0) else w.tokens end
+  from (
+    select r.organization_id, r.id from private.rate_windows r
+    where r.organization_id = execution.organization_id
+      and (r.user_id = execution.user_id or r.user_id is null)
       -- The deletion of a membership ends its executions before it deletes the window.
-      and (w.user_id is null or exists (
+      and (r.user_id is null or exists (
         select 1 from client_mgmt.client_users m
-        where m.organization_id = w.organization_id and m.user_id = w.user_id
-      ));
-  end loop;
+        where m.organization_id = r.organization_id and m.user_id = r.user_id
+      ))
+    order by r.user_id nulls first
+    for no key update
+  ) locked
+  where w.organization_id = locked.organization_id and w.id = locked.id;
+  return execution;
 end
 $$;
 comment on function private.correct_rate(public.agent_executions, bigint) is
@@ -601,7 +629,7 @@ revoke all on function
   private.refuse_over_stored(client_mgmt.organization_limits, private.rate_windows),
   private.refuse_quota(text, text, text, text, bigint),
   private.check_rate(client_mgmt.organization_limits, uuid),
-  private.count_rate(bigint, uuid, integer, bigint),
+  private.count_rate(public.agent_executions, integer, bigint),
   private.correct_rate(public.agent_executions, bigint)
   from public, anon, authenticated, service_role;
 
@@ -626,63 +654,92 @@ $$;
 comment on function private.first_lease() is
   'The time for which an execution without a worker counts. The worker''s first renewal prolongs it.';
 
-create function private.admit_execution(organization_id bigint, user_id uuid) returns void
-language plpgsql volatile security definer set search_path = ''
+create function private.check_admission(organization_id bigint, user_id uuid) returns boolean
+language plpgsql stable security definer set search_path = ''
 as $$
--- Definer: locks the organization's limits. Counts live executions, so a dead worker blocks no execution. A
--- person's executions count over all organizations: after the limits of its organization, each transaction
--- takes an advisory lock of the person. That is no row, so a change of an account does not wait for it.
+-- Definer: no role holds a grant on the counters. Locks nothing. Counts live executions, so a dead worker
+-- blocks no execution. A person's executions count over all organizations.
 #variable_conflict use_column
 declare
-  limits client_mgmt.organization_limits;
-  live bigint;
-  own bigint;
-  platform_live bigint;
-  organizations_live bigint;
-  platform_max integer;
+  moment constant timestamptz := clock_timestamp();
+  seen record;
 begin
-  select l.* into strict limits from client_mgmt.organization_limits l
-  where l.organization_id = admit_execution.organization_id for update;
-  select count(*) into live
-  from public.agent_executions x
-  where x.organization_id = admit_execution.organization_id
-    and x.status in ('pending', 'running') and x.lease_expires_at > clock_timestamp();
-  if live >= limits.max_concurrent_executions then
+  select l as limits, p.max_concurrent_executions as platform_max, x.*, exists (
+      select 1 from private.rate_windows w
+      where w.organization_id = l.organization_id
+        and (w.user_id = check_admission.user_id or w.user_id is null)
+        and (
+          w.stored_bytes >= case when w.user_id is null then l.stored_bytes else l.stored_bytes_per_user end
+          or (w.started_at > now() - interval '1 minute' and (
+            w.requests >= case
+              when w.user_id is null then l.requests_per_minute else l.requests_per_minute_per_user end
+            or w.tokens > case
+              when w.user_id is null then l.tokens_per_minute else l.tokens_per_minute_per_user end
+          ))
+        )
+    ) as is_full
+  into strict seen
+  from client_mgmt.organization_limits l
+  cross join private.platform_limits p
+  cross join (
+    select count(*) filter (where x.is_live and x.organization_id = check_admission.organization_id) as live,
+      count(*) filter (where x.is_live and x.user_id = check_admission.user_id) as own,
+      count(*) filter (where x.is_live) as platform_live,
+      count(distinct x.organization_id) filter (where x.is_live) as organizations_live,
+      count(*) filter (
+        where not x.is_live and x.organization_id = check_admission.organization_id
+      ) > 0 as has_dead
+    from (
+      select e.organization_id, e.user_id, e.lease_expires_at > moment as is_live
+      from public.agent_executions e where e.status in ('pending', 'running')
+    ) x
+  ) x
+  where l.organization_id = check_admission.organization_id;
+
+  if seen.live >= (seen.limits).max_concurrent_executions then
     perform private.refuse_execution(
-      'The organization runs as many executions as it may.', 'organization', limits.max_concurrent_executions
-    );
-  end if;
-  perform pg_advisory_xact_lock(hashtextextended('executions of ' || admit_execution.user_id, 0));
-  select count(*) into own
-  from public.agent_executions x
-  where x.user_id = admit_execution.user_id
-    and x.status in ('pending', 'running') and x.lease_expires_at > clock_timestamp();
-  if own >= limits.max_concurrent_per_user then
+      'The organization runs as many executions as it may.', 'organization',
+      (seen.limits).max_concurrent_executions);
+  elsif seen.own >= (seen.limits).max_concurrent_per_user then
     perform private.refuse_execution(
       'You run as many executions as one person may, over all organizations.',
-      'user', limits.max_concurrent_per_user);
-  end if;
-
+      'user', (seen.limits).max_concurrent_per_user);
   -- On a full platform an organization with its equal share waits, and one with less may begin. The share
   -- is at least one, so no organization starves beside busy ones.
-  select max_concurrent_executions into platform_max from private.platform_limits;
-  select count(*), count(distinct x.organization_id) into platform_live, organizations_live
-  from public.agent_executions x
-  where x.status in ('pending', 'running') and x.lease_expires_at > clock_timestamp();
-  if platform_live >= platform_max
-    and live >= greatest(platform_max / (organizations_live + (live = 0)::integer), 1)
+  elsif seen.platform_live >= seen.platform_max and seen.live >= greatest(
+    seen.platform_max / (seen.organizations_live + (seen.live = 0)::integer), 1)
   then
-    perform private.refuse_execution('The platform is busy.', 'platform', platform_max);
+    perform private.refuse_execution('The platform is busy.', 'platform', seen.platform_max);
+  elsif seen.is_full then
+    perform private.check_rate(seen.limits, check_admission.user_id);
   end if;
-  perform private.check_rate(limits, admit_execution.user_id);
+  return seen.has_dead;
+end
+$$;
+comment on function private.check_admission(bigint, uuid) is
+  'Requires that organization, person and platform may run one more, begin one more in this minute and '
+  'store more; else PT429 too_many_executions or rate_limited, or PT409 quota_exceeded. Answers whether the '
+  'organization has executions of dead workers, which end_expired_executions() ends.';
+
+create function private.admit_execution(organization_id bigint, user_id uuid) returns boolean
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: locks the organization's limits. After these, each transaction takes an advisory lock of the
+-- person. That is no row, so a change of an account does not wait for it. Between the locks and the commit a
+-- caller does only what writes the execution.
+#variable_conflict use_column
+begin
+  perform 1 from client_mgmt.organization_limits l
+  where l.organization_id = admit_execution.organization_id for update;
+  perform pg_advisory_xact_lock(hashtextextended('executions of ' || admit_execution.user_id, 0));
+  return private.check_admission(admit_execution.organization_id, admit_execution.user_id);
 end
 $$;
 comment on function private.admit_execution(bigint, uuid) is
-  'Requires that organization, person and platform may run one more, begin one more in this minute and '
-  'store more; else PT429 too_many_executions or rate_limited, or PT409 quota_exceeded.';
+  'Locks what private.check_admission() counts, and answers as that: exact for callers at once.';
 revoke all on function
   private.refuse_execution(text, text, integer), private.first_lease(),
-  private.admit_execution(bigint, uuid)
+  private.check_admission(bigint, uuid), private.admit_execution(bigint, uuid)
   from public, anon, authenticated, service_role;
 
 -- ── Reserving and settling ────────────────────────────────────────────────────────────────────
@@ -822,11 +879,10 @@ comment on function private.lock_budgets(bigint) is
   'Locks the budgets of an organization and their counters that can still change.';
 
 create function private.settle_budgets(
-  organization_id bigint,
-  execution_id uuid,
+  execution public.agent_executions,
   usd numeric,
   tokens bigint
-) returns void
+) returns public.agent_executions
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: no role holds a grant on counters. Called once per execution, by its one end. Locks the counter
@@ -838,7 +894,7 @@ declare
 begin
   for reservation in
     select * from client_mgmt.budget_reservations r
-    where r.organization_id = settle_budgets.organization_id and r.execution_id = settle_budgets.execution_id
+    where r.organization_id = execution.organization_id and r.execution_id = execution.id
       and r.settled_at is null
     order by r.budget_id
   loop
@@ -865,9 +921,10 @@ begin
       and (c.settled_usd >= b.warn_at * b.limit_usd or c.settled_tokens >= b.warn_at * b.limit_tokens)
     on conflict on constraint budget_alerts_pkey do nothing;
   end loop;
+  return execution;
 end
 $$;
-comment on function private.settle_budgets(bigint, uuid, numeric, bigint) is
+comment on function private.settle_budgets(public.agent_executions, numeric, bigint) is
   'Settles an execution''s reservations to its use. usd null: unknown, and the reservation itself is '
   'charged.';
 
@@ -910,7 +967,7 @@ comment on function private.route_cost(jsonb, bigint, bigint) is
 revoke all on function
   private.add_to_reservation(client_mgmt.budgets, uuid, date, numeric, bigint),
   private.reserve_budgets(bigint, uuid, uuid, bigint, numeric, bigint), private.lock_budgets(bigint),
-  private.settle_budgets(bigint, uuid, numeric, bigint),
+  private.settle_budgets(public.agent_executions, numeric, bigint),
   private.has_budget(bigint, uuid, bigint), private.route_cost(jsonb, bigint, bigint)
   from public, anon, authenticated, service_role;
 create trigger budgets_require_permission before insert or update or delete on client_mgmt.budgets

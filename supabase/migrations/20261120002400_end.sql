@@ -91,7 +91,7 @@ create function private.count_outcome(
   execution public.agent_executions,
   fault text,
   failed_models jsonb
-) returns void
+) returns public.agent_executions
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: called by finish_execution() only.
@@ -116,7 +116,14 @@ begin
       coalesce((r -> 'probe')::boolean, false) as is_probe,
       (
         select count(*) from jsonb_array_elements(faulty) f(failed_model) where failed_model = r -> 'model_id'
-      ) as faults
+      ) as faults,
+      -- No row: closed, without faults. Only a fault changes that.
+      exists (
+        select 1 from public.circuit_breaker_state b
+        where b.agent_id = execution.agent_id and b.model_id = (r ->> 'model_id')::bigint
+          and b.organization_id is not distinct from case
+            when r ->> 'credential' = 'organization' then execution.organization_id end
+      ) as has_breaker
     from jsonb_array_elements(execution.route) r
     -- The breaker of a deleted model is deleted too.
     join public.models m on m.id = (r ->> 'model_id')::bigint
@@ -127,7 +134,9 @@ begin
         step.credential_owner, execution.agent_id, step.model_id, step.generation, 'fault');
     end loop;
     -- When another model answered after a probe, for a reason other than a fault, the probe is given back.
-    if step.is_last or (step.is_probe and step.faults = 0) then
+    if (step.is_last or (step.is_probe and step.faults = 0)) and (
+      step.has_breaker or step.faults > 0 or fault = 'provider'
+    ) then
       perform private.settle_breaker(
         step.credential_owner, execution.agent_id, step.model_id, step.generation,
         case
@@ -166,45 +175,47 @@ begin
       and (h.status <> recovered.status or h.consecutive_failures > 0);
   end if;
 
-  insert into public.agent_metrics as m (
-    organization_id, agent_id, total_requests, successful_requests, failed_requests, cancelled_requests,
-    measured_requests, avg_latency_ms, avg_tokens_in, avg_tokens_out
-  ) values (
-    execution.organization_id, execution.agent_id, 1, succeeded, failed, cancelled, measured,
-    execution.latency_ms,
-    case when measured = 1 then execution.input_tokens end, case
-      when measured = 1 then execution.output_tokens end
-  )
-  on conflict on constraint agent_metrics_day_key do update set
-    total_requests = m.total_requests + 1,
-    successful_requests = m.successful_requests + succeeded,
-    failed_requests = m.failed_requests + failed,
-    cancelled_requests = m.cancelled_requests + cancelled,
-    measured_requests = m.measured_requests + measured,
-    avg_latency_ms = m.avg_latency_ms + (excluded.avg_latency_ms - m.avg_latency_ms) / (m.total_requests + 1),
-    avg_tokens_in = case when measured = 0 then m.avg_tokens_in
-      else coalesce(m.avg_tokens_in, 0) + (
-        excluded.avg_tokens_in - coalesce(m.avg_tokens_in, 0)
-      ) / (m.measured_requests + 1) end,
-    avg_tokens_out = case when measured = 0 then m.avg_tokens_out
-      else coalesce(m.avg_tokens_out, 0) + (
-        excluded.avg_tokens_out - coalesce(m.avg_tokens_out, 0)
-      ) / (m.measured_requests + 1) end;
+  loop
+    update public.agent_metrics m set
+      total_requests = m.total_requests + 1,
+      successful_requests = m.successful_requests + succeeded,
+      failed_requests = m.failed_requests + failed,
+      cancelled_requests = m.cancelled_requests + cancelled,
+      measured_requests = m.measured_requests + measured,
+      avg_latency_ms = m.avg_latency_ms + (execution.latency_ms - m.avg_latency_ms) / (m.total_requests + 1),
+      avg_tokens_in = case when measured = 0 then m.avg_tokens_in
+        else coalesce(m.avg_tokens_in, 0) + (
+          execution.input_tokens - coalesce(m.avg_tokens_in, 0)
+        ) / (m.measured_requests + 1) end,
+      avg_tokens_out = case when measured = 0 then m.avg_tokens_out
+        else coalesce(m.avg_tokens_out, 0) + (
+          execution.output_tokens - coalesce(m.avg_tokens_out, 0)
+        ) / (m.measured_requests + 1) end
+    where m.organization_id = execution.organization_id and m.agent_id = execution.agent_id
+      and m.date = (now() at time zone 'utc')::date;
+    exit when found;
+    -- The first of the day.
+    insert into public.agent_metrics (organization_id, agent_id)
+    values (execution.organization_id, execution.agent_id)
+    on conflict on constraint agent_metrics_day_key do nothing;
+  end loop;
+  return execution;
 end
 $$;
 comment on function private.count_outcome(public.agent_executions, text, jsonb) is
   'Counts one ended execution in breaker, health and metrics.';
+-- These functions return the execution that they got: an assignment of one call runs no query of its own.
 create function private.store_answer(
   execution public.agent_executions,
   content text,
   parts jsonb
-) returns void
+) returns public.agent_executions
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: called by finish_execution() only.
 begin
   if content = '' and parts is null then
-    return;
+    return execution;
   end if;
   insert into public.chat_messages (
     organization_id, id, session_id, user_id, parent_id, role, content, parts,
@@ -223,28 +234,41 @@ begin
     current_message_id = case when s.current_message_id = execution.message_id
       then execution.response_message_id else s.current_message_id end
   where s.organization_id = execution.organization_id and s.id = execution.session_id;
+  return execution;
 end
 $$;
 comment on function private.store_answer(public.agent_executions, text, jsonb) is
   'Stores the answer, whole or partial, and marks a partial one.';
 
-create function private.settle_execution(
-  execution public.agent_executions,
-  content text,
-  parts jsonb
-) returns void
-language plpgsql volatile security definer set search_path = ''
+create function private.said_bytes(content text, parts jsonb) returns bigint
+language plpgsql immutable security invoker set search_path = ''
 as $$
--- Definer: called by finish_execution() only. Usage that the provider did not count is estimated, charged
--- and marked: a cut or cancelled answer is not free.
-declare
-  model public.models;
-  said constant bigint := greatest(octet_length(content), coalesce((
+begin
+  if parts is null then
+    return octet_length(content);
+  end if;
+  return greatest(octet_length(content), coalesce((
     select sum(octet_length(concat(p ->> 'text', p ->> 'name', p ->> 'arguments')))
     from jsonb_array_elements(parts) p
     -- What a tool answered is not the model's.
     where p ->> 'type' <> 'tool_result'
   ), 0));
+end
+$$;
+comment on function private.said_bytes(text, jsonb) is 'The bytes of what the model itself said.';
+
+create function private.settle_execution(
+  execution public.agent_executions,
+  model public.models,
+  content text,
+  parts jsonb
+) returns public.agent_executions
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: called by finish_execution() and settle_deleted_execution() only. Usage that the provider did not
+-- count is estimated, charged and marked: a cut or cancelled answer is not free.
+declare
+  said constant bigint := private.said_bytes(content, parts);
   answered constant boolean := execution.status = 'success' or said > 0
     or execution.input_tokens is not null or execution.output_tokens is not null;
   estimated constant boolean := answered and (
@@ -259,7 +283,6 @@ declare
   tokens constant bigint := greatest(execution.total_tokens, tokens_in + tokens_out, 0);
   cost numeric(18, 9) := execution.cost_usd;
 begin
-  select m.* into model from public.models m where m.id = execution.model_id;
   if cost is null and estimated then
     cost := private.execution_cost(
       model.provider, model.model_id, tokens_in, execution.cached_input_tokens, tokens_out);
@@ -274,15 +297,15 @@ begin
     coalesce(model.provider, 'unknown'), coalesce(model.model_id, 'unknown'), tokens_in, tokens_out,
     execution.cached_input_tokens, execution.reasoning_tokens, execution.tool_input_tokens, cost, estimated
   from (select 1) one left join public.agents a on a.id = execution.agent_id;
-  perform private.settle_budgets(
-    execution.organization_id, execution.id,
+  execution := private.settle_budgets(
+    execution,
     -- Without text and usage nothing is charged. Text at an unknown price is charged with the reservation.
     case when answered then cost else coalesce(cost, 0) end, tokens
   );
-  perform private.correct_rate(execution, tokens);
+  return private.correct_rate(execution, tokens);
 end
 $$;
-comment on function private.settle_execution(public.agent_executions, text, jsonb) is
+comment on function private.settle_execution(public.agent_executions, public.models, text, jsonb) is
   'Writes the usage ledger, settles the budgets and corrects the rate.';
 
 create function private.settle_deleted_execution() returns trigger
@@ -292,15 +315,17 @@ as $$
 -- the provider still counts the request: the input and the output so far are charged as estimates, and the
 -- reservation ends. The worker finds no execution and stops. A statement may delete several executions,
 -- after it has locked all their sessions.
+declare
+  model public.models;
 begin
   perform private.lock_budgets(old.organization_id);
+  select m.* into model from public.models m where m.id = old.model_id;
   -- What is deleted keeps nothing.
   old.stored_bytes := 0;
   if old.status = 'running' then
     old.input_tokens := old.estimated_input_tokens;
   end if;
-  perform private.settle_execution(old, private.events_text(old.organization_id, old.id), null);
-  return old;
+  return private.settle_execution(old, model, private.events_text(old.organization_id, old.id), null);
 end
 $$;
 comment on function private.settle_deleted_execution() is
@@ -342,10 +367,7 @@ declare
   parts constant jsonb := nullif(
     case when jsonb_typeof(outcome -> 'parts') = 'array' then outcome -> 'parts' end, '[]'
   );
-  -- Null when the model was deleted during the answer; the answer is stored all the same.
-  answering constant bigint := (
-    select m.id from public.models m where m.id = (outcome ->> 'model_id')::bigint
-  );
+  model public.models;
 begin
   if outcome ->> 'status' not in ('success', 'failed', 'cancelled') or outcome ->> 'status' is null
     or (outcome ->> 'status' = 'success' and outcome ->> 'finish_reason' is null)
@@ -355,10 +377,22 @@ begin
       detail = 'outcome.status is success (with finish_reason), failed (with error_code) or cancelled.';
   end if;
 
-  perform private.keep_session(finish_execution.organization_id, finish_execution.execution_id);
+  -- Locks the session's key, as keep_session() does. The model is null when it was deleted during the answer;
+  -- the answer is stored all the same.
+  select m.* into model
+  from public.agent_executions x
+  join public.chat_sessions s on s.organization_id = x.organization_id and s.id = x.session_id
+  left join public.models m on m.id = coalesce((outcome ->> 'model_id')::bigint, x.model_id)
+  where x.organization_id = finish_execution.organization_id and x.id = finish_execution.execution_id
+  for key share of s;
+  with gone as (
+    delete from private.execution_callers c
+    where c.organization_id = finish_execution.organization_id
+      and c.execution_id = finish_execution.execution_id
+  )
   update public.agent_executions x set
     status = outcome ->> 'status',
-    model_id = case when outcome ->> 'model_id' is null then x.model_id else answering end,
+    model_id = case when outcome ->> 'model_id' is null then x.model_id else model.id end,
     finish_reason = outcome ->> 'finish_reason',
     error_code = outcome ->> 'error_code',
     error_message = left(outcome ->> 'error_message', 2000),
@@ -376,38 +410,53 @@ begin
       (outcome ->> 'estimated_input_tokens')::bigint, x.estimated_input_tokens
     ),
     -- The provider's own amount is more exact than a price list.
-    cost_usd = coalesce((outcome ->> 'provider_cost_usd')::numeric, (
-      select private.execution_cost(
-        m.provider, m.model_id, (outcome ->> 'input_tokens')::bigint,
-        (outcome ->> 'cached_input_tokens')::bigint, (outcome ->> 'output_tokens')::bigint
-      ) from public.models m where m.id = coalesce((outcome ->> 'model_id')::bigint, x.model_id)
+    cost_usd = coalesce((outcome ->> 'provider_cost_usd')::numeric, private.execution_cost(
+      model.provider, model.model_id, (outcome ->> 'input_tokens')::bigint,
+      (outcome ->> 'cached_input_tokens')::bigint, (outcome ->> 'output_tokens')::bigint
     )),
     latency_ms = coalesce(
       (outcome ->> 'latency_ms')::integer,
       (extract(epoch from clock_timestamp() - x.created_at) * 1000)::integer
     ),
     first_chunk_ms = (outcome ->> 'first_chunk_ms')::integer,
-    -- The question was counted when it began. Events are as long as they are stored, compressed.
-    stored_bytes = x.stored_bytes + 1024 + octet_length(content) + coalesce(octet_length(parts::text), 0)
-      + coalesce(octet_length(outcome ->> 'events'), 0) + coalesce((
-        select sum(pg_column_size(e.event)) from conversation.execution_events e
-        where e.organization_id = x.organization_id and e.execution_id = x.id
-      ), 0),
-    metadata = x.metadata || jsonb_strip_nulls(jsonb_build_object(
-      'provider_request_id', outcome ->> 'provider_request_id',
-      -- Counts that did not add up are a bound; so is cached input at the price of input.
-      'usage_is_estimated', case when (outcome -> 'usage_is_estimated')::boolean or (
-        (outcome ->> 'cached_input_tokens')::bigint > 0 and outcome ->> 'provider_cost_usd' is null
-        and (
-          select p.cached_input_per_million is null
-          from public.models m
-          join client_mgmt.model_prices p on p.provider = m.provider and p.model_id = m.model_id
-          where m.id = coalesce((outcome ->> 'model_id')::bigint, x.model_id)
-            and p.valid_from <= statement_timestamp()
-          order by p.valid_from desc limit 1
-        )
-      ) then true end
-    )),
+    -- The question was counted when it began. Events are as long as they are stored, compressed. A call is
+    -- its model's execution's, its result that of the execution which made it.
+    (metadata, stored_bytes) = (
+      select k.metadata, x.stored_bytes + 1024 + octet_length(k.metadata::text) + octet_length(x.route::text)
+        + octet_length(content) + coalesce(octet_length(parts::text), 0)
+        + coalesce(octet_length(left(outcome ->> 'error_message', 2000)), 0)
+        + coalesce(octet_length(outcome ->> 'events'), 0) + coalesce((
+          select sum(pg_column_size(e.event)) from conversation.execution_events e
+          where e.organization_id = x.organization_id and e.execution_id = x.id
+        ), 0) + coalesce((
+          select sum(
+            case when t.execution_id = x.id then octet_length(t.arguments) else 0 end
+            + case when t.runner_id = x.id then octet_length(t.result::text) else 0 end
+          )
+          from conversation.tool_calls t
+          where t.organization_id = x.organization_id
+            and t.execution_id in (x.id, (x.metadata ->> 'continues')::uuid)
+        ), 0)
+      from (
+        -- What only the beginning needed goes, and the parameters, unless a continuation needs them.
+        select x.metadata - array['model', 'follows'] - case
+          when outcome ->> 'finish_reason' = 'tool_approval_required' then '' else 'params' end
+          || jsonb_strip_nulls(jsonb_build_object(
+            'provider_request_id', outcome ->> 'provider_request_id',
+            -- Counts that did not add up are a bound; so is cached input at the price of input.
+            'usage_is_estimated', case when (outcome -> 'usage_is_estimated')::boolean or (
+              (outcome ->> 'cached_input_tokens')::bigint > 0 and outcome ->> 'provider_cost_usd' is null
+              and (
+                select p.cached_input_per_million is null
+                from client_mgmt.model_prices p
+                where p.provider = model.provider and p.model_id = model.model_id
+                  and p.valid_from <= statement_timestamp()
+                order by p.valid_from desc limit 1
+              )
+            ) then true end
+          )) as metadata
+      ) k
+    ),
     completed_at = clock_timestamp()
   where x.organization_id = finish_execution.organization_id and x.id = finish_execution.execution_id
     and x.status in ('pending', 'running')
@@ -425,18 +474,16 @@ begin
       || jsonb_build_object('already_final', true);
   end if;
 
-  delete from private.execution_callers c
-  where c.organization_id = execution.organization_id and c.execution_id = execution.id;
   -- The last events are stored in the same transaction as the end.
   if jsonb_typeof(outcome -> 'events') = 'string' then
     perform private.store_events(
       execution.organization_id, execution.id, (outcome ->> 'events_seq')::bigint, outcome ->> 'events'
     );
   end if;
-  perform private.store_answer(execution, content, parts);
-  perform private.settle_execution(execution, content, parts);
+  execution := private.store_answer(execution, content, parts);
+  execution := private.settle_execution(execution, model, content, parts);
   if execution.agent_id is not null then
-    perform private.count_outcome(execution, outcome ->> 'fault', outcome -> 'failed_models');
+    execution := private.count_outcome(execution, outcome ->> 'fault', outcome -> 'failed_models');
   end if;
   return private.execution_result(
     execution.organization_id, execution.id
@@ -455,7 +502,8 @@ revoke all on function
   private.end_expired_execution(bigint, uuid),
   private.count_outcome(public.agent_executions, text, jsonb),
   private.store_answer(public.agent_executions, text, jsonb),
-  private.settle_execution(public.agent_executions, text, jsonb),
+  private.said_bytes(text, jsonb),
+  private.settle_execution(public.agent_executions, public.models, text, jsonb),
   private.store_events(bigint, uuid, bigint, text),
   public.finish_execution(bigint, uuid, jsonb)
   from public, anon, authenticated, service_role;

@@ -26,6 +26,19 @@ $$;
 comment on function private.is_message_part(jsonb) is
   'Whether an adapter of a provider can send this part of a message.';
 
+create function private.are_message_parts(content jsonb) returns boolean
+language plpgsql immutable security invoker set search_path = ''
+as $$
+begin
+  if jsonb_typeof(content) is distinct from 'array' then
+    return true;
+  end if;
+  return not exists (select 1 from jsonb_array_elements(content) p where not private.is_message_part(p));
+end
+$$;
+comment on function private.are_message_parts(jsonb) is
+  'Whether a content is no list, or a list of parts that an adapter can send.';
+
 -- The problem of the first wrong field, as `field: what it must be`; null for a well-formed request.
 create function private.invocation_problem(request jsonb) returns text
 language plpgsql immutable security invoker set search_path = ''
@@ -34,35 +47,30 @@ declare
   uuid_form constant text := '^"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"$';
   message constant jsonb := request -> 'message';
   content constant jsonb := message -> 'content';
-  unknown constant text := (
-    select min(k) from jsonb_object_keys(
-      request - array[
-        'message', 'agent', 'model', 'session_id', 'project_id', 'parent_id', 'params', 'on_busy',
-        'regenerate', 'as_root', 'transient', 'input_bytes'
-      ]
-    ) k
-  );
-  unknown_of_message constant text := (
-    select min(k) from jsonb_object_keys(
-      case jsonb_typeof(message) when 'object' then message - array['id', 'content', 'digest'] else '{}' end
-    ) k
-  );
+  unknown constant jsonb := request - array[
+    'message', 'agent', 'model', 'session_id', 'project_id', 'parent_id', 'params', 'on_busy',
+    'regenerate', 'as_root', 'transient', 'input_bytes'
+  ];
+  unknown_of_message constant jsonb := case jsonb_typeof(message)
+    when 'object' then message - array['id', 'content', 'digest'] else '{}' end;
 begin
+  if unknown <> '{}' then
+    return (select left(min(k), 64) || ': is no field of a request.' from jsonb_object_keys(unknown) k);
+  elsif unknown_of_message <> '{}' then
+    return (
+      select 'message.' || left(min(k), 64) || ': is no field of a message.'
+      from jsonb_object_keys(unknown_of_message) k
+    );
+  end if;
   return case
-    when unknown is not null then left(unknown, 64) || ': is no field of a request.'
-    when unknown_of_message is not null
-      then 'message.' || left(unknown_of_message, 64) || ': is no field of a message.'
     when jsonb_typeof(message) <> 'object' then 'message: must be an object.'
     when not message ? 'content' or jsonb_typeof(content) not in ('string', 'array')
       then 'message.content: must be a text or a list of parts.'
     when content in ('""', '[]') then 'message.content: must not be empty.'
     when octet_length(message ->> 'content') > 262144
       then 'message.content: is longer than 262144 bytes.'
-    when exists (
-      select 1
-      from jsonb_array_elements(case jsonb_typeof(content) when 'array' then content else '[]' end) p
-      where not private.is_message_part(p)
-    ) then 'message.content: a part must be a text, an image or file by https, or a tool call or result.'
+    when not private.are_message_parts(content)
+      then 'message.content: a part must be a text, an image or file by https, or a tool call or result.'
     when (message -> 'id')::text !~ uuid_form then 'message.id: must be a uuid.'
     when jsonb_typeof(message -> 'digest') <> 'string' then 'message.digest: must be a text.'
     when jsonb_typeof(request -> 'agent') <> 'string' then 'agent: must be a text.'
@@ -105,17 +113,19 @@ language plpgsql immutable security invoker set search_path = ''
 as $$
 declare
   -- A null field is absent. This holds for the request's own fields only: a deeper null may have a meaning.
-  given constant jsonb := (
-    select coalesce(jsonb_object_agg(key, value) filter (where value <> 'null'), '{}')
-    from jsonb_each(case jsonb_typeof(request) when 'object' then request else '{}' end)
-  );
-  problem constant text := case
+  given jsonb := case jsonb_typeof(request) when 'object' then request else '{}' end;
+  problem text;
+begin
+  if given @? 'strict $.* ? (@ == null)' then
+    given := (select coalesce(jsonb_object_agg(key, value) filter (where value <> 'null'), '{}')
+      from jsonb_each(given));
+  end if;
+  problem := case
     when jsonb_typeof(request) is distinct from 'object' then 'request: must be an object.'
     when char_length(idempotency_key) not between 1 and 255
       then 'idempotency_key: must have 1 to 255 characters.'
     else private.invocation_problem(given)
   end;
-begin
   if problem is not null then
     raise exception using errcode = '22023', message = 'invalid_request', detail = problem;
   end if;
@@ -130,57 +140,55 @@ create function private.message_text(content jsonb) returns text
 language plpgsql immutable security invoker set search_path = ''
 as $$
 begin
-  return case jsonb_typeof(content)
-    when 'string' then content #>> '{}'
-    else coalesce((
-      select string_agg(p ->> 'text', '' order by n)
-      from jsonb_array_elements(content) with ordinality e(p, n)
-      where p ->> 'type' = 'text'
-    ), '')
-  end;
+  if jsonb_typeof(content) is distinct from 'array' then
+    return content #>> '{}';
+  end if;
+  return coalesce((
+    select string_agg(p ->> 'text', '' order by n)
+    from jsonb_array_elements(content) with ordinality e(p, n)
+    where p ->> 'type' = 'text'
+  ), '');
 end
 $$;
 comment on function private.message_text(jsonb) is
   'The text of a content: itself, or that of its text parts.';
 
--- The data that a worker needs to run an execution, and the execution's reservation.
-create function private.prepare_execution(
-  execution public.agent_executions,
-  route jsonb,
-  params jsonb,
-  input_bytes bigint
+-- Only the request sets the format of the answer.
+create function private.effective_params(route jsonb, params jsonb) returns jsonb
+language plpgsql immutable security invoker set search_path = ''
+as $$
+begin
+  return ((route -> 0 -> 'settings') - 'response_format') || params;
+end
+$$;
+comment on function private.effective_params(jsonb, jsonb) is
+  'The parameters of a request beside the settings of the route.';
+
+-- What is long is read here, before the caller locks what other people wait for.
+create function private.execution_input(
+  chat public.chat_sessions, message_id uuid, params jsonb, input_bytes bigint,
+  out input jsonb, out bytes bigint
 )
-returns jsonb
-language plpgsql volatile security definer set search_path = ''
+language plpgsql stable security definer set search_path = ''
 as $$
 -- Definer: called by begin_execution(), start_execution() and continue_execution() only.
 declare
   prompts jsonb;
   history jsonb;
   tools jsonb;
-  bytes bigint;
-  -- Only the request sets the format of the answer.
-  effective jsonb := ((route -> 0 -> 'settings') - 'response_format') || params;
-  max_output_tokens bigint;
-  more_tokens bigint;
-  more_requests integer;
 begin
-  select coalesce(jsonb_agg(p.content), '[]') into prompts from private.effective_system_prompts() p;
+  select coalesce(jsonb_agg(p.content), '[]') into prompts
+  from private.system_prompts_of(chat.organization_id, chat.user_id) p;
   -- Each layer has a bound; a worker must hold all layers, beside those of other executions.
   if octet_length(prompts::text) > 4194304 then
     raise exception using errcode = '22023', message = 'invalid_request',
       detail = 'The system prompts are longer than 4 MiB together.';
   end if;
   history := private.with_tool_results(
-    execution.organization_id, execution.session_id,
-    private.conversation_history(execution.organization_id, execution.session_id, execution.message_id));
+    chat.organization_id, chat.id, private.conversation_history(chat.organization_id, message_id));
   -- A client that keeps its conversation itself sends its own tools.
-  tools := case when exists (
-    select 1 from public.chat_sessions s
-    where s.organization_id = execution.organization_id
-      and s.id = execution.session_id
-      and s.metadata @> '{"transient": true}'
-  ) then '[]' else private.execution_tools(execution.organization_id, execution.user_id) end;
+  tools := case when chat.metadata @> '{"transient": true}' then '[]'
+    else private.execution_tools(chat.organization_id, chat.user_id) end;
   -- A file is sent as its address, and the provider reads its content: each counts as more than most large
   -- images.
   bytes := octet_length(history::text) + 4096 * jsonb_array_length(
@@ -190,12 +198,34 @@ begin
   bytes := greatest(
     bytes, least(coalesce(input_bytes, 0), 8388608)
   ) + octet_length(prompts::text) + octet_length(tools::text)
-    + coalesce(octet_length(effective ->> 'response_format'), 0);
+    + coalesce(octet_length(params ->> 'response_format'), 0);
+  input := jsonb_build_object('system_prompts', prompts, 'history', history, 'tools', tools);
+end
+$$;
+comment on function private.execution_input(public.chat_sessions, uuid, jsonb, bigint) is
+  '{ system_prompts, history, tools } of an execution that answers a message, and their bytes with those of '
+  'the parameters.';
 
-  max_output_tokens := case
-    when effective ->> 'max_output_tokens' ~ '^[1-9][0-9]{0,6}$'
-      then (effective ->> 'max_output_tokens')::bigint
-      else 4096 end;
+create function private.prepare_execution(
+  execution public.agent_executions,
+  route jsonb,
+  params jsonb,
+  input jsonb,
+  bytes bigint
+)
+returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: called by begin_execution(), start_execution() and continue_execution() only.
+declare
+  effective jsonb := params;
+  sent jsonb;
+  max_output_tokens constant bigint := case
+    when params ->> 'max_output_tokens' ~ '^[1-9][0-9]{0,6}$' then (params ->> 'max_output_tokens')::bigint
+    else 4096 end;
+  more_tokens bigint;
+  more_requests integer;
+begin
   if private.has_budget(execution.organization_id, execution.user_id, execution.project_id) then
     -- No tokenizer makes more than one token per byte; the bound of the answer is sent to the provider.
     effective := effective || jsonb_build_object('max_output_tokens', max_output_tokens);
@@ -214,42 +244,34 @@ begin
   execution.estimated_input_tokens := ceil(bytes / 4.0)::bigint;
   execution.reserved_tokens := execution.reserved_tokens + more_tokens;
   execution.model_id := (route -> 0 ->> 'model_id')::bigint;
-  execution.route := (
-    select jsonb_agg(jsonb_build_object(
+  select
+    jsonb_agg(jsonb_build_object(
       'model_id', r -> 'model_id', 'generation', r -> 'generation', 'credential', r -> 'credential'
-    ) order by n)
-    from jsonb_array_elements(prepare_execution.route) with ordinality e(r, n)
-  );
+    ) order by n),
+    jsonb_agg(r - 'settings' - 'generation' order by n)
+  into execution.route, sent
+  from jsonb_array_elements(route) with ordinality e(r, n);
   -- One that waited is there already; any other is written once, whole: each writing of a row this wide
   -- is one in each of its indexes.
   if execution.updated_at is null then
     execution.updated_at := execution.created_at;
-    insert into public.agent_executions values (execution.*);
+    with begun as (
+      insert into public.agent_executions values (execution.*) returning organization_id, id
+    )
+    insert into private.execution_callers (organization_id, execution_id, user_session_id)
+    select b.organization_id, b.id, private.claim_uuid('session_id') from begun b;
   else
     update public.agent_executions x
     set estimated_input_tokens = execution.estimated_input_tokens,
       reserved_tokens = execution.reserved_tokens, model_id = execution.model_id, route = execution.route
     where x.organization_id = execution.organization_id and x.id = execution.id;
   end if;
-  insert into private.execution_callers (organization_id, execution_id, user_session_id)
-  values (execution.organization_id, execution.id, private.claim_uuid('session_id'))
-  on conflict on constraint execution_callers_pkey do nothing;
   -- Last, because everyone of the organization waits for this row.
-  perform private.count_rate(execution.organization_id, execution.user_id, more_requests, more_tokens);
-
-  return jsonb_build_object(
-    'route', (
-      select jsonb_agg(r - 'settings' - 'generation' order by n)
-      from jsonb_array_elements(route) with ordinality e(r, n)
-    ),
-    'params', effective,
-    'system_prompts', prompts,
-    'history', history,
-    'tools', tools
-  );
+  execution := private.count_rate(execution, more_requests, more_tokens);
+  return input || jsonb_build_object('route', sent, 'params', effective);
 end
 $$;
-comment on function private.prepare_execution(public.agent_executions, jsonb, jsonb, bigint) is
+comment on function private.prepare_execution(public.agent_executions, jsonb, jsonb, jsonb, bigint) is
   'Reserves the budgets, writes the execution and returns { route, params, system_prompts, history, '
   'tools }.';
 
@@ -305,14 +327,20 @@ declare
   -- A field that does not change the answer does not distinguish requests.
   hash constant bytea := sha256(convert_to(
     (invocation - '{on_busy,transient,input_bytes}'::text[])::text, 'UTF8'));
+  words constant text := private.message_text(message -> 'content');
+  parts constant jsonb := case jsonb_typeof(message -> 'content') when 'array' then message -> 'content' end;
+  -- The rest of a long text is not searched.
   first_words constant text := nullif(left(btrim(regexp_replace(
-    private.message_text(message -> 'content'), '\s+', ' ', 'g')), 80), '');
+    left(ltrim(words, E' \t\n\r\f'), 2000), '\s+', ' ', 'g')), 80), '');
   project bigint := (invocation -> 'project_id')::bigint;
   chat public.chat_sessions;
   chosen public.agents;
   route jsonb;
-  asked uuid;
+  params jsonb;
+  asked uuid := coalesce((message ->> 'id')::uuid, private.uuid_v7());
   waits boolean := false;
+  has_dead boolean;
+  input record;
   execution public.agent_executions;
 begin
   if key is not null then
@@ -340,23 +368,24 @@ begin
       raise exception using errcode = 'PT409', message = 'session_closed', detail = 'The session is closed.';
     end if;
   end if;
-  perform private.end_expired_executions(organization);
   if chat.id is not null then
-    waits := exists (
+    perform private.end_expired_executions(organization);
+    select s.current_message_id, exists (
       select 1 from public.agent_executions x
       where x.organization_id = organization and x.user_id = account and x.session_id = chat.id
         and x.status in ('pending', 'running')
-    );
+    ) into chat.current_message_id, waits
+    from public.chat_sessions s where s.organization_id = organization and s.id = chat.id;
     if waits and invocation ->> 'on_busy' = 'refuse' then
       raise exception using errcode = 'PT409', message = 'session_busy',
         detail = 'An execution of this session is still running.';
     end if;
-    select s.current_message_id into chat.current_message_id from public.chat_sessions s
-    where s.organization_id = organization and s.id = chat.id;
   end if;
 
   project := coalesce(project, chat.project_id);
-  perform private.require_project(organization, project);
+  if project is not null then
+    perform private.require_project(organization, project);
+  end if;
   chosen := private.find_agent(
     organization,
     coalesce(
@@ -366,17 +395,25 @@ begin
     case when agent is null then chat.agent_id end
   );
   route := private.plan_route(organization, chosen.id, model, chat.id, project, providers);
-  perform private.admit_execution(organization, account);
+  params := private.effective_params(route, invocation -> 'params');
+  -- Refuses what admit_execution() would, before another person can wait for it.
+  has_dead := private.check_admission(organization, account);
 
   if chat.id is null then
     insert into public.chat_sessions (
-      organization_id, user_id, agent_id, project_id, title, last_message_at, status, metadata
+      organization_id, user_id, agent_id, project_id, title, last_message_at, status, metadata,
+      current_message_id
     )
     values (
       organization, account, chosen.id, project, first_words, clock_timestamp(),
       case when transient then 'closed' else 'active' end,
-      case when transient then '{"transient": true}'::jsonb else '{}' end
+      case when transient then '{"transient": true}'::jsonb else '{}' end,
+      asked
     ) returning * into chat;
+    -- After the insert, which locks the person's quota: every transaction locks that before the limits.
+    if has_dead then
+      perform private.end_expired_executions(organization);
+    end if;
   end if;
 
   if regenerate is not null then
@@ -398,23 +435,23 @@ begin
         detail = 'No message of the session has this id.';
     end if;
   else
-    if parent is not null and not exists (
-      select 1 from public.chat_messages m
-      where m.organization_id = organization and m.session_id = chat.id and m.id = parent
-    ) then
-      raise exception using errcode = 'PT404', message = 'parent_not_found',
-        detail = 'No message of the session has this id.';
+    if parent is not null then
+      if not exists (
+        select 1 from public.chat_messages m
+        where m.organization_id = organization and m.session_id = chat.id and m.id = parent
+      ) then
+        raise exception using errcode = 'PT404', message = 'parent_not_found',
+          detail = 'No message of the session has this id.';
+      end if;
     end if;
-    asked := coalesce((message ->> 'id')::uuid, private.uuid_v7());
     begin
       insert into public.chat_messages (
         organization_id, id, session_id, user_id, parent_id, role, content, parts
       )
       values (
         organization, asked, chat.id, account,
-        case when as_root then null else coalesce(parent, chat.current_message_id) end,
-        'user', private.message_text(message -> 'content'),
-        case when jsonb_typeof(message -> 'content') = 'array' then message -> 'content' end
+        case when as_root or session is null then null else coalesce(parent, chat.current_message_id) end,
+        'user', words, parts
       );
     exception when unique_violation then
       raise exception using errcode = '23505', message = 'idempotency_conflict',
@@ -430,13 +467,10 @@ begin
   execution.status := case when waits then 'pending' else 'running' end;
   execution.idempotency_key := key;
   execution.request_hash := hash;
-  execution.stored_bytes := coalesce(octet_length(message ->> 'content'), 0);
+  -- The text of parts is stored beside them.
+  execution.stored_bytes := coalesce(octet_length(words), 0) + coalesce(octet_length(parts::text), 0);
 
-  if session is null then
-    -- The rest was written with it. A change of no indexed column writes no index.
-    update public.chat_sessions s set current_message_id = asked
-    where s.organization_id = organization and s.id = chat.id;
-  else
+  if session is not null then
     update public.chat_sessions s
     set last_message_at = clock_timestamp(), current_message_id = case
       when waits then s.current_message_id
@@ -445,10 +479,11 @@ begin
     where s.organization_id = organization and s.id = chat.id;
   end if;
 
-  return private.describe_execution(execution)
+  input := private.execution_input(chat, asked, params, (invocation -> 'input_bytes')::bigint);
+  perform private.admit_execution(organization, account);
+  return private.describe_execution(execution, chosen)
     || jsonb_build_object('replayed', false, 'result', null)
-    || private.prepare_execution(
-      execution, route, invocation -> 'params', (invocation -> 'input_bytes')::bigint);
+    || private.prepare_execution(execution, route, params, input.input, input.bytes);
 end
 $$;
 comment on function private.begin_execution(jsonb, text, text[]) is 'Body of public.begin_execution().';
@@ -464,6 +499,9 @@ declare
   organization constant bigint := private.require_organization('agents.invoke');
   chat public.chat_sessions;
   execution public.agent_executions;
+  route jsonb;
+  params jsonb;
+  input record;
 begin
   perform private.keep_session(organization, start_execution.execution_id);
   select x.* into execution from public.agent_executions x
@@ -506,14 +544,13 @@ begin
   update public.chat_sessions s set current_message_id = execution.message_id
   where s.organization_id = organization and s.id = chat.id;
 
-  return private.describe_execution(execution) || private.prepare_execution(
-    execution,
-    private.plan_route(
-      organization, execution.agent_id, execution.metadata ->> 'model', chat.id,
-      execution.project_id, providers
-    ),
-    execution.metadata -> 'params', null
+  route := private.plan_route(
+    organization, execution.agent_id, execution.metadata ->> 'model', chat.id, execution.project_id, providers
   );
+  params := private.effective_params(route, execution.metadata -> 'params');
+  input := private.execution_input(chat, execution.message_id, params, null);
+  return private.describe_execution(execution)
+    || private.prepare_execution(execution, route, params, input.input, input.bytes);
 end
 $$;
 comment on function private.start_execution(uuid, text[]) is 'Body of public.start_execution().';
@@ -547,10 +584,13 @@ comment on function public.start_execution(uuid, text[]) is
 
 revoke all on function
   private.is_message_part(jsonb),
+  private.are_message_parts(jsonb),
   private.invocation_problem(jsonb),
   private.read_invocation(jsonb, text),
   private.message_text(jsonb),
-  private.prepare_execution(public.agent_executions, jsonb, jsonb, bigint),
+  private.effective_params(jsonb, jsonb),
+  private.execution_input(public.chat_sessions, uuid, jsonb, bigint),
+  private.prepare_execution(public.agent_executions, jsonb, jsonb, jsonb, bigint),
   private.new_execution(public.chat_sessions, uuid, bigint, bigint, jsonb),
   private.begin_execution(jsonb, text, text[]),
   private.start_execution(uuid, text[]),

@@ -11,9 +11,10 @@ declare
   chat constant public.chat_sessions := private.require_own_session(
     source.organization_id, source.session_id
   );
-  params constant jsonb := coalesce(source.metadata -> 'params', '{}');
   execution public.agent_executions;
   route jsonb;
+  params jsonb;
+  input record;
 begin
   if chat.status = 'closed' then
     raise exception using errcode = 'PT409', message = 'session_closed',
@@ -34,6 +35,8 @@ begin
     (select m.name from public.models m where m.id = source.model_id),
     chat.id, source.project_id, providers
   );
+  params := private.effective_params(route, coalesce(source.metadata -> 'params', '{}'));
+  input := private.execution_input(chat, source.response_message_id, params, null);
   perform private.admit_execution(source.organization_id, source.user_id);
   execution := private.new_execution(
     chat, source.response_message_id, source.project_id, source.agent_id,
@@ -42,7 +45,7 @@ begin
   execution.request_hash := sha256(convert_to('continues ' || source.id, 'UTF8'));
   return private.describe_execution(execution)
     || jsonb_build_object('replayed', false, 'result', null, 'continues', source.id)
-    || private.prepare_execution(execution, route, params, null);
+    || private.prepare_execution(execution, route, params, input.input, input.bytes);
 end
 $$;
 comment on function private.continue_execution(public.agent_executions, text[]) is

@@ -174,3 +174,17 @@ test('deleting a membership or the organization leaves no counter of it', async 
     ).toHaveLength(0)
   })
 })
+
+test('many deletions leave one return for each counter, which a refused beginning adds up', async () => {
+  await rolledBack(sql, async (tx) => {
+    const { owner, agent } = await arrange(tx)
+    const turns: Begun[] = []
+    for (let n = 0; n < 6; n++) turns.push(await turn(tx, owner, agent, 100))
+    for (const one of turns) await forget(tx, owner, one)
+    const returns = await tx`
+      select sum(bytes)::integer as bytes from private.stored_returns
+      where organization_id = ${owner.organizationId} group by id`
+    expect(returns).toHaveLength(2)
+    expect((await compared(tx, owner)).counted).toEqual([0, 0])
+  })
+})

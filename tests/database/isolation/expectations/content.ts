@@ -1,5 +1,5 @@
 import { all, any, holding, manager, member, platformWide, reader, self } from '../rules.ts'
-import { audited, checked, perStatement, touched, trigger } from './triggers.ts'
+import { audited, checked, checkedOnChange, perStatement, touched, trigger } from './triggers.ts'
 import type { RelationExpectation } from './types.ts'
 
 const read = { select: '*' }
@@ -30,7 +30,7 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
     policies: ['select_reader', 'insert_self', 'update_self', 'delete_self'],
     triggers: {
       ...touched('chat_sessions'),
-      ...checked('chat_sessions', 'organization_id, agent_id, model_id'),
+      ...checkedOnChange('chat_sessions'),
       ...trigger(
         'chat_sessions_check_current_message',
         'BEFORE INSERT OR UPDATE OF current_message_id',
@@ -66,7 +66,7 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
     policies: ['select_reader'],
     triggers: {
       ...touched('agent_executions'),
-      ...checked('agent_executions', 'organization_id, agent_id, model_id'),
+      ...checkedOnChange('agent_executions'),
       ...trigger('agent_executions_settle_deleted', 'BEFORE DELETE', 'settle_deleted_execution()'),
       ...perStatement('agent_executions', 'stored', 'return_stored_bytes()', ['delete']),
       ...trigger('agent_executions_end_tool_calls', 'AFTER UPDATE OF status', 'end_tool_calls()'),

@@ -58,6 +58,7 @@ export const internalDefiners: readonly string[] = [
   'add_to_reservation',
   'access_stands',
   'admit_execution',
+  'check_admission',
   'check_breaker',
   'check_rate',
   'correct_rate',
@@ -71,6 +72,7 @@ export const internalDefiners: readonly string[] = [
   'end_expired_executions',
   'events_text',
   'execution_cost',
+  'execution_input',
   'execution_result',
   'find_agent',
   'has_budget',
@@ -90,6 +92,7 @@ export const internalDefiners: readonly string[] = [
   'store_answer',
   'store_events',
   'store_events',
+  'system_prompts_of',
   // Tools.
   'continue_execution',
   'execution_tools',

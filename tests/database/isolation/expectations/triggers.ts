@@ -47,6 +47,12 @@ export const checked = (table: string, columns: string): Triggers => ({
   [`${table}_check_references`]: `BEFORE INSERT OR UPDATE OF ${columns} ${run('check_shared_references()')}`,
 })
 
+/** The same where most updates name the columns without a change: the update has a trigger of its own. */
+export const checkedOnChange = (table: string): Triggers => ({
+  [`${table}_check_references`]: `BEFORE INSERT ${run('check_shared_references()')}`,
+  [`${table}_check_references_update`]: `BEFORE UPDATE ${run('check_shared_references()')}`,
+})
+
 export const appendOnly = (table: string): Triggers => ({
   [`${table}_append_only`]: `BEFORE DELETE OR UPDATE ${run('refuse_change()')}`,
   [`${table}_no_truncate`]:
