@@ -16,6 +16,7 @@ import { canEnter, OUTSIDE, type PostgresUser } from './postgres-user.ts'
 export interface PostgresBinaries {
   initdb: string
   postgres: string
+  version: string
 }
 
 /**
@@ -26,12 +27,14 @@ export interface PostgresBinaries {
  */
 export function findPostgresBinaries(user: PostgresUser | undefined): PostgresBinaries {
   const folder = packageFolder()
+  const version = versionOf(folder)
   const packaged = join(folder, 'native')
   linkLibraries(packaged)
-  if (user === undefined || canEnter(join(packaged, 'bin'), user)) return programsIn(packaged)
-  const copy = join(OUTSIDE, `postgresql-${versionOf(folder)}`)
+  if (user === undefined || canEnter(join(packaged, 'bin'), user))
+    return programsIn(packaged, version)
+  const copy = join(OUTSIDE, `postgresql-${version}`)
   if (!existsSync(copy)) copyFolder(packaged, copy)
-  return programsIn(copy)
+  return programsIn(copy, version)
 }
 
 function copyFolder(from: string, to: string): void {
@@ -83,8 +86,8 @@ function linkLibraries(native: string): void {
   }
 }
 
-function programsIn(folder: string): PostgresBinaries {
+function programsIn(folder: string, version: string): PostgresBinaries {
   const suffix = process.platform === 'win32' ? '.exe' : ''
   const program = (name: string) => join(folder, 'bin', `${name}${suffix}`)
-  return { initdb: program('initdb'), postgres: program('postgres') }
+  return { initdb: program('initdb'), postgres: program('postgres'), version }
 }

@@ -11,6 +11,7 @@ import { basename, dirname, join } from 'node:path'
 import { isAlive, workingDirectory } from '../process/process-identity.ts'
 import { StartError } from '../process/start-error.ts'
 import { startTiedProcess } from '../process/tied-process.ts'
+import { copyTemplate, hasTemplate, keepTemplate, templatePath } from './data-template.ts'
 import { findPostgresBinaries } from './postgres-binaries.ts'
 import { canEnter, findPostgresUser, outsideFolder, type PostgresUser } from './postgres-user.ts'
 
@@ -66,43 +67,77 @@ export function setDataAside(data: DataDirectory): string {
   return aside
 }
 
+/** What initdb makes, whoever it is for. */
+const layout = [
+  '--username=supabase_admin',
+  '--auth=scram-sha-256',
+  '--encoding=UTF8',
+  // Built in, so that text sorts the same on every operating system.
+  '--locale=C',
+  '--locale-provider=builtin',
+  '--builtin-locale=C.UTF-8',
+]
+
 async function initialise(data: DataDirectory, options: DataOptions): Promise<void> {
-  const { initdb } = findPostgresBinaries(data.user)
+  const { initdb, postgres, version } = findPostgresBinaries(data.user)
   // Under another name until it is whole: an interrupted first start must not look like data.
   const draft = `${data.path}.new`
-  const passwordFile = `${draft}.password`
   rmSync(draft, { recursive: true, force: true })
   // The parents first: other users must be able to enter them, and `mode` would apply to them too.
   mkdirSync(dirname(draft), { recursive: true, mode: 0o755 })
   mkdirSync(draft, { mode: 0o700 })
-  writeFileSync(passwordFile, `${options.passwords.supabase_admin}\n`, { mode: 0o600 })
-  if (data.user !== undefined) {
-    for (const path of [draft, passwordFile]) chownSync(path, data.user.uid, data.user.gid)
+  if (data.user !== undefined) chownSync(draft, data.user.uid, data.user.gid)
+  // Data that somebody keeps comes from initdb itself.
+  const template =
+    options.durable || process.platform === 'win32' ? undefined : templatePath(version, layout)
+  if (template !== undefined && hasTemplate(template)) {
+    copyTemplate(template, draft, data.user)
+    await setPassword(postgres, draft, options.passwords.supabase_admin, data)
+  } else {
+    await runInitdb(initdb, draft, data, options)
+    if (template !== undefined) keepTemplate(draft, template)
   }
-  const args = [
-    `--pgdata=${draft}`,
-    '--username=supabase_admin',
-    `--pwfile=${passwordFile}`,
-    '--auth=scram-sha-256',
-    '--encoding=UTF8',
-    // Built in, so that text sorts the same on every operating system.
-    '--locale=C',
-    '--locale-provider=builtin',
-    '--builtin-locale=C.UTF-8',
-    '--no-instructions',
-    ...(options.durable ? [] : ['--no-sync']),
-  ]
+  renameSync(draft, data.path)
+}
+
+async function runInitdb(
+  initdb: string,
+  draft: string,
+  data: DataDirectory,
+  { passwords, durable }: DataOptions,
+): Promise<void> {
+  const passwordFile = `${draft}.password`
+  writeFileSync(passwordFile, `${passwords.supabase_admin}\n`, { mode: 0o600 })
+  if (data.user !== undefined) chownSync(passwordFile, data.user.uid, data.user.gid)
+  const sync = durable ? [] : ['--no-sync']
+  const args = [`--pgdata=${draft}`, `--pwfile=${passwordFile}`, '--no-instructions', ...sync]
   try {
-    await run(initdb, args, data)
-    renameSync(draft, data.path)
+    await run(initdb, [...layout, ...args], data)
   } finally {
     rmSync(passwordFile, { force: true })
   }
 }
 
-function run(command: string, args: string[], { user }: DataDirectory): Promise<void> {
+/** In place of the password in the template, which is another stack's. */
+async function setPassword(
+  postgres: string,
+  draft: string,
+  password: string,
+  data: DataDirectory,
+): Promise<void> {
+  const statement = `alter role supabase_admin password '${password.replaceAll("'", "''")}'`
+  const script = 'printf "%s\\n" "$STATEMENT" | "$0" --single -F -D "$1" postgres'
+  await run('/bin/sh', ['-c', script, postgres, draft], data, { STATEMENT: statement })
+}
+
+function run(
+  command: string,
+  args: string[],
+  { user }: DataDirectory,
+  env: Record<string, string> = {},
+): Promise<void> {
   const child = startTiedProcess(command, args, {
-    env: { LC_ALL: 'C', TZ: 'UTC', PATH: process.env.PATH ?? '' },
+    env: { LC_ALL: 'C', TZ: 'UTC', PATH: process.env.PATH ?? '', ...env },
     cwd: '/',
     signal: 'SIGTERM',
     ...user,
