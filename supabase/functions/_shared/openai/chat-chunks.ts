@@ -139,7 +139,8 @@ export class ChatChunks {
   #chunk(model: string, choices: readonly object[], usage: object | null): string {
     const { id, created } = this.#identity
     const object = 'chat.completion.chunk'
-    const chunk = { id, object, created, model, system_fingerprint: null, choices }
+    // Without system_fingerprint: a client that wants one in a whole answer refuses null in a piece.
+    const chunk = { id, object, created, model, choices }
     return `data: ${JSON.stringify(this.#includeUsage ? { ...chunk, usage } : chunk)}\n\n`
   }
 }
