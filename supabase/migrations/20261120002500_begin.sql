@@ -193,11 +193,12 @@ begin
   -- images.
   bytes := octet_length(history::text) + 4096 * jsonb_array_length(
     jsonb_path_query_array(history, '$[*].parts[*] ? (@.type == "image" || @.type == "file")'));
-  -- The client's text instead of the history (input_bytes) is sent with the prompts. The caller names its
-  -- size, so it counts only up to the largest body with images.
-  bytes := greatest(
-    bytes, least(coalesce(input_bytes, 0), 8388608)
-  ) + octet_length(prompts::text) + octet_length(tools::text)
+  -- The caller names the size of what it sends beside what is stored, so it counts only up to the largest
+  -- body. A client that keeps its conversation itself sends it instead of the history.
+  bytes := case when chat.metadata @> '{"transient": true}'
+      then greatest(bytes, least(coalesce(input_bytes, 0), 8388608))
+      else bytes + least(coalesce(input_bytes, 0), 8388608) end
+    + octet_length(prompts::text) + octet_length(tools::text)
     + coalesce(octet_length(params ->> 'response_format'), 0);
   input := jsonb_build_object('system_prompts', prompts, 'history', history, 'tools', tools);
 end

@@ -192,3 +192,28 @@ test('a long conversation brings its latest messages, as many as a worker can ho
     expect(next.history.map(({ content }) => content.length)).toEqual([1e6, 1e6, 1e6, 1e6, 4])
   })
 })
+
+test('what a client sends beside its message is reserved, and instead of the history when transient', async () => {
+  await rolledBack(sql, async (tx) => {
+    const { member, agent } = await arrange(tx)
+    const tokensOf = async (fields: object) => {
+      const request = { message: { content: 'hi' }, agent, ...fields }
+      const [row] = await as(
+        tx,
+        member,
+        (own) => own<{ id: string }[]>`
+          select public.begin_execution(${own.json(request as never)}) ->> 'execution_id' as id`,
+      )
+      const [stored] = await tx<{ tokens: number }[]>`
+        select estimated_input_tokens::int as tokens from public.agent_executions
+        where id = ${row?.id ?? null}`
+      return stored?.tokens ?? NaN
+    }
+    const plain = await tokensOf({})
+    expect(await tokensOf({ input_bytes: 4_000 })).toBe(plain + 1_000)
+    const transient = { transient: true, input_bytes: 4_000 }
+    const [alone, sent] = [await tokensOf({ transient: true }), await tokensOf(transient)]
+    expect(sent).toBeGreaterThan(alone)
+    expect(sent).toBeLessThan(alone + 1_000)
+  })
+})

@@ -4,7 +4,13 @@ import {
   invocationSchema,
   maxContentBytes,
 } from '../../../supabase/functions/_shared/executions/invocation.ts'
-import { agentsApp } from '../../support/agents/agents-fixture.ts'
+import type { ModelRequest } from '../../../supabase/functions/_shared/models/model-protocol.ts'
+import {
+  agentsApp,
+  begunExecution,
+  fakeModels,
+  helloAnswer,
+} from '../../support/agents/agents-fixture.ts'
 
 const id = '5b1b7a64-6e8d-4c8b-9a6e-3f1f1d6a0001'
 const url = 'https://a.test/b.png'
@@ -51,9 +57,14 @@ describe('an invocation', () => {
     ['a part of no known type', content([{ type: 'audio' }]), 'message.content.0.type'],
     ['a file without its type', content([{ type: 'file', url }]), 'message.content.0.mediaType'],
     [
-      'data instead of a reference',
-      content([{ ...file, url: 'data:image/png;base64,AA==' }]),
+      'data that is not base64',
+      content([{ ...file, url: 'data:image/png,AA' }]),
       'message.content.0.url',
+    ],
+    [
+      'text over the limit that looks like data',
+      content([{ type: 'text', text: `data:${'x'.repeat(maxContentBytes)}` }]),
+      'message.content.0.text',
     ],
     ['a file over http', content([{ ...file, url: 'http://a.test/b' }]), 'message.content.0.url'],
     [
@@ -102,6 +113,55 @@ describe('an invocation', () => {
       })
     },
   )
+
+  it.each(['file', 'image'])(
+    'gives the model the data of a part %s, and stores none',
+    async (type) => {
+      const data = 'data:image/png;base64,AAAA'
+      const part =
+        type === 'file' ? { ...file, url: data } : { type, image: data, mediaType: 'image/png' }
+      const asked: ModelRequest[] = []
+      const models = fakeModels((_, request) => {
+        asked.push(request)
+        return helloAnswer
+      })
+      const message_id = id
+      const begun = begunExecution({
+        message_id,
+        history: [
+          { id: message_id, role: 'user', content: 'See', parts: [{ type: 'text', text: '…' }] },
+        ],
+      })
+      const { invoke, calls } = agentsApp({ models, answers: { begin_execution: () => begun } })
+      const said = { type: 'text', text: 'See' }
+      expect((await invoke({ message: { content: [said, part] }, stream: false })).status).toBe(200)
+      const { request } = calls[0]?.args as { request: Record<string, unknown> }
+      expect(request).toMatchObject({
+        message: { content: [said, { type: 'text', text: '[image/png, not stored]' }] },
+      })
+      // A picture reserves as much at any size; the rest is the JSON around it.
+      expect(Number(request['input_bytes']) >> 8).toBe(4_096 >> 8)
+      expect(JSON.stringify(request)).not.toContain('base64')
+      expect(asked[0]?.messages.at(-1)?.parts).toEqual([
+        said,
+        { type: 'image', url: data, media_type: 'image/png' },
+      ])
+    },
+  )
+
+  it('is another request with other data', async () => {
+    const digests = await Promise.all(
+      ['AAAA', 'AAAB', 'AAAA'].map(async (data) => {
+        const { invoke, calls } = agentsApp()
+        await invoke(content([{ ...file, url: `data:image/png;base64,${data}` }]))
+        return (calls[0]?.args as { request: { message: { digest: string } } }).request.message
+          .digest
+      }),
+    )
+    expect(digests[0]).toMatch(/^[0-9a-f]{64}$/)
+    expect(digests[1]).not.toBe(digests[0])
+    expect(digests[2]).toBe(digests[0])
+  })
 
   it('means the same with what no model would see, and with null for what is not set', async () => {
     const plain = { message: { content: [{ type: 'file', url, mediaType: 'image/png' }] } }

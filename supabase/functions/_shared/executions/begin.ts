@@ -1,7 +1,10 @@
+import { sha256Hex } from '../crypto/secret.ts'
 import type { Db } from '../database.ts'
 import { keepFormat, toResponseFormat } from './answer-format.ts'
 import type { BegunExecution } from './execution.ts'
-import { type Invocation, storedMessage } from './invocation.ts'
+import { toStoredPart } from './inline-data.ts'
+import { type Invocation, toMessageParts } from './invocation.ts'
+import { isInline, requestBytes } from './request-bytes.ts'
 
 // The fields that a replayed execution lacks, because it does not run again.
 const nothingToRun = { route: [], system_prompts: [], history: [], params: {}, tools: [] } as const
@@ -20,9 +23,17 @@ export async function beginExecution(
 ): Promise<BegunExecution> {
   const { message, parent_id, agent, model, session_id, project_id, params, format } = invocation
   const asked = format && { responseFormat: toResponseFormat(format.schema) }
+  const parts = message ? toMessageParts(message) : null
+  const data = parts?.filter(isInline) ?? []
+  const given = parts && data.length > 0 ? { given: parts } : {}
   const begun = await db.call('begin_execution', {
     request: {
-      message: message && storedMessage(message),
+      message: message && {
+        ...(message.id !== undefined && { id: message.id }),
+        content: parts?.map(toStoredPart) ?? message.content,
+        // What is not stored distinguishes requests all the same.
+        ...(data.length > 0 && { digest: await sha256Hex(JSON.stringify(parts)) }),
+      },
       agent,
       model,
       session_id,
@@ -33,6 +44,9 @@ export async function beginExecution(
       on_busy: invocation.on_busy,
       // The format counts in the reservation and in the comparison with a repeated request.
       params: keepFormat({ params, ...(asked && { asked }) }),
+      ...(data.length > 0 && {
+        input_bytes: requestBytes([{ role: 'user', content: '', parts: data }]),
+      }),
     },
     idempotency_key: idempotencyKey,
     providers: [...providers],
@@ -41,5 +55,6 @@ export async function beginExecution(
     ...nothingToRun,
     ...(begun as BegunExecution),
     ...(asked && { asked }),
+    ...given,
   }
 }

@@ -1,4 +1,4 @@
-import type { MessagePart, ToolCallPart } from '../models/model-protocol.ts'
+import type { ToolCallPart } from '../models/model-protocol.ts'
 import { callApprovedTools } from '../tools/call-approved-tools.ts'
 import { callTools, type ToolCallDependencies } from '../tools/call-tools.ts'
 import { ToolCallIds } from '../tools/tool-call-ids.ts'
@@ -8,7 +8,7 @@ import { openToolbox, type Toolbox } from '../tools/toolbox.ts'
 import { keepFormat } from './answer-format.ts'
 import { callModel } from './call-model.ts'
 import type { BegunExecution } from './execution.ts'
-import { toModelRequest } from './models.ts'
+import { partsOf, toModelRequest } from './models.ts'
 import { requestBytes } from './request-bytes.ts'
 import { EndedElsewhere, type Run, type RunDependencies, type RunOptions } from './run-state.ts'
 
@@ -118,11 +118,12 @@ async function reserve(
  * The least amount that begin_execution() reserved: it counts the same JSON with blanks, and of the
  * history and the client's own messages what is longer.
  */
-function begunBytes({ asked, system_prompts, history, tools }: BegunExecution): number {
-  const said = history.map(({ role, content, parts }) => ({
-    role,
-    content,
-    parts: parts as readonly MessagePart[] | null,
+function begunBytes(execution: BegunExecution): number {
+  const { asked, system_prompts, history, tools } = execution
+  const said = history.map((message) => ({
+    role: message.role,
+    content: message.content,
+    parts: partsOf(execution, message),
   }))
   const bytes = [said, asked?.messages ?? []].map((messages) =>
     requestBytes(messages, asked?.responseFormat ?? null, system_prompts, tools),

@@ -1,6 +1,6 @@
 import { AppError, isErrorCode } from '../errors.ts'
 import { isRecord } from '../json.ts'
-import type { ModelRequest } from '../models/model-protocol.ts'
+import type { MessagePart, ModelRequest } from '../models/model-protocol.ts'
 import type { ExecutionServer } from '../tools/tool-server.ts'
 
 /** One way to answer: a model of the agent and the provider that serves it. */
@@ -53,6 +53,8 @@ export interface BegunExecution {
   readonly asked?: Partial<
     Pick<ModelRequest, 'messages' | 'tools' | 'toolChoice' | 'parallelToolCalls' | 'responseFormat'>
   >
+  /** The parts of the new message, when pictures or files in the request are among them. */
+  readonly given?: readonly MessagePart[]
   /** The stored end of a replayed execution that has one. */
   readonly result: FinishedExecution | null
 }

@@ -1,20 +1,21 @@
-import * as z from 'zod'
+import { storableText } from '../http/validate.ts'
+import type { MessagePart } from '../models/model-protocol.ts'
+import { isInline } from './request-bytes.ts'
 
 const https = /^https:\/\/[^\s/?#@]+(?:[/?#]\S*)?$/
 const data = /^data:([\w.+-]+\/[\w.+-]+);base64,[A-Za-z0-9+/]+={0,2}$/
+
+/** Bytes of a request's body with pictures and files in it. */
+export const inlineLimit = 8 * 1024 * 1024
 
 /**
  * Where a picture or a file is: at an https address, or in the request itself. What is in the request
  * goes to the provider and is not stored.
  */
-export const address = z
-  .string()
-  .refine(
-    (url) => (url.startsWith('data:') ? data.test(url) : url.length <= 2_048 && https.test(url)),
-    {
-      message: 'is neither an https URL nor data in base64',
-    },
-  )
+export const address = storableText(inlineLimit).refine(
+  (url) => (url.startsWith('data:') ? data.test(url) : url.length <= 2_048 && https.test(url)),
+  { message: 'is neither an https URL nor data in base64' },
+)
 
 /** The media type that data says it has; null for an address. */
 export function inlineType(url: string): string | null {
@@ -26,4 +27,10 @@ export function imageType(url: string): string {
   // Gemini wants to be told; OpenAI's protocol has no field for it. JPEG is what most others are.
   const extension = /\.(png|webp|gif|heic|heif)(?:[?#]|$)/i.exec(url)?.[1]?.toLowerCase()
   return inlineType(url) ?? `image/${extension ?? 'jpeg'}`
+}
+
+/** What a picture or a file in the request stands for among what is stored. */
+export function toStoredPart(part: MessagePart): MessagePart {
+  if (!isInline(part)) return part
+  return { type: 'text', text: `[${part.media_type}, not stored]` }
 }

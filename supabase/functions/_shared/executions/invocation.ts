@@ -3,16 +3,20 @@ import { contentObject, optional, parameterObject } from '../http/request-rule.t
 import { storableText } from '../http/validate.ts'
 import { type ParsedSchema, parseSchema, SchemaError } from '../json-schema/parse-schema.ts'
 import type { MessagePart } from '../models/model-protocol.ts'
+import { address, inlineLimit } from './inline-data.ts'
 
 /** Bytes of UTF-8 that the content of one message may have: its text, or its parts as JSON. */
 export const maxContentBytes = 256 * 1024
 
-/** Bytes of a request body: the largest content, whatever its escapes in JSON, and the rest. */
-export const invocationLimit = { bytes: 2 * 1024 * 1024, path: 'message.content' } as const
+/** Bytes of a request body: the largest content, whatever its escapes in JSON, and files in it. */
+export const invocationLimit = { bytes: inlineLimit, path: 'message.content' } as const
 
 const encoder = new TextEncoder()
+/** Data in the content has the limit of the body only, because it is not stored. */
+const withoutData = (key: string, value: unknown) =>
+  (key === 'url' || key === 'image') && String(value).startsWith('data:') ? '' : value
 const fits = (content: unknown) => {
-  const text = typeof content === 'string' ? content : JSON.stringify(content)
+  const text = typeof content === 'string' ? content : JSON.stringify(content, withoutData)
   return encoder.encode(text).byteLength <= maxContentBytes
 }
 
@@ -22,21 +26,15 @@ const mediaType = z
   .string()
   .max(127)
   .regex(/^[\w.+-]+\/[\w.+-]+$/, 'is not a media type')
-// An address only: a data: URL would be stored and sent again with every later turn.
-const fileUrl = storableText(2_048).regex(
-  /^https:\/\/[^\s/?#@]+(?:[/?#]\S*)?$/,
-  'is not an https URL',
-)
-
 const part = z.discriminatedUnion('type', [
   contentObject({ type: z.literal('text'), text: storableText(maxContentBytes) }),
   contentObject({
     type: z.literal('file'),
-    url: fileUrl,
+    url: address,
     mediaType,
     filename: optional(storableText(255)),
   }),
-  contentObject({ type: z.literal('image'), image: fileUrl, mediaType }),
+  contentObject({ type: z.literal('image'), image: address, mediaType }),
 ])
 
 // A file without a word to it comes with an empty text from many clients.
@@ -126,18 +124,14 @@ export const idempotencyKeySchema = z.object({
     .optional(),
 })
 
-/** The message as the database takes it: parts have the names of rows, and of all providers. */
-export function storedMessage({ id, content }: NonNullable<Invocation['message']>): {
-  id?: string
-  content: string | MessagePart[]
-} {
-  return {
-    ...(id !== undefined && { id }),
-    content: typeof content === 'string' ? content : content.map(storedPart),
-  }
+/** The parts of a message under the names of rows, and of all providers; null for a text. */
+export function toMessageParts({
+  content,
+}: NonNullable<Invocation['message']>): MessagePart[] | null {
+  return typeof content === 'string' ? null : content.map(toMessagePart)
 }
 
-function storedPart(item: z.output<typeof part>): MessagePart {
+function toMessagePart(item: z.output<typeof part>): MessagePart {
   switch (item.type) {
     case 'text':
       return item

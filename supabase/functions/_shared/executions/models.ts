@@ -7,7 +7,7 @@ import type {
   TakeEvents,
 } from '../models/model-protocol.ts'
 import { toToolMessages } from '../tools/tool-messages.ts'
-import type { BegunExecution, RouteStep } from './execution.ts'
+import type { BegunExecution, HistoryMessage, RouteStep } from './execution.ts'
 
 /** The models that can be called, of all providers. */
 export interface Models {
@@ -59,7 +59,7 @@ export function toModelRequest(
       ...execution.history.map((message) => ({
         role: message.role,
         content: message.content,
-        parts: message.parts as readonly MessagePart[] | null,
+        parts: partsOf(execution, message),
       })),
       ...(parts.length > 0 ? [{ role: 'assistant', content: '', parts } as const] : []),
     ]),
@@ -68,6 +68,14 @@ export function toModelRequest(
     ...(tools.length > 0 && step.config['tools'] !== false && { tools }),
     ...execution.asked,
   }
+}
+
+/** The parts of a stored message; of the new one with the data that is not stored. */
+export function partsOf(
+  { given, message_id }: BegunExecution,
+  { id, parts }: HistoryMessage,
+): readonly MessagePart[] | null {
+  return given && id === message_id ? given : (parts as readonly MessagePart[] | null)
 }
 
 /** A whole answer as the events of which it is made. */

@@ -2,8 +2,9 @@ import { sha256Hex } from '../crypto/secret.ts'
 import type { Db } from '../database.ts'
 import { AppError } from '../errors.ts'
 import type { BegunExecution } from '../executions/execution.ts'
+import { toStoredPart } from '../executions/inline-data.ts'
 import { maxContentBytes } from '../executions/invocation.ts'
-import { isInline, requestBytes } from '../executions/request-bytes.ts'
+import { requestBytes } from '../executions/request-bytes.ts'
 import type { MessagePart, ModelMessage } from '../models/model-protocol.ts'
 import type { ChatRequest } from './chat-request.ts'
 import { resolveModel, type Target } from './model-list.ts'
@@ -61,12 +62,6 @@ async function inOrder<Result>(
   return begin(await resolveModel(db, id))
 }
 
-/** What a picture or a file in the request stands for among what is stored. */
-function withoutData(part: MessagePart): MessagePart {
-  if (!isInline(part)) return part
-  return { type: 'text', text: `[${part.media_type}, not stored]` }
-}
-
 /** Bytes that the model gets, references resolved. */
 function sentBytes({ asked, params, model }: ChatRequest): number {
   return requestBytes(asked.messages, asked.tools, asked.responseFormat, params, model)
@@ -80,7 +75,7 @@ function storedContent(count: number, messages: readonly ModelMessage[]): string
   // Without a text there is nothing to store as one: an empty result of a tool, for instance.
   const stored =
     parts && parts.length > 0
-      ? parts.map(withoutData)
+      ? parts.map(toStoredPart)
       : content || [{ type: 'text' as const, text: '' }]
   const text = typeof stored === 'string' ? stored : JSON.stringify(stored)
   if (encoder.encode(text).byteLength <= maxContentBytes) return stored

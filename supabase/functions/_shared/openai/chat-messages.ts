@@ -7,7 +7,7 @@ import type {
   ModelMessage,
   ProviderMetadata,
 } from '../models/model-protocol.ts'
-import { address, imageType, inlineType } from './inline-data.ts'
+import { address, imageType, inlineType } from '../executions/inline-data.ts'
 
 /** Characters of one text; the body's limit comes first. */
 const maxText = 4 * 1024 * 1024

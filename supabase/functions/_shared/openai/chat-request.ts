@@ -1,3 +1,4 @@
+import { inlineLimit } from '../executions/inline-data.ts'
 import { type ParsedSchema, parseSchema, SchemaError } from '../json-schema/parse-schema.ts'
 import type {
   ModelParams,
@@ -10,7 +11,7 @@ import { chatDialect, type Dialect } from './dialect.ts'
 import { type ChatMessage, toModelMessages, UnknownToolCallError } from './chat-messages.ts'
 
 /** Bytes of a request body: a long conversation with its tools, and pictures or files in it. */
-export const chatLimit = { bytes: 8 * 1024 * 1024, path: 'messages' } as const
+export const chatLimit = { bytes: inlineLimit, path: 'messages' } as const
 
 /** A chat completion request, checked and in our own words. */
 export interface ChatRequest {

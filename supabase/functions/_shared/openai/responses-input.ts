@@ -5,7 +5,7 @@ import { isRecord } from '../json.ts'
 import type { MessagePart, ModelMessage } from '../models/model-protocol.ts'
 import { invalid } from './chat-body.ts'
 import { toFilePart, toImagePart } from './chat-messages.ts'
-import { address } from './inline-data.ts'
+import { address } from '../executions/inline-data.ts'
 
 const text = storableText(4 * 1024 * 1024)
 const nothing = z.null().optional()
