@@ -90,6 +90,10 @@ const rules = [
      ) as call
    where c.relnamespace = any($2::regnamespace[])`,
 
+  // postgres_changes sends the key of a deleted row to every tenant.
+  `select 'table ' || p.schemaname || '.' || p.tablename || ' is published by ' || p.pubname
+   from pg_publication_tables p where p.schemaname::regnamespace = any($2::regnamespace[])`,
+
   `select 'relation ' || c.oid::regclass || ' has no comment'
    from pg_class c where c.relnamespace = any($2::regnamespace[]) and c.relkind in ('r', 'p', 'v')
      and not c.relispartition and obj_description(c.oid, 'pg_class') is null`,

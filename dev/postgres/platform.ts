@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import type { ISql, Sql } from 'postgres'
 import { errorCode, firstLine, StartError } from '../process/start-error.ts'
 
@@ -15,13 +17,14 @@ const ROLES: Record<string, string> = {
   service_role: 'nologin noinherit bypassrls',
   authenticator: 'login noinherit',
   supabase_auth_admin: 'login noinherit createrole',
+  supabase_realtime_admin: 'nologin noinherit',
 }
 
 const API_ROLES = 'anon, authenticated, service_role'
 
 /**
  * Makes what a hosted database has before the first migration and this one lacks: roles, the
- * schemas auth and extensions, and the default privileges, which grant everything made in public
+ * schemas auth, realtime and extensions, and the default privileges, which grant everything made in public
  * to the API roles by name. Migrations are tested against those. Repeatable: what exists is left
  * as it is, so that a revoke in a migration is not undone at the next start.
  *
@@ -106,6 +109,14 @@ async function ensureSchemas(sql: ISql, { owner }: PlatformOptions): Promise<voi
     for (const extension of ['pgcrypto', 'uuid-ossp']) {
       await sql`create extension if not exists ${sql(extension)} with schema extensions`
     }
+  }
+  if (!existing.has('realtime')) {
+    // The platform lets `postgres` make policies on Realtime's table (supautils, policy_grants). On
+    // a server with another database of the stack the owner has the role already.
+    const [role] = await sql<{ held: boolean }[]>`
+      select pg_has_role(${owner}, 'supabase_realtime_admin', 'usage') as held`
+    if (role?.held !== true) await sql`grant supabase_realtime_admin to ${sql(owner)}`
+    await sql.unsafe(readFileSync(fileURLToPath(new URL('realtime.sql', import.meta.url)), 'utf8'))
   }
   if (existing.has('auth')) return
   await sql`create schema auth authorization supabase_auth_admin`

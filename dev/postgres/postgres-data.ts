@@ -67,7 +67,7 @@ export function setDataAside(data: DataDirectory): string {
   return aside
 }
 
-/** What initdb makes, whoever it is for. */
+/** What initdb makes, for every owner. */
 const layout = [
   '--username=supabase_admin',
   '--auth=scram-sha-256',
@@ -87,7 +87,7 @@ async function initialise(data: DataDirectory, options: DataOptions): Promise<vo
   mkdirSync(dirname(draft), { recursive: true, mode: 0o755 })
   mkdirSync(draft, { mode: 0o700 })
   if (data.user !== undefined) chownSync(draft, data.user.uid, data.user.gid)
-  // Data that somebody keeps comes from initdb itself.
+  // Data that is kept comes from initdb itself.
   const template =
     options.durable || process.platform === 'win32' ? undefined : templatePath(version, layout)
   if (template !== undefined && hasTemplate(template)) {

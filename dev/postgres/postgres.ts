@@ -135,6 +135,8 @@ function launch(data: DataDirectory, port: number, options: PostgresOptions): La
     },
   )
   const logged = createWriteStream(logFile(options.directory), { flags: 'a', mode: 0o600 })
+  // A full disk or a deleted folder costs the log, not the stack.
+  logged.on('error', (error) => options.log(`The log of PostgreSQL fails: ${firstLine(error)}`))
   const ready = new Promise<void>((resolve, reject) => {
     let recent = ''
     const listen = (chunk: Buffer) => {

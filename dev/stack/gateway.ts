@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, ServerResponse } from 'node:http'
+import type { Realtime } from '../api/realtime.ts'
 import type { Functions } from '../functions/functions.ts'
 import { errorCode, StartError } from '../process/start-error.ts'
 import { answerWithFetch } from './fetch-bridge.ts'
@@ -16,6 +17,7 @@ type Fetch = (request: Request, left: AbortSignal) => Promise<Response>
 export interface Parts {
   rest: Fetch
   auth: Fetch
+  realtime: Pick<Realtime, 'upgrade'>
   functions: Functions
 }
 
@@ -26,8 +28,8 @@ export interface Gateway {
 }
 
 /**
- * One HTTP server on the platform's paths: /rest/v1, /auth/v1 and /functions/v1/<name>, of which a
- * function sees /<name>/... Listens on 127.0.0.1 only.
+ * One HTTP server on the platform's paths: /rest/v1, /auth/v1, the WebSocket /realtime/v1/websocket and
+ * /functions/v1/<name>, of which a function sees /<name>/... Listens on 127.0.0.1 only.
  *
  * @param port 0 for any free one
  * @param requestTimeout how long a client may take to send a request; an answer is not bounded
@@ -54,6 +56,15 @@ export async function openGateway(
   server.on('clientError', (error, socket) => {
     if (hasAnswer(socket) || !socket.writable) socket.destroy()
     else sendRawError(socket, errorCode(error) === 'ERR_HTTP_REQUEST_TIMEOUT')
+  })
+  server.on('upgrade', (request, socket, head) => {
+    socket.on('error', () => socket.destroy())
+    if (parts !== undefined && /^\/realtime\/v1\/websocket(\?|$)/.test(request.url ?? '/')) {
+      parts.realtime.upgrade(request, socket, head)
+    } else {
+      const status = parts === undefined ? '503 Service Unavailable' : '404 Not Found'
+      socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
+    }
   })
   // Longer than the idle time of usual clients, which would otherwise meet closed connections.
   server.keepAliveTimeout = 75_000

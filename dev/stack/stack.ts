@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { withTokenHook } from '../api/auth.ts'
 import type { LiteOptions, LiteServer } from '../api/lite.ts'
+import { type Realtime, startRealtime } from '../api/realtime.ts'
 import { functionEnv } from '../functions/function-env.ts'
 import { startFunctions } from '../functions/functions.ts'
 import { startModelServer } from '../functions/model-server.ts'
@@ -71,14 +72,14 @@ async function compose(options: Options, cleanup: Cleanup): Promise<Stack> {
     watch: options.watch ?? false,
     log,
   })
-  const [{ rest, auth }, functions] = await allEnded(
+  const [{ rest, auth, realtime }, functions] = await allEnded(
     startApi(lite, { database, secrets, url, log }, contentOf(options), cleanup).finally(() => {
       // Closed before REST, whichever starts first: functions ask it to the end.
       cleanup.add(() => starting.then((started) => started.close(), noFunctions))
     }),
     starting,
   )
-  gateway.serve({ rest: rest.fetch, auth: auth.fetch, functions })
+  gateway.serve({ rest: rest.fetch, auth: auth.fetch, realtime, functions })
   const { cleanupIntervalMs: intervalMs = defaultCleanupIntervalMs } = options
   if (intervalMs > 0 && functions.names.includes('session-cleanup')) {
     const schedule = startSchedule({
@@ -145,11 +146,11 @@ async function startApi(
   options: LiteOptions,
   content: Content,
   cleanup: Cleanup,
-): Promise<{ rest: LiteServer; auth: LiteServer }> {
+): Promise<{ rest: LiteServer; auth: LiteServer; realtime: Realtime }> {
   const plain = await startAuth(options)
   cleanup.add(() => plain.close())
   await migrate(options.database, content)
-  const [auth, rest] = await allEnded(
+  const [auth, rest, realtime] = await allEnded(
     withTokenHook(plain, options).then((server) => {
       cleanup.add(() => server.close())
       return server
@@ -158,8 +159,12 @@ async function startApi(
       cleanup.add(() => server.close())
       return server
     }),
+    startRealtime(options).then((server) => {
+      cleanup.add(() => server.close())
+      return server
+    }),
   )
-  return { auth, rest }
+  return { auth, rest, realtime }
 }
 
 function contentOf(options: Options): Content {

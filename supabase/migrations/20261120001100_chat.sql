@@ -25,6 +25,7 @@ create table public.chat_sessions (
     constraint chat_sessions_metadata_length check (octet_length(metadata::text) <= 65536),
   current_message_id uuid,
   last_message_at timestamptz,
+  announced_at timestamptz not null default clock_timestamp(),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   primary key (organization_id, id),
@@ -39,6 +40,8 @@ comment on column public.chat_sessions.title is 'Null: set from the first messag
 comment on column public.chat_sessions.current_message_id is
   'The last message of the branch that continues; set it to switch branches. Null: the session has no '
   'message.';
+comment on column public.chat_sessions.announced_at is
+  'When Realtime last told the readers of a change.';
 comment on column public.chat_sessions.visibility is
   'private: only the user reads; organization: every member reads.';
 create index chat_sessions_user_id_idx

@@ -2038,6 +2038,7 @@ export type Database = {
       chat_sessions: {
         Row: {
           agent_id: number | null
+          announced_at: string
           context: string
           created_at: string
           current_message_id: string | null
@@ -2056,6 +2057,7 @@ export type Database = {
         ComputedFields: never
         Insert: {
           agent_id?: number | null
+          announced_at?: string
           context?: string
           created_at?: string
           current_message_id?: string | null
@@ -2073,6 +2075,7 @@ export type Database = {
         }
         Update: {
           agent_id?: number | null
+          announced_at?: string
           context?: string
           created_at?: string
           current_message_id?: string | null

@@ -1,7 +1,11 @@
 import type { Context, Hono } from 'hono'
 import type { VerifyAccessToken } from '../_shared/auth/access-token.ts'
 import { cancelExecution } from '../_shared/executions/cancel.ts'
-import { decideToolCall, decisionSchema, toolCallIdSchema } from '../_shared/executions/decide-tool-call.ts'
+import {
+  decideToolCall,
+  decisionSchema,
+  toolCallIdSchema,
+} from '../_shared/executions/decide-tool-call.ts'
 import {
   idempotencyKeySchema,
   invocationLimit,

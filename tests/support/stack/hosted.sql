@@ -1,7 +1,8 @@
 -- A database as the hosted platform hands it over on PostgreSQL 17, as its superuser supabase_admin.
--- From what the platform documents of roles, memberships, ownership and grants; of the tables of Auth,
--- Realtime and Storage only the columns that matter here. Not there: supautils and safeupdate, which no
--- package carries. What supautils allows to postgres is granted instead (see the end).
+-- From what the platform documents of roles, memberships, ownership and grants; of the tables of Auth and
+-- Storage only the columns that matter here. dev/postgres/realtime.sql has Realtime's part. Not there:
+-- supautils and safeupdate, which no package carries. What supautils allows to postgres is granted instead (see
+-- the end).
 
 -- ── Roles ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -129,24 +130,6 @@ alter table storage.objects enable row level security;
 grant all on storage.buckets, storage.objects to postgres with grant option;
 grant all on storage.buckets, storage.objects to anon, authenticated, service_role;
 
-create schema realtime;
-grant usage on schema realtime to postgres, anon, authenticated, service_role;
-grant all on schema realtime to supabase_realtime_admin with grant option;
-create table realtime.messages (
-  topic text not null,
-  extension text not null,
-  payload jsonb,
-  event text,
-  private boolean default false,
-  updated_at timestamp not null default now(),
-  inserted_at timestamp not null default now(),
-  id uuid not null default gen_random_uuid(),
-  primary key (id, inserted_at)
-) partition by range (inserted_at);
-alter table realtime.messages owner to supabase_realtime_admin;
-alter table realtime.messages enable row level security;
-grant select, insert, update on realtime.messages to postgres, anon, authenticated, service_role;
-
 create schema vault;
 grant usage on schema vault to postgres, service_role;
 create schema graphql_public;
@@ -156,3 +139,5 @@ grant usage on schema graphql_public to postgres, anon, authenticated, service_r
 
 grant set on parameter pgrst.db_pre_request, pgrst.db_plan_enabled to postgres;
 grant authenticator to postgres with admin option, inherit false, set false;
+-- Policies on Realtime's table.
+grant supabase_realtime_admin to postgres;

@@ -50,6 +50,7 @@ export function hostedServer(): (name: string, setUp?: string) => Promise<Hosted
     const superuser = connect(server.url('supabase_admin'))
     try {
       await superuser.unsafe(sqlOf('./hosted.sql'))
+      await superuser.begin((tx) => tx.unsafe(sqlOf('../../../dev/postgres/realtime.sql')))
       for (const role of ['postgres', 'authenticator', 'supabase_auth_admin'] as const) {
         await superuser.unsafe(`alter role ${role} password '${passwords[role]}'`)
       }

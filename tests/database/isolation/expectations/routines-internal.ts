@@ -34,6 +34,9 @@ export const internalDefiners: readonly string[] = [
   'settle_deleted_execution',
   'supersede_tool_calls',
   'sync_account',
+  'tell_of_deleted_sessions',
+  'tell_of_session',
+  'tell',
   // Checks of the caller.
   'is_platform_admin',
   'require_account',

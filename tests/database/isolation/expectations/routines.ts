@@ -50,6 +50,7 @@ export const routineExpectations: Readonly<Record<string, RoutineExpectation>> =
   'private.has_permission(text)': helper(false),
   'private.jwt_claims()': helper(false),
   'private.uuid_v7()': helper(false),
+  'private.may_hear(text)': { executors: ['authenticated'], definer: false },
   'private.is_not_explained()': { executors: ['authenticated'], definer: false },
   'private.check_request()': {
     executors: ['anon', 'authenticated', 'service_role'],
