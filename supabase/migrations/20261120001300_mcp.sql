@@ -133,23 +133,6 @@ alter table private.mcp_bearer_tokens force row level security;
 revoke all on private.mcp_bearer_tokens from public, anon, authenticated, service_role;
 -- No grant: a sealed text of a client's own making would stop the rotation of keys.
 
-create view public.effective_mcp_configurations with (security_invoker = true) as
-select e.*
-from (
-  select distinct on (c.organization_id, c.name)
-    c.organization_id, c.id, c.user_id, c.name, c.type, c.endpoint, c.command, c.args, c.env,
-    c.auth_type, c.oauth_provider, c.enabled, c.created_at, c.updated_at
-  from public.mcp_configurations c
-  where c.user_id is null or c.user_id = (select private.current_user_id())
-  order by c.organization_id, c.name, c.user_id nulls last
-) e
-where e.enabled;
-comment on view public.effective_mcp_configurations is
-  'The servers that a person''s agents use: their own entry overrides the organization''s of the same '
-  'name, also when it is disabled.';
-revoke all on public.effective_mcp_configurations from anon, authenticated, service_role;
-grant select on public.effective_mcp_configurations to authenticated, service_role;
-
 -- ── client_mgmt.mcp_allowed_hosts ─────────────────────────────────────────────────────────────
 
 create table client_mgmt.mcp_allowed_hosts (
@@ -271,8 +254,33 @@ revoke all on function
   private.mcp_allowed_hosts(bigint)
   from public, anon, authenticated, service_role;
 
+create function private.lock_mcp_endpoint(organization_id bigint, id bigint, endpoint text) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: called by functions for service_role that have checked their person. A change of the endpoint
+-- waits for this lock, and then deletes what was entered for the old server.
+#variable_conflict use_column
+declare
+  present text;
+begin
+  select c.endpoint into present from public.mcp_configurations c
+  where c.organization_id = lock_mcp_endpoint.organization_id and c.id = lock_mcp_endpoint.id
+  for no key update;
+  if present is distinct from lock_mcp_endpoint.endpoint then
+    raise exception using errcode = 'PT409', message = 'mcp_configuration_changed',
+      detail = 'The configuration names another server by now. Read its endpoint, and enter the '
+        'credential again.';
+  end if;
+end
+$$;
+comment on function private.lock_mcp_endpoint(bigint, bigint, text) is
+  'Locks a configuration, so that a credential is stored for the server that the person saw. PT409 '
+  'mcp_configuration_changed when the configuration names another one.';
+revoke all on function private.lock_mcp_endpoint(bigint, bigint, text)
+  from public, anon, authenticated, service_role;
+
 create function public.set_mcp_bearer_token(
-  organization_id bigint, user_id uuid, id bigint, sealed_token text default null
+  organization_id bigint, user_id uuid, id bigint, endpoint text, sealed_token text default null
 ) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -294,11 +302,10 @@ begin
   perform private.require_acting_member(
     organization, account, case when owner is null then 'mcp.manage' else 'agents.invoke' end
   );
-  -- With a lock that a change of the endpoint waits for: it deletes the token of the old server.
+  perform private.lock_mcp_endpoint(organization, set_mcp_bearer_token.id, set_mcp_bearer_token.endpoint);
   perform 1 from public.mcp_configurations c
   where c.organization_id = organization and c.id = set_mcp_bearer_token.id and c.auth_type = 'bearer'
-    and c.user_id is not distinct from owner
-  for no key update;
+    and c.user_id is not distinct from owner;
   if not found then
     raise exception using errcode = '22023', message = 'invalid_request',
       detail = 'The configuration does not use a bearer token.';
@@ -323,15 +330,16 @@ exception
     raise exception using errcode = '22023', message = 'invalid_request', detail = 'The token is not sealed.';
 end
 $$;
-comment on function public.set_mcp_bearer_token(bigint, uuid, bigint, text) is
+comment on function public.set_mcp_bearer_token(bigint, uuid, bigint, text, text) is
   'Stores the sealed bearer token of a configuration, or removes it (null), for a member: of their own, or '
-  'of the organization''s with mcp.manage. For the function oauth, which seals. 22023 for a configuration '
-  'of another kind. Service role only.';
+  'of the organization''s with mcp.manage. For the function oauth, which seals. endpoint: the server that '
+  'the token is for, PT409 mcp_configuration_changed when it is another one by now. 22023 for a '
+  'configuration of another kind. Service role only.';
 
 revoke all on function
-  public.set_mcp_bearer_token(bigint, uuid, bigint, text)
+  public.set_mcp_bearer_token(bigint, uuid, bigint, text, text)
   from public, anon, authenticated, service_role;
-grant execute on function public.set_mcp_bearer_token(bigint, uuid, bigint, text) to service_role;
+grant execute on function public.set_mcp_bearer_token(bigint, uuid, bigint, text, text) to service_role;
 create trigger mcp_configurations_require_permission
   before insert or update or delete on public.mcp_configurations
   for each statement execute function private.require_permission('agents.invoke', 'mcp.manage');

@@ -1,7 +1,8 @@
 -- Connections to MCP servers: clients registered at issuers, authorizations under way, and tokens.
 -- Special: the function seals every secret before it reaches a table. Clients have no grant on states and
 -- tokens. A refresh and a registration happen once for all workers: a lease decides which worker does it,
--- and a generation decides which result counts.
+-- and a generation decides which result counts. The row of a client never becomes another client: a
+-- connection keeps the client that it was made with.
 
 create function private.disconnect_changed_server() returns trigger
 language plpgsql volatile security definer set search_path = ''
@@ -103,21 +104,28 @@ create table client_mgmt.oauth_clients (
   registered_at timestamptz,
   secret_expires_at timestamptz,
   rejected_at timestamptz,
+  superseded_at timestamptz,
   lease_id uuid,
   lease_expires_at timestamptz,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   primary key (organization_id, id),
-  constraint oauth_clients_redirect_uri check ((source = 'dynamic') = (redirect_uri is not null)),
-  constraint oauth_clients_key unique nulls not distinct (organization_id, issuer, source, redirect_uri)
+  constraint oauth_clients_redirect_uri check ((source = 'dynamic') = (redirect_uri is not null))
 );
 comment on table client_mgmt.oauth_clients is
-  'The organization''s clients at authorization servers. preregistered: entered by a manager, and used '
-  'first. dynamic: registered by the function, once per issuer and redirect URI; a row without client_id '
-  'is a registration under way.';
+  'The organization''s clients at authorization servers, a row per registration. preregistered: entered by '
+  'a manager, and used first. dynamic: registered by the function, for an issuer and redirect URI; a row '
+  'without client_id is a registration under way.';
 comment on column client_mgmt.oauth_clients.redirect_uri is
   'The redirect URI of a dynamic client. Another redirect URI needs another client; this one stays for its '
   'connections. Null for a preregistered one, whose redirect URI only its issuer knows.';
+comment on column client_mgmt.oauth_clients.superseded_at is
+  'The time when another client took its place for new authorizations; null: the present client. The row '
+  'stays for the connections that were made with it, and cleanup_unused_oauth_clients() deletes it after '
+  'the last one.';
+create unique index oauth_clients_key on client_mgmt.oauth_clients (
+  organization_id, issuer, source, redirect_uri
+) nulls not distinct where superseded_at is null;
 comment on column client_mgmt.oauth_clients.registered_at is
   'The time when the id and the secret were last stored. Sealing a secret again keeps it.';
 comment on column client_mgmt.oauth_clients.secret_expires_at is
@@ -355,6 +363,50 @@ create trigger mcp_oauth_tokens_audit_delete after delete on public.mcp_oauth_to
   referencing old table as before_rows
   for each statement
   execute function private.audit_change('mcp_connection', 'id', 'access_token', 'refresh_token');
+
+-- ── Effective configurations ──────────────────────────────────────────────────────────────────
+
+create function private.mcp_connection_status(organization_id bigint, mcp_configuration_id bigint)
+returns text
+language sql stable security definer set search_path = ''
+as $$
+  -- Definer: connections deny everyone; this returns the status of the caller's own.
+  select coalesce((
+    select t.status from public.mcp_oauth_tokens t
+    join public.mcp_configurations c on c.organization_id = t.organization_id
+      and c.id = t.mcp_configuration_id and c.endpoint = t.endpoint
+    where t.organization_id = private.current_organization_id()
+      and t.organization_id = mcp_connection_status.organization_id
+      and t.mcp_configuration_id = mcp_connection_status.mcp_configuration_id
+      and t.user_id = private.current_user_id()
+  ), 'not_connected')
+$$;
+comment on function private.mcp_connection_status(bigint, bigint) is
+  'The status of the caller''s connection by a configuration: not_connected, connected or '
+  'needs_reauthorization.';
+revoke all on function private.mcp_connection_status(bigint, bigint)
+  from public, anon, authenticated, service_role;
+grant execute on function private.mcp_connection_status(bigint, bigint) to authenticated, service_role;
+
+create view public.effective_mcp_configurations with (security_invoker = true) as
+select e.*
+from (
+  select distinct on (c.organization_id, c.name)
+    c.organization_id, c.id, c.user_id, c.name, c.type, c.endpoint, c.command, c.args, c.env,
+    c.auth_type, c.oauth_provider, c.enabled, c.created_at, c.updated_at,
+    case when c.auth_type = 'oauth'
+      then private.mcp_connection_status(c.organization_id, c.id) end as connection_status
+  from public.mcp_configurations c
+  where c.user_id is null or c.user_id = (select private.current_user_id())
+  order by c.organization_id, c.name, c.user_id nulls last
+) e
+where e.enabled;
+comment on view public.effective_mcp_configurations is
+  'The servers that a person''s agents use: their own entry overrides the organization''s of the same '
+  'name, also when it is disabled. connection_status: not_connected, connected or needs_reauthorization; '
+  'null for a server without OAuth.';
+revoke all on public.effective_mcp_configurations from anon, authenticated, service_role;
+grant select on public.effective_mcp_configurations to authenticated, service_role;
 
 -- A former member keeps no connection.
 create function private.disconnect_former_member() returns trigger

@@ -132,21 +132,24 @@ grant execute on function
 
 -- ── Client registrations ──────────────────────────────────────────────────────────────────────
 
-create function private.oauth_client_json(c client_mgmt.oauth_clients) returns jsonb
-language sql stable security invoker set search_path = ''
+create function private.oauth_client_json(organization_id bigint, id bigint) returns jsonb
+language sql stable security definer set search_path = ''
 as $$
+  -- Definer: called by functions for service_role. One statement reads the client and its secret: of two
+  -- snapshots one could hold the secret of an earlier correction.
   select jsonb_build_object(
     'id', c.id, 'issuer', c.issuer, 'source', c.source, 'redirect_uri', c.redirect_uri,
     'client_id', c.client_id, 'token_endpoint_auth_method', c.token_endpoint_auth_method,
-    'client_secret', (
-      select s.client_secret from private.oauth_client_secrets s
-      where s.organization_id = c.organization_id and s.oauth_client_id = c.id
-    )
+    'client_secret', s.client_secret
   )
+  from client_mgmt.oauth_clients c
+  left join private.oauth_client_secrets s
+    on s.organization_id = c.organization_id and s.oauth_client_id = c.id
+  where c.organization_id = oauth_client_json.organization_id and c.id = oauth_client_json.id
 $$;
-comment on function private.oauth_client_json(client_mgmt.oauth_clients) is
-  'A client for the function oauth, with its sealed secret.';
-revoke all on function private.oauth_client_json(client_mgmt.oauth_clients)
+comment on function private.oauth_client_json(bigint, bigint) is
+  'A client for the function oauth, with its sealed secret; null for an absent one.';
+revoke all on function private.oauth_client_json(bigint, bigint)
   from public, anon, authenticated, service_role;
 
 create function public.lease_oauth_client(
@@ -157,47 +160,58 @@ as $$
 -- Definer: no role may write clients. Executable by service_role only.
 #variable_conflict use_column
 declare
+  organization constant bigint := lease_oauth_client.organization_id;
   found_client client_mgmt.oauth_clients;
 begin
   select c.* into found_client from client_mgmt.oauth_clients c
-  where c.organization_id = lease_oauth_client.organization_id and c.issuer = lease_oauth_client.issuer
-    and c.source = 'preregistered';
+  where c.organization_id = organization and c.issuer = lease_oauth_client.issuer
+    and c.source = 'preregistered' and c.superseded_at is null;
   if found then
-    return jsonb_build_object('status', 'ready', 'client', private.oauth_client_json(found_client));
+    return jsonb_build_object(
+      'status', 'ready', 'client', private.oauth_client_json(organization, found_client.id)
+    );
   elsif not may_register then
     return jsonb_build_object('status', 'absent');
   end if;
 
+  -- A client that the issuer no longer takes gives way. Its row stays for its connections, whose issuer
+  -- may still take it.
+  update client_mgmt.oauth_clients c set superseded_at = clock_timestamp()
+  where c.organization_id = organization and c.issuer = lease_oauth_client.issuer
+    and c.source = 'dynamic' and c.redirect_uri = lease_oauth_client.redirect_uri
+    and c.superseded_at is null and c.client_id is not null
+    and (c.rejected_at is not null or c.secret_expires_at <= clock_timestamp());
   -- One statement decides which caller registers: only it can set a lease where none is valid.
   insert into client_mgmt.oauth_clients as c (
     organization_id, issuer, source, redirect_uri, lease_id, lease_expires_at
   )
   values (
-    lease_oauth_client.organization_id, lease_oauth_client.issuer, 'dynamic', lease_oauth_client.redirect_uri,
+    organization, lease_oauth_client.issuer, 'dynamic', lease_oauth_client.redirect_uri,
     gen_random_uuid(), clock_timestamp() + interval '30 seconds'
   )
-  on conflict on constraint oauth_clients_key do update
+  on conflict (organization_id, issuer, source, redirect_uri) where superseded_at is null do update
     set lease_id = excluded.lease_id, lease_expires_at = excluded.lease_expires_at
-    where (c.client_id is null or c.rejected_at is not null or c.secret_expires_at <= clock_timestamp())
-      and (c.lease_expires_at is null or c.lease_expires_at <= clock_timestamp())
+    where c.client_id is null and (c.lease_expires_at is null or c.lease_expires_at <= clock_timestamp())
   returning c.* into found_client;
   if found then
     return jsonb_build_object('status', 'register', 'id', found_client.id, 'lease_id', found_client.lease_id);
   end if;
 
   select c.* into found_client from client_mgmt.oauth_clients c
-  where c.organization_id = lease_oauth_client.organization_id and c.issuer = lease_oauth_client.issuer
-    and c.source = 'dynamic' and c.client_id is not null and c.rejected_at is null
-    and c.redirect_uri = lease_oauth_client.redirect_uri
+  where c.organization_id = organization and c.issuer = lease_oauth_client.issuer
+    and c.source = 'dynamic' and c.redirect_uri = lease_oauth_client.redirect_uri
+    and c.superseded_at is null and c.client_id is not null and c.rejected_at is null
     and (c.secret_expires_at is null or c.secret_expires_at > clock_timestamp());
   if found then
-    return jsonb_build_object('status', 'ready', 'client', private.oauth_client_json(found_client));
+    return jsonb_build_object(
+      'status', 'ready', 'client', private.oauth_client_json(organization, found_client.id)
+    );
   end if;
   return jsonb_build_object('status', 'wait');
 end
 $$;
 comment on function public.lease_oauth_client(bigint, text, boolean, text) is
-  'The organization''s client at an issuer: { status: ready, client }, or, to one caller at a '
+  'The organization''s present client at an issuer: { status: ready, client }, or, to one caller at a '
   'time, { status: register, id, lease_id }; else { status: wait } or, without may_register, { '
   'status: absent }. A dynamic client is one that was registered with this redirect_uri. Service '
   'role only.';
@@ -216,17 +230,36 @@ declare
   stored client_mgmt.oauth_clients;
 begin
   perform private.require_acting_member(organization, set_oauth_client.user_id, 'mcp.manage');
-  insert into client_mgmt.oauth_clients (
-    organization_id, issuer, source, client_id, token_endpoint_auth_method, registered_at
-  )
-  values (
-    organization, set_oauth_client.issuer, 'preregistered', set_oauth_client.client_id,
-    set_oauth_client.token_endpoint_auth_method, clock_timestamp()
-  )
-  on conflict on constraint oauth_clients_key do update
-    set client_id = excluded.client_id, registered_at = excluded.registered_at,
-      token_endpoint_auth_method = excluded.token_endpoint_auth_method
-  returning * into stored;
+  loop
+    -- Another client takes the place of the present one, whose row stays for its connections. The same
+    -- client is corrected, also one that had given way.
+    update client_mgmt.oauth_clients c set superseded_at = clock_timestamp()
+    where c.organization_id = organization and c.issuer = set_oauth_client.issuer
+      and c.source = 'preregistered' and c.superseded_at is null
+      and c.client_id <> set_oauth_client.client_id;
+    begin
+      update client_mgmt.oauth_clients c
+      set superseded_at = null, registered_at = clock_timestamp(),
+        token_endpoint_auth_method = set_oauth_client.token_endpoint_auth_method
+      where c.organization_id = organization and c.issuer = set_oauth_client.issuer
+        and c.source = 'preregistered' and c.client_id = set_oauth_client.client_id
+      returning c.* into stored;
+      exit when found;
+      insert into client_mgmt.oauth_clients (
+        organization_id, issuer, source, client_id, token_endpoint_auth_method, registered_at
+      )
+      values (
+        organization, set_oauth_client.issuer, 'preregistered', set_oauth_client.client_id,
+        set_oauth_client.token_endpoint_auth_method, clock_timestamp()
+      )
+      returning * into stored;
+      exit;
+    exception
+      when unique_violation then
+        -- Another manager has stored a client in the meantime: this one comes after it.
+        null;
+    end;
+  end loop;
   perform private.keep_client_secret(stored, sealed_secret);
   perform set_config('colloquy.acting_user', '', true);
   return jsonb_build_object(
@@ -240,7 +273,9 @@ end
 $$;
 comment on function public.set_oauth_client(bigint, uuid, text, text, text, text) is
   'Stores a client that a manager registered at the issuer, for a member with mcp.manage: { id, issuer, '
-  'client_id, source }. For the function oauth, which seals the secret. Service role only.';
+  'client_id, source }. The same client_id corrects a client; another one takes its place, and the '
+  'connections of the earlier client keep it. For the function oauth, which seals the secret. Service role '
+  'only.';
 
 create function public.store_oauth_client(
   organization_id bigint,
@@ -253,21 +288,34 @@ as $$
 -- Definer: no role may write clients. Executable by service_role only.
 #variable_conflict use_column
 declare
+  organization constant bigint := store_oauth_client.organization_id;
+  pending client_mgmt.oauth_clients;
   stored client_mgmt.oauth_clients;
 begin
+  select c.* into pending from client_mgmt.oauth_clients c
+  where c.organization_id = organization and c.id = store_oauth_client.id
+    and c.lease_id = store_oauth_client.lease_id and c.client_id is null
+  for update;
+  if not found then
+    return null;
+  end if;
+  -- An issuer that answers with the id of an earlier client has renewed that client.
+  select c.* into stored from client_mgmt.oauth_clients c
+  where c.organization_id = organization and c.issuer = pending.issuer and c.source = 'dynamic'
+    and c.redirect_uri = pending.redirect_uri and c.client_id = client ->> 'client_id'
+  for update;
+  if found then
+    delete from client_mgmt.oauth_clients c where c.organization_id = organization and c.id = pending.id;
+  end if;
   update client_mgmt.oauth_clients c
   set client_id = client ->> 'client_id', registered_at = clock_timestamp(),
     token_endpoint_auth_method = client ->> 'token_endpoint_auth_method',
     secret_expires_at = to_timestamp((client ->> 'secret_expires_at')::double precision),
-    rejected_at = null, lease_id = null, lease_expires_at = null
-  where c.organization_id = store_oauth_client.organization_id and c.id = store_oauth_client.id
-    and c.lease_id = store_oauth_client.lease_id
+    rejected_at = null, superseded_at = null, lease_id = null, lease_expires_at = null
+  where c.organization_id = organization and c.id = coalesce(stored.id, pending.id)
   returning c.* into stored;
-  if not found then
-    return null;
-  end if;
   perform private.keep_client_secret(stored, client ->> 'client_secret');
-  return private.oauth_client_json(stored);
+  return private.oauth_client_json(organization, stored.id);
 end
 $$;
 comment on function public.store_oauth_client(bigint, bigint, uuid, jsonb) is
@@ -283,9 +331,6 @@ begin
   delete from client_mgmt.oauth_clients c
   where c.organization_id = release_oauth_client.organization_id and c.id = release_oauth_client.id
     and c.lease_id = release_oauth_client.lease_id and c.client_id is null;
-  update client_mgmt.oauth_clients c set lease_id = null, lease_expires_at = null
-  where c.organization_id = release_oauth_client.organization_id and c.id = release_oauth_client.id
-    and c.lease_id = release_oauth_client.lease_id;
 end
 $$;
 comment on function public.release_oauth_client(bigint, bigint, uuid) is
@@ -426,7 +471,6 @@ as $$
 #variable_conflict use_column
 declare
   taken public.oauth_states;
-  client client_mgmt.oauth_clients;
 begin
   delete from public.oauth_states s
   where s.organization_id = take_oauth_code.organization_id and s.id = take_oauth_code.id
@@ -436,11 +480,9 @@ begin
   if not found then
     return null;
   end if;
-  select c.* into client from client_mgmt.oauth_clients c
-  where c.organization_id = taken.organization_id and c.id = taken.oauth_client_id;
   return to_jsonb(taken) || jsonb_build_object(
     'state', encode(taken.state, 'hex'), 'handle', null,
-    'client', case when client.id is not null then private.oauth_client_json(client) end,
+    'client', private.oauth_client_json(taken.organization_id, taken.oauth_client_id),
     'allowed_hosts', private.mcp_allowed_hosts(taken.organization_id)
   );
 end

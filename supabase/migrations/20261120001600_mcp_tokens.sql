@@ -2,11 +2,30 @@
 -- Special: for service_role only. Each function reads the membership and the configuration again, because
 -- the calling work may last longer than both.
 
+create function private.connection_to_revoke(connection public.mcp_oauth_tokens) returns jsonb
+language sql stable security definer set search_path = ''
+as $$
+  -- Definer: called by functions for service_role.
+  select jsonb_build_object(
+    'organization_id', connection.organization_id, 'user_id', connection.user_id,
+    'mcp_configuration_id', connection.mcp_configuration_id,
+    'issuer', connection.issuer, 'client_id', connection.client_id,
+    'server_metadata', connection.server_metadata,
+    'access_token', connection.access_token, 'refresh_token', connection.refresh_token,
+    'client', private.oauth_client_json(connection.organization_id, connection.oauth_client_id),
+    'allowed_hosts', private.mcp_allowed_hosts(connection.organization_id)
+  )
+$$;
+comment on function private.connection_to_revoke(public.mcp_oauth_tokens) is
+  'The sealed tokens that the function oauth revokes at their issuer, with their client.';
+revoke all on function private.connection_to_revoke(public.mcp_oauth_tokens)
+  from public, anon, authenticated, service_role;
+
 create function public.store_mcp_connection(
   organization_id bigint,
   user_id uuid,
   connection jsonb
-) returns bigint
+) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: connections deny everyone. Executable by service_role only.
@@ -15,6 +34,7 @@ declare
   organization constant bigint := store_mcp_connection.organization_id;
   account constant uuid := store_mcp_connection.user_id;
   found_configuration public.mcp_configurations;
+  replaced public.mcp_oauth_tokens;
   stored bigint;
 begin
   perform 1 from client_mgmt.client_users m
@@ -33,6 +53,10 @@ begin
       detail = 'The configuration or the membership is gone, or the endpoint was changed.';
   end if;
 
+  select t.* into replaced from public.mcp_oauth_tokens t
+  where t.organization_id = organization and t.user_id = account
+    and t.mcp_configuration_id = found_configuration.id
+  for update;
   insert into public.mcp_oauth_tokens as t (
     organization_id, user_id, mcp_configuration_id, mcp_name, oauth_provider, endpoint, issuer,
     resource, client_id,
@@ -56,12 +80,16 @@ begin
     generation = t.generation + 1, lease_id = null, lease_expires_at = null, connected_at = clock_timestamp(),
     refreshed_at = clock_timestamp(), refresh_failed_at = null, refresh_error = null
   returning t.id into stored;
-  return stored;
+  -- At the same client the issuer may take both for one grant, and end the new tokens with the old ones.
+  return jsonb_build_object('id', stored, 'replaced', case
+    when (replaced.issuer, replaced.client_id) <> (connection ->> 'issuer', connection ->> 'client_id')
+      then private.connection_to_revoke(replaced) end);
 end
 $$;
 comment on function public.store_mcp_connection(bigint, uuid, jsonb) is
-  'Stores the tokens of an authorization in place of earlier ones, and returns the connection''s id. PT404 '
-  'when its membership or configuration is gone. Service role only.';
+  'Stores the tokens of an authorization in place of earlier ones: { id, replaced }. replaced: the sealed '
+  'tokens of another client, which the function revokes, else null. PT404 when the membership or the '
+  'configuration is gone. Service role only.';
 
 create function public.use_mcp_connection(
   organization_id bigint,
@@ -81,7 +109,6 @@ declare
   entry record;
   server public.mcp_configurations;
   held public.mcp_oauth_tokens;
-  client client_mgmt.oauth_clients;
   lease uuid;
   common jsonb;
 begin
@@ -118,8 +145,10 @@ begin
       else jsonb_build_object('status', 'bearer', 'bearer_token', entry.bearer_token) end;
   end if;
 
+  -- Read after the configuration: a connection of the endpoint that has replaced this one is none here.
   select t.* into held from public.mcp_oauth_tokens t
-  where t.organization_id = organization and t.user_id = account and t.mcp_configuration_id = server.id;
+  where t.organization_id = organization and t.user_id = account and t.mcp_configuration_id = server.id
+    and t.endpoint = server.endpoint;
   if not found or (held.status = 'needs_reauthorization' and not force) then
     return common || '{"status": "needs_authorization"}';
   end if;
@@ -160,13 +189,11 @@ begin
   if not found then
     return common || '{"status": "wait"}';
   end if;
-  select c.* into client from client_mgmt.oauth_clients c
-  where c.organization_id = organization and c.id = held.oauth_client_id;
   return common || jsonb_build_object(
     'status', 'refresh', 'lease_id', lease, 'refresh_token', held.refresh_token, 'issuer', held.issuer,
     'resource', held.resource, 'scope', held.scope, 'client_id', held.client_id,
     'server_metadata', held.server_metadata,
-    'client', case when client.id is not null then private.oauth_client_json(client) end
+    'client', private.oauth_client_json(organization, held.oauth_client_id)
   );
 end
 $$;
@@ -181,7 +208,7 @@ create function public.store_mcp_refresh(
   id bigint,
   generation bigint,
   tokens jsonb
-) returns boolean
+) returns text
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: connections deny everyone. Executable by service_role only. The generation decides and not the
@@ -198,12 +225,21 @@ begin
     refreshed_at = clock_timestamp(), refresh_failed_at = null, refresh_error = null
   where t.organization_id = store_mcp_refresh.organization_id and t.id = store_mcp_refresh.id
     and t.generation = store_mcp_refresh.generation;
-  return found;
+  if found then
+    return 'stored';
+  end if;
+  -- Tokens of the same client may be of the same grant, which the issuer would end with them.
+  return case when exists (
+    select 1 from public.mcp_oauth_tokens t
+    where t.organization_id = store_mcp_refresh.organization_id and t.id = store_mcp_refresh.id
+      and t.client_id = tokens ->> 'client_id'
+  ) then 'superseded' else 'unwanted' end;
 end
 $$;
 comment on function public.store_mcp_refresh(bigint, bigint, bigint, jsonb) is
-  'Stores refreshed tokens if their generation is still the stored one. Returns whether it was. Service '
-  'role only.';
+  'Stores refreshed tokens if their generation is still the stored one: stored. Otherwise superseded, when '
+  'the connection has newer tokens of the same client_id, or unwanted, when the function must revoke '
+  'these: the connection is gone or was made anew with another client. Service role only.';
 
 create function public.fail_mcp_refresh(
   organization_id bigint, id bigint, generation bigint, lease_id uuid, error_code text, is_final boolean
@@ -264,7 +300,6 @@ as $$
 #variable_conflict use_column
 declare
   gone public.mcp_oauth_tokens;
-  client client_mgmt.oauth_clients;
 begin
   delete from public.mcp_oauth_tokens t
   where t.organization_id = delete_mcp_connection.organization_id and t.id = delete_mcp_connection.id
@@ -273,16 +308,7 @@ begin
   if not found then
     return null;
   end if;
-  select c.* into client from client_mgmt.oauth_clients c
-  where c.organization_id = gone.organization_id and c.id = gone.oauth_client_id;
-  return jsonb_build_object(
-    'organization_id', gone.organization_id, 'user_id', gone.user_id,
-    'mcp_configuration_id', gone.mcp_configuration_id,
-    'issuer', gone.issuer, 'client_id', gone.client_id, 'server_metadata', gone.server_metadata,
-    'access_token', gone.access_token, 'refresh_token', gone.refresh_token,
-    'client', case when client.id is not null then private.oauth_client_json(client) end,
-    'allowed_hosts', private.mcp_allowed_hosts(gone.organization_id)
-  );
+  return private.connection_to_revoke(gone);
 end
 $$;
 comment on function public.delete_mcp_connection(bigint, bigint, uuid) is

@@ -64,7 +64,7 @@ select 'public.mcp_oauth_tokens', t.organization_id, t.user_id || '/' || t.mcp_c
 from public.mcp_oauth_tokens t where t.refresh_token is not null
 union all
 select 'private.oauth_client_secrets', o.organization_id,
-  concat_ws(' ', o.source, o.issuer, o.redirect_uri), 'client_secret', s.client_secret
+  concat_ws(' ', o.source, o.issuer, o.redirect_uri, o.client_id), 'client_secret', s.client_secret
 from private.oauth_client_secrets s
 join client_mgmt.oauth_clients o on o.organization_id = s.organization_id and o.id = s.oauth_client_id
 union all
@@ -137,7 +137,8 @@ begin
     when 'private.oauth_client_secrets.client_secret' then
       update private.oauth_client_secrets s set client_secret = new_value
       from client_mgmt.oauth_clients o
-      where o.organization_id = organization and concat_ws(' ', o.source, o.issuer, o.redirect_uri) = row_key
+      where o.organization_id = organization
+        and concat_ws(' ', o.source, o.issuer, o.redirect_uri, o.client_id) = row_key
         and s.organization_id = organization and s.oauth_client_id = o.id and s.client_secret = old_value;
     when 'private.provider_keys.sealed_key' then
       update private.provider_keys k set sealed_key = new_value

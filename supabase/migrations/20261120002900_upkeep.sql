@@ -95,6 +95,52 @@ $$;
 comment on function public.cleanup_expired_oauth_tokens(integer) is
   'Deletes up to batch expired tokens that cannot be refreshed. Returns how many.';
 
+create function public.cleanup_unused_oauth_clients(batch integer default 1000) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: no role may write clients. Executable by service_role only. Each deletion is an audit event, so
+-- the locks are those of cleanup_expired_oauth_tokens().
+declare
+  unused record;
+  handled integer := 0;
+begin
+  for unused in
+    select c.organization_id, c.id from client_mgmt.oauth_clients c
+    -- An authorization that began with the client may still end: ten minutes, and the exchange of its code.
+    where c.superseded_at <= clock_timestamp() - interval '15 minutes'
+      and not exists (
+        select 1 from public.mcp_oauth_tokens t
+        where t.organization_id = c.organization_id and t.oauth_client_id = c.id
+      )
+    order by c.organization_id, c.id
+    limit greatest(batch, 0)
+  loop
+    perform 1
+    from private.audit_heads h
+    where h.organization_id = unused.organization_id for update skip locked;
+    continue when not found;
+    perform 1 from client_mgmt.oauth_clients c
+    where c.organization_id = unused.organization_id and c.id = unused.id
+    for update skip locked;
+    continue when not found;
+    delete from client_mgmt.oauth_clients c
+    where c.organization_id = unused.organization_id and c.id = unused.id
+      and c.superseded_at <= clock_timestamp() - interval '15 minutes'
+      and not exists (
+        select 1 from public.mcp_oauth_tokens t
+        where t.organization_id = c.organization_id and t.oauth_client_id = c.id
+      );
+    if found then
+      handled := handled + 1;
+    end if;
+  end loop;
+  return handled;
+end
+$$;
+comment on function public.cleanup_unused_oauth_clients(integer) is
+  'Deletes up to batch clients that another client has superseded and that no connection uses. Returns how '
+  'many.';
+
 create function public.expire_execution_leases(batch integer default 1000) returns integer
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '100ms'
 as $$
@@ -257,6 +303,7 @@ as $$
     ('expired_sessions', 'cleanup_expired_sessions', '*/5 * * * *'),
     ('expired_oauth_states', 'cleanup_expired_oauth_states', '*/5 * * * *'),
     ('expired_oauth_tokens', 'cleanup_expired_oauth_tokens', '*/5 * * * *'),
+    ('unused_oauth_clients', 'cleanup_unused_oauth_clients', '*/5 * * * *'),
     ('expired_idempotency_keys', 'expire_idempotency_keys', '*/5 * * * *'),
     ('ended_invitations', 'cleanup_ended_invitations', '*/5 * * * *'),
     ('transient_sessions', 'cleanup_transient_sessions', '*/5 * * * *'),
@@ -269,13 +316,15 @@ comment on function public.clean_ups() is
 
 revoke all on function
   public.cleanup_expired_sessions(integer), public.cleanup_expired_oauth_states(integer),
-  public.cleanup_expired_oauth_tokens(integer), public.expire_execution_leases(integer),
+  public.cleanup_expired_oauth_tokens(integer), public.cleanup_unused_oauth_clients(integer),
+  public.expire_execution_leases(integer),
   public.expire_idempotency_keys(integer), public.cleanup_ended_invitations(integer),
   public.cleanup_transient_sessions(integer), public.cleanup_change_windows(integer), public.clean_ups()
   from public, anon, authenticated, service_role;
 grant execute on function
   public.cleanup_expired_sessions(integer), public.cleanup_expired_oauth_states(integer),
-  public.cleanup_expired_oauth_tokens(integer), public.expire_execution_leases(integer),
+  public.cleanup_expired_oauth_tokens(integer), public.cleanup_unused_oauth_clients(integer),
+  public.expire_execution_leases(integer),
   public.expire_idempotency_keys(integer), public.cleanup_ended_invitations(integer),
   public.cleanup_transient_sessions(integer), public.cleanup_change_windows(integer), public.clean_ups()
   to service_role;

@@ -69,6 +69,9 @@ const expired = {
     addState(tx, owner, { expires_at: past }),
   cleanup_expired_oauth_tokens: (tx: TransactionSql, owner: Member) =>
     addConnection(tx, owner, { refresh_token: null, expires_at: past }),
+  cleanup_unused_oauth_clients: (tx: TransactionSql, { organizationId }: Member) => tx`
+    insert into client_mgmt.oauth_clients (organization_id, issuer, source, client_id, superseded_at)
+    values (${organizationId}, 'https://issuer.example', 'preregistered', 'former', ${longPast})`,
   cleanup_ended_invitations: (tx: TransactionSql, owner: Member) =>
     addInvitation(tx, owner, longPast),
   cleanup_transient_sessions: (tx: TransactionSql, owner: Member) =>

@@ -91,11 +91,11 @@ export function createApp(deps: OAuthAppDependencies): Hono {
 
   app.put('/configurations/:id/bearer-token', async (c) => {
     const caller = await callerOf(c)
-    await setBearerToken(deps, caller, idOf(c), (await bodyOf(c, bearerTokenSchema)).token)
+    await setBearerToken(deps, caller, idOf(c), await bodyOf(c, bearerTokenSchema))
     return c.body(null, 204)
   })
   app.delete('/configurations/:id/bearer-token', async (c) => {
-    await setBearerToken(deps, await callerOf(c), idOf(c), null)
+    await setBearerToken(deps, await callerOf(c), idOf(c), { token: null })
     return c.body(null, 204)
   })
   app.all('/configurations/:id/bearer-token', allowOnly('PUT', 'DELETE'))

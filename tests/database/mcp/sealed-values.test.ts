@@ -26,7 +26,9 @@ const ways = (
   (t) => t`
     select public.store_provider_credential(${organizationId}, ${id}, 'openrouter', ${value}, '1234')`,
   (t) =>
-    t`select public.set_mcp_bearer_token(${organizationId}, ${id}, ${configuration}, ${value})`,
+    t`
+      select public.set_mcp_bearer_token(c.organization_id, ${id}, c.id, c.endpoint, ${value})
+      from public.mcp_configurations c where c.organization_id = ${organizationId} and c.id = ${configuration}`,
   (t) => t`select public.set_oauth_client(${organizationId}, ${id}, ${issuer}, 'client', ${value})`,
 ]
 

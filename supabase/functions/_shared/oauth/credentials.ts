@@ -7,6 +7,7 @@ import { openClient } from './client.ts'
 import { kindOf } from './failure.ts'
 import { rejectClient } from './finish-authorization.ts'
 import { bearerTokenPlace, type ConnectionKey, tokenPlace } from './places.ts'
+import { revokeTokens } from './revoke-tokens.ts'
 import { type ConnectionUse, connectionUse } from './rows.ts'
 import { sealTokens } from './sealed-tokens.ts'
 import type { CredentialDependencies } from './settings.ts'
@@ -186,14 +187,15 @@ async function refresh(
   const row = { organization_id: organizationId, id, generation }
   try {
     const client = await openClient(keyset, organizationId, use.client, use.client_id)
+    const request = {
+      metadata: use.server_metadata,
+      client,
+      resource: use.resource,
+      fetch: deps.outbound(use.allowed_hosts),
+      log: deps.log,
+    }
     const tokens = await refreshTokens(
-      {
-        metadata: use.server_metadata,
-        client,
-        resource: use.resource,
-        fetch: deps.outbound(use.allowed_hosts),
-        log: deps.log,
-      },
+      request,
       await open(keyset, tokenPlace(key, 'refresh_token'), use.refresh_token),
     ).catch(async (error: unknown) => {
       if (!(error instanceof GrantRefused)) throw error
@@ -204,11 +206,13 @@ async function refresh(
     })
     // When the issuer rotates refresh tokens, only this worker holds a valid one. If the database
     // does not store it, newer tokens are stored.
-    const sealed = await sealTokens(keyset, key, tokens)
-    await untilStored(
+    const sealed = { ...(await sealTokens(keyset, key, tokens)), client_id: use.client_id }
+    const stored = await untilStored(
       () => database.admin.call('store_mcp_refresh', { ...row, tokens: sealed }),
       deps,
     )
+    // The person has disconnected or connected anew meanwhile: nobody else will end this grant.
+    if (stored === 'unwanted') await revokeTokens(deps, request, tokens)
   } catch (error) {
     const failed =
       error instanceof AppError

@@ -84,8 +84,12 @@ async function register(
       fetch,
       registration,
     )
-    const row = { source: 'dynamic', issuer, redirect_uri: redirectUri } as const
-    const place = clientSecretPlace(organizationId, row)
+    const place = clientSecretPlace(organizationId, {
+      source: 'dynamic',
+      issuer,
+      redirect_uri: redirectUri,
+      client_id: clientId,
+    })
     const stored = await admin.call('store_oauth_client', {
       organization_id: organizationId,
       id,

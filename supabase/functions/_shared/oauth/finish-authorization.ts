@@ -7,8 +7,9 @@ import { AppError } from '../errors.ts'
 import { openClient } from './client.ts'
 import { type ConnectionKey, statePlace } from './places.ts'
 import type { Tokens } from './read-token-answer.ts'
+import { revokeConnection } from './revoke-connection.ts'
 import { revokeTokens } from './revoke-tokens.ts'
-import { takenState } from './rows.ts'
+import { storedConnection, takenState } from './rows.ts'
 import { sealTokens } from './sealed-tokens.ts'
 import type { OAuthDependencies } from './settings.ts'
 import { exchangeCode, GrantRefused } from './token-request.ts'
@@ -77,7 +78,9 @@ export async function finishAuthorization(
   // RFC 6749, section 5.1: no scope in the answer means the one that was asked for.
   const scope = tokens.scope ?? taken.scope
   try {
-    const id = await store(deps, key, taken, { ...tokens, scope })
+    const { id, replaced } = await store(deps, key, taken, { ...tokens, scope })
+    // Of another client, and so of another grant, which nobody else will end.
+    if (replaced) await revokeConnection(deps, replaced)
     return { id, mcp_configuration_id: configurationId, issuer: taken.issuer, scope }
   } catch (error) {
     // After a failure no tokens stay, also not at the issuer.
@@ -105,7 +108,7 @@ async function store(
   key: ConnectionKey,
   taken: z.infer<typeof takenState>,
   tokens: Tokens,
-): Promise<number> {
+): Promise<z.infer<typeof storedConnection>> {
   const connection = {
     mcp_configuration_id: key.configurationId,
     endpoint: taken.endpoint,
@@ -119,9 +122,10 @@ async function store(
   const { organizationId: organization_id, userId: user_id } = key
   // A second store leaves the same connection. One case remains: when the first answer is lost and
   // the person disconnects before the next try, that try restores the connection.
-  return untilStored(
+  const stored = await untilStored(
     () =>
       deps.database.admin.call('store_mcp_connection', { organization_id, user_id, connection }),
     deps,
   )
+  return storedConnection.parse(stored)
 }

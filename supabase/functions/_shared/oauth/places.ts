@@ -38,9 +38,9 @@ export function tokenPlace(
 /** The place of the secret of a client at an issuer. */
 export function clientSecretPlace(
   organizationId: number,
-  client: Pick<ClientRow, 'source' | 'issuer' | 'redirect_uri'>,
+  client: Pick<ClientRow, 'source' | 'issuer' | 'redirect_uri' | 'client_id'>,
 ): Place {
-  const { source, issuer, redirect_uri: redirectUri } = client
-  const row = `${source} ${issuer}${redirectUri === null ? '' : ` ${redirectUri}`}`
+  const { source, issuer, redirect_uri: redirectUri, client_id: clientId } = client
+  const row = [source, issuer, ...(redirectUri === null ? [] : [redirectUri]), clientId].join(' ')
   return { table: 'private.oauth_client_secrets', organizationId, row, column: 'client_secret' }
 }

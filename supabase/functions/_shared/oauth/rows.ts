@@ -81,7 +81,7 @@ export const takenState = z.object({
   allowed_hosts: hosts,
 })
 
-/** A connection that has been deleted. */
+/** Sealed tokens that are not ours any more, to be revoked at their issuer. */
 export const deletedConnection = z.object({
   organization_id: z.number(),
   user_id: z.string(),
@@ -130,3 +130,10 @@ export const connectionUse = z.discriminatedUnion('status', [
   z.object({ status: z.literal('needs_authorization') }),
 ])
 export type ConnectionUse = z.infer<typeof connectionUse>
+
+/** A connection that has been stored. */
+export const storedConnection = z.object({
+  id: z.number(),
+  /** Tokens of another client, which these have replaced. */
+  replaced: deletedConnection.nullable(),
+})

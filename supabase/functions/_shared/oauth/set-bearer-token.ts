@@ -8,6 +8,8 @@ import type { OAuthDependencies } from './settings.ts'
 
 /** Body of `PUT /oauth/configurations/:id/bearer-token`: what can stand in an Authorization header. */
 export const bearerTokenSchema = z.strictObject({
+  /** The endpoint that the person saw; absent: the configuration's present one. */
+  endpoint: z.string().max(2048).optional(),
   token: z
     .string()
     .min(1)
@@ -17,13 +19,14 @@ export const bearerTokenSchema = z.strictObject({
 
 /**
  * Seals the bearer token of a configuration and stores it, or removes it (null). It never comes back.
- * @throws AppError `mcp_configuration_not_found`, `permission_denied`, `invalid_request`
+ * @throws AppError `mcp_configuration_not_found`, `mcp_configuration_changed`, `permission_denied`,
+ * `invalid_request`
  */
 export async function setBearerToken(
   { database, keyset }: OAuthDependencies,
   caller: Caller,
   id: number,
-  token: string | null,
+  { token, endpoint }: { readonly token: string | null; readonly endpoint?: string | undefined },
 ): Promise<void> {
   const db = database.forCaller(caller.accessToken)
   const row = configurationRow.parse(await db.call('open_mcp_configuration', { id }))
@@ -37,6 +40,7 @@ export async function setBearerToken(
     organization_id: caller.organizationId,
     user_id: caller.userId,
     id,
+    endpoint: endpoint ?? row.endpoint ?? '',
     sealed_token: token === null ? undefined : await seal(keyset, place, token),
   })
 }

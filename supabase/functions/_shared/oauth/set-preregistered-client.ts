@@ -47,6 +47,7 @@ export async function setPreregisteredClient(
     source: 'preregistered',
     issuer,
     redirect_uri: null,
+    client_id,
   })
   const db = database.forCaller(caller.accessToken)
   const may = await db.call('has_permission', { permission: 'mcp.manage' })

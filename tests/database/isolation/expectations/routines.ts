@@ -215,6 +215,7 @@ export const routineExpectations: Readonly<Record<string, RoutineExpectation>> =
   },
   'private.json_leaves(jsonb)': { executors: ['authenticated'], definer: false },
 
+  'private.mcp_connection_status(bigint, bigint)': helper(true),
   ...rpc('mcp_connections()', { allowed: inOrganization, empty: true, reveals: connection() }),
   ...rpc('open_mcp_configuration(bigint)', {
     allowed: holds('agents.invoke'),
