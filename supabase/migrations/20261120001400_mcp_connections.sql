@@ -8,11 +8,13 @@ create function private.disconnect_changed_server() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: connections deny everyone. Another endpoint is another server, so it must not get the bearer
--- token, the connections or the authorizations of the old one.
+-- token, the header keys, the connections or the authorizations of the old one.
 begin
   if (new.type, new.endpoint, new.auth_type) is distinct from (old.type, old.endpoint, old.auth_type) then
     delete from private.mcp_bearer_tokens b
     where b.organization_id = old.organization_id and b.mcp_configuration_id = old.id;
+    delete from private.mcp_header_keys k
+    where k.organization_id = old.organization_id and k.mcp_configuration_id = old.id;
     delete from public.oauth_states s
     where s.organization_id = old.organization_id and s.mcp_configuration_id = old.id;
     delete from public.mcp_oauth_tokens t
@@ -414,6 +416,8 @@ language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: connections deny everyone.
 begin
+  delete from private.mcp_header_keys k
+  where k.organization_id = new.organization_id and k.user_id = new.user_id;
   delete from public.oauth_states s where s.organization_id = new.organization_id and s.user_id = new.user_id;
   delete from public.mcp_oauth_tokens t
   where t.organization_id = new.organization_id and t.user_id = new.user_id;
@@ -421,7 +425,7 @@ begin
 end
 $$;
 comment on function private.disconnect_former_member() is
-  'Trigger on memberships: the end of a membership deletes its connections.';
+  'Trigger on memberships: the end of a membership deletes its connections and header keys.';
 revoke all on function private.disconnect_former_member() from public, anon, authenticated, service_role;
 create trigger client_users_disconnect after update of ended_at on client_mgmt.client_users
   for each row when (old.ended_at is null and new.ended_at is not null)

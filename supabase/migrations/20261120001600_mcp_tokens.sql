@@ -112,9 +112,10 @@ declare
   lease uuid;
   common jsonb;
 begin
-  -- The endpoint and its bearer token in one statement, so from one snapshot: a token that is stored for
+  -- The endpoint and its credentials in one statement, so from one snapshot: a token that is stored for
   -- another endpoint in the meantime never goes to this one.
-  select c as configuration, b.bearer_token into entry
+  select c as configuration, b.bearer_token, private.usable_header_keys(c, account) as headers,
+    private.mcp_endpoint_query(c) as query into entry
   from public.mcp_configurations c
   left join private.mcp_bearer_tokens b on b.organization_id = c.organization_id
     and b.mcp_configuration_id = c.id
@@ -135,7 +136,8 @@ begin
       detail = 'A stdio server is never run on the server.';
   end if;
   common := jsonb_build_object(
-    'endpoint', server.endpoint, 'allowed_hosts', private.mcp_allowed_hosts(organization)
+    'endpoint', server.endpoint, 'query', entry.query, 'headers', entry.headers,
+    'allowed_hosts', private.mcp_allowed_hosts(organization)
   );
   if server.auth_type = 'none' then
     return common || '{"status": "none"}';
@@ -198,7 +200,8 @@ begin
 end
 $$;
 comment on function public.use_mcp_connection(bigint, uuid, bigint, bigint, boolean) is
-  'The credential of a person''s calls to an MCP server. status: none, bearer, usable (with the sealed '
+  'The credential of a person''s calls to an MCP server, with the header keys and the query of its '
+  'endpoint. status: none, bearer, usable (with the sealed '
   'token), refresh (to one caller at a time, with a lease and the sealed refresh token), wait, failed, '
   'needs_authorization. rejected_generation: tokens that the server refused; force: always refresh. '
   'Service role only.';

@@ -49,6 +49,11 @@ select 'private.mcp_bearer_tokens' as table_name, b.organization_id, b.mcp_confi
   'bearer_token' as column_name, b.bearer_token as value
 from private.mcp_bearer_tokens b
 union all
+select 'private.mcp_header_keys', k.organization_id,
+  concat_ws(' ', k.mcp_configuration_id, coalesce(k.user_id::text, 'organization'), k.name), 'sealed_value',
+  k.sealed_value
+from private.mcp_header_keys k
+union all
 select 'public.oauth_states', s.organization_id, encode(s.state, 'hex'), 'code_verifier', s.code_verifier
 from public.oauth_states s
 union all
@@ -118,6 +123,12 @@ begin
       update private.mcp_bearer_tokens b set bearer_token = new_value
       where b.organization_id = organization and b.mcp_configuration_id::text = row_key
         and b.bearer_token = old_value;
+    when 'private.mcp_header_keys.sealed_value' then
+      update private.mcp_header_keys k set sealed_value = new_value
+      where k.organization_id = organization
+        and concat_ws(' ', k.mcp_configuration_id, coalesce(k.user_id::text, 'organization'), k.name)
+          = row_key
+        and k.sealed_value = old_value;
     when 'public.oauth_states.code_verifier' then
       update public.oauth_states s set code_verifier = new_value
       where s.organization_id = organization

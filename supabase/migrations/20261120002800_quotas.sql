@@ -89,6 +89,8 @@ insert into private.table_bounds (table_name, reason) values
   ('private.founders', 'One row per account and address that founded an organization.'),
   ('private.invitation_tokens', 'One row per invitation.'),
   ('private.mcp_bearer_tokens', 'One row per MCP configuration.'),
+  ('private.mcp_endpoint_queries', '1,000 rows per member, and 1,000 of the organization.'),
+  ('private.mcp_header_keys', '16 rows per MCP configuration and member.'),
   ('private.oauth_client_secrets', 'One row per client at an issuer.'),
   ('private.platform_limits', 'One row.'),
   ('private.provider_keys', 'One row per organization and provider.'),

@@ -638,6 +638,7 @@ export type Database = {
           rejected_at: string | null
           secret_expires_at: string | null
           source: string
+          superseded_at: string | null
           token_endpoint_auth_method: string | null
           updated_at: string
         }
@@ -655,6 +656,7 @@ export type Database = {
           rejected_at?: string | null
           secret_expires_at?: string | null
           source: string
+          superseded_at?: string | null
           token_endpoint_auth_method?: string | null
           updated_at?: string
         }
@@ -671,6 +673,7 @@ export type Database = {
           rejected_at?: string | null
           secret_expires_at?: string | null
           source?: string
+          superseded_at?: string | null
           token_endpoint_auth_method?: string | null
           updated_at?: string
         }
@@ -2963,6 +2966,7 @@ export type Database = {
           args: NonNullable<Json>
           auth_type: string
           command: string | null
+          connection_status: string | null
           created_at: string
           enabled: boolean
           endpoint: string | null
@@ -3158,6 +3162,7 @@ export type Database = {
       cleanup_expired_oauth_tokens: { Args: { batch?: number }; Returns: number }
       cleanup_expired_sessions: { Args: { batch?: number }; Returns: number }
       cleanup_transient_sessions: { Args: { batch?: number }; Returns: number }
+      cleanup_unused_oauth_clients: { Args: { batch?: number }; Returns: number }
       close_break_glass: { Args: { id: number }; Returns: undefined }
       consume_oauth_state: { Args: { state: string }; Returns: Json }
       create_oauth_state: {
@@ -3311,6 +3316,15 @@ export type Database = {
           status: string
         }[]
       }
+      mcp_header_keys: {
+        Args: Record<PropertyKey, never>
+        Returns: {
+          is_organizations: boolean
+          mcp_configuration_id: number
+          name: string
+          updated_at: string
+        }[]
+      }
       mcp_tool_changes: {
         Args: { mcp_configuration_id?: number }
         Returns: {
@@ -3364,6 +3378,7 @@ export type Database = {
         Returns: Json
       }
       read_execution_result: { Args: { execution_id: string }; Returns: Json }
+      read_mcp_endpoint: { Args: { id: number }; Returns: string }
       record_mcp_tools: {
         Args: {
           endpoint: string
@@ -3418,6 +3433,10 @@ export type Database = {
         }
         Returns: undefined
       }
+      resolve_mcp_endpoint: {
+        Args: { endpoint: string; id: number; organization_id: number }
+        Returns: string
+      }
       revoke_invitation: { Args: { id: number }; Returns: undefined }
       revoke_session: { Args: { session_id: string }; Returns: undefined }
       sealed_key_usage: {
@@ -3432,7 +3451,25 @@ export type Database = {
         Returns: undefined
       }
       set_mcp_bearer_token: {
-        Args: { id: number; organization_id: number; sealed_token?: string; user_id: string }
+        Args: {
+          endpoint: string
+          id: number
+          organization_id: number
+          sealed_token?: string
+          user_id: string
+        }
+        Returns: undefined
+      }
+      set_mcp_header_key: {
+        Args: {
+          endpoint: string
+          id: number
+          is_organizations: boolean
+          name: string
+          organization_id: number
+          sealed_value?: string
+          user_id: string
+        }
         Returns: undefined
       }
       set_member_role: {
@@ -3463,11 +3500,11 @@ export type Database = {
       start_execution: { Args: { execution_id: string; providers?: string[] }; Returns: Json }
       store_mcp_connection: {
         Args: { connection: Json; organization_id: number; user_id: string }
-        Returns: number
+        Returns: Json
       }
       store_mcp_refresh: {
         Args: { generation: number; id: number; organization_id: number; tokens: Json }
-        Returns: boolean
+        Returns: string
       }
       store_oauth_client: {
         Args: { client: Json; id: number; lease_id: string; organization_id: number }

@@ -17,6 +17,12 @@ import {
 import { receiveCallback } from '../_shared/oauth/receive-callback.ts'
 import { bearerTokenSchema, setBearerToken } from '../_shared/oauth/set-bearer-token.ts'
 import {
+  headerKeySchema,
+  headerNameSchema,
+  headerOwnerSchema,
+  setHeaderKey,
+} from '../_shared/oauth/set-header-key.ts'
+import {
   preregisteredClientSchema,
   setPreregisteredClient,
 } from '../_shared/oauth/set-preregistered-client.ts'
@@ -99,6 +105,21 @@ export function createApp(deps: OAuthAppDependencies): Hono {
     return c.body(null, 204)
   })
   app.all('/configurations/:id/bearer-token', allowOnly('PUT', 'DELETE'))
+
+  const headerOf = (c: Context) => validate(headerNameSchema, { name: c.req.param('name') })
+  app.put('/configurations/:id/headers/:name', async (c) => {
+    const caller = await callerOf(c)
+    const key = { ...(await bodyOf(c, headerKeySchema)), ...headerOf(c) }
+    await setHeaderKey(deps, caller, idOf(c), key)
+    return c.body(null, 204)
+  })
+  app.delete('/configurations/:id/headers/:name', async (c) => {
+    const caller = await callerOf(c)
+    const { owner } = validate(headerOwnerSchema, c.req.query())
+    await setHeaderKey(deps, caller, idOf(c), { ...headerOf(c), owner, value: null })
+    return c.body(null, 204)
+  })
+  app.all('/configurations/:id/headers/:name', allowOnly('PUT', 'DELETE'))
 
   app.post('/configurations/:id/test', async (c) =>
     c.json(await testServer(deps, await callerOf(c), idOf(c))),

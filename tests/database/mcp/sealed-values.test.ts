@@ -14,6 +14,8 @@ import { connectOwner, rolledBack } from '../../support/stack/database.ts'
 
 const sql = connectOwner()
 const issuer = 'https://issuer.example'
+/** Of addConfiguration(). */
+const endpoint = 'https://mcp.example/mcp'
 
 type Step = (tx: TransactionSql) => Promise<unknown>
 
@@ -25,11 +27,13 @@ const ways = (
 ): Step[] => [
   (t) => t`
     select public.store_provider_credential(${organizationId}, ${id}, 'openrouter', ${value}, '1234')`,
-  (t) =>
-    t`
-      select public.set_mcp_bearer_token(c.organization_id, ${id}, c.id, c.endpoint, ${value})
-      from public.mcp_configurations c where c.organization_id = ${organizationId} and c.id = ${configuration}`,
+  (t) => t`
+    select public.set_mcp_bearer_token(
+      ${organizationId}, ${id}, ${configuration}, ${endpoint}, ${value})`,
   (t) => t`select public.set_oauth_client(${organizationId}, ${id}, ${issuer}, 'client', ${value})`,
+  (t) => t`
+    select public.set_mcp_header_key(
+      ${organizationId}, ${id}, ${configuration}, ${endpoint}, true, 'x-key', ${value})`,
 ]
 
 async function arrange(tx: TransactionSql) {
@@ -74,7 +78,7 @@ test('service_role stores one for a member who may, and for nobody else', async 
     )
     expect(await stored(tx, organizationId)).toBe(0)
     for (const way of ways(owner, configuration, 'v1.k.n.c')) await as(tx, 'service_role', way)
-    expect(await stored(tx, organizationId)).toBe(3)
+    expect(await stored(tx, organizationId)).toBe(4)
   })
 })
 
@@ -116,6 +120,7 @@ test('the log says for whom service_role stored one, and puts nothing else down 
       { action: 'provider_credential.insert', ...by },
       { action: 'mcp_configuration.set_bearer_token', ...by },
       { action: 'oauth_client.insert', ...by },
+      { action: 'mcp_configuration.set_header_key', ...by },
       { action: 'backup.restore', ...by, acting: null },
     ])
     const [chain] = await tx`select valid from public.verify_audit_chain(${owner.organizationId})`
@@ -178,6 +183,20 @@ test('a bearer token that is stored while the endpoint changes does not reach th
   await sql.begin(async (tx) => expect(await stored(tx, owner.organizationId)).toBe(0))
 })
 
+test('a credential is not stored for another server than the member saw', async () => {
+  await rolledBack(sql, async (tx) => {
+    const { owner, configuration } = await arrange(tx)
+    const [, bearer, , header] = ways(owner, configuration, 'v1.k.n.c')
+    await tx`
+      update public.mcp_configurations set endpoint = 'https://moved.example/'
+      where id = ${configuration}`
+    for (const way of [bearer, header]) {
+      expect(await refusal(tx, 'service_role', way as Step)).toBe('PT409 mcp_configuration_changed')
+    }
+    expect(await stored(tx, owner.organizationId)).toBe(0)
+  })
+})
+
 test.each([
   'plain',
   'v1..nonce.text',
@@ -199,7 +218,7 @@ test('every sealed column has the same check of its format', async () => {
   const checks = await sql<{ definition: string }[]>`
     select pg_get_constraintdef(k.oid) as definition from pg_constraint k
     where k.contype = 'c' and k.conname like '%sealed'`
-  expect(checks).toHaveLength(7)
+  expect(checks).toHaveLength(8)
   for (const { definition } of checks) {
     expect(definition).toContain(
       String.raw`'^v1\.[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$'`,

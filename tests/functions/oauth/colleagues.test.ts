@@ -106,10 +106,10 @@ it('a colleague’s connection survives every failure of mine', async () => {
       }
       registrations = Math.max(registrations, issuer.secrets.size)
     }),
-    { numRuns: 25 },
+    { numRuns: 15 },
   )
   // The sequences did what they are about.
-  expect(survived).toBeGreaterThan(100)
+  expect(survived).toBeGreaterThan(60)
   expect(registrations).toBeGreaterThan(1)
 }, 300_000)
 

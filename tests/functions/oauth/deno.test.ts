@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { callFunction } from '../../support/agents/invoke.ts'
 import { browse } from '../../support/oauth/browser.ts'
-import { addConfiguration } from '../../support/oauth/connect.ts'
+import { addConfiguration, setEndpoint } from '../../support/oauth/connect.ts'
 import { type Fixture, startServers } from '../../support/oauth/fixture.ts'
 import {
   accessToken,
@@ -9,7 +9,10 @@ import {
   type Person,
   signUpWithOrganization,
 } from '../../support/people/people.ts'
+import { connectOwner } from '../../support/stack/database.ts'
 import { useStack } from '../../support/stack/stack.ts'
+
+const sql = connectOwner()
 
 let servers: Fixture
 let ann: Person & { organization: Organization }
@@ -64,7 +67,8 @@ describe('the function under Deno, behind the gateway', () => {
     ['https://[::ffff:10.0.0.1]/', 'address_not_allowed'],
     ['http://127.0.0.1:9/', 'server_unreachable'],
   ])('refuses %s: %s', async (endpoint, code) => {
-    const configurationId = await addConfiguration(ann, endpoint)
+    const configurationId = await addConfiguration(ann, 'https://mcp.example/')
+    await setEndpoint(sql, configurationId, endpoint)
     const response = await call('POST', '/connections', {
       mcp_configuration_id: configurationId,
       redirect_to: 'http://localhost:3000/',

@@ -7,6 +7,7 @@ import {
   codeOf,
   connect,
   redirectTo,
+  setEndpoint,
 } from '../../support/oauth/connect.ts'
 import { type Fixture, startServers } from '../../support/oauth/fixture.ts'
 import { listen } from '../../support/oauth/http-server.ts'
@@ -80,18 +81,17 @@ describe('beginning is refused', () => {
   })
 
   it.each([
-    'http://10.0.0.1/mcp',
-    'https://10.0.0.1/mcp',
-    'https://169.254.169.254/latest/meta-data',
-    'https://[::ffff:10.0.0.1]/mcp',
-    'https://3232235777/mcp',
-    'http://example.com/mcp',
-    'https://user:password@example.com/mcp',
-    'javascript:alert(1)',
-    'file:///etc/passwd',
+    ...['http://10.0.0.1/mcp', 'https://10.0.0.1/mcp', 'https://169.254.169.254/latest/meta-data'],
+    ...['https://[::ffff:10.0.0.1]/mcp', 'https://3232235777/mcp', 'http://example.com/mcp'],
+    ...['https://user:password@example.com/mcp', 'javascript:alert(1)', 'file:///etc/passwd'],
     'not a url',
-  ])('for %s', async (endpoint) => {
-    expect(await refusal(endpoint)).toBe('address_not_allowed')
+  ])('for %s, which the database does not store either', async (endpoint) => {
+    await expect(addConfiguration(ann, endpoint)).rejects.toThrow('address_not_allowed')
+    const id = await addConfiguration(ann, 'https://mcp.example/')
+    await setEndpoint(sql, id, endpoint)
+    const body = { mcp_configuration_id: id, redirect_to: redirectTo }
+    const begun = await worker.call(ann, 'POST', '/connections', body)
+    expect(await codeOf(begun)).toBe('address_not_allowed')
   })
 
   it('for a server that redirects to a private address', async () => {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { Sql } from 'postgres'
 import type { Client, Person } from '../people/people.ts'
 import type { OAuthWorker } from './app.ts'
 import { browse } from './browser.ts'
@@ -27,6 +28,15 @@ export async function addConfiguration(
     .single()
   if (error !== null) throw new Error(`${error.code} ${error.message}`)
   return data.id
+}
+
+/** Stores an endpoint past the check of the database, as a restored dump could have it. */
+export async function setEndpoint(sql: Sql, id: number, endpoint: string): Promise<void> {
+  await sql.begin(async (tx) => {
+    await tx`alter table public.mcp_configurations disable trigger mcp_configurations_check_endpoint`
+    await tx`update public.mcp_configurations set endpoint = ${endpoint} where id = ${id}`
+    await tx`alter table public.mcp_configurations enable trigger mcp_configurations_check_endpoint`
+  })
 }
 
 export interface Begun {

@@ -7,8 +7,8 @@ import type { ConnectionKey } from './places.ts'
 import type { OAuthDependencies } from './settings.ts'
 
 /**
- * A guarded `fetch` for the calls of one person to one MCP server, for the protocol's transport. A
- * token goes to the origin of the configuration's endpoint only. A 401 causes one refresh and one
+ * A guarded `fetch` for the calls of one person to one MCP server, for the protocol's transport. The
+ * token and the keys in headers go to the origin of the configuration's endpoint only. A 401 causes one refresh and one
  * retry. A demand for more scopes is stored for the next authorization.
  * @throws AppError as `Credentials.get` does, and `insufficient_scope`
  */
@@ -35,21 +35,30 @@ export function createAuthorizedFetch(
 }
 
 function tokenFor({ token, endpoint }: Credential, url: string | URL): string | null {
-  return new URL(url).origin === new URL(endpoint).origin ? token : null
+  return isAt(endpoint, url) ? token : null
+}
+
+function isAt(endpoint: string, url: string | URL): boolean {
+  return new URL(url).origin === new URL(endpoint).origin
 }
 
 function send(
   { outbound }: Pick<OAuthDependencies, 'outbound'>,
-  { allowedHosts }: Credential,
+  { allowedHosts, endpoint, query, headers: keys }: Credential,
   token: string | null,
   url: string | URL,
   init: RequestInit = {},
 ): Promise<Response> {
   const headers = new Headers(init.headers)
-  // Replaces any other value of the caller: only this server's own token is sent.
+  // Replaces any other value of the caller: only this server's own credentials are sent.
   headers.delete('authorization')
+  if (isAt(endpoint, url)) {
+    for (const [name, value] of Object.entries(keys)) headers.set(name, value)
+  }
   if (token !== null) headers.set('authorization', `Bearer ${token}`)
-  return outbound(allowedHosts)(url, { ...init, headers })
+  const target = new URL(url)
+  if (query !== null && target.href === new URL(endpoint).href) target.search = query
+  return outbound(allowedHosts)(target, { ...init, headers })
 }
 
 /** RFC 6750, section 3.1: the token is good, and not enough. */

@@ -6,7 +6,7 @@ import { randomSecret, sha256Hex } from '../crypto/secret.ts'
 import { withDeadline } from '../outbound/outbound.ts'
 import { redirectUriOf } from './client-metadata.ts'
 import { clientInformation } from './client.ts'
-import { openOAuthConfiguration } from './configuration.ts'
+import { openOAuthConfiguration, withWholeEndpoint } from './configuration.ts'
 import { discover } from './discover.ts'
 import { authorizationServerFailure } from './failure.ts'
 import { findClient } from './find-client.ts'
@@ -48,7 +48,11 @@ export async function beginAuthorization(
   // of them.
   const fetch = withDeadline(deps.outbound(configuration.allowed_hosts), patience)
 
-  const found = await discover(fetch, configuration, settings.allowLoopback)
+  const found = await discover(
+    fetch,
+    await withWholeEndpoint(database, configuration),
+    settings.allowLoopback,
+  )
   const { document, kept } = found.metadata
   const scope = scopeToRequest({
     asked: found.scope,

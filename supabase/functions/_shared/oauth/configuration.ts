@@ -1,5 +1,5 @@
 import type * as z from 'zod'
-import type { Db } from '../database.ts'
+import type { Database, Db } from '../database.ts'
 import { AppError } from '../errors.ts'
 import { configurationRow } from './rows.ts'
 
@@ -25,4 +25,19 @@ export async function openOAuthConfiguration(db: Db, id: number): Promise<OAuthC
     })
   }
   return { ...row, type, endpoint }
+}
+
+/**
+ * The same configuration with the query of its endpoint, to be sent to that server alone. As the service
+ * role: a member who may not change the configuration must not read a key in its query.
+ * @throws AppError `mcp_configuration_not_found` when it names another endpoint by now
+ */
+export async function withWholeEndpoint<Row extends { id: number; organization_id: number }>(
+  { admin }: Pick<Database, 'admin'>,
+  row: Row & { readonly endpoint: string },
+): Promise<Row & { readonly endpoint: string }> {
+  const { organization_id, id, endpoint } = row
+  const whole = await admin.call('resolve_mcp_endpoint', { organization_id, id, endpoint })
+  if (whole === null) throw new AppError('mcp_configuration_not_found')
+  return { ...row, endpoint: whole }
 }

@@ -6,9 +6,9 @@ import { sleep } from '../time.ts'
 import { openClient } from './client.ts'
 import { kindOf } from './failure.ts'
 import { rejectClient } from './finish-authorization.ts'
-import { bearerTokenPlace, type ConnectionKey, tokenPlace } from './places.ts'
+import { bearerTokenPlace, type ConnectionKey, headerKeyPlace, tokenPlace } from './places.ts'
 import { revokeTokens } from './revoke-tokens.ts'
-import { type ConnectionUse, connectionUse } from './rows.ts'
+import { type ConnectionUse, connectionUse, type Target } from './rows.ts'
 import { sealTokens } from './sealed-tokens.ts'
 import type { CredentialDependencies } from './settings.ts'
 import { GrantRefused, refreshTokens } from './token-request.ts'
@@ -19,8 +19,12 @@ export interface Credential {
   readonly token: string | null
   /** Identifies the token when the server refuses it. */
   readonly generation: number
-  /** The only server that the token may be sent to. */
+  /** The only server that the token and the headers may be sent to. */
   readonly endpoint: string
+  /** Stands in the place of the endpoint's query, which is a name for it; null: the endpoint has none. */
+  readonly query: string | null
+  /** Headers with keys. */
+  readonly headers: Readonly<Record<string, string>>
   /** For the guard of the calls. */
   readonly allowedHosts: readonly string[] | null
   /** ISO 8601; null when nobody said. */
@@ -149,6 +153,8 @@ async function credentialOf(
   const common = {
     generation: onlyGeneration,
     endpoint: use.endpoint,
+    query: use.query,
+    headers: await headersOf(keyset, key, use.headers),
     allowedHosts: use.allowed_hosts,
     expiresAt: null,
   }
@@ -163,6 +169,19 @@ async function credentialOf(
     generation: use.generation,
     expiresAt: use.expires_at,
   }
+}
+
+async function headersOf(
+  keyset: Keyset,
+  { organizationId, userId, configurationId }: ConnectionKey,
+  sealed: Target['headers'],
+): Promise<Record<string, string>> {
+  const entries = sealed.map(async ({ name, is_organizations, sealed_value }) => {
+    const holder = is_organizations ? null : userId
+    const place = headerKeyPlace(organizationId, configurationId, holder, name)
+    return [name, await opened(keyset, place, sealed_value)] as const
+  })
+  return Object.fromEntries(await Promise.all(entries))
 }
 
 /** @throws AppError `credential_unreadable` */

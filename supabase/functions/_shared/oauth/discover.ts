@@ -110,7 +110,13 @@ async function findResource(
     }
     // Servers from before RFC 9728 are their own authorization servers. They too get `resource`.
     const issuer = new URL('/', own).href
-    return { resource: own.href, issuers: [issuer], isGuessed: true, scopes: undefined }
+    // Without the query, in which there may be a key: the person reads the authorization's address.
+    return {
+      resource: `${own.origin}${own.pathname}`,
+      issuers: [issuer],
+      isGuessed: true,
+      scopes: undefined,
+    }
   }
   const { resource, authorization_servers: issuers, scopes_supported: scopes } = document
   if (!isFor(own, resource) || issuers.length === 0) {

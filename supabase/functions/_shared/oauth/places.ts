@@ -10,6 +10,17 @@ export function bearerTokenPlace(organizationId: number, configurationId: number
   return { table: 'private.mcp_bearer_tokens', organizationId, row, column: 'bearer_token' }
 }
 
+/** The place of a key in a header: the organization's, or one person's (its `userId`). */
+export function headerKeyPlace(
+  organizationId: number,
+  configurationId: number,
+  userId: string | null,
+  name: string,
+): Place {
+  const row = `${configurationId} ${userId ?? 'organization'} ${name}`
+  return { table: 'private.mcp_header_keys', organizationId, row, column: 'sealed_value' }
+}
+
 /** The place of a secret of an authorization under way. */
 export function statePlace(
   organizationId: number,

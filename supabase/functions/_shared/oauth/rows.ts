@@ -30,6 +30,18 @@ export type ServerMetadata = z.infer<typeof serverMetadata>
 
 const hosts = z.array(z.string()).nullable()
 
+/** Where a person's calls go, and what they carry besides a token. */
+const target = {
+  endpoint: z.string(),
+  /** What stands after the question mark of the endpoint, which names it `redacted=…`. */
+  query: z.string().nullable(),
+  headers: z.array(
+    z.object({ name: z.string(), is_organizations: z.boolean(), sealed_value: z.string() }),
+  ),
+  allowed_hosts: hosts,
+}
+export type Target = z.infer<z.ZodObject<typeof target>>
+
 /** A configuration as its user sees it. */
 export const configurationRow = z.object({
   organization_id: z.number(),
@@ -96,17 +108,11 @@ export const deletedConnection = z.object({
 
 /** The credential of a person's calls to an MCP server, or the step before it. */
 export const connectionUse = z.discriminatedUnion('status', [
-  z.object({ status: z.literal('none'), endpoint: z.string(), allowed_hosts: hosts }),
-  z.object({
-    status: z.literal('bearer'),
-    endpoint: z.string(),
-    allowed_hosts: hosts,
-    bearer_token: z.string(),
-  }),
+  z.object({ status: z.literal('none'), ...target }),
+  z.object({ status: z.literal('bearer'), ...target, bearer_token: z.string() }),
   z.object({
     status: z.literal('usable'),
-    endpoint: z.string(),
-    allowed_hosts: hosts,
+    ...target,
     id: z.number(),
     generation: z.number(),
     access_token: z.string(),

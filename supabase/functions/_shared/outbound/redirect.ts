@@ -3,7 +3,11 @@ import { OutboundError } from './error.ts'
 import { checkTarget, type OutboundPolicy } from './target.ts'
 
 const redirects = new Set([301, 302, 303, 307, 308])
-const credentials = ['authorization', 'cookie', 'dpop', 'proxy-authorization', 'mcp-session-id']
+/** The headers that another origin may see; a key may be in any other. */
+const harmless = new Set([
+  ...['accept', 'accept-encoding', 'accept-language', 'content-encoding', 'content-language'],
+  ...['content-length', 'content-type', 'mcp-protocol-version', 'user-agent'],
+])
 const describesBody = ['content-type', 'content-length', 'content-encoding', 'content-language']
 
 /**
@@ -25,7 +29,9 @@ export function redirectedRequest(
     throw new OutboundError('forbidden_redirect', 'from https to http')
   }
   const headers = new Headers(request.headers)
-  if (crosses) for (const name of credentials) headers.delete(name)
+  if (crosses) {
+    for (const name of [...headers.keys()]) if (!harmless.has(name)) headers.delete(name)
+  }
   const { method } = request
   const becomesGet =
     (response.status === 303 && method !== 'HEAD') || (response.status <= 302 && method === 'POST')

@@ -1,6 +1,7 @@
 import type { Caller } from '../auth/access-token.ts'
 import { AppError, type ErrorCode, toAppError } from '../errors.ts'
 import { errorStack } from '../log/log.ts'
+import { withWholeEndpoint } from '../oauth/configuration.ts'
 import { discover } from '../oauth/discover.ts'
 import { configurationRow } from '../oauth/rows.ts'
 import type { OAuthDependencies } from '../oauth/settings.ts'
@@ -114,13 +115,14 @@ export async function testServer(
 }
 
 async function findIssuer(
-  { outbound, settings }: OAuthDependencies,
+  { database, outbound, settings }: OAuthDependencies,
   configuration: Parameters<typeof discover>[1],
   contact: Contact,
 ): Promise<string> {
   const guarded = withDeadline(outbound(configuration.allowed_hosts), patience)
   // The endpoint comes first: the other documents are fetched after its answer.
   const fetch = contact.watch(guarded)
-  const { metadata } = await discover(fetch, configuration, settings.allowLoopback)
+  const whole = await withWholeEndpoint(database, configuration)
+  const { metadata } = await discover(fetch, whole, settings.allowLoopback)
   return metadata.kept.issuer
 }

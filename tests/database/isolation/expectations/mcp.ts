@@ -49,6 +49,11 @@ export const mcp: Readonly<Record<string, RelationExpectation>> = {
       ...audited('mcp_configurations', 'mcp_configuration', 'id', ['env', 'args']),
       ...touched('mcp_configurations'),
       ...trigger(
+        'mcp_configurations_check_endpoint',
+        'BEFORE INSERT OR UPDATE OF type, endpoint',
+        'keep_mcp_endpoint()',
+      ),
+      ...trigger(
         'mcp_configurations_disconnect',
         'BEFORE UPDATE OF name, type, endpoint, auth_type',
         'disconnect_changed_server()',
@@ -65,6 +70,17 @@ export const mcp: Readonly<Record<string, RelationExpectation>> = {
     grants: {},
     references: { 'organization_id mcp_configuration_id': 'public.mcp_configurations' },
     secret: ['bearer_token'],
+  },
+  'private.mcp_endpoint_queries': {
+    grants: {},
+    references: { ...ofOrganization, ...ofUser },
+    secret: ['query'],
+  },
+  'private.mcp_header_keys': {
+    grants: {},
+    references: { ...ofUser, 'organization_id mcp_configuration_id': 'public.mcp_configurations' },
+    secret: ['sealed_value'],
+    triggers: touched('mcp_header_keys'),
   },
   'public.effective_mcp_configurations': {
     grants: { authenticated: { select: '*' }, service_role: { select: '*' } },

@@ -2,6 +2,8 @@ import type { RoutineExpectation } from './types.ts'
 
 const secrets = [
   'private.mcp_bearer_tokens.bearer_token',
+  'private.mcp_endpoint_queries.query',
+  'private.mcp_header_keys.sealed_value',
   'public.mcp_oauth_tokens.access_token',
   'public.mcp_oauth_tokens.refresh_token',
   'public.oauth_states.code_verifier',
@@ -16,6 +18,7 @@ const sealed = [
   'lease_oauth_client(bigint, text, boolean, text)',
   'list_sealed_values(text, jsonb, integer)',
   'provider_credential(bigint, text)',
+  'resolve_mcp_endpoint(bigint, bigint, text)',
   'store_mcp_connection(bigint, uuid, jsonb)',
   'store_oauth_client(bigint, bigint, uuid, jsonb)',
   'take_oauth_code(bigint, bigint, uuid)',
@@ -54,6 +57,7 @@ const plain = [
   'reseal_value(text, bigint, text, text, text, text)',
   'sealed_key_usage()',
   'set_mcp_bearer_token(bigint, uuid, bigint, text, text)',
+  'set_mcp_header_key(bigint, uuid, bigint, text, boolean, text, text)',
   'set_oauth_client(bigint, uuid, text, text, text, text)',
   'store_mcp_refresh(bigint, bigint, bigint, jsonb)',
   'store_oauth_code(bigint, bigint, text, text)',

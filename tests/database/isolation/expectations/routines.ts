@@ -216,6 +216,15 @@ export const routineExpectations: Readonly<Record<string, RoutineExpectation>> =
   'private.json_leaves(jsonb)': { executors: ['authenticated'], definer: false },
 
   'private.mcp_connection_status(bigint, bigint)': helper(true),
+  ...rpc('mcp_header_keys()', {
+    allowed: inOrganization,
+    empty: true,
+    reveals: ['private.mcp_header_keys.name'],
+  }),
+  ...rpc('read_mcp_endpoint(bigint)', {
+    allowed: inOrganization,
+    reveals: ['private.mcp_endpoint_queries.query'],
+  }),
   ...rpc('mcp_connections()', { allowed: inOrganization, empty: true, reveals: connection() }),
   ...rpc('open_mcp_configuration(bigint)', {
     allowed: holds('agents.invoke'),

@@ -22,6 +22,7 @@ const byHand = [
 const secrets = [
   'private.invitation_tokens',
   'private.mcp_bearer_tokens',
+  'private.mcp_header_keys',
   'private.oauth_client_secrets',
   'private.provider_keys',
 ]

@@ -40,6 +40,12 @@ export const special: Readonly<Record<string, (planting: Planting) => readonly O
   'client_mgmt.provider_credentials': () => [{ last_four: 'tail' }],
   'private.provider_keys': (planting) => [{ sealed_key: sealed(planting) }],
   'private.mcp_bearer_tokens': (planting) => [{ bearer_token: sealed(planting) }],
+  'private.mcp_header_keys': (planting) =>
+    [null, planting.member].map((user_id) => ({
+      user_id,
+      name: `x-${planting.names.text()}`.toLowerCase(),
+      sealed_value: sealed(planting),
+    })),
   'private.oauth_client_secrets': (planting) => [{ client_secret: sealed(planting) }],
   'private.invitation_tokens': ({ names, rows }) =>
     invitationKinds.map((kind, index) => ({
@@ -72,7 +78,8 @@ export const special: Readonly<Record<string, (planting: Planting) => readonly O
     [null, planting.member, planting.owner, ...some(planting.veteran)].map((user_id) => ({
       user_id,
       type: 'http',
-      endpoint: `https://${planting.names.text()}.example.com/`,
+      // The trigger moves the query to private.mcp_endpoint_queries.
+      endpoint: `https://${planting.names.text()}.example.com/?${planting.names.text()}`,
     })),
   'client_mgmt.oauth_clients': () => [
     { source: 'preregistered', redirect_uri: null },
