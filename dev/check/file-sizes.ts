@@ -10,8 +10,6 @@ const generated: readonly string[] = ['supabase/functions/_shared/database.types
 const tooLong: Readonly<Record<string, number>> = {
   'tests/functions/oauth/discovery.test.ts': 361,
   'tests/clients/openai-sdk.test.ts': 414,
-  'tests/functions/tool-approvals.test.ts': 390,
-  'tests/functions/tools.test.ts': 452,
 }
 
 /**

@@ -8,13 +8,13 @@ import {
   startToolAgents,
   type Tenant,
   type ToolAgents,
-} from '../support/agents/tool-agents.ts'
-import { type OAuthWorker, startWorker } from '../support/oauth/app.ts'
-import { connect } from '../support/oauth/connect.ts'
-import { type Fixture, startServers } from '../support/oauth/fixture.ts'
-import { joinOrganization } from '../support/oauth/join.ts'
-import { accessToken, type Person } from '../support/people/people.ts'
-import { connectOwner } from '../support/stack/database.ts'
+} from '../../support/agents/tool-agents.ts'
+import { type OAuthWorker, startWorker } from '../../support/oauth/app.ts'
+import { connect } from '../../support/oauth/connect.ts'
+import { type Fixture, startServers } from '../../support/oauth/fixture.ts'
+import { joinOrganization } from '../../support/oauth/join.ts'
+import { accessToken, type Person } from '../../support/people/people.ts'
+import { connectOwner } from '../../support/stack/database.ts'
 
 const sql = connectOwner()
 let agents: ToolAgents
