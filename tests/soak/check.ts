@@ -47,7 +47,7 @@ export async function checkAll({ world, chaos, memory, lines, options }: Run): P
       await checkAudit(sql, world),
       ...(await checkRows(sql, world)),
       ...(await checkCalls(sql, world, chaos.disturbances)),
-      await checkToolCalls(sql, world),
+      ...(await checkToolCalls(sql, world)),
       await checkCounts(sql, world),
       ...checkAnswers(world),
       checkMemory(growth),

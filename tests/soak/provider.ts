@@ -15,6 +15,8 @@ export interface ProviderCall {
   readonly fault: string | null
   /** Whether the answer begins to say something, after which it must not be asked for again. */
   readonly speaks: boolean
+  /** The call of a tool that it asks for. */
+  readonly tool: string | null
   readonly at: number
   /** When the connection was gone. */
   closedAt: number | null
@@ -55,11 +57,13 @@ export async function startFaultyProvider(random: Random): Promise<FaultyProvide
     const [marker = markerOf(0)] = markers
     const fault = provider.faulty && random.chance(faultShare) ? pickFault(random, stream) : null
     const step = stepOf(body)
+    const asks = fault === null && stream ? askForTool(body, marker, random) : null
     const call: ProviderCall = {
       seed,
       step,
       fault: fault?.name ?? null,
       speaks: fault === null || fault.speaks,
+      tool: asks?.id ?? null,
       at: Date.now(),
       closedAt: null,
     }
@@ -68,7 +72,7 @@ export async function startFaultyProvider(random: Random): Promise<FaultyProvide
     void request.closed.then(() => (call.closedAt = Date.now()))
     if (fault !== null) return fault.script(index)
     return stream
-      ? (askForTool(body, marker, random) ?? slowStream(marker, random))
+      ? (asks?.steps ?? slowStream(marker, random))
       : [{ delayMs: random.integer(5, 900) }, whole(marker)]
   })
   return provider

@@ -66,8 +66,9 @@ async function found(world: World, random: Random, number: number): Promise<void
     conversations: [],
     rows: [],
   }
-  if (number % 3 === 0) await addTools(first, world.tools.server.endpoint)
-  if (number % 5 === 0) organization.budget = await addBudget(world, organization)
+  // Also of two organizations one has tools and one has a budget.
+  if (number % 3 === 2) await addTools(first, world.tools.server.endpoint)
+  if (number % 5 === 1) organization.budget = await addBudget(world, organization)
   world.organizations.push(organization)
   world.clients.push(organization.owner)
 }

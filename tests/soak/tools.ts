@@ -45,12 +45,18 @@ export function stepOf({ messages = [] }: ModelRequest): number {
   return messages.slice(last).filter(({ role }) => role === 'assistant').length
 }
 
+/** A call that a model asks for, by the id among its arguments. */
+export interface AskedCall {
+  readonly id: string
+  readonly steps: RawStep[]
+}
+
 /** What a model says that wants to call the tool; null where it answers at once. */
 export function askForTool(
   request: ModelRequest,
   marker: string,
   random: Random,
-): RawStep[] | null {
+): AskedCall | null {
   if (!request.tools?.length || stepOf(request) > 0 || !random.chance(callShare)) return null
   const id = random.uuid()
   const call = {
@@ -61,8 +67,9 @@ export function askForTool(
   }
   const usage = { prompt_tokens: 20, completion_tokens: 10, total_tokens: 30 }
   const end = `data: ${JSON.stringify({ id: 'gen-1', choices: [], usage })}\n\ndata: [DONE]\n\n`
-  return eventStream([
+  const steps = eventStream([
     frame({ tool_calls: [call] }),
     `${frame({}, { finish_reason: 'tool_calls' })}${end}`,
   ])
+  return { id, steps }
 }
