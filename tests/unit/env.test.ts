@@ -15,6 +15,7 @@ describe('the variables', () => {
       localStack: false,
       jwtIssuer: 'https://project.supabase.co/auth/v1',
       oauthPublicUrl: 'https://project.supabase.co/functions/v1/oauth',
+      workerSeconds: 150,
       publishableKey: 'sb_publishable_a',
       secretKey: 'sb_secret_a',
       secretKeys: { default: 'sb_secret_a', session_cleanup: 'sb_secret_b' },
@@ -22,6 +23,16 @@ describe('the variables', () => {
       models: {},
       providerAddresses: { openrouter: {}, vertexAi: {} },
     })
+  })
+
+  it('bound the life of a worker by the plan, and not at all on the developer’s machine', () => {
+    const seconds = (variables: Record<string, string>) =>
+      readEnv({ ...platform, ...variables }).workerSeconds
+    expect(seconds({ WORKER_SECONDS: '400' })).toBe(400)
+    expect(seconds({ SUPABASE_URL: 'http://127.0.0.1:54321' })).toBeNull()
+    for (const WORKER_SECONDS of ['0', '-1', '1.5', '400s', '1e3', '9']) {
+      expect(() => seconds({ WORKER_SECONDS }), WORKER_SECONDS).toThrow('lacks a setting')
+    }
   })
 
   it('may be the legacy keys, without a key set', () => {

@@ -34,6 +34,8 @@ export interface Env {
   readonly tokenEncryptionKeys?: string
   /** Addresses of clients, as written; for `readRedirectAllowList`. */
   readonly oauthRedirectAllowList?: string
+  /** Seconds for which the platform lets a worker live; null where it has no bound. */
+  readonly workerSeconds: number | null
   /** Where the function `oauth` is reached from outside, without a trailing slash. */
   readonly oauthPublicUrl: string
 }
@@ -113,6 +115,10 @@ export function readEnv(variables: Variables = process.env): Env {
     },
     ...optional('tokenEncryptionKeys', value('TOKEN_ENCRYPTION_KEYS')),
     ...optional('oauthRedirectAllowList', value('OAUTH_REDIRECT_ALLOW_LIST')),
+    get workerSeconds() {
+      const local = isLocalStack(value('SUPABASE_URL'))
+      return readSeconds('WORKER_SECONDS', value('WORKER_SECONDS')) ?? (local ? null : 150)
+    },
     get oauthPublicUrl() {
       return publicUrl === undefined
         ? `${supabaseUrl()}/functions/v1/oauth`
@@ -209,6 +215,12 @@ function readOrigin(text: string | undefined): string {
     throw notConfigured('SUPABASE_URL is not an http(s) origin')
   }
   return text.replace(/\/$/, '')
+}
+
+function readSeconds(name: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  if (/^[1-9]\d{1,5}$/.test(text)) return Number(text)
+  throw notConfigured(`${name} is not a number of seconds from 10 to 999999`)
 }
 
 function readUrl(name: string, text: string): string {

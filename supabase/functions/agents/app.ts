@@ -32,7 +32,9 @@ import {
 } from '../_shared/provider-keys/store-key.ts'
 
 export interface AgentsDependencies
-  extends Omit<InvokeDependencies, 'hub' | 'followers'>, Omit<ProviderKeyDependencies, 'db'> {
+  extends
+    Omit<InvokeDependencies, 'hub' | 'followers' | 'shutdown'>,
+    Omit<ProviderKeyDependencies, 'db'> {
   readonly verifyAccessToken: VerifyAccessToken
 }
 
@@ -48,6 +50,7 @@ export function createApp(given: AgentsDependencies): Hono {
   app.use(requests.release)
   const deps = {
     ...given,
+    shutdown: given.worker.ending,
     verifyAccessToken: requests.verifyAccessToken,
     hub: new FollowHub({ ...given, admin: given.database.admin }),
     followers: new PersonLimit('followed_executions', maxFollowed),
@@ -57,7 +60,7 @@ export function createApp(given: AgentsDependencies): Hono {
     return (entry) => deps.log({ request_id, ...entry })
   }
 
-  app.post('/invoke', async (c) => {
+  app.post('/invoke', given.worker.accept, async (c) => {
     const { headers } = c.req.raw
     const caller = await deps.verifyAccessToken(headers)
     const key = validate(idempotencyKeySchema, {
@@ -85,7 +88,7 @@ export function createApp(given: AgentsDependencies): Hono {
   })
   app.all('/executions/:id/cancel', allowOnly('POST'))
 
-  app.post('/executions/:id/approvals/:tool_call_id', async (c) => {
+  app.post('/executions/:id/approvals/:tool_call_id', given.worker.accept, async (c) => {
     const caller = await deps.verifyAccessToken(c.req.raw.headers)
     const id = readExecutionId(c.req.param('id'))
     const { tool_call_id } = validate(toolCallIdSchema, c.req.param())

@@ -6,6 +6,7 @@ import { createModels } from '../_shared/executions/create-models.ts'
 import { logDefects } from '../_shared/http/log-defects.ts'
 import { createProblemReport } from '../_shared/http/report-problem.ts'
 import { createWaitUntil } from '../_shared/http/wait-until.ts'
+import { WorkerLife } from '../_shared/http/worker-life.ts'
 import { createLog } from '../_shared/log/log.ts'
 import { createOrganizationKeyReader } from '../_shared/provider-keys/read-key.ts'
 import { createKeyTest } from '../_shared/provider-keys/test-key.ts'
@@ -26,13 +27,13 @@ const readOrganizationKey = createOrganizationKeyReader({
   addresses,
 })
 
+const worker = new WorkerLife(systemClock, () => env.workerSeconds)
 // Told by the platform shortly before it ends a worker; a plain Deno process is not.
-const shutdown = new AbortController()
-addEventListener('beforeunload', () => shutdown.abort())
+addEventListener('beforeunload', () => worker.end())
 
 const app = createApp({
   database,
-  shutdown: shutdown.signal,
+  worker,
   keyset,
   models: createModels(env.models, readOrganizationKey, report),
   testKey: createKeyTest(addresses),

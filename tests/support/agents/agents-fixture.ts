@@ -8,6 +8,7 @@ import type {
 } from '../../../supabase/functions/_shared/executions/execution.ts'
 import type { CallOptions, Models } from '../../../supabase/functions/_shared/executions/models.ts'
 import { createWaitUntil } from '../../../supabase/functions/_shared/http/wait-until.ts'
+import { WorkerLife } from '../../../supabase/functions/_shared/http/worker-life.ts'
 import type { LogEntry } from '../../../supabase/functions/_shared/log/log.ts'
 import type {
   ModelEvent,
@@ -202,6 +203,7 @@ export function agentsApp(
     readonly models?: Models
     readonly clock?: Clock
     readonly testKey?: TestKey
+    readonly worker?: WorkerLife
   } = {},
 ) {
   const entries: LogEntry[] = []
@@ -220,6 +222,7 @@ export function agentsApp(
       accessToken: 't',
     }),
     clock: options.clock ?? stoppedClock,
+    worker: options.worker ?? new WorkerLife(stoppedClock, () => null),
     random: () => 0.5,
     log,
     waitUntil: createWaitUntil(log, { waitUntil: (work) => background.push(work) }),

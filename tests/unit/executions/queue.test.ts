@@ -4,16 +4,18 @@ import {
   awaitTurn,
   longestWait,
   queueInterval,
+  timeToAnswer,
 } from '../../../supabase/functions/_shared/executions/queue.ts'
 import { begunExecution, fakeDatabase } from '../../support/agents/agents-fixture.ts'
 import { fakeClock } from '../../support/clocks.ts'
 
 const waiting = begunExecution({ status: 'pending', route: [] })
 
-async function wait(start: () => unknown) {
+async function wait(start: () => unknown, left = Infinity) {
   const { admin, db, outcomes, calls } = fakeDatabase({ start_execution: start })
   const clock = fakeClock()
-  const deps = { admin, db, clock, random: () => 0 }
+  const worker = { left: () => left }
+  const deps = { admin, db, worker, clock, random: () => 0 }
   const turn = await awaitTurn(deps, waiting, ['openrouter'])
   return { turn, outcomes: outcomes(), calls, clock }
 }
@@ -45,6 +47,16 @@ describe('an execution that waits for its session', () => {
     expect(turn.stored).toMatchObject({ status: 'failed', error_code: 'session_busy' })
     expect(outcomes).toMatchObject([{ error_code: 'session_busy', fault: 'platform' }])
     expect(calls.length - 1).toBe(longestWait / queueInterval)
+  })
+
+  it('starts no later than an answer still fits into the life of the worker', async () => {
+    const left = timeToAnswer + 10 * queueInterval
+    const { turn, calls } = await wait(() => waiting, left)
+    expect(turn.stored).toMatchObject({ error_code: 'session_busy' })
+    expect(calls.length - 1).toBe(10)
+    const none = await wait(() => waiting, timeToAnswer)
+    expect(none.turn.stored).toMatchObject({ error_code: 'session_busy' })
+    expect(none.calls).toHaveLength(1)
   })
 
   it('fails for what the database says against it by then', async () => {

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { maxRequests } from '../../../supabase/functions/_shared/http/request-limit.ts'
+import { WorkerLife } from '../../../supabase/functions/_shared/http/worker-life.ts'
 import { createApp as createAgents } from '../../../supabase/functions/agents/app.ts'
 import { createApp as createOAuth } from '../../../supabase/functions/oauth/app.ts'
+import { stoppedClock } from '../../support/clocks.ts'
 
 /** A database that answers when the test says so. */
 function heldDatabase() {
@@ -23,7 +25,8 @@ function heldDatabase() {
 const common = {
   log: () => undefined,
   now: () => 0,
-  clock: { now: () => 0 },
+  clock: stoppedClock,
+  worker: new WorkerLife(stoppedClock, () => null),
   verifyAccessToken: async (headers: Headers) => ({ userId: headers.get('authorization') }),
 }
 const functions = {

@@ -1,6 +1,7 @@
 import type { Caller } from '../auth/access-token.ts'
 import type { Database } from '../database.ts'
 import type { WaitUntil } from '../http/wait-until.ts'
+import type { WorkerLife } from '../http/worker-life.ts'
 import type { ParsedSchema } from '../json-schema/parse-schema.ts'
 import { checkFormat, storedObject } from './answer-format.ts'
 import { beginExecution } from './begin.ts'
@@ -17,6 +18,7 @@ export interface InvokeDependencies
   extends Omit<RunDependencies, 'admin'>, Pick<FollowDependencies, 'hub' | 'followers'> {
   readonly database: Database
   readonly waitUntil: WaitUntil
+  readonly worker: WorkerLife
 }
 
 /**

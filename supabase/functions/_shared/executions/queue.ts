@@ -1,5 +1,6 @@
 import type { Admin, Db } from '../database.ts'
 import { type ErrorCode, errorCodes, toAppError } from '../errors.ts'
+import type { WorkerLife } from '../http/worker-life.ts'
 import { type Clock, sleep } from '../time.ts'
 import type { BegunExecution, FinishedExecution } from './execution.ts'
 import { finishExecution } from './finish.ts'
@@ -9,13 +10,16 @@ import { isOver, readResult } from './stream/log-reader.ts'
 /** Milliseconds between two polls for an execution's turn; a poll also renews the lease. */
 export const queueInterval = 500
 
-/** Milliseconds after which waiting ends: the platform gives a worker 150 s, an answer needs some. */
+/** Milliseconds after which waiting ends. */
 export const longestWait = 90_000
+/** Milliseconds that an answer has after the wait, on a worker whose life is bounded. */
+export const timeToAnswer = 30_000
 
 export interface QueueDependencies {
   readonly db: Db
   /** Ends an execution that cannot start, which callers must not do for themselves. */
   readonly admin: Admin
+  readonly worker: Pick<WorkerLife, 'left'>
   readonly clock: Clock
   readonly random: () => number
 }
@@ -30,12 +34,12 @@ export type Turn =
  * failed when the wait is too long (`session_busy`) or when the database refuses the start.
  */
 export async function awaitTurn(
-  { db, admin, clock, random }: QueueDependencies,
+  { db, admin, worker, clock, random }: QueueDependencies,
   waiting: BegunExecution,
   providers: readonly string[],
 ): Promise<Turn> {
   const { execution_id } = waiting
-  const latest = clock.now() + longestWait
+  const latest = clock.now() + Math.min(longestWait, worker.left() - timeToAnswer)
   while (clock.now() < latest) {
     await sleep(clock, queueInterval)
     let next: BegunExecution

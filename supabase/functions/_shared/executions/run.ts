@@ -41,6 +41,8 @@ export async function runExecution(
   const provider = new AbortController()
   const shutDown = () => provider.abort(new EndedElsewhere('shutdown'))
   deps.shutdown?.addEventListener('abort', shutDown, { once: true })
+  // A worker may end while this execution waits for its turn.
+  if (deps.shutdown?.aborted === true) shutDown()
   const log = new EventLog(deps.admin, execution, {
     clock,
     onEnded: (status) => provider.abort(new EndedElsewhere(status)),

@@ -7,6 +7,7 @@ import {
   toEvents,
 } from '../../../../../supabase/functions/_shared/executions/models.ts'
 import { createWaitUntil } from '../../../../../supabase/functions/_shared/http/wait-until.ts'
+import { WorkerLife } from '../../../../../supabase/functions/_shared/http/worker-life.ts'
 import { createLog } from '../../../../../supabase/functions/_shared/log/log.ts'
 import { completeModel } from '../../../../../supabase/functions/_shared/models/complete-model.ts'
 import {
@@ -47,6 +48,7 @@ const app = createApp({
   testKey: () => Promise.reject(new Error('no key is tested here')),
   verifyAccessToken: createAccessTokenVerifier(env),
   clock: systemClock,
+  worker: new WorkerLife(systemClock, () => env.workerSeconds),
   random: Math.random,
   log,
   waitUntil: createWaitUntil(log),
