@@ -162,8 +162,9 @@ const explained: readonly ErrorCode[] = [
   'too_many_executions',
   'too_many_requests',
 ]
-// Connections, resources, locks, cancelled statements, and PostgREST without a database.
-const transient = /^(?:08...|53...|57...|55P03|40001|40P01|PGRST00\d)$/
+// Connections, resources, locks, cancelled statements, disks, a database that takes no writes because it is
+// a standby or its disk is full, and PostgREST without a database.
+const transient = /^(?:08...|53...|57...|58...|25006|55P03|40001|40P01|PGRST00\d)$/
 
 /**
  * Whether a later try may get an answer. A proxy before PostgREST may report this by its status
