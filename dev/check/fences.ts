@@ -7,15 +7,17 @@ const fence = /^( *)```ts\n([^]*?)^\1```/gm
 /** The names that the text around a fence introduces: the client, and values of the reader. */
 const surroundings = `
 import type { SupabaseClient } from '@supabase/supabase-js'
-import type { DefaultChatTransport as Transport, UIMessage as Message } from 'ai'
+import type { lastAssistantMessageIsCompleteWithApprovalResponses as areDecided } from 'ai'
+import type { ColloquyChatTransport as Transport } from '../../../client/index.ts'
 import type { Database } from '../../../supabase/functions/_shared/database.types.ts'
 
 declare global {
   const supabase: SupabaseClient<Database>
   const url: string
   const publishableKey: string
-  const DefaultChatTransport: typeof Transport
-  type UIMessage<Metadata> = Message<Metadata>
+  const ColloquyChatTransport: typeof Transport
+  const lastAssistantMessageIsCompleteWithApprovalResponses: typeof areDecided
+  const sessionId: string
   const id: number
   const proposed_hash: string
   const user_id: string

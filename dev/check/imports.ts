@@ -19,9 +19,10 @@ const folderRules: Record<string, string[]> = {
   'supabase/functions': ['supabase/functions'],
   dev: ['dev', 'supabase/functions'],
   ops: ['ops', 'dev', 'supabase/functions'],
-  tests: ['tests', 'dev', 'ops', 'bench', 'examples', 'supabase/functions'],
+  client: ['client', 'supabase/functions/_shared/database.types.ts'],
+  tests: ['tests', 'client', 'dev', 'ops', 'bench', 'examples', 'supabase/functions'],
   bench: ['bench', 'dev', 'supabase/functions'],
-  examples: ['examples', 'supabase/functions/_shared/database.types.ts'],
+  examples: ['examples', 'client'],
 }
 
 interface Place {

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto'
 
 import { createClient, type SupabaseClient } from '@supabase/supabase-js'
-
-import type { Database } from '../../supabase/functions/_shared/database.types.ts'
+import type { Database } from 'colloquy/database'
 
 export type Client = SupabaseClient<Database>
 

@@ -1,39 +1,16 @@
-import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import type { Readable, Writable } from 'node:stream'
-import { fileURLToPath } from 'node:url'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { answerTo } from '../../dev/functions/model-server.ts'
 import { readAnswer } from '../../examples/chat-cli/read-answer.ts'
-import { type Browser, hasBrowser, openBrowser } from '../support/people/browser.ts'
+import { hasBrowser } from '../support/people/browser.ts'
+import { openExamplePage, startExample } from '../support/people/example.ts'
 import { signUpWithOrganization } from '../support/people/people.ts'
-import { useStack } from '../support/stack/stack.ts'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
 const answer = (question: string) => answerTo(question, 'anthropic/claude-3-opus')
-
-type Running = ChildProcessByStdio<Writable, Readable, Readable>
-
-/** Starts an example as its first lines say, on the test stack. */
-function start(file: string, variables: Record<string, string> = {}): Running {
-  const { url, publishableKey } = useStack()
-  const child = spawn(process.execPath, ['--import', 'tsx', `examples/${file}`], {
-    cwd: root,
-    env: {
-      PATH: process.env.PATH,
-      SUPABASE_URL: url,
-      SUPABASE_PUBLISHABLE_KEY: publishableKey,
-      ...variables,
-    },
-    stdio: ['pipe', 'pipe', 'pipe'],
-  })
-  onTestFinished(() => void child.kill())
-  return child
-}
 
 /** Gives the chat its lines and waits for its end. */
 async function chat(lines: string[], variables: Record<string, string> = {}) {
-  const child = start('chat-cli/chat.ts', variables)
+  const child = startExample('chat-cli/chat.ts', variables)
   let stdout = ''
   let stderr = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
@@ -103,20 +80,7 @@ describe('the chat in the terminal', { timeout: 60_000 }, () => {
   })
 })
 
-async function openPage(): Promise<Browser> {
-  const child = start('web-page/serve.ts', { PAGE_PORT: '0' })
-  const url = await new Promise<string>((resolve, reject) => {
-    child.once('exit', () => reject(new Error('the page’s server ended')))
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      const found = /Open (\S+) in/.exec(text)?.[1]
-      if (found !== undefined) resolve(found)
-    })
-  })
-  const browser = await openBrowser()
-  onTestFinished(() => browser.close())
-  await browser.goTo(url)
-  return browser
-}
+const openPage = () => openExamplePage('web-page/serve.ts')
 
 const lastAnswer = `document.querySelector('.assistant:last-child')?.textContent`
 

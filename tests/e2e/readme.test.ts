@@ -4,16 +4,12 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { posix } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import {
-  AbstractChat,
-  type ChatState,
-  type ChatStatus,
-  DefaultChatTransport,
-  type UIMessage,
-} from 'ai'
+import { lastAssistantMessageIsCompleteWithApprovalResponses } from 'ai'
 import ts from 'typescript'
 import { describe, expect, test } from 'vitest'
+import { ColloquyChatTransport } from '../../client/index.ts'
 import { answerTo } from '../../dev/functions/model-server.ts'
+import { PlainChat } from '../support/clients/plain-chat.ts'
 import { signUpWithOrganization } from '../support/people/people.ts'
 import { useStack } from '../support/stack/stack.ts'
 
@@ -29,25 +25,7 @@ function blockOf(language: string): string {
   return block
 }
 
-/** What `useChat` keeps in React's state. */
-class PlainState implements ChatState<UIMessage> {
-  status: ChatStatus = 'ready'
-  error: Error | undefined
-  messages: UIMessage[] = []
-  pushMessage = (message: UIMessage) => void this.messages.push(message)
-  popMessage = () => void this.messages.pop()
-  replaceMessage = (index: number, message: UIMessage) => void (this.messages[index] = message)
-  snapshot = <Value>(value: Value) => structuredClone(value)
-}
-
-/** The chat inside `useChat`. */
-class PlainChat extends AbstractChat<UIMessage> {
-  constructor(init: ConstructorParameters<typeof AbstractChat<UIMessage>>[0]) {
-    super(init)
-  }
-}
-
-type ChatOptions = Pick<ConstructorParameters<typeof PlainChat>[0], 'transport' | 'generateId'>
+type ChatOptions = ConstructorParameters<typeof PlainChat>[0]
 
 describe('what the README says', () => {
   test('runs: the example of supabase-js', async () => {
@@ -88,22 +66,30 @@ describe('what the README says', () => {
     })
   })
 
-  test('runs: the transport for useChat, over two turns of one session', async () => {
+  test('runs: the transport for useChat, over two turns of one session and a reload', async () => {
     const ann = await signUpWithOrganization('ann')
     const { url, publishableKey } = useStack()
     // The README's code without its types, with the names it takes from its surroundings.
     const { outputText } = ts.transpileModule(blockOf('ts'), {
       compilerOptions: { target: ts.ScriptTarget.ES2023 },
     })
-    const module = `export default (DefaultChatTransport, supabase, url, publishableKey) => {
+    const names = {
+      ColloquyChatTransport,
+      supabase: ann.client,
+      url,
+      publishableKey,
+      sessionId: randomUUID(),
+      lastAssistantMessageIsCompleteWithApprovalResponses,
+    }
+    const module = `export default async (names) => {
+      const { ${Object.keys(names).join(', ')} } = names
       ${outputText}
       return chat
     }`
     const { default: build } = (await import(
       /* @vite-ignore */ `data:text/javascript,${encodeURIComponent(module)}`
-    )) as { default: (...names: unknown[]) => ChatOptions }
-    const options = build(DefaultChatTransport, ann.client, url, publishableKey)
-    const chat = new PlainChat({ ...options, state: new PlainState() })
+    )) as { default: (given: object) => Promise<ChatOptions> }
+    const chat = new PlainChat(await build(names))
 
     await chat.sendMessage({ text: 'First' })
     await chat.sendMessage({ text: 'Second' })
@@ -117,7 +103,9 @@ describe('what the README says', () => {
       'user',
       'assistant',
     ])
-    expect(JSON.stringify(chat.messages.at(-1)?.parts)).toContain('Second')
+    expect(chat.text()).toContain('Second')
+    const reloaded = await build(names)
+    expect(reloaded.messages?.map(({ parts }) => parts.length)).toEqual([1, 1, 1, 1])
   })
 
   test('exists: every command of npm and every path it names', () => {

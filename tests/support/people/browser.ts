@@ -14,7 +14,7 @@ export interface Browser {
   goTo(url: string): Promise<void>
   /** Runs the body of a function in the page and returns what it returned, as JSON. */
   run<Result>(body: string): Promise<Result>
-  /** Waits until the expression is true in the page. @throws Error after 10 s */
+  /** Waits until the expression is true in the page. @throws Error after 30 s */
   until(expression: string): Promise<void>
   /** Types into the element, as a person would. */
   type(selector: string, text: string): Promise<void>
@@ -46,7 +46,7 @@ export async function openBrowser(): Promise<Browser> {
     },
   )
   const session = `${driver.url}/${sessionId}`
-  await send(`${session}/timeouts`, { script: 10_000 })
+  await send(`${session}/timeouts`, { script: 30_000 })
   const find = async (selector: string) => {
     const found = await send<Record<string, string>>(`${session}/element`, {
       using: 'css selector',

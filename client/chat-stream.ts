@@ -1,0 +1,96 @@
+import type { UIMessageChunk } from 'ai'
+import { abortError, streamError } from './error.ts'
+import { readEvents } from './events.ts'
+import type { Agents } from './functions.ts'
+
+export interface ChatStreamOptions {
+  readonly agents: Agents
+  readonly executionId: string
+  readonly signal: AbortSignal | undefined
+  /** Called when the signal aborts. */
+  readonly onAbort: () => void
+  /**
+   * Takes the id of the message that the chunks make. The chunks then go on in the message that the
+   * chat has, and leave the id out.
+   */
+  readonly onMessageId?: (id: string) => void
+}
+
+/** Every stream begins with these events: the start of its message, and of its first step. */
+const beginning = 2
+
+/** How often one stream is taken up again after its connection was cut. */
+const resumptions = 5
+
+/**
+ * The chunks of an execution's stream. A cut connection is taken up again after the last event, so a
+ * change of networks loses nothing. An answer that failed ends the stream with ColloquyError.
+ */
+export function chatStream(
+  first: Response,
+  options: ChatStreamOptions,
+): ReadableStream<UIMessageChunk> {
+  const { signal, onAbort } = options
+  const left = new AbortController()
+  const abort = () => {
+    left.abort()
+    onAbort()
+  }
+  signal?.addEventListener('abort', abort, { once: true })
+  const chunks = readChunks(first, options, left.signal)
+  // Pulled one by one: an error of a stream would drop the chunks that wait before it.
+  return new ReadableStream<UIMessageChunk>(
+    {
+      async pull(controller) {
+        const { value, done } = await chunks.next()
+        if (!done) return controller.enqueue(value)
+        signal?.removeEventListener('abort', abort)
+        controller.close()
+      },
+      cancel() {
+        signal?.removeEventListener('abort', abort)
+        left.abort()
+      },
+    },
+    { highWaterMark: 0 },
+  )
+}
+
+async function* readChunks(
+  first: Response,
+  { agents, executionId, onMessageId }: ChatStreamOptions,
+  left: AbortSignal,
+): AsyncGenerator<UIMessageChunk, void, void> {
+  let response = first
+  let last = '0'
+  for (let attempt = 0; ; attempt += 1) {
+    let cut: unknown = new TypeError('network error: the stream was cut')
+    try {
+      for await (const { id, data } of readEvents(response, left)) {
+        last = id ?? last
+        if (data === '[DONE]') return
+        const chunk = JSON.parse(data) as UIMessageChunk
+        if (chunk.type === 'error') throw streamError(chunk.errorText)
+        // A new step would hide the calls, to which the results that follow belong.
+        const isFirstStep = chunk.type === 'start-step' && Number(id) <= beginning
+        if (onMessageId && isFirstStep) continue
+        yield chunk.type === 'start' && onMessageId ? withoutId(chunk, onMessageId) : chunk
+      }
+    } catch (error) {
+      // `fetch` tells a lost connection by this type.
+      if (!(error instanceof TypeError)) throw error
+      cut = error
+    }
+    if (left.aborted) throw abortError()
+    if (attempt === resumptions) throw cut
+    response = await agents.follow(executionId, last)
+  }
+}
+
+function withoutId(
+  { messageId, ...start }: UIMessageChunk & { readonly type: 'start' },
+  onMessageId: (id: string) => void,
+): UIMessageChunk {
+  if (messageId !== undefined) onMessageId(messageId)
+  return start
+}

@@ -1,0 +1,222 @@
+import type { ChatTransport, UIMessage, UIMessageChunk } from 'ai'
+import { chatStream } from './chat-stream.ts'
+import { Connection, type ConnectionOptions } from './connection.ts'
+import { abortError, ColloquyError } from './error.ts'
+import { Agents } from './functions.ts'
+import { isUuid, MessageIds } from './identifiers.ts'
+import type { InvokeRequest, InvokeSettings } from './invocation.ts'
+import { loadMessages } from './load-messages.ts'
+import { decisionsOf, toEdits, toMessage } from './to-request.ts'
+
+type Chunks = ReadableStream<UIMessageChunk>
+type SendOptions<Message extends UIMessage> = Parameters<ChatTransport<Message>['sendMessages']>[0]
+type ReconnectOptions<Message extends UIMessage> = Parameters<
+  ChatTransport<Message>['reconnectToStream']
+>[0] & { readonly abortSignal?: AbortSignal }
+
+export interface ChatTransportOptions extends ConnectionOptions {
+  /** What each request sets: the agent, the model, the project. */
+  readonly settings?: InvokeSettings
+  /** Told of a failure that no call waits for: an answer that could not be stopped. */
+  readonly onStopFailed?: (error: Error) => void
+}
+
+/**
+ * The transport of `useChat` for the function `agents`. The chat's id is the session's id, a uuid:
+ * then a reload, another tab and another device show the same conversation.
+ */
+export class ColloquyChatTransport<
+  Message extends UIMessage = UIMessage,
+> implements ChatTransport<Message> {
+  /** A stream that is taken up again begins with its first chunk. */
+  readonly resumeStreamIsReplay = true
+  readonly #options: ChatTransportOptions
+  readonly #connection: Connection
+  readonly #agents: Agents
+  readonly #ids = new MessageIds()
+  /** Stops that are under way, by chat: the next request waits for them. */
+  readonly #stopping = new Map<string, Promise<void>>()
+  /** Counts the attempts to resume, by chat. */
+  readonly #resumed = new Map<string, number>()
+
+  constructor(options: ChatTransportOptions) {
+    this.#options = options
+    this.#connection = new Connection(options)
+    this.#agents = new Agents(this.#connection)
+  }
+
+  /** The stored messages of a chat, for `useChat({ messages })` or `setMessages()`. */
+  async loadMessages(chatId: string): Promise<Message[]> {
+    return (await loadMessages(this.#connection, chatId, this.#ids)) as unknown as Message[]
+  }
+
+  async sendMessages(options: SendOptions<Message>): Promise<Chunks> {
+    const { chatId, messages, messageId, trigger, abortSignal } = options
+    if (!isUuid(chatId)) {
+      throw new ColloquyError('invalid_request', 'The id of a chat must be a uuid.', { path: 'id' })
+    }
+    await this.#stopping.get(chatId)
+    const answer = messages.find(({ id }) => id === messageId) ?? messages.at(-1)
+    if (trigger === 'submit-message' && answer && decisionsOf(answer).length > 0) {
+      return this.#continue(chatId, answer, abortSignal)
+    }
+    const opening = this.#invoke(options)
+    const response = await this.#unlessStopped(chatId, opening, abortSignal)
+    return this.#stream(chatId, response, abortSignal)
+  }
+
+  async reconnectToStream({
+    chatId,
+    abortSignal,
+  }: ReconnectOptions<Message>): Promise<Chunks | null> {
+    this.#resumed.set(chatId, (this.#resumed.get(chatId) ?? 0) + 1)
+    if (!isUuid(chatId)) return null
+    const running = await this.#connection.rows<{ id: string }>(
+      `agent_executions?select=id&session_id=eq.${chatId}&status=in.(pending,running)&order=created_at.desc`,
+    )
+    if (running[0] === undefined) return null
+    const response = await this.#agents.follow(running[0].id)
+    return this.#stream(chatId, response, abortSignal, { executionId: running[0].id })
+  }
+
+  /** Sends what `useChat` asks for; a request whose target is not stored becomes the next best. */
+  async #invoke(options: SendOptions<Message>): Promise<Response> {
+    const { chatId, body, headers } = options
+    const settings = { ...this.#options.settings, ...(body as InvokeSettings | undefined) }
+    const { trigger, messageId, messages } = options
+    let isNew = messages.length === 1 && trigger === 'submit-message' && messageId === undefined
+    const requests = this.#requestsOf(options)
+    for (let next = 0; ;) {
+      if (isNew) await this.#createSession(chatId)
+      try {
+        // What another tab asked for is answered first: a person does not see a refusal.
+        const common = { on_busy: 'queue' as const, ...settings, session_id: chatId }
+        return await this.#agents.stream(
+          { ...common, ...requests[next] },
+          headers && Object.fromEntries(new Headers(headers)),
+        )
+      } catch (error) {
+        const code = error instanceof ColloquyError ? error.code : null
+        if (code === 'session_not_found' && !isNew) isNew = true
+        else if (isNotStored(code) && next < requests.length - 1) next += 1
+        else throw error
+      }
+    }
+  }
+
+  /** The request, and what to send instead when the message that it names is not stored. */
+  #requestsOf({ trigger, messageId, messages }: SendOptions<Message>): InvokeRequest[] {
+    const index = messages.findLastIndex(({ role }) => role === 'user')
+    const asking = messages[index]
+    if (!asking) throw new ColloquyError('invalid_request', 'The chat has no message to answer.')
+    if (trigger === 'regenerate-message' || index < messages.length - 1) {
+      return [{ regenerate: this.#ids.assign(asking.id) }, toMessage(this.#ids, asking)]
+    }
+    if (messageId === undefined) return [toMessage(this.#ids, asking)]
+    return toEdits(this.#ids, messages.slice(0, index), asking)
+  }
+
+  /** Decides on the tool calls of an answer, and reads the execution that continues it. */
+  async #continue(
+    chatId: string,
+    answer: Message,
+    signal: AbortSignal | undefined,
+  ): Promise<Chunks> {
+    const { execution_id: asked } = (answer.metadata ?? {}) as { execution_id?: string }
+    if (asked === undefined) {
+      throw new ColloquyError('invalid_request', 'The answer does not name its execution.')
+    }
+    let continued: string | null = null
+    for (const { toolCallId, decision } of decisionsOf(answer)) {
+      continued = (await this.#agents.decide(asked, toolCallId, decision)).execution_id
+    }
+    if (continued === null) return new ReadableStream({ start: (stream) => stream.close() })
+    const response = await this.#agents.follow(continued)
+    return this.#stream(chatId, response, signal, {
+      executionId: continued,
+      // What follows continues from there.
+      onMessageId: (id) => this.#ids.replace(answer.id, id),
+    })
+  }
+
+  async #createSession(id: string): Promise<void> {
+    try {
+      await this.#connection.request('rest/v1/chat_sessions', {
+        body: { id },
+        headers: { prefer: 'return=minimal' },
+      })
+    } catch (error) {
+      // An attempt before this one has made it.
+      const isThere = error instanceof ColloquyError && error.details.status === 409
+      if (!isThere) throw error
+    }
+  }
+
+  /** Waits for the answer's beginning; a stop meanwhile stops it as soon as it has begun. */
+  async #unlessStopped(
+    chatId: string,
+    opening: Promise<Response>,
+    signal: AbortSignal | undefined,
+  ): Promise<Response> {
+    let stop = () => undefined as void
+    const stopped = new Promise<never>((_, reject) => {
+      stop = () => {
+        this.#stop(chatId, opening.then(leave))
+        reject(abortError())
+      }
+    })
+    signal?.addEventListener('abort', stop, { once: true })
+    if (signal?.aborted) stop()
+    try {
+      return await Promise.race([opening, stopped])
+    } finally {
+      signal?.removeEventListener('abort', stop)
+    }
+  }
+
+  #stream(
+    chatId: string,
+    response: Response,
+    signal: AbortSignal | undefined,
+    { executionId = executionOf(response), onMessageId }: Continuation = {},
+  ): Chunks {
+    const resumed = this.#resumed.get(chatId)
+    const onAbort = () => {
+      // A second attempt to resume ends the first one and goes on reading the same answer.
+      queueMicrotask(() => {
+        if (this.#resumed.get(chatId) === resumed) this.#stop(chatId, Promise.resolve(executionId))
+      })
+    }
+    const stream = { agents: this.#agents, executionId, signal, onAbort }
+    return chatStream(response, { ...stream, ...(onMessageId && { onMessageId }) })
+  }
+
+  #stop(chatId: string, execution: Promise<string>): void {
+    const stopping = execution
+      .then((id) => this.#agents.cancel(id))
+      .catch((error: unknown) => this.#options.onStopFailed?.(error as Error))
+    this.#stopping.set(chatId, stopping)
+    void stopping.finally(() => {
+      if (this.#stopping.get(chatId) === stopping) this.#stopping.delete(chatId)
+    })
+  }
+}
+
+interface Continuation {
+  readonly executionId?: string
+  readonly onMessageId?: (id: string) => void
+}
+
+function executionOf({ headers }: Response): string {
+  return headers.get('x-execution-id') ?? ''
+}
+
+/** The execution of an answer that nobody reads any more. */
+async function leave(response: Response): Promise<string> {
+  await response.body?.cancel()
+  return executionOf(response)
+}
+
+function isNotStored(code: string | null): boolean {
+  return code === 'message_not_found' || code === 'parent_not_found'
+}

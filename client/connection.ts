@@ -1,0 +1,69 @@
+import { readError } from './error.ts'
+
+/** Where the backend is and who calls it. */
+export interface ConnectionOptions {
+  /** The project's address, as supabase-js takes it. */
+  readonly url: string
+  /** The publishable key, as supabase-js takes it. */
+  readonly publishableKey: string
+  /** The signed-in person's access token, read before each request: it changes every hour. */
+  readonly accessToken: () => Promise<string | null | undefined>
+  /** Another `fetch`, such as that of `expo/fetch`, which streams under React Native. */
+  readonly fetch?: typeof fetch
+}
+
+export interface RequestOptions {
+  readonly method?: string
+  readonly body?: unknown
+  readonly headers?: Readonly<Record<string, string>>
+  readonly signal?: AbortSignal
+}
+
+/** Sends requests to a project as the signed-in person. */
+export class Connection {
+  readonly #options: ConnectionOptions
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Sends one request.
+   * @param path after the project's address: `functions/v1/…` or `rest/v1/…`
+   * @throws ColloquyError for an answer that is none of success, TypeError without an answer
+   */
+  async request(path: string, options: RequestOptions = {}): Promise<Response> {
+    const { url, publishableKey, accessToken, fetch: send = fetch } = this.#options
+    const { method, body, headers, signal } = options
+    const token = await accessToken()
+    const response = await send(`${url.replace(/\/+$/, '')}/${path}`, {
+      method: method ?? (body === undefined ? 'GET' : 'POST'),
+      headers: {
+        apikey: publishableKey,
+        ...(token && { authorization: `Bearer ${token}` }),
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+      ...(signal && { signal }),
+    })
+    if (!response.ok) throw await readError(response)
+    return response
+  }
+
+  /** The rows that a read through REST gives, page after page. */
+  async rows<Row>(path: string, schema = 'public'): Promise<Row[]> {
+    const rows: Row[] = []
+    for (;;) {
+      const response = await this.request(`rest/v1/${path}&limit=${page}&offset=${rows.length}`, {
+        headers: { 'accept-profile': schema },
+      })
+      const next = (await response.json()) as Row[]
+      rows.push(...next)
+      if (next.length < page) return rows
+    }
+  }
+}
+
+/** Rows of one request; the platform gives at most as many. */
+const page = 1_000

@@ -1,0 +1,56 @@
+import { Connection, type ConnectionOptions, type RequestOptions } from './connection.ts'
+import type { Decision, InvokeAnswer, InvokeRequest } from './invocation.ts'
+
+/** The routes of the function `agents`, with types. Each throws ColloquyError with a sentence. */
+export class Agents {
+  readonly #connection: Connection
+
+  constructor(options: ConnectionOptions | Connection) {
+    this.#connection = options instanceof Connection ? options : new Connection(options)
+  }
+
+  /** Asks an agent and waits for its whole answer. */
+  async invoke(request: InvokeRequest, signal?: AbortSignal): Promise<InvokeAnswer> {
+    const response = await this.#connection.request('functions/v1/agents/invoke', {
+      body: { ...request, stream: false },
+      ...(signal && { signal }),
+    })
+    return (await response.json()) as InvokeAnswer
+  }
+
+  /** Asks an agent; the answer's body is the AI SDK's UI message stream. */
+  stream(request: InvokeRequest, headers: RequestOptions['headers'] = {}): Promise<Response> {
+    return this.#connection.request('functions/v1/agents/invoke', {
+      body: { ...request, stream: true },
+      headers,
+    })
+  }
+
+  /** Reads the stream of an execution again, and follows it while the execution runs. */
+  follow(executionId: string, after = '0', signal?: AbortSignal): Promise<Response> {
+    return this.#connection.request(`functions/v1/agents/executions/${executionId}/stream`, {
+      headers: { 'last-event-id': after },
+      ...(signal && { signal }),
+    })
+  }
+
+  /** Stops an execution and keeps the text so far. */
+  async cancel(executionId: string): Promise<void> {
+    await this.#connection.request(`functions/v1/agents/executions/${executionId}/cancel`, {
+      method: 'POST',
+    })
+  }
+
+  /** Approves or denies a tool call that waits for the caller. */
+  async decide(
+    executionId: string,
+    toolCallId: string,
+    decision: 'approve' | 'deny',
+  ): Promise<Decision> {
+    const path = `executions/${executionId}/approvals/${encodeURIComponent(toolCallId)}`
+    const response = await this.#connection.request(`functions/v1/agents/${path}`, {
+      body: { decision },
+    })
+    return (await response.json()) as Decision
+  }
+}

@@ -1,0 +1,116 @@
+import type { UIMessage } from 'ai'
+import type { Connection } from './connection.ts'
+import type { MessageIds } from './identifiers.ts'
+import { toUiParts, type ToolCallRow } from './to-ui-parts.ts'
+
+/** What the metadata of an answer says. */
+export interface ChatMetadata {
+  /** The execution that wrote it: an approval names it. */
+  readonly execution_id?: string
+}
+
+interface MessageRow {
+  readonly id: string
+  readonly parent_id: string | null
+  readonly role: string
+  readonly content: string
+  readonly parts: readonly unknown[] | null
+}
+
+interface ExecutionRow {
+  readonly id: string
+  readonly response_message_id: string
+}
+
+/**
+ * The messages of a session, as `useChat` shows them: those of its current branch. An answer that
+ * went on after an approval is one message.
+ * @returns no message for a session that does not exist yet
+ */
+export async function loadMessages(
+  connection: Connection,
+  sessionId: string,
+  ids?: MessageIds,
+): Promise<UIMessage<ChatMetadata>[]> {
+  const [sessions, rows, executions] = await Promise.all([
+    connection.rows<{ current_message_id: string | null }>(
+      `chat_sessions?select=current_message_id&id=eq.${sessionId}`,
+    ),
+    connection.rows<MessageRow>(
+      `chat_messages?select=id,parent_id,role,content,parts&session_id=eq.${sessionId}&order=created_at,id`,
+    ),
+    connection.rows<ExecutionRow>(
+      `agent_executions?select=id,response_message_id&session_id=eq.${sessionId}&order=created_at,id`,
+    ),
+  ])
+  const branch = branchOf(rows, sessions[0]?.current_message_id ?? null)
+  const writers = new Map(executions.map(({ id, response_message_id: answer }) => [answer, id]))
+  const calls = await callsOf(connection, branch, writers)
+  return toUiMessages(branch, writers, calls, ids)
+}
+
+function branchOf(rows: readonly MessageRow[], current: string | null): MessageRow[] {
+  const known = new Map(rows.map((row) => [row.id, row]))
+  const branch: MessageRow[] = []
+  for (let row = known.get(current ?? ''); row; row = known.get(row.parent_id ?? '')) {
+    branch.unshift(row)
+  }
+  return branch
+}
+
+/** Executions of one read of tool calls: their ids stand in its address. */
+const executionsAtOnce = 50
+
+async function callsOf(
+  connection: Connection,
+  branch: readonly MessageRow[],
+  writers: ReadonlyMap<string, string>,
+): Promise<Map<string, ToolCallRow>> {
+  const askers = branch.flatMap(({ id, parts }) =>
+    JSON.stringify(parts).includes('"tool_call"') ? (writers.get(id) ?? []) : [],
+  )
+  const calls = new Map<string, ToolCallRow>()
+  for (let from = 0; from < askers.length; from += executionsAtOnce) {
+    const some = askers.slice(from, from + executionsAtOnce).join(',')
+    const select = 'execution_id,tool_call_id,server,tool,status,error_code,result'
+    const rows = await connection.rows<ToolCallRow>(
+      `tool_calls?select=${select}&execution_id=in.(${some})&order=execution_id,step,position`,
+      'conversation',
+    )
+    for (const row of rows) calls.set(`${row.execution_id}/${row.tool_call_id}`, row)
+  }
+  return calls
+}
+
+function toUiMessages(
+  branch: readonly MessageRow[],
+  writers: ReadonlyMap<string, string>,
+  calls: ReadonlyMap<string, ToolCallRow>,
+  ids: MessageIds | undefined,
+): UIMessage<ChatMetadata>[] {
+  const messages: UIMessage<ChatMetadata>[] = []
+  for (const row of branch) {
+    const role = row.role === 'assistant' ? 'assistant' : 'user'
+    const execution = writers.get(row.id)
+    const parts = toUiParts(row.parts ?? [{ type: 'text', text: row.content }], (id) =>
+      calls.get(`${execution ?? ''}/${id}`),
+    )
+    const last = messages.at(-1)
+    const metadata = execution === undefined ? {} : { execution_id: execution }
+    if (role === 'assistant' && last?.role === 'assistant') {
+      // What follows continues from the last of them.
+      ids?.replace(last.id, row.id)
+      const own = parts.filter((part) => !isResultOf(last, part))
+      messages[messages.length - 1] = { ...last, metadata, parts: [...last.parts, ...own] }
+    } else messages.push({ id: row.id, role, parts, ...(execution && { metadata }) })
+  }
+  return messages
+}
+
+/** Whether a part repeats a call of the message before: there it has its result already. */
+function isResultOf(message: UIMessage, part: UIMessage['parts'][number]): boolean {
+  return (
+    part.type === 'dynamic-tool' &&
+    message.parts.some((one) => one.type === 'dynamic-tool' && one.toolCallId === part.toolCallId)
+  )
+}

@@ -1,0 +1,47 @@
+import type { UIMessage } from 'ai'
+import type { MessageIds } from './identifiers.ts'
+import type { InvokePart, InvokeRequest } from './invocation.ts'
+
+/** A message of a person, as `invoke` takes it; parts that only a client knows are left out. */
+export function toContent({ parts }: UIMessage): InvokePart[] {
+  return parts.flatMap((part): InvokePart[] => {
+    if (part.type === 'text') return [{ type: 'text', text: part.text }]
+    if (part.type !== 'file') return []
+    const { url, mediaType, filename } = part
+    return [{ type: 'file', url, mediaType, ...(filename !== undefined && { filename }) }]
+  })
+}
+
+/** A new message at the end of the session's current branch. */
+export function toMessage(ids: MessageIds, message: UIMessage): InvokeRequest {
+  return { message: { id: ids.assign(message.id), content: toContent(message) } }
+}
+
+/**
+ * A message that replaces an earlier one: a branch from what precedes it. What precedes may not be
+ * stored, such as the answer of a failed request, so these are the requests to try, in order.
+ */
+export function toEdits(ids: MessageIds, before: readonly UIMessage[], edited: UIMessage) {
+  const id = ids.replace(edited.id)
+  const parents = before.flatMap((message) => ids.find(message.id) ?? []).reverse()
+  return [...parents, null].map((parent_id): InvokeRequest => ({
+    parent_id,
+    message: { id, content: toContent(edited) },
+  }))
+}
+
+/** A tool call on which the person has decided. */
+export interface Decided {
+  readonly toolCallId: string
+  readonly decision: 'approve' | 'deny'
+}
+
+/** The decisions of an answer that waits for its continuation. */
+export function decisionsOf({ role, parts }: UIMessage): Decided[] {
+  if (role !== 'assistant') return []
+  return parts.flatMap((part): Decided[] => {
+    if (!('toolCallId' in part) || part.state !== 'approval-responded') return []
+    const { toolCallId, approval } = part
+    return [{ toolCallId, decision: approval.approved ? 'approve' : 'deny' }]
+  })
+}
