@@ -44,6 +44,9 @@ async function main(): Promise<void> {
     // A second Ctrl-C does not wait.
     process.on(signal, () => (stopping ? process.exit(0) : stop()))
   }
+  // Where the output went to is gone, as in `npm start | head`: an error without a listener ends Node.js
+  // at once, and leaves the lock.
+  for (const output of [process.stdout, process.stderr]) output.on('error', stop)
   if (process.env.npm_lifecycle_event !== undefined) onParentGone(stop)
 
   const stack = await starting

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
-import { rmSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { findFreePort } from '../../dev/process/free-port.ts'
@@ -22,6 +23,8 @@ interface Started {
   pid: number
   /** Resolves when the output has the text, or when the process has ended. */
   printed(text: string): Promise<void>
+  /** Reads its output no more, as `head` does. */
+  leave(): void
   exited: Promise<unknown>
 }
 
@@ -50,7 +53,7 @@ async function start([command, ...args]: readonly string[]): Promise<Started> {
         look()
       }),
     ])
-  return { pid: child.pid ?? 0, printed, exited }
+  return { pid: child.pid ?? 0, printed, leave: () => void child.stdout.destroy(), exited }
 }
 
 /** Everything that runs now and later until the command ends. */
@@ -90,3 +93,15 @@ describe('a signal leaves no process', () => {
     40_000,
   )
 })
+
+test('a reader of the output that leaves ends the stack in order, with every process', async () => {
+  const started = await start(STARTS.node)
+  await started.printed(BEGINNING)
+  const family = watchFamily(started)
+  started.leave()
+  expect(await started.exited).toBe(0)
+  const left = await survivors(await family, 6_000)
+  for (const { pid } of left) process.kill(pid, 'SIGKILL')
+  expect(left).toEqual([])
+  expect(existsSync(join(directory, 'lock'))).toBe(false)
+}, 120_000)
