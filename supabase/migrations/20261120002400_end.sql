@@ -443,6 +443,7 @@ begin
           when outcome ->> 'finish_reason' = 'tool_approval_required' then '' else 'params' end
           || jsonb_strip_nulls(jsonb_build_object(
             'provider_request_id', outcome ->> 'provider_request_id',
+            'trimmed_messages', outcome -> 'trimmed_messages',
             -- Counts that did not add up are a bound; so is cached input at the price of input.
             'usage_is_estimated', case when (outcome -> 'usage_is_estimated')::boolean or (
               (outcome ->> 'cached_input_tokens')::bigint > 0 and outcome ->> 'provider_cost_usd' is null

@@ -8,6 +8,8 @@ import type { StepUsage } from './outcome.ts'
 import { callAlongRoute, defaultRetryPolicy } from './route.ts'
 import { report, type Run, type RunDependencies, type RunOptions } from './run-state.ts'
 import { StorableEvents } from './storable-events.ts'
+import { trimChunk } from './stream/ui-message-chunks.ts'
+import { trimFurther, withoutOldest } from './trim-history.ts'
 
 /** A provider that sends more characters of output counts as broken. */
 export const maxAnswerLength = 4 * 1024 * 1024
@@ -50,13 +52,32 @@ export async function callModel(
     if (usage && run.calls.at(-1) !== call) run.calls.push({ usage, length: progress.length })
     else if (usage) call.usage = usage
   }
-  try {
-    await alongRoute(deps, run, progress, stream, take, charge)
-  } catch (error) {
-    if (error instanceof ModelError) charge(error)
-    throw error
+  for (let done = false; !done;) {
+    try {
+      await alongRoute(deps, run, progress, stream, take, charge)
+      done = true
+    } catch (error) {
+      const begun = run.calls.at(-1) === call
+      if (error instanceof ModelError) charge(error)
+      if (begun || !mayTrim(deps, run, error)) throw error
+    }
   }
   if (!answer.finish) throw new ModelError('provider_stream_truncated')
+}
+
+/**
+ * Leaves the oldest turns out of a stored conversation that a provider found too long. Each time half
+ * of it stays, so that the calls are few. What a client sends itself is not shortened.
+ */
+function mayTrim(deps: RunDependencies, run: Run, error: unknown): boolean {
+  const isTooLong = error instanceof ModelError && error.code === 'context_length_exceeded'
+  if (!isTooLong || run.execution.asked?.messages) return false
+  const trimmed = trimFurther(run.execution.history, run.trimmed)
+  if (trimmed === null) return false
+  run.trimmed = trimmed
+  report(deps, run.execution, 'context_trimmed', error)
+  run.recorder.put([trimChunk(trimmed)])
+  return true
 }
 
 function alongRoute(
@@ -73,7 +94,12 @@ function alongRoute(
   return callAlongRoute(
     routeOf(run),
     (step, taken) =>
-      deps.models.call(step, toModelRequest(execution, step, progress), taken, options),
+      deps.models.call(
+        step,
+        toModelRequest(withoutOldest(execution, run.trimmed), step, progress),
+        taken,
+        options,
+      ),
     take,
     {
       policy: deps.retryPolicy ?? defaultRetryPolicy,

@@ -119,6 +119,8 @@ export interface Outcome {
   readonly latency_ms?: number
   readonly first_chunk_ms?: number
   readonly provider_request_id?: string
+  /** Messages, from the oldest, that the model did not get. */
+  readonly trimmed_messages?: number
   readonly error_code?: string
   readonly error_message?: string
   readonly fault?: Fault

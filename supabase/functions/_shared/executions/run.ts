@@ -60,6 +60,7 @@ export async function runExecution(
     length: 0,
     lastText: 0,
     firstChunk: null,
+    trimmed: 0,
     finishReason: null,
     failedModels: [],
   }
@@ -73,10 +74,11 @@ export async function runExecution(
   return stored
 }
 
-function whatIsKnownOf({ step, firstChunk, failedModels, elapsed }: Run) {
+function whatIsKnownOf({ step, firstChunk, failedModels, trimmed, elapsed }: Run) {
   return {
     ...(step && { model_id: step.model_id }),
     ...(firstChunk !== null && { first_chunk_ms: firstChunk }),
+    ...(trimmed > 0 && { trimmed_messages: trimmed }),
     ...(failedModels.length > 0 && { failed_models: failedModels }),
     latency_ms: elapsed(),
   }

@@ -121,6 +121,11 @@ export function errorChunks(open: OpenPart | null, errorText: string): string[] 
   return [...closePart(open), json({ type: 'error', errorText })]
 }
 
+/** Tells that the model does not get the oldest messages of the conversation. */
+export function trimChunk(trimmed_messages: number): Chunk {
+  return { type: 'message-metadata', messageMetadata: { trimmed_messages } }
+}
+
 function closePart(open: OpenPart | null): string[] {
   return open ? [json({ type: `${open.kind}-end`, id: open.id })] : []
 }
