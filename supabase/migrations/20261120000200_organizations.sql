@@ -377,6 +377,19 @@ $$;
 comment on function private.has_permission(text) is
   'Whether the caller holds a permission in the active organization. No other function decides this.';
 
+create function private.organization_with(permission text) returns bigint
+language plpgsql stable security invoker set search_path = ''
+as $$
+begin
+  -- has_permission() has found the session of the organization that the claim names.
+  return case when private.has_permission(permission)
+    then (private.jwt_claims() ->> 'organization_id')::bigint end;
+end
+$$;
+comment on function private.organization_with(text) is
+  'The active organization where the caller holds a permission, else null. A policy "mine, or permitted" '
+  'compares a range with it, and not has_permission(): an index finds the rows of either part.';
+
 create function private.current_account_id() returns uuid
 language plpgsql stable security definer set search_path = ''
 as $$
@@ -443,10 +456,12 @@ comment on function private.require_organization(text) is
 
 revoke all on function
   private.current_session(), private.current_organization_id(), private.has_permission(text),
+  private.organization_with(text),
   private.current_account_id(), private.require_account(), private.require_organization(text)
   from public, anon, authenticated, service_role;
 grant execute on function
   private.current_session(), private.current_organization_id(), private.has_permission(text),
+  private.organization_with(text),
   private.current_account_id()
   to authenticated, service_role;
 

@@ -24,7 +24,7 @@ create table public.chat_sessions (
     constraint chat_sessions_metadata_object check (jsonb_typeof(metadata) = 'object')
     constraint chat_sessions_metadata_length check (octet_length(metadata::text) <= 65536),
   current_message_id uuid,
-  last_message_at timestamptz,
+  last_message_at timestamptz not null default now(),
   announced_at timestamptz not null default clock_timestamp(),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
@@ -40,13 +40,20 @@ comment on column public.chat_sessions.title is 'Null: set from the first messag
 comment on column public.chat_sessions.current_message_id is
   'The last message of the branch that continues; set it to switch branches. Null: the session has no '
   'message.';
+comment on column public.chat_sessions.last_message_at is
+  'The time of the last message; in a session without one, the time when it was made.';
 comment on column public.chat_sessions.announced_at is
   'When Realtime last told the readers of a change.';
 comment on column public.chat_sessions.visibility is
   'private: only the user reads; organization: every member reads.';
 create index chat_sessions_user_id_idx
   on public.chat_sessions (organization_id, user_id, last_message_at desc);
-create index chat_sessions_status_idx on public.chat_sessions (organization_id, status);
+create index chat_sessions_status_idx
+  on public.chat_sessions (organization_id, status, last_message_at desc);
+-- For the readers of shared conversations: the policies of messages and executions ask for these.
+create index chat_sessions_shared_idx on public.chat_sessions (organization_id, id)
+  where visibility = 'organization';
+create index chat_sessions_updated_at_idx on public.chat_sessions (organization_id, updated_at);
 create index chat_sessions_created_at_idx on public.chat_sessions (organization_id, created_at);
 create index chat_sessions_transient_idx on public.chat_sessions (created_at)
   where status = 'closed' and metadata @> '{"transient": true}';
@@ -73,7 +80,9 @@ create policy select_reader on public.chat_sessions for select to authenticated
     and (
       user_id = (select private.current_user_id())
       or visibility = 'organization'
-      or (select private.has_permission('content.read_all'))
+      -- A range, so that an index finds one's own rows among all.
+      or organization_id between (select private.organization_with('content.read_all'))
+        and (select private.organization_with('content.read_all'))
     )
   );
 comment on policy select_reader on public.chat_sessions is
@@ -210,6 +219,8 @@ create trigger chat_sessions_check_current_message
   )
   execute function private.check_current_message();
 
+-- Two levels: the inner one has the order, which an index gives; the outer one counts, after the order and
+-- the limit of the client's query. With one level PostgreSQL counts the messages of every session first.
 create view public.v_recent_sessions with (security_invoker = true) as
 select s.organization_id, s.id, s.user_id, s.agent_id, s.model_id, s.project_id, s.title, s.status,
   s.context, s.visibility, s.current_message_id, s.last_message_at, s.created_at, s.updated_at,
@@ -217,9 +228,13 @@ select s.organization_id, s.id, s.user_id, s.agent_id, s.model_id, s.project_id,
     select count(*) from public.chat_messages m
     where m.organization_id = s.organization_id and m.session_id = s.id
   ) as message_count
-from public.chat_sessions s
-where s.status <> 'closed'
-order by coalesce(s.last_message_at, s.created_at) desc, s.id desc;
+from (
+  select c.organization_id, c.id, c.user_id, c.agent_id, c.model_id, c.project_id, c.title, c.status,
+    c.context, c.visibility, c.current_message_id, c.last_message_at, c.created_at, c.updated_at
+  from public.chat_sessions c
+  where c.status <> 'closed'
+  order by c.last_message_at desc, c.id desc
+) s;
 comment on view public.v_recent_sessions is
   'The open sessions that the caller may read, the latest first, with message counts.';
 revoke all on public.v_recent_sessions from anon, authenticated, service_role;

@@ -91,7 +91,8 @@ create index agent_executions_session_id_idx
 create index agent_executions_message_id_idx
   on public.agent_executions (organization_id, session_id, message_id);
 create index agent_executions_user_id_idx on public.agent_executions (organization_id, user_id, created_at);
-create index agent_executions_status_idx on public.agent_executions (organization_id, status);
+create index agent_executions_status_idx
+  on public.agent_executions (organization_id, status, created_at);
 create index agent_executions_created_at_idx on public.agent_executions (organization_id, created_at);
 create index agent_executions_project_id_idx on public.agent_executions (organization_id, project_id)
   where project_id is not null;
@@ -267,13 +268,52 @@ alter table client_mgmt.usage_ledger force row level security;
 create policy select_self_or_billing on client_mgmt.usage_ledger for select to authenticated
   using (
     organization_id = (select private.current_organization_id())
-    and (user_id = (select private.current_user_id()) or (select private.has_permission('billing.manage')))
+    and (
+      user_id = (select private.current_user_id())
+      -- A range, so that an index finds one's own rows among all.
+      or organization_id between (select private.organization_with('billing.manage'))
+        and (select private.organization_with('billing.manage'))
+    )
   );
 comment on policy select_self_or_billing on client_mgmt.usage_ledger is
   'A member''s own usage; all rows with billing.manage.';
 revoke all on client_mgmt.usage_ledger from anon, authenticated, service_role;
 grant select on client_mgmt.usage_ledger to authenticated, service_role;
 -- No insert, update or delete: finish_execution().
+
+create function public.usage_by_day(since date, until date default null, of_user uuid default null)
+returns table (
+  user_id uuid, day date, executions bigint, input_tokens bigint, output_tokens bigint, cost_usd numeric,
+  unpriced bigint
+)
+language plpgsql stable security invoker set search_path = ''
+as $$
+-- Invoker: the policies decide. It names the person in the query of a member who reads only their own rows,
+-- so that an index finds them among those of all colleagues.
+#variable_conflict use_column
+declare
+  organization constant bigint := private.current_organization_id();
+  person constant uuid := coalesce(
+    of_user, case when not private.has_permission('billing.manage') then private.current_user_id() end
+  );
+begin
+  return query
+  select l.user_id, (l.created_at at time zone 'utc')::date as day, count(*), sum(l.input_tokens)::bigint,
+    sum(l.output_tokens)::bigint, sum(l.cost_usd), count(*) filter (where l.cost_usd is null)
+  from client_mgmt.usage_ledger l
+  where l.organization_id = organization
+    and (person is null or l.user_id = person)
+    and l.created_at >= since::timestamp at time zone 'utc'
+    and (until is null or l.created_at < (until + 1)::timestamp at time zone 'utc')
+  group by 1, 2
+  order by 2, 1;
+end
+$$;
+comment on function public.usage_by_day(date, date, uuid) is
+  'Usage per person and day (UTC), from since to until, both included: the caller''s own, or with '
+  'billing.manage everyone''s. of_user: that person''s only. unpriced: executions without a known cost.';
+revoke all on function public.usage_by_day(date, date, uuid) from public, anon, authenticated, service_role;
+grant execute on function public.usage_by_day(date, date, uuid) to authenticated;
 
 -- ── Results ─────────────────────────────────────────────────────────────────────────────────────
 

@@ -654,7 +654,11 @@ $$;
 comment on function private.first_lease() is
   'The time for which an execution without a worker counts. The worker''s first renewal prolongs it.';
 
-create function private.check_admission(organization_id bigint, user_id uuid) returns boolean
+create function private.check_admission(
+  organization_id bigint,
+  user_id uuid,
+  but_not uuid default null
+) returns boolean
 language plpgsql stable security definer set search_path = ''
 as $$
 -- Definer: no role holds a grant on the counters. Locks nothing. Counts live executions, so a dead worker
@@ -691,7 +695,8 @@ begin
       ) > 0 as has_dead
     from (
       select e.organization_id, e.user_id, e.lease_expires_at > moment as is_live
-      from public.agent_executions e where e.status in ('pending', 'running')
+      from public.agent_executions e
+      where e.status in ('pending', 'running') and e.id is distinct from but_not
     ) x
   ) x
   where l.organization_id = check_admission.organization_id;
@@ -716,30 +721,35 @@ begin
   return seen.has_dead;
 end
 $$;
-comment on function private.check_admission(bigint, uuid) is
+comment on function private.check_admission(bigint, uuid, uuid) is
   'Requires that organization, person and platform may run one more, begin one more in this minute and '
   'store more; else PT429 too_many_executions or rate_limited, or PT409 quota_exceeded. Answers whether the '
-  'organization has executions of dead workers, which end_expired_executions() ends.';
+  'organization has executions of dead workers, which end_expired_executions() ends. but_not: the '
+  'execution that the caller has written, which does not count.';
 
-create function private.admit_execution(organization_id bigint, user_id uuid) returns boolean
+create function private.admit_execution(
+  organization_id bigint,
+  user_id uuid,
+  but_not uuid default null
+) returns boolean
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: locks the organization's limits. After these, each transaction takes an advisory lock of the
--- person. That is no row, so a change of an account does not wait for it. Between the locks and the commit a
--- caller does only what writes the execution.
+-- person. That is no row, so a change of an account does not wait for it. A caller writes before what it can,
+-- because other beginnings of the organization wait from here until its commit.
 #variable_conflict use_column
 begin
   perform 1 from client_mgmt.organization_limits l
   where l.organization_id = admit_execution.organization_id for update;
   perform pg_advisory_xact_lock(hashtextextended('executions of ' || admit_execution.user_id, 0));
-  return private.check_admission(admit_execution.organization_id, admit_execution.user_id);
+  return private.check_admission(admit_execution.organization_id, admit_execution.user_id, but_not);
 end
 $$;
-comment on function private.admit_execution(bigint, uuid) is
+comment on function private.admit_execution(bigint, uuid, uuid) is
   'Locks what private.check_admission() counts, and answers as that: exact for callers at once.';
 revoke all on function
   private.refuse_execution(text, text, integer), private.first_lease(),
-  private.check_admission(bigint, uuid), private.admit_execution(bigint, uuid)
+  private.check_admission(bigint, uuid, uuid), private.admit_execution(bigint, uuid, uuid)
   from public, anon, authenticated, service_role;
 
 -- ── Reserving and settling ────────────────────────────────────────────────────────────────────

@@ -368,6 +368,7 @@ declare
     case when jsonb_typeof(outcome -> 'parts') = 'array' then outcome -> 'parts' end, '[]'
   );
   model public.models;
+  result jsonb;
 begin
   if outcome ->> 'status' not in ('success', 'failed', 'cancelled') or outcome ->> 'status' is null
     or (outcome ->> 'status' = 'success' and outcome ->> 'finish_reason' is null)
@@ -482,13 +483,14 @@ begin
     );
   end if;
   execution := private.store_answer(execution, content, parts);
+  result := private.execution_result(execution.organization_id, execution.id)
+    || jsonb_build_object('already_final', false);
+  -- From here on other ends of the organization wait.
   execution := private.settle_execution(execution, model, content, parts);
   if execution.agent_id is not null then
     execution := private.count_outcome(execution, outcome ->> 'fault', outcome -> 'failed_models');
   end if;
-  return private.execution_result(
-    execution.organization_id, execution.id
-  ) || jsonb_build_object('already_final', false);
+  return result;
 end
 $$;
 comment on function public.finish_execution(bigint, uuid, jsonb) is

@@ -227,17 +227,6 @@ declare
   more_tokens bigint;
   more_requests integer;
 begin
-  if private.has_budget(execution.organization_id, execution.user_id, execution.project_id) then
-    -- No tokenizer makes more than one token per byte; the bound of the answer is sent to the provider.
-    effective := effective || jsonb_build_object('max_output_tokens', max_output_tokens);
-    -- The membership before its budgets, as its deletion takes them.
-    perform 1 from client_mgmt.client_users m
-    where m.organization_id = execution.organization_id and m.user_id = execution.user_id for key share;
-    perform private.reserve_budgets(
-      execution.organization_id, execution.id, execution.user_id, execution.project_id,
-      private.route_cost(route, bytes, max_output_tokens), bytes + max_output_tokens
-    );
-  end if;
   -- A queued execution was counted when it began: only later additions are counted now.
   more_tokens := greatest(ceil(bytes / 4.0)::bigint + max_output_tokens - execution.reserved_tokens, 0);
   more_requests := (execution.reserved_tokens = 0)::integer;
@@ -261,20 +250,32 @@ begin
     )
     insert into private.execution_callers (organization_id, execution_id, user_session_id)
     select b.organization_id, b.id, private.claim_uuid('session_id') from begun b;
+    perform private.admit_execution(execution.organization_id, execution.user_id, execution.id);
   else
     update public.agent_executions x
     set estimated_input_tokens = execution.estimated_input_tokens,
       reserved_tokens = execution.reserved_tokens, model_id = execution.model_id, route = execution.route
     where x.organization_id = execution.organization_id and x.id = execution.id;
   end if;
-  -- Last, because everyone of the organization waits for this row.
+  if private.has_budget(execution.organization_id, execution.user_id, execution.project_id) then
+    -- No tokenizer makes more than one token per byte; the bound of the answer is sent to the provider.
+    effective := effective || jsonb_build_object('max_output_tokens', max_output_tokens);
+    -- The membership before its budgets, as its deletion takes them.
+    perform 1 from client_mgmt.client_users m
+    where m.organization_id = execution.organization_id and m.user_id = execution.user_id for key share;
+    perform private.reserve_budgets(
+      execution.organization_id, execution.id, execution.user_id, execution.project_id,
+      private.route_cost(route, bytes, max_output_tokens), bytes + max_output_tokens
+    );
+  end if;
+  -- Last, because every end in the organization waits for this row.
   execution := private.count_rate(execution, more_requests, more_tokens);
   return input || jsonb_build_object('route', sent, 'params', effective);
 end
 $$;
 comment on function private.prepare_execution(public.agent_executions, jsonb, jsonb, jsonb, bigint) is
-  'Reserves the budgets, writes the execution and returns { route, params, system_prompts, history, '
-  'tools }.';
+  'Writes the execution, admits it, reserves the budgets and returns { route, params, system_prompts, '
+  'history, tools }.';
 
 create function private.new_execution(
   chat public.chat_sessions, message_id uuid, project_id bigint, agent_id bigint, metadata jsonb
@@ -481,7 +482,6 @@ begin
   end if;
 
   input := private.execution_input(chat, asked, params, (invocation -> 'input_bytes')::bigint);
-  perform private.admit_execution(organization, account);
   return private.describe_execution(execution, chosen)
     || jsonb_build_object('replayed', false, 'result', null)
     || private.prepare_execution(execution, route, params, input.input, input.bytes);

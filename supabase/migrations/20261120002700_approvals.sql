@@ -35,9 +35,9 @@ begin
     (select m.name from public.models m where m.id = source.model_id),
     chat.id, source.project_id, providers
   );
+  perform private.check_admission(source.organization_id, source.user_id);
   params := private.effective_params(route, coalesce(source.metadata -> 'params', '{}'));
   input := private.execution_input(chat, source.response_message_id, params, null);
-  perform private.admit_execution(source.organization_id, source.user_id);
   execution := private.new_execution(
     chat, source.response_message_id, source.project_id, source.agent_id,
     jsonb_build_object('continues', source.id)

@@ -43,6 +43,7 @@ function conditionsOf({ using, check }: Policy): string[] {
   const text = using ?? check ?? ''
   const patterns = [
     /\(\s*SELECT private\.has_permission\('[^']*'::text\) AS has_permission\)/g,
+    /\(\(\w+ >= \(\s*SELECT private\.organization_with\([^()]*\) AS \w+\)\) AND \(\w+ <= \(\s*SELECT private\.organization_with\([^()]*\) AS \w+\)\)\)/g,
     /\(\w+ = \(\s*SELECT private\.\w+\(\) AS \w+\)\)/g,
     /\(\w+ = '[^']*'::text\)/g,
     /\(\w+ IS (NOT )?NULL\)/g,

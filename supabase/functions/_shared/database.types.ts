@@ -2046,7 +2046,7 @@ export type Database = {
           created_at: string
           current_message_id: string | null
           id: string
-          last_message_at: string | null
+          last_message_at: string
           metadata: NonNullable<Json>
           model_id: number | null
           organization_id: number
@@ -2065,7 +2065,7 @@ export type Database = {
           created_at?: string
           current_message_id?: string | null
           id?: string
-          last_message_at?: string | null
+          last_message_at?: string
           metadata?: NonNullable<Json>
           model_id?: number | null
           organization_id?: number
@@ -2083,7 +2083,7 @@ export type Database = {
           created_at?: string
           current_message_id?: string | null
           id?: string
-          last_message_at?: string | null
+          last_message_at?: string
           metadata?: NonNullable<Json>
           model_id?: number | null
           organization_id?: number
@@ -3024,7 +3024,7 @@ export type Database = {
           created_at: string
           current_message_id: string | null
           id: string
-          last_message_at: string | null
+          last_message_at: string
           message_count: number | null
           model_id: number | null
           organization_id: number
@@ -3036,40 +3036,6 @@ export type Database = {
           visibility: string
         }
         ComputedFields: never
-        Insert: {
-          agent_id?: number | null
-          context?: string | null
-          created_at?: string | null
-          current_message_id?: string | null
-          id?: string | null
-          last_message_at?: string | null
-          message_count?: never
-          model_id?: number | null
-          organization_id?: number | null
-          project_id?: number | null
-          status?: string | null
-          title?: string | null
-          updated_at?: string | null
-          user_id?: string | null
-          visibility?: string | null
-        }
-        Update: {
-          agent_id?: number | null
-          context?: string | null
-          created_at?: string | null
-          current_message_id?: string | null
-          id?: string | null
-          last_message_at?: string | null
-          message_count?: never
-          model_id?: number | null
-          organization_id?: number | null
-          project_id?: number | null
-          status?: string | null
-          title?: string | null
-          updated_at?: string | null
-          user_id?: string | null
-          visibility?: string | null
-        }
         Relationships: [
           {
             foreignKeyName: 'chat_sessions_agent_id_fkey'
@@ -3537,6 +3503,18 @@ export type Database = {
       take_oauth_code: {
         Args: { id: number; organization_id: number; user_id: string }
         Returns: Json
+      }
+      usage_by_day: {
+        Args: { of_user?: string; since: string; until?: string }
+        Returns: {
+          cost_usd: number
+          day: string
+          executions: number
+          input_tokens: number
+          output_tokens: number
+          unpriced: number
+          user_id: string
+        }[]
       }
       use_mcp_connection: {
         Args: {

@@ -48,6 +48,7 @@ export const routineExpectations: Readonly<Record<string, RoutineExpectation>> =
   'private.current_session()': helper(true),
   'private.current_user_id()': helper(false),
   'private.has_permission(text)': helper(false),
+  'private.organization_with(text)': helper(false),
   'private.jwt_claims()': helper(false),
   'private.uuid_v7()': helper(false),
   'private.may_hear(text)': { executors: ['authenticated'], definer: false },
@@ -207,6 +208,13 @@ export const routineExpectations: Readonly<Record<string, RoutineExpectation>> =
 
   ...rpc('decide_tool_call(uuid, text, text, text[])', { allowed: holds('agents.invoke') }),
   ...rpc('approve_mcp_tool(bigint, text)', { allowed: inOrganization }),
+  'public.usage_by_day(date, date, uuid)': {
+    executors: ['authenticated'],
+    definer: false,
+    allowed: inOrganization,
+    empty: true,
+    example: () => ({ since: '2000-01-01' }),
+  },
   'public.mcp_tool_changes(bigint)': {
     executors: ['authenticated'],
     definer: false,
