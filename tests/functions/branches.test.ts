@@ -1,35 +1,15 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type AgentsWorker, startAgentsWorker } from '../support/agents/agents-worker.ts'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { frame, stop, text } from '../support/agents/chat-stream.ts'
-import { createAgent, type ErrorBody } from '../support/agents/invoke.ts'
+import type { ErrorBody } from '../support/agents/invoke.ts'
 import { eventStream } from '../support/agents/raw-http.ts'
-import { type RawProvider, startRawProvider } from '../support/agents/raw-provider.ts'
-import { type Organization, type Person, signUpWithOrganization } from '../support/people/people.ts'
-import { connectOwner } from '../support/stack/database.ts'
+import { useAgents } from '../support/agents/use-agents.ts'
 
-const sql = connectOwner()
-let provider: RawProvider
-let worker: AgentsWorker
-let ann: Person & { organization: Organization }
-let agent: string
+const made = useAgents({ models: 2 })
+const { sql } = made
 
-beforeAll(async () => {
-  provider = await startRawProvider()
-  worker = await startAgentsWorker({
-    OPENROUTER_API_KEY: 'sk-or-v1-platform',
-    OPENROUTER_BASE_URL: provider.url,
-  })
-})
-afterAll(async () => {
-  await worker.close()
-  await provider.close()
-})
-beforeEach(async () => {
-  ann = await signUpWithOrganization('ann')
-  agent = await createAgent(sql, ann.organization, ['openrouter', 'openrouter'])
-  provider.journal.length = 0
-  provider.respond((_request, index) => eventStream([text(`Answer ${index + 1}`), stop]))
+beforeEach(() => {
+  made.provider.respond((_request, index) => eventStream([text(`Answer ${index + 1}`), stop]))
 })
 
 interface Sent {
@@ -39,21 +19,21 @@ interface Sent {
 
 /** Asks, and returns the ids of question and answer and what the model was sent. */
 async function ask(body: object) {
-  const response = await worker.invoke(ann, { agent, ...body })
+  const response = await made.worker.invoke(made.ann, { agent: made.agent, ...body })
   const stream = await response.text()
   expect(response.status, stream).toBe(200)
   const [execution] = await sql<{ session_id: string; asked: string; answered: string }[]>`
     select session_id, message_id as asked, response_message_id as answered
     from public.agent_executions where id = ${response.headers.get('x-execution-id')}`
   if (!execution) throw new Error('there is no execution')
-  const body_ = provider.journal.at(-1)?.body ?? ''
+  const body_ = made.provider.journal.at(-1)?.body ?? ''
   const { messages } = JSON.parse(body_) as { messages: Sent[] }
   return { ...execution, sent: messages, texts: messages.map(({ content }) => content) }
 }
 const say = (content: string, rest: object = {}) => ask({ message: { content }, ...rest })
 
 async function refusal(body: object) {
-  const response = await worker.invoke(ann, { agent, ...body })
+  const response = await made.worker.invoke(made.ann, { agent: made.agent, ...body })
   const { error } = (await response.json()) as ErrorBody
   return { status: response.status, ...error }
 }
@@ -62,7 +42,7 @@ describe('a conversation', () => {
   it('gets its title from the first message, once, without a call of a model', async () => {
     const first = await say('  What is\n\na   tree? '.padEnd(300, 'x'))
     const title = async () => {
-      const { data } = await ann.client.from('chat_sessions').select('title').single()
+      const { data } = await made.ann.client.from('chat_sessions').select('title').single()
       return data?.title
     }
     const given = await title()
@@ -70,7 +50,7 @@ describe('a conversation', () => {
     expect(given).toHaveLength(80)
     await say('Another question', { session_id: first.session_id })
     expect(await title()).toBe(given)
-    expect(provider.journal).toHaveLength(2)
+    expect(made.provider.journal).toHaveLength(2)
   })
 
   it('branches where a message is edited, and goes on in the new branch', async () => {
@@ -81,7 +61,7 @@ describe('a conversation', () => {
     expect(edited.texts).toEqual(['One', 'Answer 1', 'Two, edited'])
     const next = await say('Three', { session_id })
     expect(next.texts).toEqual(['One', 'Answer 1', 'Two, edited', 'Answer 3', 'Three'])
-    const { count } = await ann.client
+    const { count } = await made.ann.client
       .from('chat_messages')
       .select('*', { count: 'exact', head: true })
     expect(count).toBe(8)
@@ -91,7 +71,7 @@ describe('a conversation', () => {
     const first = await say('One')
     const again = await say('One, edited', { session_id: first.session_id, parent_id: null })
     expect(again.texts).toEqual(['One, edited'])
-    const { data } = await ann.client.from('chat_messages').select('id').is('parent_id', null)
+    const { data } = await made.ann.client.from('chat_messages').select('id').is('parent_id', null)
     expect(data?.map(({ id }) => id).sort()).toEqual([first.asked, again.asked].sort())
   })
 
@@ -104,7 +84,7 @@ describe('a conversation', () => {
       expect(again.texts).toEqual(['One', 'Answer 1', 'Two'])
       expect(again.asked).toBe(second.asked)
     }
-    const { data } = await ann.client
+    const { data } = await made.ann.client
       .from('chat_messages')
       .select('content')
       .eq('parent_id', second.asked)
@@ -120,7 +100,7 @@ describe('a conversation', () => {
     const { session_id } = first
     const left = await say('Left', { session_id })
     await say('Right', { session_id, parent_id: first.answered })
-    const { data, error } = await ann.client
+    const { data, error } = await made.ann.client
       .from('chat_sessions')
       .update({ current_message_id: left.answered })
       .eq('id', session_id)
@@ -134,7 +114,7 @@ describe('a conversation', () => {
   it('keeps its branches apart from another session’s', async () => {
     const first = await say('One')
     const other = await say('Other')
-    const { error } = await ann.client
+    const { error } = await made.ann.client
       .from('chat_sessions')
       .update({ current_message_id: other.answered })
       .eq('id', first.session_id)
@@ -169,7 +149,7 @@ describe('a request to answer again', () => {
 describe('what only one provider understands', () => {
   const details = [{ type: 'reasoning.encrypted', data: 'sealed thoughts', index: 0 }]
   beforeEach(() => {
-    provider.respond((_request, index) =>
+    made.provider.respond((_request, index) =>
       eventStream([
         ...(index === 0 ? [frame({ reasoning: 'Hm.', reasoning_details: details })] : []),
         text(`Answer ${index + 1}`),
@@ -181,7 +161,7 @@ describe('what only one provider understands', () => {
   it('goes back to the same provider and model, and to no other model', async () => {
     const first = await say('One')
     const { session_id } = first
-    const { data } = await ann.client
+    const { data } = await made.ann.client
       .from('chat_messages')
       .select('parts')
       .eq('id', first.answered)

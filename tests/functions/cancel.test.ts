@@ -1,47 +1,22 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { eventTypes } from '../support/agents/agents-fixture.ts'
-import { type AgentsWorker, startAgentsWorker } from '../support/agents/agents-worker.ts'
+import { startAgentsWorker } from '../support/agents/agents-worker.ts'
 import { eventsOf, stop, StreamReader, text } from '../support/agents/chat-stream.ts'
-import { createAgent, type ErrorBody } from '../support/agents/invoke.ts'
+import type { ErrorBody } from '../support/agents/invoke.ts'
 import { eventStream } from '../support/agents/raw-http.ts'
-import { type RawProvider, STALL, startRawProvider } from '../support/agents/raw-provider.ts'
-import {
-  type Organization,
-  type Person,
-  signInAgain,
-  signUpWithOrganization,
-} from '../support/people/people.ts'
-import { connectOwner } from '../support/stack/database.ts'
+import { STALL } from '../support/agents/raw-provider.ts'
+import { type Person, signInAgain, signUpWithOrganization } from '../support/people/people.ts'
+import { useAgents } from '../support/agents/use-agents.ts'
 
-const sql = connectOwner()
-let provider: RawProvider
-let here: AgentsWorker
-let elsewhere: AgentsWorker
-let ann: Person & { organization: Organization }
-let agent: string
+const made = useAgents({ workers: 2 })
+const { sql } = made
 
-beforeAll(async () => {
-  provider = await startRawProvider()
-  const variables = { OPENROUTER_API_KEY: 'sk-or-v1-platform', OPENROUTER_BASE_URL: provider.url }
-  ;[here, elsewhere] = await Promise.all([
-    startAgentsWorker(variables),
-    startAgentsWorker(variables),
-  ])
-})
-afterAll(async () => {
-  await Promise.all([here.close(), elsewhere.close()])
-  await provider.close()
-})
-beforeEach(async () => {
-  ann = await signUpWithOrganization('ann')
-  agent = await createAgent(sql, ann.organization, ['openrouter'])
-})
-
-const ask = (body: object = {}) => here.invoke(ann, { agent, message: { content: 'Hi' }, ...body })
+const ask = (body: object = {}) =>
+  made.worker.invoke(made.ann, { agent: made.agent, message: { content: 'Hi' }, ...body })
 const idOf = (response: Response) => response.headers.get('x-execution-id') ?? ''
-const cancel = (id: string, person: Person = ann) =>
-  elsewhere.request(person, `executions/${id}/cancel`, { method: 'POST' })
+const cancel = (id: string, person: Person = made.ann) =>
+  made.elsewhere.request(person, `executions/${id}/cancel`, { method: 'POST' })
 const executionOf = async (id: string) => {
   const [row] = await sql<{ status: string; error_code: string | null; content: string | null }[]>`
     select x.status, x.error_code, m.content from public.agent_executions x
@@ -52,7 +27,7 @@ const executionOf = async (id: string) => {
 /** An answer that says a word and then nothing more. */
 const endless = () => {
   const [head = '', word = ''] = eventStream([text('Half of it')])
-  provider.respond([head, word, STALL])
+  made.provider.respond([head, word, STALL])
 }
 
 describe('cancelling from another device, through another worker', () => {
@@ -61,14 +36,14 @@ describe('cancelling from another device, through another worker', () => {
     ['before its first word', false],
   ])('stops the provider at the next look, %s', async (_, speaks) => {
     if (speaks) endless()
-    else provider.respond([STALL])
-    const calls = provider.journal.length
+    else made.provider.respond([STALL])
+    const calls = made.provider.journal.length
     const response = await ask()
     const stream = new StreamReader(response)
     await stream.until(speaks ? 'Half of it' : 'start-step')
-    await expect.poll(() => provider.journal.length).toBe(calls + 1)
-    const closed = provider.journal[calls]?.closed
-    const answer = await cancel(idOf(response), await signInAgain(ann))
+    await expect.poll(() => made.provider.journal.length).toBe(calls + 1)
+    const closed = made.provider.journal[calls]?.closed
+    const answer = await cancel(idOf(response), await signInAgain(made.ann))
     expect(answer.status).toBe(200)
     expect(await answer.json()).toEqual({ execution_id: idOf(response), status: 'running' })
     await closed
@@ -79,7 +54,7 @@ describe('cancelling from another device, through another worker', () => {
       error_code: 'execution_cancelled',
       content: speaks ? 'Half of it' : null,
     })
-    const replay = await elsewhere.request(ann, `executions/${idOf(response)}/stream`)
+    const replay = await made.elsewhere.request(made.ann, `executions/${idOf(response)}/stream`)
     expect(await replay.text()).toBe(eventsOf(stream.text))
   })
 
@@ -97,10 +72,10 @@ describe('cancelling from another device, through another worker', () => {
   })
 
   it('ends a whole answer too', async () => {
-    provider.respond([STALL])
+    made.provider.respond([STALL])
     const response = ask({ stream: false })
     const begun = () => sql<{ id: string }[]>`
-      select id from public.agent_executions where organization_id = ${ann.organization.id}`
+      select id from public.agent_executions where organization_id = ${made.ann.organization.id}`
     await expect.poll(begun).toHaveLength(1)
     const [{ id } = { id: '' }] = await begun()
     expect(await (await cancel(id)).json()).toMatchObject({ status: 'running' })
@@ -114,23 +89,27 @@ describe('cancelling from another device, through another worker', () => {
 describe('deleting the conversation in the middle of an answer', () => {
   it('stops the provider at the next look, and tells every stream that it is gone', async () => {
     endless()
-    const calls = provider.journal.length
+    const calls = made.provider.journal.length
     const response = await ask()
     const stream = new StreamReader(response)
     await stream.until('Half of it')
     const follower = new StreamReader(
-      await elsewhere.request(ann, `executions/${idOf(response)}/stream`),
+      await made.elsewhere.request(made.ann, `executions/${idOf(response)}/stream`),
     )
     await follower.until('Half of it')
-    const { data } = await ann.client.from('chat_sessions').delete().neq('status', 'x').select('id')
+    const { data } = await made.ann.client
+      .from('chat_sessions')
+      .delete()
+      .neq('status', 'x')
+      .select('id')
     expect(data).toHaveLength(1)
-    await provider.journal[calls]?.closed
+    await made.provider.journal[calls]?.closed
     for (const ended of [await stream.toEnd(), await follower.toEnd()]) {
       expect(ended).toMatch(
         /"type":"error","errorText":"execution_not_found: .*"\}\n\ndata: \[DONE\]\n\n$/,
       )
     }
-    const again = await here.request(ann, `executions/${idOf(response)}/stream`)
+    const again = await made.worker.request(made.ann, `executions/${idOf(response)}/stream`)
     expect(again.status).toBe(404)
     const usage = await sql`
       select output_tokens::int as output, is_estimated
@@ -141,7 +120,7 @@ describe('deleting the conversation in the middle of an answer', () => {
 
 describe('what cannot be cancelled', () => {
   it('is an execution that has ended: it stays as it is', async () => {
-    provider.respond(eventStream([text('Hello'), stop]))
+    made.provider.respond(eventStream([text('Hello'), stop]))
     const response = await ask()
     await response.text()
     expect(await (await cancel(idOf(response))).json()).toMatchObject({ status: 'success' })
@@ -171,15 +150,18 @@ describe('an execution whose worker is dead', () => {
   it('is cancelled all the same, once its lease is over', async () => {
     const doomed = await startAgentsWorker({
       OPENROUTER_API_KEY: 'sk-or-v1-platform',
-      OPENROUTER_BASE_URL: provider.url,
+      OPENROUTER_BASE_URL: made.provider.url,
     })
     try {
       endless()
-      const response = await doomed.invoke(ann, { agent, message: { content: 'Hi' } })
+      const response = await doomed.invoke(made.ann, {
+        agent: made.agent,
+        message: { content: 'Hi' },
+      })
       const stream = new StreamReader(response)
       await stream.until('Half of it')
       const follower = new StreamReader(
-        await elsewhere.request(ann, `executions/${idOf(response)}/stream`),
+        await made.elsewhere.request(made.ann, `executions/${idOf(response)}/stream`),
       )
       await follower.until('Half of it')
       doomed.kill()

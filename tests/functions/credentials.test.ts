@@ -1,10 +1,10 @@
 import { generateKeyPairSync } from 'node:crypto'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type AgentsWorker, startAgentsWorker } from '../support/agents/agents-worker.ts'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { startAgentsWorker } from '../support/agents/agents-worker.ts'
 import { stop, text } from '../support/agents/chat-stream.ts'
 import { createAgent, type ErrorBody } from '../support/agents/invoke.ts'
 import { eventStream, json } from '../support/agents/raw-http.ts'
-import { type RawProvider, startRawProvider } from '../support/agents/raw-provider.ts'
+import { startRawProvider } from '../support/agents/raw-provider.ts'
 import {
   type Organization,
   type Person,
@@ -12,46 +12,29 @@ import {
   signUp,
   signUpWithOrganization,
 } from '../support/people/people.ts'
-import { connectOwner } from '../support/stack/database.ts'
+import { useAgents } from '../support/agents/use-agents.ts'
 
-const sql = connectOwner()
+const made = useAgents()
+const { sql } = made
 const key = 'sk-or-v1-canary-of-the-organization-7f3a'
-let provider: RawProvider
-let worker: AgentsWorker
-let ann: Person & { organization: Organization }
-let agent: string
 
 const answer = (content: string) =>
   json(200, { id: 'g', choices: [{ message: { content }, finish_reason: 'stop' }] })
 const refused = json(401, { error: { message: 'No auth credentials found' } })
-const sentKeys = () => provider.journal.map(({ headers }) => headers['authorization'])
+const sentKeys = () => made.provider.journal.map(({ headers }) => headers['authorization'])
 
-beforeAll(async () => {
-  provider = await startRawProvider()
-  worker = await startAgentsWorker({
-    OPENROUTER_API_KEY: 'sk-or-v1-platform',
-    OPENROUTER_BASE_URL: provider.url,
-  })
-})
-afterAll(async () => {
-  await worker.close()
-  await provider.close()
-})
-beforeEach(async () => {
-  ann = await signUpWithOrganization('ann')
-  agent = await createAgent(sql, ann.organization, ['openrouter'])
-  provider.journal.length = 0
-  provider.respond((request) =>
+beforeEach(() => {
+  made.provider.respond((request) =>
     request.body.includes('"stream":true') ? eventStream([text('Hi'), stop]) : [answer('Hi')],
   )
 })
 
 const put = (person: Person, api_key: unknown, name = 'openrouter') =>
-  worker.request(person, `provider-credentials/${name}`, { method: 'PUT', body: { api_key } })
+  made.worker.request(person, `provider-credentials/${name}`, { method: 'PUT', body: { api_key } })
 const remove = (person: Person, name = 'openrouter') =>
-  worker.request(person, `provider-credentials/${name}`, { method: 'DELETE' })
+  made.worker.request(person, `provider-credentials/${name}`, { method: 'DELETE' })
 const ask = (person: Person, name: string) =>
-  worker.invoke(person, { agent: name, message: { content: 'Hi' } })
+  made.worker.invoke(person, { agent: name, message: { content: 'Hi' } })
 const codeOf = async (response: Response) => ((await response.json()) as ErrorBody).error.code
 const stored = async (organization: Organization) => sql<
   { sealed_key: string; last_four: string }[]
@@ -78,49 +61,52 @@ async function memberOf(owner: Person, organization: Organization): Promise<Pers
 
 describe('an organization’s own key', () => {
   it('is tried with one call, stored sealed, and shown by its last four characters', async () => {
-    const response = await put(ann, key)
+    const response = await put(made.ann, key)
     expect(response.status).toBe(200)
     expect(await response.json()).toEqual({ provider: 'openrouter', last_four: '7f3a' })
     expect(sentKeys()).toEqual([`Bearer ${key}`])
-    const [row] = await stored(ann.organization)
+    const [row] = await stored(made.ann.organization)
     expect(row?.last_four).toBe('7f3a')
     expect(row?.sealed_key).toMatch(/^v1\./)
     expect(row?.sealed_key).not.toContain('canary')
-    const { data } = await ann.client.schema('client_mgmt').from('provider_credentials').select('*')
+    const { data } = await made.ann.client
+      .schema('client_mgmt')
+      .from('provider_credentials')
+      .select('*')
     expect(data).toMatchObject([{ provider: 'openrouter', last_four: '7f3a' }])
     expect(JSON.stringify(data)).not.toContain('v1.')
   })
 
   it('is used before the platform’s, by this organization alone, until it is removed', async () => {
-    await put(ann, key)
+    await put(made.ann, key)
     const bob = await signUpWithOrganization('bob')
     const bobs = await createAgent(sql, bob.organization, ['openrouter'])
-    provider.journal.length = 0
-    await (await ask(ann, agent)).text()
+    made.provider.journal.length = 0
+    await (await ask(made.ann, made.agent)).text()
     await (await ask(bob, bobs)).text()
-    expect((await remove(ann)).status).toBe(204)
-    await (await ask(ann, agent)).text()
+    expect((await remove(made.ann)).status).toBe(204)
+    await (await ask(made.ann, made.agent)).text()
     expect(sentKeys()).toEqual([
       `Bearer ${key}`,
       'Bearer sk-or-v1-platform',
       'Bearer sk-or-v1-platform',
     ])
-    expect(await codeOf(await remove(ann))).toBe('credential_not_found')
+    expect(await codeOf(await remove(made.ann))).toBe('credential_not_found')
   })
 
   it('is replaced by a new one at once', async () => {
-    await put(ann, key)
-    await (await ask(ann, agent)).text()
-    await put(ann, 'sk-or-v1-the-next-one')
-    provider.journal.length = 0
-    await (await ask(ann, agent)).text()
+    await put(made.ann, key)
+    await (await ask(made.ann, made.agent)).text()
+    await put(made.ann, 'sk-or-v1-the-next-one')
+    made.provider.journal.length = 0
+    await (await ask(made.ann, made.agent)).text()
     expect(sentKeys()).toEqual(['Bearer sk-or-v1-the-next-one'])
-    expect(await stored(ann.organization)).toMatchObject([{ last_four: '-one' }])
+    expect(await stored(made.ann.organization)).toMatchObject([{ last_four: '-one' }])
   })
 
   it('does not open in another organization', async () => {
-    await put(ann, key)
-    const [row] = await stored(ann.organization)
+    await put(made.ann, key)
+    const [row] = await stored(made.ann.organization)
     const bob = await signUpWithOrganization('bob')
     const bobs = await createAgent(sql, bob.organization, ['openrouter'])
     const copy = {
@@ -140,7 +126,7 @@ describe('an organization’s own key', () => {
     await sql`
       insert into private.provider_keys (organization_id, provider, sealed_key)
       values (${copy.organization_id}, ${copy.provider}, ${copy.sealed_key})`
-    provider.journal.length = 0
+    made.provider.journal.length = 0
     const stream = await (await ask(bob, bobs)).text()
     expect(stream).toContain('"errorText":"provider_misconfigured: ')
     expect(sentKeys()).toEqual([])
@@ -149,20 +135,20 @@ describe('an organization’s own key', () => {
   })
 
   it('that the provider refuses in a call blames nobody else, and is not in the log', async () => {
-    await put(ann, key)
+    await put(made.ann, key)
     const bob = await signUpWithOrganization('bob')
-    provider.respond((request) =>
+    made.provider.respond((request) =>
       request.headers['authorization'] === `Bearer ${key}`
         ? [json(401, { error: { message: `key ${key} is revoked` } })]
         : eventStream([text('Hi'), stop]),
     )
     const shared = 'droid'
     for (let round = 0; round < 6; round += 1) {
-      expect(await (await ask(ann, shared)).text()).toContain('provider_unauthorized: ')
+      expect(await (await ask(made.ann, shared)).text()).toContain('provider_unauthorized: ')
     }
     expect(await (await ask(bob, shared)).text()).toContain('"type":"finish"')
-    expect(worker.logged.join('\n')).toContain('provider_unauthorized')
-    expect(worker.logged.join('\n')).not.toContain('canary')
+    expect(made.worker.logged.join('\n')).toContain('provider_unauthorized')
+    expect(made.worker.logged.join('\n')).not.toContain('canary')
   })
 })
 
@@ -172,14 +158,14 @@ describe('a key that the provider refuses', () => {
     ['without credit', json(402, { error: { message: 'pay' } }), 422, 'provider_key_rejected'],
     ['of a provider that is down', json(503, { error: { message: 'no' } }), 502, 'provider_error'],
   ])('because it is %s is not stored', async (_, script, status, code) => {
-    provider.respond([script])
-    const response = await put(ann, key)
+    made.provider.respond([script])
+    const response = await put(made.ann, key)
     expect(response.status).toBe(status)
     const body = await response.text()
     expect(body).toContain(code)
     expect(body).not.toContain('canary')
-    expect(await stored(ann.organization)).toEqual([])
-    expect(provider.journal).toHaveLength(1)
+    expect(await stored(made.ann.organization)).toEqual([])
+    expect(made.provider.journal).toHaveLength(1)
   })
 
   it.each([
@@ -192,37 +178,37 @@ describe('a key that the provider refuses', () => {
     ['no service account', key, 'vertex-ai', 'api_key'],
     ['half a service account', '{"type":"service_account"}', 'vertex-ai', 'api_key'],
   ])('because it is %s is 400, and nobody is called', async (_, value, name, path) => {
-    const response = await put(ann, value, name)
+    const response = await put(made.ann, value, name)
     expect(response.status).toBe(400)
     expect(((await response.json()) as ErrorBody).error).toMatchObject({
       code: 'invalid_request',
       path,
     })
-    expect(provider.journal).toHaveLength(0)
+    expect(made.provider.journal).toHaveLength(0)
   })
 })
 
 describe('who may', () => {
   it('is a holder of agents.manage: a member is refused before any call', async () => {
-    const member = await memberOf(ann, ann.organization)
+    const member = await memberOf(made.ann, made.ann.organization)
     for (const response of [await put(member, key), await remove(member)]) {
       expect(response.status).toBe(403)
       expect(await codeOf(response)).toBe('permission_denied')
     }
-    expect(provider.journal).toHaveLength(0)
-    expect(await stored(ann.organization)).toEqual([])
+    expect(made.provider.journal).toHaveLength(0)
+    expect(await stored(made.ann.organization)).toEqual([])
   })
 })
 
 describe('a service account', () => {
   it('is used at the operator’s addresses, whatever address it names', async () => {
     const elsewhere = await startRawProvider()
-    const platform = serviceAccount('platform', `${provider.url}/token`)
+    const platform = serviceAccount('platform', `${made.provider.url}/token`)
     const own = await startAgentsWorker({
-      VERTEX_BASE_URL: provider.url,
+      VERTEX_BASE_URL: made.provider.url,
       VERTEX_SERVICE_ACCOUNT: platform,
     })
-    provider.respond(({ path }) => [
+    made.provider.respond(({ path }) => [
       path === '/token'
         ? json(200, { access_token: 'anns-token', expires_in: 3600 })
         : json(200, {
@@ -230,13 +216,13 @@ describe('a service account', () => {
           }),
     ])
     try {
-      const response = await own.request(ann, 'provider-credentials/vertex-ai', {
+      const response = await own.request(made.ann, 'provider-credentials/vertex-ai', {
         method: 'PUT',
         body: { api_key: serviceAccount('ann', `${elsewhere.url}/token`) },
       })
       expect(await response.json()).toEqual({ provider: 'vertex-ai', last_four: '-ann' })
       expect(elsewhere.journal).toHaveLength(0)
-      expect(provider.journal.map(({ path }) => path)).toEqual([
+      expect(made.provider.journal.map(({ path }) => path)).toEqual([
         '/token',
         expect.stringContaining('/projects/ann/'),
       ])

@@ -1,5 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type AgentsWorker, startAgentsWorker } from '../support/agents/agents-worker.ts'
+import { describe, expect, it } from 'vitest'
 import {
   eventsOf,
   gate,
@@ -8,45 +7,19 @@ import {
   StreamReader,
   text,
 } from '../support/agents/chat-stream.ts'
-import { createAgent, type ErrorBody } from '../support/agents/invoke.ts'
+import type { ErrorBody } from '../support/agents/invoke.ts'
 import { eventStream } from '../support/agents/raw-http.ts'
-import { type RawProvider, STALL, startRawProvider } from '../support/agents/raw-provider.ts'
-import {
-  type Organization,
-  type Person,
-  signUpAsMember,
-  signUpWithOrganization,
-} from '../support/people/people.ts'
-import { connectOwner } from '../support/stack/database.ts'
+import { STALL } from '../support/agents/raw-provider.ts'
+import { type Person, signUpAsMember, signUpWithOrganization } from '../support/people/people.ts'
+import { useAgents } from '../support/agents/use-agents.ts'
 
-const sql = connectOwner()
-let provider: RawProvider
-let here: AgentsWorker
-let elsewhere: AgentsWorker
-let ann: Person & { organization: Organization }
-let agent: string
+const made = useAgents({ workers: 2 })
+const { sql } = made
 
-beforeAll(async () => {
-  provider = await startRawProvider()
-  const variables = { OPENROUTER_API_KEY: 'sk-or-v1-platform', OPENROUTER_BASE_URL: provider.url }
-  ;[here, elsewhere] = await Promise.all([
-    startAgentsWorker(variables),
-    startAgentsWorker(variables),
-  ])
-})
-afterAll(async () => {
-  await Promise.all([here.close(), elsewhere.close()])
-  await provider.close()
-})
-beforeEach(async () => {
-  ann = await signUpWithOrganization('ann')
-  agent = await createAgent(sql, ann.organization, ['openrouter'])
-})
-
-const ask = () => here.invoke(ann, { agent, message: { content: 'Hi' } })
+const ask = () => made.worker.invoke(made.ann, { agent: made.agent, message: { content: 'Hi' } })
 const idOf = (response: Response) => response.headers.get('x-execution-id') ?? ''
-const follow = (id: string, person: Person = ann) =>
-  elsewhere.request(person, `executions/${id}/stream`)
+const follow = (id: string, person: Person = made.ann) =>
+  made.elsewhere.request(person, `executions/${id}/stream`)
 const gone =
   /\ndata: \{"type":"error","errorText":"execution_not_found: [^\n]*\n\ndata: \[DONE\]\n\n$/
 
@@ -54,7 +27,7 @@ const gone =
 function halfAnswer() {
   const { step, open } = gate()
   const [head = '', one = '', ...rest] = eventStream([text('one'), text(' two'), stop])
-  provider.respond([head, one, step, ...rest])
+  made.provider.respond([head, one, step, ...rest])
   return open
 }
 
@@ -86,7 +59,7 @@ describe('following', () => {
     const visibility = (value: string) => sql`update public.chat_sessions set visibility = ${value}
       where id = (select session_id from public.agent_executions where id = ${id})`
     await visibility('organization')
-    const bob = await signUpAsMember(sql, ann.organization, 'bob')
+    const bob = await signUpAsMember(sql, made.ann.organization, 'bob')
     const [own, bobs] = [
       new StreamReader(await follow(id)),
       new StreamReader(await follow(id, bob)),
@@ -103,8 +76,8 @@ describe('following', () => {
 describe('a session that is deleted in the middle of its answer', () => {
   it('ends the stream and its followers with an error, and the call of the model', async () => {
     const [head = '', one = ''] = eventStream([text('one')])
-    provider.respond([head, one, STALL])
-    const calls = provider.journal.length
+    made.provider.respond([head, one, STALL])
+    const calls = made.provider.journal.length
     const response = await ask()
     const id = idOf(response)
     const live = new StreamReader(response)
@@ -112,11 +85,11 @@ describe('a session that is deleted in the middle of its answer', () => {
     const follower = new StreamReader(await follow(id))
     await follower.until('"delta":"one"')
     const seen = lastIdOf(live.text)
-    const { error } = await ann.client.from('chat_sessions').delete().not('id', 'is', null)
+    const { error } = await made.ann.client.from('chat_sessions').delete().not('id', 'is', null)
     expect(error).toBeNull()
     expect(await live.toEnd()).toMatch(gone)
     expect(await follower.toEnd()).toMatch(gone)
     expect(lastIdOf(live.text)).toBe(seen)
-    await provider.journal[calls]?.closed
+    await made.provider.journal[calls]?.closed
   })
 })

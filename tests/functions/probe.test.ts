@@ -1,38 +1,25 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type AgentsWorker, startAgentsWorker } from '../support/agents/agents-worker.ts'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { stop, text } from '../support/agents/chat-stream.ts'
 import { createAgent } from '../support/agents/invoke.ts'
 import { eventStream, json } from '../support/agents/raw-http.ts'
-import { type RawProvider, startRawProvider } from '../support/agents/raw-provider.ts'
-import { type Organization, type Person, signUpWithOrganization } from '../support/people/people.ts'
-import { connectOwner } from '../support/stack/database.ts'
+import { useAgents } from '../support/agents/use-agents.ts'
 
-const sql = connectOwner()
-let provider: RawProvider
-let workers: AgentsWorker[]
-let ann: Person & { organization: Organization }
+const made = useAgents({ workers: 2 })
+const { sql } = made
 
-beforeAll(async () => {
-  provider = await startRawProvider()
-  const variables = { OPENROUTER_API_KEY: 'sk-or-v1-platform', OPENROUTER_BASE_URL: provider.url }
-  workers = await Promise.all([startAgentsWorker(variables), startAgentsWorker(variables)])
-})
-afterAll(async () => {
-  await Promise.all(workers.map((worker) => worker.close()))
-  await provider.close()
-})
-beforeEach(async () => {
-  ann = await signUpWithOrganization('ann')
-  provider.journal.length = 0
-  provider.respond(() => eventStream([text('Hello'), stop]))
+beforeEach(() => {
+  made.provider.respond(() => eventStream([text('Hello'), stop]))
 })
 
 const ask = async (agent: string, index = 0) => {
-  const response = await workers[index % 2]?.invoke(ann, { agent, message: { content: 'Hi' } })
+  const response = await made.workers[index % 2]?.invoke(made.ann, {
+    agent,
+    message: { content: 'Hi' },
+  })
   return response?.text() ?? ''
 }
 const callsOf = (model: string) =>
-  provider.journal.filter(({ body }) => body.includes(`"model":"${model}"`)).length
+  made.provider.journal.filter(({ body }) => body.includes(`"model":"${model}"`)).length
 const breakerOf = async (agent: string, model: string) => {
   const [row] = await sql<{ state: string; failure_count: number }[]>`
     select b.state, b.failure_count::int from public.circuit_breaker_state b
@@ -50,7 +37,7 @@ const openBreaker = (agent: string, model: string, seconds: number) => sql`
 
 describe('a model whose breaker is open', () => {
   it('is probed by one of many callers once its time has come, the others go on', async () => {
-    const agent = await createAgent(sql, ann.organization, ['openrouter', 'openrouter'])
+    const agent = await createAgent(sql, made.ann.organization, ['openrouter', 'openrouter'])
     await openBreaker(agent, 'model-1', 31)
     const streams = await Promise.all(Array.from({ length: 8 }, (_, index) => ask(agent, index)))
     for (const stream of streams) expect(stream).toContain('"type":"finish"')
@@ -60,9 +47,9 @@ describe('a model whose breaker is open', () => {
   })
 
   it('is called once by the probe, however it fails, and the next model answers', async () => {
-    const agent = await createAgent(sql, ann.organization, ['openrouter', 'openrouter'])
+    const agent = await createAgent(sql, made.ann.organization, ['openrouter', 'openrouter'])
     await openBreaker(agent, 'model-1', 31)
-    provider.respond(({ body }) =>
+    made.provider.respond(({ body }) =>
       body.includes('model-1')
         ? [json(503, { error: { message: 'no' } })]
         : eventStream([text('Hello'), stop]),
@@ -74,11 +61,11 @@ describe('a model whose breaker is open', () => {
   })
 
   it('is circuit_open for everyone but the probe when there is no other model', async () => {
-    const agent = await createAgent(sql, ann.organization, ['openrouter'])
+    const agent = await createAgent(sql, made.ann.organization, ['openrouter'])
     await openBreaker(agent, 'model-1', 31)
-    provider.respond([{ delayMs: 300 }, json(503, { error: { message: 'no' } })])
+    made.provider.respond([{ delayMs: 300 }, json(503, { error: { message: 'no' } })])
     const streams = await Promise.all(Array.from({ length: 6 }, (_, index) => ask(agent, index)))
-    expect(provider.journal).toHaveLength(1)
+    expect(made.provider.journal).toHaveLength(1)
     expect(streams.filter((stream) => stream.includes('provider_error: '))).toHaveLength(1)
     expect(streams.filter((stream) => stream.includes('circuit_open'))).toHaveLength(5)
   })
@@ -86,8 +73,8 @@ describe('a model whose breaker is open', () => {
 
 describe('calls that failed before another one answered', () => {
   it('count for their own model’s breaker, one by one', async () => {
-    const agent = await createAgent(sql, ann.organization, ['openrouter', 'openrouter'])
-    provider.respond(({ body }) =>
+    const agent = await createAgent(sql, made.ann.organization, ['openrouter', 'openrouter'])
+    made.provider.respond(({ body }) =>
       body.includes('model-1')
         ? [json(503, { error: { message: 'no' } }, { 'retry-after': '0' })]
         : eventStream([text('Hello'), stop]),
@@ -99,8 +86,8 @@ describe('calls that failed before another one answered', () => {
   })
 
   it('do not count when it was not the provider’s fault', async () => {
-    const agent = await createAgent(sql, ann.organization, ['openrouter', 'openrouter'])
-    provider.respond(({ body }) =>
+    const agent = await createAgent(sql, made.ann.organization, ['openrouter', 'openrouter'])
+    made.provider.respond(({ body }) =>
       body.includes('model-1')
         ? [json(404, { error: { message: 'no such model' } })]
         : eventStream([text('Hello'), stop]),
@@ -110,10 +97,10 @@ describe('calls that failed before another one answered', () => {
   })
 
   it('leave the cost to what the provider says it charged', async () => {
-    const agent = await createAgent(sql, ann.organization, ['openrouter'])
+    const agent = await createAgent(sql, made.ann.organization, ['openrouter'])
     const usage = { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5, cost: 0.0123 }
     const last = `data: ${JSON.stringify({ id: 'g', choices: [], usage })}\n\n`
-    provider.respond(
+    made.provider.respond(
       eventStream([text('Hello'), stop.replace('data: [DONE]', `${last}data: [DONE]`)]),
     )
     expect(await ask(agent)).toContain('"cost_usd":0.0123')

@@ -1,6 +1,5 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { eventTypes } from '../support/agents/agents-fixture.ts'
-import { type AgentsWorker, startAgentsWorker } from '../support/agents/agents-worker.ts'
 import {
   answerOf,
   eventsOf,
@@ -9,36 +8,12 @@ import {
   StreamReader,
   text,
 } from '../support/agents/chat-stream.ts'
-import { countWritten, createAgent, type ErrorBody } from '../support/agents/invoke.ts'
+import { countWritten, type ErrorBody } from '../support/agents/invoke.ts'
 import { eventStream, json } from '../support/agents/raw-http.ts'
-import { type RawProvider, startRawProvider } from '../support/agents/raw-provider.ts'
-import { type Organization, type Person, signUpWithOrganization } from '../support/people/people.ts'
-import { connectOwner } from '../support/stack/database.ts'
+import { useAgents } from '../support/agents/use-agents.ts'
 
-const sql = connectOwner()
-let provider: RawProvider
-let worker: AgentsWorker
-let elsewhere: AgentsWorker
-let ann: Person & { organization: Organization }
-let agent: string
-
-beforeAll(async () => {
-  provider = await startRawProvider()
-  const variables = { OPENROUTER_API_KEY: 'sk-or-v1-platform', OPENROUTER_BASE_URL: provider.url }
-  ;[worker, elsewhere] = await Promise.all([
-    startAgentsWorker(variables),
-    startAgentsWorker(variables),
-  ])
-})
-afterAll(async () => {
-  await Promise.all([worker.close(), elsewhere.close()])
-  await provider.close()
-})
-beforeEach(async () => {
-  ann = await signUpWithOrganization('ann')
-  agent = await createAgent(sql, ann.organization, ['openrouter'])
-  provider.journal.length = 0
-})
+const made = useAgents({ workers: 2 })
+const { sql } = made
 
 const idOf = (response: Response) => response.headers.get('x-execution-id') ?? ''
 const statusOf = async (id: string) => {
@@ -51,31 +26,34 @@ const statusOf = async (id: string) => {
 async function busySession() {
   const { step, open } = gate()
   const [head = '', one = '', ...rest] = eventStream([text('First'), text(' answer'), stop])
-  provider.respond(({ body }, index) => {
+  made.provider.respond(({ body }, index) => {
     if (index === 0) return [head, one, step, ...rest]
     const content = `Answer ${index}`
     if (body.includes('"stream":true')) return eventStream([text(content), stop])
     return [json(200, { id: 'g', choices: [{ message: { content }, finish_reason: 'stop' }] })]
   })
-  const first = await worker.invoke(ann, { agent, message: { content: 'First question' } })
+  const first = await made.worker.invoke(made.ann, {
+    agent: made.agent,
+    message: { content: 'First question' },
+  })
   const stream = new StreamReader(first)
   await stream.until('"delta":"First"')
   const session_id = /"session_id":"([^"]+)"/.exec(stream.text)?.[1] ?? ''
-  const ask = (content: string, rest: object = {}, from = elsewhere) =>
-    from.invoke(ann, { session_id, message: { content }, ...rest })
+  const ask = (content: string, rest: object = {}, from = made.elsewhere) =>
+    from.invoke(made.ann, { session_id, message: { content }, ...rest })
   return { stream, open, ask, session_id }
 }
 
 describe('a session that is busy', () => {
   it('refuses another execution with 409, and nothing is written', async () => {
     const { ask, open, stream } = await busySession()
-    const before = await countWritten(sql, ann.organization)
+    const before = await countWritten(sql, made.ann.organization)
     for (const rest of [{}, { on_busy: 'refuse' }]) {
       const response = await ask('Second', rest)
       expect(response.status).toBe(409)
       expect(((await response.json()) as ErrorBody).error.code).toBe('session_busy')
     }
-    expect(await countWritten(sql, ann.organization)).toEqual(before)
+    expect(await countWritten(sql, made.ann.organization)).toEqual(before)
     open()
     await stream.toEnd()
   })
@@ -84,22 +62,24 @@ describe('a session that is busy', () => {
     const { ask, open, stream } = await busySession()
     const second = await ask('Second question', { on_busy: 'queue' })
     expect(second.status).toBe(200)
-    const third = ask('Third question', { on_busy: 'queue', stream: false }, worker)
+    const third = ask('Third question', { on_busy: 'queue', stream: false }, made.worker)
     // Each look at whether it is their turn keeps them alive: both have looked twice by then.
     const waiting = () => sql`
       select from public.agent_executions
-      where organization_id = ${ann.organization.id} and status = 'pending'
+      where organization_id = ${made.ann.organization.id} and status = 'pending'
         and lease_expires_at > created_at + interval '9 seconds'`
     await expect.poll(waiting).toHaveLength(2)
-    expect(provider.journal).toHaveLength(1)
-    const follower = worker.request(ann, `executions/${idOf(second)}/stream`)
+    expect(made.provider.journal).toHaveLength(1)
+    const follower = made.worker.request(made.ann, `executions/${idOf(second)}/stream`)
     open()
     await stream.toEnd()
     const secondStream = await second.text()
     expect(answerOf(secondStream)).toBe('Answer 1')
     expect(eventsOf(await (await follower).text())).toBe(eventsOf(secondStream))
     expect(await (await third).json()).toMatchObject({ message: { content: 'Answer 2' } })
-    const asked = JSON.parse(provider.journal[2]?.body ?? '') as { messages: { content: string }[] }
+    const asked = JSON.parse(made.provider.journal[2]?.body ?? '') as {
+      messages: { content: string }[]
+    }
     expect(asked.messages.map(({ content }) => content)).toEqual([
       'First question',
       'First answer',
@@ -112,29 +92,29 @@ describe('a session that is busy', () => {
   it('lets a waiting execution be cancelled, which never calls the provider', async () => {
     const { ask, open, stream } = await busySession()
     const second = await ask('Second question', { on_busy: 'queue' })
-    const cancel = await worker.request(ann, `executions/${idOf(second)}/cancel`, {
+    const cancel = await made.worker.request(made.ann, `executions/${idOf(second)}/cancel`, {
       method: 'POST',
     })
     expect(await cancel.json()).toMatchObject({ status: 'cancelled' })
     const live = await second.text()
     expect(eventTypes(live)).toEqual(['abort', '[DONE]'])
-    const replay = await worker.request(ann, `executions/${idOf(second)}/stream`)
+    const replay = await made.worker.request(made.ann, `executions/${idOf(second)}/stream`)
     expect(await replay.text()).toBe(eventsOf(live))
     open()
     await stream.toEnd()
-    expect(provider.journal).toHaveLength(1)
+    expect(made.provider.journal).toHaveLength(1)
   })
 
   it('ends a waiting execution with the reason when it cannot start any more', async () => {
     const { ask, open, stream } = await busySession()
     const second = await ask('Second question', { on_busy: 'queue' })
     await sql`update public.models set enabled = false
-      where organization_id = ${ann.organization.id}`
+      where organization_id = ${made.ann.organization.id}`
     open()
     await stream.toEnd()
     const live = await second.text()
     expect(live).toContain('"errorText":"model_not_found: ')
     expect(await statusOf(idOf(second))).toBe('failed')
-    expect(provider.journal).toHaveLength(1)
+    expect(made.provider.journal).toHaveLength(1)
   })
 })
