@@ -235,13 +235,13 @@ begin
     or private.role_rank(role) = 0 or not permissions <@ private.known_permissions()
   then
     raise exception using errcode = '22023', message = 'invalid_request',
-      detail = 'Unknown role or permission.';
+      detail = 'The role or a permission is unknown.';
   end if;
   if private.role_rank(role) > private.role_rank(session.role)
     or (session.role <> 'owner' and not wanted <@ session.permissions)
   then
     raise exception using errcode = '42501', message = 'permission_denied',
-      detail = 'Nobody can grant more than they hold.';
+      detail = 'The caller does not hold all that this grants.';
   end if;
 end
 $$;
@@ -271,7 +271,7 @@ begin
   end if;
   if private.role_rank(membership.role) > private.role_rank((private.current_session()).role) then
     raise exception using errcode = '42501', message = 'permission_denied',
-      detail = 'Nobody acts on a member of a higher role.';
+      detail = 'The member has a higher role than the caller.';
   end if;
   return membership;
 end
@@ -458,7 +458,8 @@ begin
     select 1 from client_mgmt.client_users m join public.users u on u.id = m.user_id
     where m.organization_id = organization and m.ended_at is null and lower(u.email) = address
   ) then
-    raise exception using errcode = '23505', message = 'conflict', detail = 'Already a member.';
+    raise exception using errcode = '23505', message = 'conflict',
+      detail = 'The person is already a member of the organization.';
   end if;
   -- A new invitation replaces the pending one, because its token cannot be shown again and an expired one
   -- must not block.
@@ -476,7 +477,8 @@ begin
   );
 exception
   when check_violation or not_null_violation then
-    raise exception using errcode = '22023', message = 'invalid_request', detail = 'Not an e-mail address.';
+    raise exception using errcode = '22023', message = 'invalid_request',
+      detail = 'The text is not an e-mail address.';
 end
 $$;
 comment on function private.invite_member(text, text) is 'Body of public.invite_member().';

@@ -126,7 +126,7 @@ begin
 exception
   when check_violation or not_null_violation then
     raise exception using errcode = '22023', message = 'invalid_request',
-      detail = 'A known provider and a sealed key.';
+      detail = 'The provider is unknown, or the key is not sealed.';
 end
 $$;
 comment on function public.store_provider_credential(bigint, uuid, text, text, text) is

@@ -45,7 +45,7 @@ comment on table public.mcp_configurations is
   'kept for compatibility.';
 comment on column public.mcp_configurations.endpoint is
   'The address of the server. A query is kept in private.mcp_endpoint_queries; ?redacted=<number> stands '
-  'in its place, also in the audit log. read_mcp_endpoint() shows it to who may change the configuration.';
+  'in its place, also in the audit log. read_mcp_endpoint() shows it to a person who may change the row.';
 comment on column public.mcp_configurations.env is
   'Environment of a stdio server. Readable: put no secret here.';
 create index mcp_configurations_enabled_idx on public.mcp_configurations (organization_id, enabled);
@@ -539,7 +539,7 @@ begin
   for no key update;
   if present is distinct from lock_mcp_endpoint.endpoint then
     raise exception using errcode = 'PT409', message = 'mcp_configuration_changed',
-      detail = 'The configuration names another server by now. Read its endpoint, and enter the '
+      detail = 'The configuration names another server now. Read its endpoint, and enter the '
         'credential again.';
   end if;
 end
@@ -675,7 +675,7 @@ begin
 exception
   when check_violation or not_null_violation then
     raise exception using errcode = '22023', message = 'invalid_request',
-      detail = 'Not the name of a header, or the value is not sealed.';
+      detail = 'The name is not that of a header, or the value is not sealed.';
 end
 $$;
 comment on function public.set_mcp_header_key(bigint, uuid, bigint, text, boolean, text, text) is

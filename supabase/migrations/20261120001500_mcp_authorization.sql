@@ -268,7 +268,7 @@ begin
 exception
   when check_violation or not_null_violation then
     raise exception using errcode = '22023', message = 'invalid_request',
-      detail = 'Not the client of an issuer.';
+      detail = 'The values are not those of a client at an issuer.';
 end
 $$;
 comment on function public.set_oauth_client(bigint, uuid, text, text, text, text) is

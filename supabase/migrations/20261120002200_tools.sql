@@ -678,7 +678,7 @@ begin
   -- Accepts exactly the definition that the member read, not a later one.
   if held.status <> 'quarantined' or held.proposed_hash is distinct from approve_mcp_tool.proposed_hash then
     raise exception using errcode = 'PT409', message = 'tool_changed',
-      detail = 'The server says something else by now. Read the difference again.';
+      detail = 'The server changed the definition again. Read the difference again.';
   end if;
   update client_mgmt.mcp_tools t set
     status = 'pinned', definition = held.proposed_definition, definition_hash = held.proposed_hash,

@@ -68,7 +68,7 @@ const messages = {
     connection_needs_authorization:
       'The caller has no authorized connection to the MCP server. Connect first.',
     mcp_configuration_changed:
-      'The configuration names another server by now. Read its endpoint, and enter the credential again.',
+      'The configuration names another server now. Read its endpoint, and enter the credential again.',
   },
   422: {
     provider_unsupported_output:
