@@ -97,7 +97,7 @@ async function ask(runtime: 'node' | 'deno', urls: readonly string[]): Promise<s
         ]
   const { stdout } = await run(program, [...args, peer, JSON.stringify(urls)], {
     env: { ...env, NODE_EXTRA_CA_CERTS: ca, DENO_CERT: ca, DENO_NO_UPDATE_CHECK: '1' },
-    timeout: 14_000,
+    timeout: 110_000,
   })
   return JSON.parse(stdout) as string[]
 }
@@ -122,6 +122,7 @@ it.each(['node', 'deno'] as const)(
     // Nothing is left open behind an answer, whole or not.
     await Promise.all(requests.map(({ closed }) => closed))
   },
+  120_000,
 )
 
 it.each(['node', 'deno'] as const)(
@@ -146,4 +147,5 @@ it.each(['node', 'deno'] as const)(
       server.close()
     }
   },
+  120_000,
 )
