@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import {
   invocationSchema,
   maxContentBytes,
+  toMessageParts,
 } from '../../../supabase/functions/_shared/executions/invocation.ts'
 import type { ModelRequest } from '../../../supabase/functions/_shared/models/model-protocol.ts'
 import {
@@ -148,6 +149,18 @@ describe('an invocation', () => {
       ])
     },
   )
+
+  it.each([
+    ['an image', 'image', 'image/png', 'text/plain', 'file'],
+    ['a file of an image', 'file', 'image/png', 'application/pdf', 'file'],
+    ['a document', 'file', 'application/pdf', 'image/webp', 'image'],
+  ])('that calls its data %s has a part of the type of the data', (...row) => {
+    const [, told, mediaType, media_type, type] = row
+    const url = `data:${media_type};base64,AAAA`
+    const part = { type: told, mediaType, [told === 'image' ? 'image' : 'url']: url }
+    const { message } = invocationSchema.parse({ message: { content: [part] } })
+    expect(message && toMessageParts(message)).toEqual([{ type, url, media_type }])
+  })
 
   it('is another request with other data', async () => {
     const digests = await Promise.all(

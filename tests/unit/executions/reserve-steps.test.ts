@@ -201,12 +201,15 @@ describe('the client’s own messages', () => {
   })
 
   it.each([
-    ['an image at any size', 'image', 4_000_000, 4_096],
-    ['a small file', 'file', 100, 4_096],
-    ['a large file by what its base64 holds', 'file', 4_000_000, 3_000_000],
-  ] as const)('reserve for %s', (_what, type, length, expected) => {
-    const url = `data:application/pdf;base64,${'A'.repeat(length)}`
-    const parts = [{ type, url, media_type: 'application/pdf' }]
+    ['an image at any size', 'image', 'image/png', 4_000_000, 4_096],
+    ['a small file', 'file', 'application/pdf', 100, 4_096],
+    ['a large file by what its base64 holds', 'file', 'application/pdf', 4_000_000, 3_000_000],
+    ['a sound by what its base64 holds', 'file', 'audio/mp3', 4_000_000, 3_000_000],
+    ['a text that is called an image', 'image', 'text/plain', 4_000_000, 3_000_000],
+    ['an image that is text', 'image', 'image/svg+xml', 4_000_000, 3_000_000],
+  ] as const)('reserve for %s', (_what, type, dataType, length, expected) => {
+    const url = `data:${dataType};base64,${'A'.repeat(length)}`
+    const parts = [{ type, url, media_type: 'image/png' }]
     const bytes = requestBytes([{ role: 'user', content: '', parts }])
     expect(bytes).toBeGreaterThanOrEqual(expected)
     expect(bytes).toBeLessThan(expected + 200)

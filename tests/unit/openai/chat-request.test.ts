@@ -118,6 +118,7 @@ describe('a chat completion request', () => {
       { type: 'image_url', image_url: { url: 'https://a.b/c.webp', detail: null } },
       { type: 'file', file: { file_data: pdf, filename: 'a.pdf' } },
       { type: 'file', file: { file_data: png, file_id: null } },
+      { type: 'image_url', image_url: { url: pdf, detail: 'low' } },
     ]
     const { asked } = readChatRequest({ ...body, messages: [{ role: 'user', content }] })
     expect(asked.messages[0]?.parts).toEqual([
@@ -125,6 +126,7 @@ describe('a chat completion request', () => {
       { type: 'image', url: 'https://a.b/c.webp', media_type: 'image/webp' },
       { type: 'file', url: pdf, media_type: 'application/pdf', filename: 'a.pdf' },
       { type: 'image', url: png, media_type: 'image/png' },
+      { type: 'file', url: pdf, media_type: 'application/pdf' },
     ])
     const named = [{ type: 'file', file: { file_data: pdf, file_id: 'file-1' } }]
     const problem = problemOf({ messages: [{ role: 'user', content: named }] })

@@ -2,9 +2,9 @@ import { sha256Hex } from '../crypto/secret.ts'
 import type { Db } from '../database.ts'
 import { keepFormat, toResponseFormat } from './answer-format.ts'
 import type { BegunExecution } from './execution.ts'
-import { toStoredPart } from './inline-data.ts'
+import { isInline, toStoredPart } from './inline-data.ts'
 import { type Invocation, toMessageParts } from './invocation.ts'
-import { isInline, requestBytes } from './request-bytes.ts'
+import { requestBytes } from './request-bytes.ts'
 
 // The fields that a replayed execution lacks, because it does not run again.
 const nothingToRun = { route: [], system_prompts: [], history: [], params: {}, tools: [] } as const

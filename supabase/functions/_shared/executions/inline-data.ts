@@ -1,6 +1,5 @@
 import { storableText } from '../http/validate.ts'
-import type { MessagePart } from '../models/model-protocol.ts'
-import { isInline } from './request-bytes.ts'
+import type { FilePart, MessagePart } from '../models/model-protocol.ts'
 
 const https = /^https:\/\/[^\s/?#@]+(?:[/?#]\S*)?$/
 const data = /^data:([\w.+-]+\/[\w.+-]+);base64,[A-Za-z0-9+/]+={0,2}$/
@@ -27,6 +26,37 @@ export function imageType(url: string): string {
   // Gemini wants to be told; OpenAI's protocol has no field for it. JPEG is what most others are.
   const extension = /\.(png|webp|gif|heic|heif)(?:[?#]|$)/i.exec(url)?.[1]?.toLowerCase()
   return inlineType(url) ?? `image/${extension ?? 'jpeg'}`
+}
+
+/**
+ * A picture or a file. Its data decides which it is, and its media type: a provider believes the data,
+ * so a reservation must not believe the client.
+ * @param told the media type that the client says an address has
+ */
+export function toFilePart(
+  url: string,
+  told: string,
+  rest: { filename?: string | undefined; detail?: 'low' | 'high' } = {},
+): FilePart {
+  const media_type = (inlineType(url) ?? told).toLowerCase()
+  const { filename, detail } = rest
+  const named = filename ? { filename } : {}
+  if (!isPicture(media_type)) return { type: 'file', url, media_type, ...named }
+  return { type: 'image', url, media_type, ...named, ...(detail && { detail }) }
+}
+
+/** Whether a model sees it as an image. SVG is text, and costs what a text of its length costs. */
+export function isPicture(mediaType: string): boolean {
+  return /^image\/(?!svg)/i.test(mediaType)
+}
+
+export function isAttachment(part: MessagePart): part is FilePart {
+  return part.type === 'image' || part.type === 'file'
+}
+
+/** Whether the content of a part is in the request, as base64, and not at an address. */
+export function isInline(part: MessagePart): part is FilePart {
+  return isAttachment(part) && part.url.startsWith('data:')
 }
 
 /** What a picture or a file in the request stands for among what is stored. */

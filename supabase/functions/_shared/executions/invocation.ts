@@ -3,7 +3,7 @@ import { contentObject, optional, parameterObject } from '../http/request-rule.t
 import { storableText } from '../http/validate.ts'
 import { type ParsedSchema, parseSchema, SchemaError } from '../json-schema/parse-schema.ts'
 import type { MessagePart } from '../models/model-protocol.ts'
-import { address, inlineLimit } from './inline-data.ts'
+import { address, inlineLimit, toFilePart } from './inline-data.ts'
 
 /** Bytes of UTF-8 that the content of one message may have: its text, or its parts as JSON. */
 export const maxContentBytes = 256 * 1024
@@ -136,11 +136,8 @@ function toMessagePart(item: z.output<typeof part>): MessagePart {
     case 'text':
       return item
     case 'image':
-      return { type: 'image', url: item.image, media_type: item.mediaType }
-    case 'file': {
-      const type = item.mediaType.startsWith('image/') ? 'image' : 'file'
-      const filename = !item.filename ? {} : { filename: item.filename }
-      return { type, url: item.url, media_type: item.mediaType, ...filename }
-    }
+      return toFilePart(item.image, item.mediaType)
+    case 'file':
+      return toFilePart(item.url, item.mediaType, { filename: item.filename })
   }
 }

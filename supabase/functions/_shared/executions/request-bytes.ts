@@ -1,4 +1,5 @@
-import type { FilePart, MessagePart, ModelMessage } from '../models/model-protocol.ts'
+import type { FilePart, ModelMessage } from '../models/model-protocol.ts'
+import { inlineType, isAttachment, isInline, isPicture } from './inline-data.ts'
 
 /** The reservation for an image or a file in bytes, as in prepare_execution(). */
 const bytesOfAttachment = 4_096
@@ -17,19 +18,11 @@ export function requestBytes(messages: readonly ModelMessage[], ...others: unkno
   )
 }
 
-/** Whether the content of a part is in the request, as base64, and not at an address. */
-export function isInline(part: MessagePart): part is FilePart {
-  return isAttachment(part) && part.url.startsWith('data:')
-}
-
-function isAttachment(part: MessagePart): part is FilePart {
-  return part.type === 'image' || part.type === 'file'
-}
-
 /** A picture costs as much at any size; a model reads the whole of a file that is in the request. */
-function attachmentBytes(part: FilePart): number {
-  if (part.type === 'image' || !isInline(part)) return bytesOfAttachment
-  return Math.max(bytesOfAttachment, Math.ceil((part.url.length * 3) / 4))
+function attachmentBytes({ url }: FilePart): number {
+  const type = inlineType(url)
+  if (type === null || isPicture(type)) return bytesOfAttachment
+  return Math.max(bytesOfAttachment, Math.ceil((url.length * 3) / 4))
 }
 
 /** A model reads a message's parts instead of its content, and no base64 as text. */

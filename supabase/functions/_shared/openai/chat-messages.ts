@@ -7,7 +7,7 @@ import type {
   ModelMessage,
   ProviderMetadata,
 } from '../models/model-protocol.ts'
-import { address, imageType, inlineType } from '../executions/inline-data.ts'
+import { address, imageType, toFilePart as toPart } from '../executions/inline-data.ts'
 
 /** Characters of one text; the body's limit comes first. */
 const maxText = 4 * 1024 * 1024
@@ -151,11 +151,9 @@ function toAssistantMessage(message: ChatMessage & { role: 'assistant' }): Model
 
 export function toImagePart(url: string, detail: string | null | undefined): FilePart {
   const asked = detail === 'low' || detail === 'high' ? ({ detail } as const) : {}
-  return { type: 'image', url, media_type: imageType(url), ...asked }
+  return toPart(url, imageType(url), asked)
 }
 
 export function toFilePart(url: string, filename: string | null | undefined): FilePart {
-  const media_type = inlineType(url) ?? 'application/pdf'
-  if (media_type.startsWith('image/')) return toImagePart(url, null)
-  return { type: 'file', url, media_type, ...(filename && { filename }) }
+  return toPart(url, 'application/pdf', filename ? { filename } : {})
 }
