@@ -1,58 +1,28 @@
-import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type OAuthWorker, startWorker } from '../../support/oauth/app.ts'
-import { browse } from '../../support/oauth/browser.ts'
+import { describe, expect, it } from 'vitest'
+import { startWorker } from '../../support/oauth/app.ts'
 import {
-  addConfiguration,
   authorize,
   beginConnection,
   follow,
   pathOf,
   redirectTo,
 } from '../../support/oauth/connect.ts'
-import { type Fixture, startServers } from '../../support/oauth/fixture.ts'
-import {
-  type Organization,
-  type Person,
-  signUpWithOrganization,
-} from '../../support/people/people.ts'
-import { connectOwner } from '../../support/stack/database.ts'
+import { useAuthorization } from '../../support/oauth/authorization.ts'
 
-const sql = connectOwner()
-let worker: OAuthWorker
-let servers: Fixture
-let ann: Person & { organization: Organization }
-let configurationId: number
-
-beforeAll(async () => {
-  ;[worker, servers, ann] = await Promise.all([
-    startWorker(),
-    startServers(),
-    signUpWithOrganization('ann'),
-  ])
-})
-
-beforeEach(async () => {
-  servers.issuer.tokenRequests.length = 0
-  configurationId = await addConfiguration(ann, servers.server.endpoint)
-})
-
-/** An authorization up to the point where the issuer sends the browser back. */
-async function issuersAnswer(): Promise<URL> {
-  const { authorizationUrl } = await beginConnection(worker, ann, configurationId)
-  return browse(authorizationUrl.href)
-}
+const made = useAuthorization()
+const { sql } = made
 
 /** Opens the callback with changed parameters. @returns the parameters the client's page gets */
 async function openWith(change: (callback: URL) => void): Promise<Record<string, string>> {
-  const callback = await issuersAnswer()
+  const callback = await made.issuersAnswer()
   change(callback)
-  return Object.fromEntries((await follow(worker, callback)).searchParams)
+  return Object.fromEntries((await follow(made.worker, callback)).searchParams)
 }
 
 describe('the callback', () => {
   it('redirects by 303 and leaves no trace in caches and referrers', async () => {
-    const callback = await issuersAnswer()
-    const response = await worker.call(null, 'GET', pathOf(worker, callback))
+    const callback = await made.issuersAnswer()
+    const response = await made.worker.call(null, 'GET', pathOf(made.worker, callback))
     expect(response.status).toBe(303)
     expect(response.headers.get('cache-control')).toBe('no-store')
     expect(response.headers.get('referrer-policy')).toBe('no-referrer')
@@ -63,8 +33,8 @@ describe('the callback', () => {
   })
 
   it('goes where the authorization was begun for, whatever the request says it is', async () => {
-    const callback = await issuersAnswer()
-    const response = await worker.app.request(`/oauth${pathOf(worker, callback)}`, {
+    const callback = await made.issuersAnswer()
+    const response = await made.worker.app.request(`/oauth${pathOf(made.worker, callback)}`, {
       headers: {
         host: 'evil.example',
         'x-forwarded-host': 'evil.example',
@@ -89,22 +59,22 @@ describe('the callback', () => {
   ])('with %s is invalid_state, and no token is asked for', async (_, change) => {
     const answer = await openWith(change)
     expect(answer).toEqual({ error: 'invalid_state' })
-    expect(servers.issuer.tokenRequests).toEqual([])
+    expect(made.servers.issuer.tokenRequests).toEqual([])
   })
 
   it('opened again is invalid_state, and the first one can still be finished', async () => {
-    const callback = await issuersAnswer()
-    const first = await follow(worker, callback)
-    const second = await follow(worker, callback)
+    const callback = await made.issuersAnswer()
+    const first = await follow(made.worker, callback)
+    const second = await follow(made.worker, callback)
     expect(Object.fromEntries(second.searchParams)).toEqual({ error: 'invalid_state' })
     const connection = first.searchParams.get('connection')
-    const finished = await worker.call(ann, 'POST', '/connections/finish', { connection })
+    const finished = await made.worker.call(made.ann, 'POST', '/connections/finish', { connection })
     expect(finished.status).toBe(201)
   })
 
   it('opened fifty times at once gives one handle', async () => {
-    const callback = await issuersAnswer()
-    const pages = await Promise.all(Array.from({ length: 50 }, () => follow(worker, callback)))
+    const callback = await made.issuersAnswer()
+    const pages = await Promise.all(Array.from({ length: 50 }, () => follow(made.worker, callback)))
     expect(pages.filter((page) => page.searchParams.has('connection'))).toHaveLength(1)
     expect(pages.filter((page) => page.searchParams.get('error') === 'invalid_state')).toHaveLength(
       49,
@@ -112,9 +82,9 @@ describe('the callback', () => {
   })
 
   it('after ten minutes is invalid_state', async () => {
-    const callback = await issuersAnswer()
-    await sql`update public.oauth_states set expires_at = clock_timestamp() where organization_id = ${ann.organization.id}`
-    expect((await follow(worker, callback)).search).toBe('?error=invalid_state')
+    const callback = await made.issuersAnswer()
+    await sql`update public.oauth_states set expires_at = clock_timestamp() where organization_id = ${made.ann.organization.id}`
+    expect((await follow(made.worker, callback)).search).toBe('?error=invalid_state')
   })
 
   it.each([
@@ -133,7 +103,7 @@ describe('the callback', () => {
       url.searchParams.set('error_uri', 'https://evil.example/')
     })
     expect(answer).toEqual({ error: code })
-    expect(servers.issuer.tokenRequests).toEqual([])
+    expect(made.servers.issuer.tokenRequests).toEqual([])
   })
 
   it.each<[string, (callback: URL) => void]>([
@@ -151,13 +121,13 @@ describe('the callback', () => {
       },
     ],
   ])('with %s is issuer_mismatch, and the authorization is over', async (_, change) => {
-    const callback = await issuersAnswer()
+    const callback = await made.issuersAnswer()
     const good = callback.search
     change(callback)
-    expect((await follow(worker, callback)).search).toBe('?error=issuer_mismatch')
+    expect((await follow(made.worker, callback)).search).toBe('?error=issuer_mismatch')
     callback.search = good
-    expect((await follow(worker, callback)).search).toBe('?error=invalid_state')
-    expect(servers.issuer.tokenRequests).toEqual([])
+    expect((await follow(made.worker, callback)).search).toBe('?error=invalid_state')
+    expect(made.servers.issuer.tokenRequests).toEqual([])
   })
 
   it.each<[string, (path: string) => string]>([
@@ -168,17 +138,17 @@ describe('the callback', () => {
       (path) => path.replace(/[^/]+$/, (own) => own.toUpperCase()),
     ],
   ])('%s is invalid_state, and the authorization is over', async (_, change) => {
-    const callback = await issuersAnswer()
+    const callback = await made.issuersAnswer()
     const good = callback.pathname
     callback.pathname = change(good)
-    expect((await follow(worker, callback)).search).toBe('?error=invalid_state')
+    expect((await follow(made.worker, callback)).search).toBe('?error=invalid_state')
     callback.pathname = good
-    expect((await follow(worker, callback)).search).toBe('?error=invalid_state')
-    expect(servers.issuer.tokenRequests).toEqual([])
+    expect((await follow(made.worker, callback)).search).toBe('?error=invalid_state')
+    expect(made.servers.issuer.tokenRequests).toEqual([])
   })
 
   it('never leads past the list of addresses, also when the list has changed since', async () => {
-    const callback = await issuersAnswer()
+    const callback = await made.issuersAnswer()
     const other = await startWorker({ OAUTH_REDIRECT_ALLOW_LIST: 'https://app.example/done' })
     const page = await follow(other, callback)
     expect(`${page.origin}${page.pathname}`).toBe('https://app.example/done')
@@ -189,8 +159,8 @@ describe('the callback', () => {
     const mobile = await startWorker({ OAUTH_REDIRECT_ALLOW_LIST: `https://app.example,${app}` })
     const { authorizationUrl } = await beginConnection(
       mobile,
-      ann,
-      configurationId,
+      made.ann,
+      made.configurationId,
       `${app}?from=1`,
     )
     const page = await authorize(mobile, authorizationUrl)
