@@ -63,6 +63,7 @@ function setUp(
     random: () => 0.5,
     emit: (more: readonly Chunk[]) => void chunks.push(...more),
     signal: new AbortController().signal,
+    media: { left: 1_000_000 },
   }
   return { deps, chunks, argsOf, calls, entries, pauses: clock.pauses }
 }

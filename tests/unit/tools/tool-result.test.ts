@@ -6,7 +6,7 @@ import { readResult } from '../../../supabase/functions/_shared/tools/tool-resul
 const text = (value: string) => ({ type: 'text', text: value })
 
 describe('an answer of a tool', () => {
-  it('is kept as typed pieces, without the bytes', () => {
+  it('is kept as typed pieces', () => {
     const result = readResult({
       content: [
         text('Two files.'),
@@ -20,10 +20,10 @@ describe('an answer of a tool', () => {
     expect(result).toEqual({
       content: [
         { type: 'text', text: 'Two files.' },
-        { type: 'image', media_type: 'image/png', bytes: 5 },
+        { type: 'image', media_type: 'image/png', bytes: 5, data: btoa('12345') },
         { type: 'resource', uri: 'file:///a', media_type: 'text/plain', name: 'a' },
         { type: 'resource', uri: 'file:///b', text: 'the text of b' },
-        { type: 'resource', uri: 'file:///c', bytes: 4 },
+        { type: 'resource', uri: 'file:///c', bytes: 4, data: btoa('1234') },
         { type: 'text', text: '[content of type nosuchtype, which cannot be shown]' },
       ],
       text: 'Two files.\n[image, image/png, 5 bytes]\n[resource file:///a, a]\nthe text of b\n[resource file:///c]\n[content of type nosuchtype, which cannot be shown]',

@@ -1,9 +1,10 @@
 import { addToAnswer } from '../models/model-answer.ts'
 import { ModelError } from '../models/model-error.ts'
 import type { ModelEvent, TakeEvents } from '../models/model-protocol.ts'
+import { hasFiles, withoutToolFiles } from '../tools/tool-messages.ts'
 import type { RouteStep } from './execution.ts'
 import { JsonFence } from './json-fence.ts'
-import { type Progress, toModelRequest } from './models.ts'
+import { type CallOptions, type Progress, toModelRequest } from './models.ts'
 import type { StepUsage } from './outcome.ts'
 import { callAlongRoute, defaultRetryPolicy } from './route.ts'
 import { report, type Run, type RunDependencies, type RunOptions } from './run-state.ts'
@@ -93,13 +94,7 @@ function alongRoute(
   const options = { stream, signal, organizationId: organization_id }
   return callAlongRoute(
     routeOf(run),
-    (step, taken) =>
-      deps.models.call(
-        step,
-        toModelRequest(withoutOldest(execution, run.trimmed), step, progress),
-        taken,
-        options,
-      ),
+    (step, taken) => callStep(deps, run, step, progress, taken, options),
     take,
     {
       policy: deps.retryPolicy ?? defaultRetryPolicy,
@@ -123,6 +118,34 @@ function alongRoute(
     },
   )
 }
+
+/**
+ * Calls one model. A model that refuses a request with images or files that tools showed is called once
+ * more without them: no list says which models see.
+ */
+async function callStep(
+  { models }: RunDependencies,
+  { execution, trimmed, blindModels }: Run,
+  step: RouteStep,
+  progress: Progress,
+  take: TakeEvents,
+  options: CallOptions,
+): Promise<void> {
+  const request = toModelRequest(withoutOldest(execution, trimmed), step, progress)
+  const blind = { ...request, messages: withoutToolFiles(request.messages) }
+  const isShown = request.messages.some(({ parts }) => parts?.some(hasFiles))
+  if (!isShown || blindModels.has(step.model_id)) return models.call(step, blind, take, options)
+  try {
+    await models.call(step, request, take, options)
+  } catch (error) {
+    if (!(error instanceof ModelError) || !refusals.has(error.code)) throw error
+    blindModels.add(step.model_id)
+    await models.call(step, blind, take, options)
+  }
+}
+
+/** How providers answer a request that the model cannot read; all come before the first event. */
+const refusals = new Set(['provider_rejected_request', 'provider_model_not_found'])
 
 /** The model of the earlier answers continues, and keeps its probe. */
 function routeOf({ execution, step, calls }: Run): readonly RouteStep[] {

@@ -3,7 +3,8 @@ import { callApprovedTools } from '../tools/call-approved-tools.ts'
 import { callTools, type ToolCallDependencies } from '../tools/call-tools.ts'
 import { ToolCallIds } from '../tools/tool-call-ids.ts'
 import { nextStepChunks, noticeChunk } from '../tools/tool-chunks.ts'
-import { defaultSteps, maxSteps } from '../tools/tool-limits.ts'
+import { defaultSteps, maxExecutionMedia, maxSteps } from '../tools/tool-limits.ts'
+import { withoutToolFiles } from '../tools/tool-messages.ts'
 import { openToolbox, type Toolbox } from '../tools/toolbox.ts'
 import { keepFormat } from './answer-format.ts'
 import { callModel } from './call-model.ts'
@@ -59,6 +60,7 @@ async function collectWithTools(
     random: deps.random,
     emit: (chunks) => recorder.put(chunks),
     signal,
+    media: { left: maxExecutionMedia },
   }
   if (execution.continues !== undefined) {
     answer.parts.push(...(await callApprovedTools(calling, execution)))
@@ -111,7 +113,8 @@ async function reserve(
       output_tokens: step > 1 ? Number(params['max_output_tokens'] ?? 4096) : 0,
     })
   }
-  return JSON.stringify([responseFormat ?? null, systemPrompts, messages, tools]).length
+  const texts = withoutToolFiles(messages)
+  return JSON.stringify([responseFormat ?? null, systemPrompts, texts, tools]).length
 }
 
 /**

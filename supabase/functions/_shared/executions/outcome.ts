@@ -1,6 +1,7 @@
 import { type ErrorCode, errorCodes } from '../errors.ts'
 import type { ModelAnswer } from '../models/model-answer.ts'
 import type { ModelUsage } from '../models/model-protocol.ts'
+import { withoutFiles } from '../tools/tool-messages.ts'
 import type { Fault, Outcome } from './execution.ts'
 
 /** An outcome without the values of its run: the model, the times and the usage. */
@@ -46,7 +47,7 @@ export function usageOutcome(usage: ModelAnswer['usage']) {
 function answerOutcome({ content, parts, finish, requestId }: ModelAnswer) {
   return {
     content,
-    ...(isMoreThanText(parts) && { parts }),
+    ...(isMoreThanText(parts) && { parts: withoutFiles(parts) }),
     ...(finish && { finish_reason: finish.reason }),
     ...(requestId !== null && { provider_request_id: requestId }),
   }

@@ -1,4 +1,5 @@
-import type { FilePart, ModelMessage } from '../models/model-protocol.ts'
+import type { FilePart, MessagePart, ModelMessage } from '../models/model-protocol.ts'
+import { withoutFiles } from '../tools/tool-messages.ts'
 import { inlineType, isAttachment, isInline, isPicture } from './inline-data.ts'
 
 /** The reservation for an image or a file in bytes, as in prepare_execution(). */
@@ -11,11 +12,16 @@ const encoder = new TextEncoder()
  */
 export function requestBytes(messages: readonly ModelMessage[], ...others: unknown[]): number {
   const text = JSON.stringify([...others, messages.map(withoutData)])
-  const attachments = messages.flatMap(({ parts }) => parts ?? []).filter(isAttachment)
+  const attachments = messages.flatMap(({ parts }) => parts ?? []).flatMap(attachmentsOf)
   return attachments.reduce(
     (sum, part) => sum + attachmentBytes(part),
     encoder.encode(text).byteLength,
   )
+}
+
+function attachmentsOf(part: MessagePart): readonly FilePart[] {
+  if (part.type === 'tool_result') return part.files ?? []
+  return isAttachment(part) ? [part] : []
 }
 
 /** A picture costs as much at any size; a model reads the whole of a file that is in the request. */
@@ -29,6 +35,6 @@ function attachmentBytes({ url }: FilePart): number {
 function withoutData(message: ModelMessage): ModelMessage {
   const { role, parts } = message
   if (!parts || parts.length === 0) return message
-  const sent = parts.map((part) => (isInline(part) ? { ...part, url: '' } : part))
+  const sent = withoutFiles(parts).map((part) => (isInline(part) ? { ...part, url: '' } : part))
   return { role, content: '', parts: sent }
 }

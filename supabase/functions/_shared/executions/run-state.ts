@@ -63,6 +63,8 @@ export interface Run {
   /** The reason to end the answer although the model asked to continue. */
   finishReason: string | null
   readonly failedModels: RouteStep['model_id'][]
+  /** Models that refused a request with what tools showed, and get texts alone. */
+  readonly blindModels: Set<RouteStep['model_id']>
 }
 
 /** The execution was ended elsewhere while it ran: cancelled, or taken from this worker. */

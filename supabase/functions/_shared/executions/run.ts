@@ -63,6 +63,7 @@ export async function runExecution(
     trimmed: 0,
     finishReason: null,
     failedModels: [],
+    blindModels: new Set(),
   }
   run.recorder.start(execution)
   const outcome = await answer(deps, run, options)

@@ -50,6 +50,8 @@ export interface ToolResultPart {
   tool_call_id: string
   name: string
   content: string
+  /** What the tool showed, for models that can see it; never stored. */
+  files?: readonly FilePart[]
   is_error?: boolean
 }
 

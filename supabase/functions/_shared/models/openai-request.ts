@@ -61,7 +61,7 @@ function toChatMessages(request: ModelRequest, { provider }: OpenAiDialect): Jso
     .filter((content) => content !== '')
     .map((content) => ({ role: 'system', content }))
   for (const message of request.messages) {
-    if (message.role === 'tool') messages.push(...toToolMessages(message))
+    if (message.role === 'tool') messages.push(...toToolMessages(message), ...toShown(message))
     else messages.push(...toChatMessage(message, request.model, provider))
   }
   return messages
@@ -73,6 +73,16 @@ function toToolMessages({ parts }: ModelMessage): Json[] {
       ? [{ role: 'tool', tool_call_id: part.tool_call_id, content: part.content }]
       : [],
   )
+}
+
+/** What tools showed: results are texts alone in this protocol, so it follows as a user's message. */
+function toShown({ parts }: ModelMessage): Json[] {
+  const content = (parts ?? []).flatMap((part) => {
+    if (part.type !== 'tool_result' || part.files === undefined) return []
+    const text = `[What the tool call ${part.tool_call_id} (${part.name}) returned, in order:]`
+    return [{ type: 'text', text }, ...part.files.flatMap(toContentPart)]
+  })
+  return content.length > 0 ? [{ role: 'user', content }] : []
 }
 
 /** No message at all for an empty one, such as a failed answer: providers reject those. */

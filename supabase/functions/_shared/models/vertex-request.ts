@@ -96,7 +96,9 @@ function toParts({ content, parts }: ModelMessage, model: string): Json[] {
   if (parts === undefined || parts === null || parts.length === 0) {
     return content === '' ? [] : [{ text: content }]
   }
-  return parts.flatMap((part) => toPart(part, model))
+  const shown = parts.flatMap((part) => (part.type === 'tool_result' ? (part.files ?? []) : []))
+  // All results of a round come first, and then what they showed.
+  return [...parts, ...shown].flatMap((part) => toPart(part, model))
 }
 
 function toPart(part: MessagePart, model: string): Json[] {

@@ -3,6 +3,7 @@ import { toAppError } from '../errors.ts'
 import { errorStack, type Log } from '../log/log.ts'
 import type { ToolResultPart } from '../models/model-protocol.ts'
 import type { Clock } from '../time.ts'
+import { filesOf, type MediaBudget, withinBudget, withoutMedia } from './result-media.ts'
 import { type Chunk, outputChunk, outputErrorChunk } from './tool-chunks.ts'
 import { unknown } from './tool-result.ts'
 import type { ToolDefinition, ToolOutcome, ToolServer } from './tool-server.ts'
@@ -17,6 +18,8 @@ export interface CallToolDependencies {
   readonly emit: (chunks: readonly Chunk[]) => void
   /** Stops a call under way: its outcome is then unknown. */
   readonly signal: AbortSignal
+  /** Of the execution. */
+  readonly media: MediaBudget
 }
 
 /** A call that the database has marked as running: this worker makes it once, now. */
@@ -37,12 +40,15 @@ export async function callTool(
   call: RunningCall,
 ): Promise<ToolResultPart> {
   const outcome = await outcomeOf(deps, call)
-  await store(deps, call, outcome)
-  const { status, error_code, result } = outcome
+  await store(deps, call, { ...outcome, result: withoutMedia(outcome.result) })
+  const { status, error_code } = outcome
+  const result = withinBudget(outcome.result, deps.media)
   const { tool_call_id, name } = call
   if (status === 'success') {
     deps.emit([outputChunk(tool_call_id, result)])
-    return { type: 'tool_result', tool_call_id, name, content: result.text }
+    const files = filesOf(result)
+    const read = { type: 'tool_result', tool_call_id, name, content: result.text } as const
+    return files.length > 0 ? { ...read, files } : read
   }
   deps.emit([outputErrorChunk(tool_call_id, error_code ?? status, result.text)])
   return { type: 'tool_result', tool_call_id, name, content: result.text, is_error: true }

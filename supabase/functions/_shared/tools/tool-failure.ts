@@ -9,11 +9,17 @@ import type { ToolErrorCode, ToolOutcome } from './tool-server.ts'
 import { notMadeText, refusedText } from './tool-texts.ts'
 
 const longestReason = 2_000
+/** 2025-11-25, "URL mode elicitation": the server sends a person to a page before it answers. */
+const urlElicitationRequired = -32_042
+const needsInput =
+  'The tool asks a person for input, by a form or on a page of its own, which is not supported.'
 
 /** Outcome of a call that failed before it was sent. */
 export function notMade(error: unknown): ToolOutcome {
   const code = connectFailure(error).code
-  return failed(code, notMadeText(code))
+  const cause = rootOf(error)
+  const said = cause instanceof ServerRefused ? `\n${refusedText(cause)}` : ''
+  return failed(code, `${notMadeText(code)}${said}`)
 }
 
 /**
@@ -28,17 +34,18 @@ export function callFailure(error: unknown): ToolOutcome {
   if (cause instanceof ServerRefused) {
     return cause.status < 500
       ? failed('tool_call_refused', refusedText(cause))
-      : unknown('tool_answer_lost')
+      : unknown('tool_answer_lost', refusedText(cause))
   }
   if (cause instanceof ProtocolError) {
     if (cause.code === answerLost || cause.code === notProtocol) return unknown('tool_answer_lost')
+    if (cause.code === urlElicitationRequired) return failed('tool_needs_input', needsInput)
     // For the model, which can do better; like every answer of a tool it is foreign text.
     return failed('tool_error', toStorableText(cause.message).slice(0, longestReason))
   }
   if (cause instanceof SdkError) {
     if (cause.code === SdkErrorCode.RequestTimeout) return unknown('tool_timeout')
     if (cause.code === SdkErrorCode.UnsupportedResultType) {
-      return failed('tool_needs_input', 'The tool asks a person for input, which is not supported.')
+      return failed('tool_needs_input', needsInput)
     }
     if (cause.code === SdkErrorCode.InvalidResult) {
       return failed('tool_result_invalid', 'The answer of the tool does not follow the protocol.')

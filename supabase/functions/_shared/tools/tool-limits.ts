@@ -26,6 +26,9 @@ export const maxArgumentsLength = 64 * 1024
 export const maxResultText = 48 * 1024
 /** Characters of JSON that are stored of an answer, besides its text. */
 export const maxStructuredLength = 64 * 1024
+/** Characters in base64 of the images and files that one answer, and those of one execution, pass on. */
+export const maxResultMedia = 2_000_000
+export const maxExecutionMedia = 8_000_000
 /** Pieces of content that are kept of an answer. */
 export const maxResultParts = 32
 

@@ -55,6 +55,27 @@ export function toToolMessages(messages: readonly ModelMessage[]): ModelMessage[
   return result
 }
 
+/** The same messages without what tools showed: of an image stays the text that says what it was. */
+export function withoutToolFiles(messages: readonly ModelMessage[]): ModelMessage[] {
+  return messages.map((message) => {
+    if (!message.parts?.some(hasFiles)) return message
+    return { ...message, parts: withoutFiles(message.parts) }
+  })
+}
+
+/** Parts as they are stored. */
+export function withoutFiles(parts: readonly MessagePart[]): MessagePart[] {
+  return parts.map((part) => {
+    if (!hasFiles(part)) return part
+    const { files: _, ...rest } = part
+    return rest
+  })
+}
+
+export function hasFiles(part: MessagePart): part is ToolResultPart {
+  return part.type === 'tool_result' && part.files !== undefined
+}
+
 /** A result with a text of ours. */
 export function resultOf({ id, name }: ToolCallPart, content: string): ToolResultPart {
   return { type: 'tool_result', tool_call_id: id, name, content, is_error: true }

@@ -3,6 +3,7 @@ import { toStorableJson, toStorableText } from '../storable.ts'
 import { isDeeper } from './read-definition.ts'
 import {
   maxDefinitionDepth,
+  maxResultMedia,
   maxResultParts,
   maxResultText,
   maxStructuredLength,
@@ -17,9 +18,10 @@ export function textResult(text: string): ToolResult {
   return { text, content: [], truncated: false }
 }
 
-/** Outcome of a call that may have been carried out. */
-export function unknown(error_code: ToolErrorCode): ToolOutcome {
-  return { status: 'unknown', error_code, result: textResult(unknownText) }
+/** Outcome of a call that may have been carried out, and what the server said of it. */
+export function unknown(error_code: ToolErrorCode, said?: string): ToolOutcome {
+  const text = said === undefined ? unknownText : `${unknownText}\n${said}`
+  return { status: 'unknown', error_code, result: textResult(text) }
 }
 
 /**
@@ -40,7 +42,14 @@ export function readResult(answer: unknown): ToolResult {
     truncated ||= kept.length < text.length
     return kept
   }
-  const parts = given.slice(0, maxResultParts).map((part) => readPart(part, cut))
+  let media = maxResultMedia
+  const take = (base64: string): { data?: string } => {
+    const data = base64.length > media ? null : readBase64(base64)
+    if (data === null) return {}
+    media -= data.length
+    return { data }
+  }
+  const parts = given.slice(0, maxResultParts).map((part) => readPart(part, cut, take))
   const structured = readStructured(structuredContent)
   truncated ||= structured === null
   const spoken = parts.map(describe).join('\n')
@@ -68,7 +77,17 @@ function readStructured(value: unknown): { readonly value: unknown } | null | un
   return { value: toStorableJson(value) }
 }
 
-function readPart(part: unknown, cut: (text: string) => string): ToolContent {
+/** A text in base64 without blanks; null: it is none. */
+function readBase64(text: string): string | null {
+  const data = text.replace(/\s+/g, '')
+  return data !== '' && data.length % 4 !== 1 && /^[A-Za-z0-9+/]+={0,2}$/.test(data) ? data : null
+}
+
+function readPart(
+  part: unknown,
+  cut: (text: string) => string,
+  take: (base64: string) => { data?: string },
+): ToolContent {
   if (typeof part === 'string') return { type: 'text', text: cut(part) }
   if (!isRecord(part)) return unread(part === null ? 'null' : typeof part)
   const { type, text, mimeType, data, resource, uri, name } = part
@@ -76,7 +95,8 @@ function readPart(part: unknown, cut: (text: string) => string): ToolContent {
     return { type: 'text', text: cut(String(text)) }
   }
   if ((type === 'image' || type === 'audio') && typeof data === 'string') {
-    return { type, media_type: short(mimeType) ?? 'application/octet-stream', bytes: size(data) }
+    const media_type = short(mimeType) ?? 'application/octet-stream'
+    return { type, media_type, bytes: size(data), ...take(data) }
   }
   if (type === 'resource_link' && typeof uri === 'string') {
     return { type: 'resource', uri: shorten(uri), ...named({ mimeType, name }) }
@@ -88,7 +108,7 @@ function readPart(part: unknown, cut: (text: string) => string): ToolContent {
       uri: typeof address === 'string' ? shorten(address) : '',
       ...named(resource),
       ...(typeof body === 'string' && { text: cut(body) }),
-      ...(typeof blob === 'string' && { bytes: size(blob) }),
+      ...(typeof blob === 'string' && { bytes: size(blob), ...take(blob) }),
     }
   }
   return unread(typeof type === 'string' ? type : 'none')

@@ -42,10 +42,18 @@ export interface ExecutionServer extends ToolServerRow {
 /** Why a call was not made or failed, as stored and told to clients. docs/tools.md lists them. */
 export type ToolErrorCode = string
 
-/** A typed piece of an answer. Bytes stay at the server: only what they are is kept. */
+/**
+ * A typed piece of an answer. `data`, in base64, goes to the client and to the model; of it only what it
+ * is is stored.
+ */
 export type ToolContent =
   | { readonly type: 'text'; readonly text: string }
-  | { readonly type: 'image' | 'audio'; readonly media_type: string; readonly bytes: number }
+  | {
+      readonly type: 'image' | 'audio'
+      readonly media_type: string
+      readonly bytes: number
+      readonly data?: string
+    }
   | {
       readonly type: 'resource'
       readonly uri: string
@@ -53,6 +61,7 @@ export type ToolContent =
       readonly name?: string
       readonly text?: string
       readonly bytes?: number
+      readonly data?: string
     }
 
 /** An answer of a tool, capped. */

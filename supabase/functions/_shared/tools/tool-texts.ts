@@ -40,5 +40,5 @@ export function refusedText({
   const wait =
     retryAfter === null ? '' : ` It may be asked again in ${Math.ceil(retryAfter / 1_000)} seconds.`
   const said = toStorableText(body.trim().slice(0, longestBody))
-  return `The server refused this call with status ${status}.${wait}${said && `\n${said}`}`
+  return `The server answered this call with status ${status}.${wait}${said && `\n${said}`}`
 }

@@ -103,6 +103,7 @@ describe('a server that breaks its promise and rejects', () => {
       random: () => 0.5,
       emit: (chunks: readonly unknown[]) => emitted.push(...chunks),
       signal: never,
+      media: { left: 1_000_000 },
     }
     const part = await callTool(deps, { ...call, server, definition, args: {} })
     expect(part).toMatchObject({ type: 'tool_result', is_error: true })

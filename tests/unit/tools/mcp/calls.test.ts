@@ -52,8 +52,38 @@ describe('a refusal of a call', () => {
     const { error_code, result } = await openAt(server).call(definition, {}, never)
     expect(error_code).toBe('tool_call_refused')
     expect(result.text).toBe(
-      'The server refused this call with status 429. It may be asked again in 30 seconds.\nquota of project x is used up',
+      'The server answered this call with status 429. It may be asked again in 30 seconds.\nquota of project x is used up',
     )
+  })
+
+  it('with a 5xx leaves the outcome unknown, and its text and time to wait reach the model', async () => {
+    const refusal = status(503, 'the index is being built', { 'retry-after': '9' })
+    const server = await startScripted({ initialize: initialized, 'tools/call': refusal })
+    const { status: outcome, result } = await openAt(server).call(definition, {}, never)
+    expect(outcome).toBe('unknown')
+    expect(result.text).toMatch(
+      /unknown.*\n.*503\. It may be asked again in 9 seconds\.\nthe index/,
+    )
+  })
+
+  it('of the connection reaches the model in the same way', async () => {
+    const server = await startScripted({ initialize: status(429, 'come back later') })
+    const { error_code, result } = await openAt(server).call(definition, {}, never)
+    expect(error_code).toBe('server_busy')
+    expect(result.text).toMatch(/not made.*\n.*429\.\ncome back later$/)
+  })
+
+  it('because a person has to open a page says so', async () => {
+    const refusal = byHand((response, { id }) => {
+      response.writeHead(200, { 'content-type': 'application/json' })
+      const error = { code: -32_042, message: 'sign in', data: { elicitations: [] } }
+      response.end(JSON.stringify({ jsonrpc: '2.0', id, error }))
+    })
+    const server = await startScripted({ initialize: initialized, 'tools/call': refusal })
+    expect(await openAt(server).call(definition, {}, never)).toMatchObject({
+      status: 'error',
+      error_code: 'tool_needs_input',
+    })
   })
 
   it('in the words of the protocol is an answer of the tool', async () => {
