@@ -7,12 +7,18 @@ export interface Fixture {
 }
 
 /** An authorization server and an MCP server that accepts its tokens. */
-export async function startServers(options: IssuerOptions = {}): Promise<Fixture> {
+export async function startServers(
+  options: IssuerOptions & { readonly hasSessions?: boolean } = {},
+): Promise<Fixture> {
   const issuer = await startIssuer(options)
-  const server = await startMcpServer(issuer.url, async (token) => {
-    const found = await issuer.provider.AccessToken.find(token)
-    if (!found) return null
-    return { scope: found.scope ?? '', audience: String(found.aud) }
-  })
+  const server = await startMcpServer(
+    issuer.url,
+    async (token) => {
+      const found = await issuer.provider.AccessToken.find(token)
+      if (!found) return null
+      return { scope: found.scope ?? '', audience: String(found.aud) }
+    },
+    options.hasSessions,
+  )
   return { issuer, server }
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { createMcpHandler, McpServer } from '@modelcontextprotocol/server'
 import * as z from 'zod'
 import { listen, readBody } from './http-server.ts'
@@ -10,6 +11,10 @@ export interface ProtectedMcpServer {
   readonly tokens: (string | null)[]
   /** Scope without which a call is refused with 403; changes take effect at once. */
   requiredScope: string
+  /** Names of the called tools, in order. */
+  readonly calls: string[]
+  /** Forgets the sessions, as a restart does. */
+  restart(): void
   /** Changes the protected resource metadata; null: there is none. */
   metadata: ((metadata: Record<string, unknown>) => Record<string, unknown>) | null
 }
@@ -19,11 +24,16 @@ export interface AcceptedToken {
   readonly audience: string
 }
 
-/** An MCP server of both revisions with one tool, `add`, behind a check of bearer tokens. */
+/**
+ * An MCP server of both revisions with one tool, `add`, behind a check of bearer tokens; with
+ * `hasSessions` one of 2025-11-25 alone, which knows the sessions that it began.
+ */
 export async function startMcpServer(
   issuer: string,
   accept: (token: string) => Promise<AcceptedToken | null>,
+  hasSessions = false,
 ): Promise<ProtectedMcpServer> {
+  const sessions = new Set<string>()
   const handler = createMcpHandler(() => {
     const server = new McpServer({ name: 'calculator', version: '1.0.0' })
     server.registerTool(
@@ -54,6 +64,8 @@ export async function startMcpServer(
     origin,
     tokens: [],
     requiredScope: '',
+    calls: [],
+    restart: () => sessions.clear(),
     metadata: (document) => document,
   }
   const metadataUrl = `${origin}/.well-known/oauth-protected-resource/mcp`
@@ -77,7 +89,23 @@ export async function startMcpServer(
     const missing =
       server.requiredScope !== '' && !accepted.scope.split(' ').includes(server.requiredScope)
     if (missing) return challenge(403, 'insufficient_scope', server.requiredScope)
-    return handler.fetch(request)
+    const { id, method, params } = await messageOf(request)
+    if (hasSessions) {
+      const error = { code: -32_601, message: 'no such method' }
+      if (method === 'server/discover') return Response.json({ jsonrpc: '2.0', id, error })
+      const isKnown = sessions.has(request.headers.get('mcp-session-id') ?? '')
+      if (method !== 'initialize' && !isKnown) return new Response('no session', { status: 404 })
+    }
+    if (method === 'tools/call') server.calls.push(params?.name ?? '')
+    const headers = new Headers(request.headers)
+    headers.delete('mcp-session-id')
+    const answer = await handler.fetch(new Request(request, { headers }))
+    if (!hasSessions || method !== 'initialize') return answer
+    const session = randomUUID()
+    sessions.add(session)
+    const begun = new Response(answer.body, answer)
+    begun.headers.set('mcp-session-id', session)
+    return begun
   }
 
   function challenge(status: number, error: string, scope?: string): Response {
@@ -88,4 +116,14 @@ export async function startMcpServer(
     return new Response(null, { status, headers: server.metadata ? headers : {} })
   }
   return server
+}
+
+interface Message {
+  readonly id?: unknown
+  readonly method?: string
+  readonly params?: { readonly name?: string }
+}
+
+async function messageOf(request: Request): Promise<Message> {
+  return request.method === 'POST' ? ((await request.clone().json()) as Message) : {}
 }
