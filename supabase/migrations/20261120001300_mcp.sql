@@ -29,6 +29,11 @@ create table public.mcp_configurations (
     constraint mcp_configurations_auth_type check (auth_type in ('none', 'bearer', 'oauth')),
   oauth_provider text
     constraint mcp_configurations_oauth_provider_length check (char_length(oauth_provider) <= 200),
+  oauth_resource text constraint mcp_configurations_oauth_resource check (
+    oauth_resource ~ '^([A-Za-z][A-Za-z0-9+.-]*:[!-~]+)?$' and char_length(oauth_resource) <= 2048
+  ),
+  accept_new_tools boolean not null default false,
+  accept_descriptions boolean not null default false,
   enabled boolean not null default true,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
@@ -46,6 +51,13 @@ comment on table public.mcp_configurations is
 comment on column public.mcp_configurations.endpoint is
   'The address of the server. A query is kept in private.mcp_endpoint_queries; ?redacted=<number> stands '
   'in its place, also in the audit log. read_mcp_endpoint() shows it to a person who may change the row.';
+comment on column public.mcp_configurations.oauth_resource is
+  'The parameter resource (RFC 8707) of authorizations and refreshes, in place of the discovered one; an '
+  'empty text: the parameter is left out. Null: the discovered one. Microsoft Entra wants its own.';
+comment on column public.mcp_configurations.accept_new_tools is
+  'Whether a tool that the server lists later is accepted without a member''s review.';
+comment on column public.mcp_configurations.accept_descriptions is
+  'Whether a change of nothing but titles and descriptions is accepted without a member''s review.';
 comment on column public.mcp_configurations.env is
   'Environment of a stdio server. Readable: put no secret here.';
 create index mcp_configurations_enabled_idx on public.mcp_configurations (organization_id, enabled);
@@ -98,8 +110,15 @@ comment on policy delete_manager_or_self on public.mcp_configurations is
   'A member''s own; the organization''s with mcp.manage.';
 revoke all on public.mcp_configurations from anon, authenticated, service_role;
 grant select on public.mcp_configurations to authenticated, service_role;
-grant insert (user_id, name, type, endpoint, command, args, env, auth_type, oauth_provider, enabled),
-  update (user_id, name, type, endpoint, command, args, env, auth_type, oauth_provider, enabled)
+grant
+  insert (
+    user_id, name, type, endpoint, command, args, env, auth_type, oauth_provider, oauth_resource,
+    accept_new_tools, accept_descriptions, enabled
+  ),
+  update (
+    user_id, name, type, endpoint, command, args, env, auth_type, oauth_provider, oauth_resource,
+    accept_new_tools, accept_descriptions, enabled
+  )
   on public.mcp_configurations to authenticated;
 grant delete on public.mcp_configurations to authenticated;
 create trigger mcp_configurations_keep_columns before update of user_id on public.mcp_configurations

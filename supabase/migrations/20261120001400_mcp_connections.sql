@@ -10,7 +10,9 @@ as $$
 -- Definer: connections deny everyone. Another endpoint is another server, so it must not get the bearer
 -- token, the header keys, the connections or the authorizations of the old one.
 begin
-  if (new.type, new.endpoint, new.auth_type) is distinct from (old.type, old.endpoint, old.auth_type) then
+  if (new.type, new.endpoint, new.auth_type, new.oauth_resource)
+    is distinct from (old.type, old.endpoint, old.auth_type, old.oauth_resource)
+  then
     delete from private.mcp_bearer_tokens b
     where b.organization_id = old.organization_id and b.mcp_configuration_id = old.id;
     delete from private.mcp_header_keys k
@@ -28,11 +30,11 @@ begin
 end
 $$;
 comment on function private.disconnect_changed_server() is
-  'Trigger: a changed endpoint, type or kind of authorization disconnects. A new name is copied to the '
+  'Trigger: a changed endpoint, type, kind of authorization or resource disconnects. A new name is copied to the '
   'connections.';
 revoke all on function private.disconnect_changed_server() from public, anon, authenticated, service_role;
 create trigger mcp_configurations_disconnect
-  before update of name, type, endpoint, auth_type on public.mcp_configurations
+  before update of name, type, endpoint, auth_type, oauth_resource on public.mcp_configurations
   for each row execute function private.disconnect_changed_server();
 
 -- ── Functions of the caller ───────────────────────────────────────────────────────────────────
@@ -49,7 +51,7 @@ begin
   select jsonb_build_object(
     'organization_id', c.organization_id, 'user_id', private.current_user_id(), 'id', c.id, 'name', c.name,
     'type', c.type, 'endpoint', c.endpoint, 'auth_type', c.auth_type, 'oauth_provider', c.oauth_provider,
-    'enabled', c.enabled, 'shared', c.user_id is null, 'scope', t.scope, 'required_scope', t.required_scope,
+    'oauth_resource', c.oauth_resource, 'enabled', c.enabled, 'shared', c.user_id is null, 'scope', t.scope, 'required_scope', t.required_scope,
     'allowed_hosts', private.mcp_allowed_hosts(organization),
     'pkce_exceptions', coalesce((
       select jsonb_agg(e.issuer) from client_mgmt.oauth_issuer_exceptions e
@@ -221,7 +223,7 @@ create table public.oauth_states (
   mcp_name text not null,
   endpoint text not null,
   issuer text not null,
-  resource text not null,
+  resource text,
   scope text,
   client_id text not null,
   oauth_client_id bigint,
@@ -259,6 +261,8 @@ comment on column public.oauth_states.provider is
   'The provider''s name for people: the configuration''s, else the issuer.';
 comment on column public.oauth_states.endpoint is
   'The MCP server of the authorization; only it gets the tokens.';
+comment on column public.oauth_states.resource is
+  'The parameter resource of the authorization; null: it has none.';
 comment on column public.oauth_states.server_metadata is
   'The issuer''s endpoints from its checked metadata when the authorization began.';
 comment on column public.oauth_states.redirect_uri is
@@ -287,7 +291,7 @@ create table public.mcp_oauth_tokens (
   oauth_provider text not null,
   endpoint text not null,
   issuer text not null,
-  resource text not null,
+  resource text,
   client_id text not null,
   oauth_client_id bigint,
   server_metadata jsonb not null,
@@ -330,6 +334,8 @@ comment on column public.mcp_oauth_tokens.access_token is 'Secret: sealed in the
 comment on column public.mcp_oauth_tokens.refresh_token is
   'Secret: sealed in the function (docs/storage.md).';
 comment on column public.mcp_oauth_tokens.endpoint is 'The only server that gets the access token.';
+comment on column public.mcp_oauth_tokens.resource is
+  'The parameter resource of the token requests; null: they have none.';
 comment on column public.mcp_oauth_tokens.scope is
   'The granted scopes; null when the issuer did not name them and the function requested none.';
 comment on column public.mcp_oauth_tokens.required_scope is
@@ -395,7 +401,8 @@ select e.*
 from (
   select distinct on (c.organization_id, c.name)
     c.organization_id, c.id, c.user_id, c.name, c.type, c.endpoint, c.command, c.args, c.env,
-    c.auth_type, c.oauth_provider, c.enabled, c.created_at, c.updated_at,
+    c.auth_type, c.oauth_provider, c.oauth_resource, c.accept_new_tools, c.accept_descriptions, c.enabled,
+    c.created_at, c.updated_at,
     case when c.auth_type = 'oauth'
       then private.mcp_connection_status(c.organization_id, c.id) end as connection_status
   from public.mcp_configurations c

@@ -167,7 +167,7 @@ begin
     return common || jsonb_build_object(
       'status', 'usable', 'access_token', held.access_token, 'token_type',
       held.token_type, 'expires_at', held.expires_at,
-      'scope', held.scope
+      'scope', held.scope, 'issuer', held.issuer
     );
   end if;
   if held.refresh_token is null then

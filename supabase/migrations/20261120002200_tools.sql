@@ -471,6 +471,8 @@ as $$
 -- Definer: called by record_mcp_tools() only. Writes nothing for an unchanged definition.
 declare
   hash constant text := encode(sha256(convert_to(tool::text, 'UTF8')), 'hex');
+  -- By the configuration's own rule, which a member who may change it has set.
+  takes_new constant boolean := is_first or server.accept_new_tools;
   held client_mgmt.mcp_tools;
 begin
   select t.* into held from client_mgmt.mcp_tools t
@@ -490,17 +492,24 @@ begin
       proposed_definition, proposed_hash, changed_at
     ) values (
       server.organization_id, server.id, tool ->> 'name', case
-        when is_first then 'pinned'
+        when takes_new then 'pinned'
         else 'quarantined' end,
-      case when is_first then tool end, case when is_first then hash end,
-      case when not is_first then tool end, case when not is_first then hash end,
-      case when not is_first then clock_timestamp() end
+      case when takes_new then tool end, case when takes_new then hash end,
+      case when not takes_new then tool end, case when not takes_new then hash end,
+      case when not takes_new then clock_timestamp() end
     ) returning * into held;
   elsif held.definition_hash = hash then
     update client_mgmt.mcp_tools t
     set status = 'pinned', proposed_definition = null, proposed_hash = null, changed_at = null
     where t.organization_id = held.organization_id and t.id = held.id and t.status <> 'pinned';
     return null;
+  elsif server.accept_descriptions
+    and private.differs_in_descriptions(held.definition, tool)
+  then
+    update client_mgmt.mcp_tools t
+    set status = 'pinned', definition = tool, definition_hash = hash, proposed_definition = null,
+      proposed_hash = null, changed_at = null
+    where t.organization_id = held.organization_id and t.id = held.id;
   else
     update client_mgmt.mcp_tools t
     set status = 'quarantined', proposed_definition = tool, proposed_hash = hash,
@@ -515,15 +524,20 @@ begin
   end if;
   if not is_first or held.definition_hash is distinct from hash then
     return jsonb_build_object(
-      'id', held.id, 'name', held.name, 'before', held.definition_hash, 'after', hash
+      'id', held.id, 'name', held.name, 'before', case when held.definition_hash <> hash
+        then held.definition_hash end, 'after', hash, 'status', (
+        select t.status from client_mgmt.mcp_tools t
+        where t.organization_id = held.organization_id and t.id = held.id
+      )
     );
   end if;
   return null;
 end
 $$;
 comment on function private.record_mcp_tool(public.mcp_configurations, jsonb, boolean) is
-  'Pins a tool of a first listing. Later compares a tool, and quarantines a new or different one: returns '
-  '{ id, name, before, after } for the log, else null. At most 512 tools of one server are kept.';
+  'Pins a tool of a first listing. Later compares a tool, and quarantines a new or different one, unless the '
+  'configuration accepts it (accept_new_tools, accept_descriptions): returns { id, name, before, after, '
+  'status } for the log, else null. At most 512 tools of one server are kept.';
 
 create function public.record_mcp_tools(
   organization_id bigint, user_id uuid, mcp_configuration_id bigint, endpoint text, tools jsonb,
@@ -537,7 +551,7 @@ as $$
 declare
   server public.mcp_configurations;
   is_first boolean;
-  changes jsonb[];
+  event record;
 begin
   -- Locks the row, so that only one of two concurrent listings is the first, and the endpoint does not
   -- change meanwhile.
@@ -561,25 +575,29 @@ begin
     select 1 from client_mgmt.mcp_tools t
     where t.organization_id = server.organization_id and t.mcp_configuration_id = server.id
   );
-  select array_agg(c.change order by c.n) into changes
-  from (
-    select t.n, private.record_mcp_tool(server, t.tool, is_first) as change
-    from jsonb_array_elements(tools) with ordinality t(tool, n)
-    order by t.n
-    offset 0
-  ) c
-  where c.change is not null;
-  if cardinality(changes) > 0 then
+  for event in
+    select c.change ->> 'status' as status, array_agg(c.change order by c.n) as changes
+    from (
+      select t.n, private.record_mcp_tool(server, t.tool, is_first) as change
+      from jsonb_array_elements(tools) with ordinality t(tool, n)
+      order by t.n
+      offset 0
+    ) c
+    where c.change is not null
+    group by 1
+    order by 1
+  loop
     perform private.write_audit_event(
-      server.organization_id, 'mcp_tool.quarantine', 'mcp_tool',
-      case when cardinality(changes) = 1 then changes[1] ->> 'id' end,
+      server.organization_id,
+      'mcp_tool.' || case event.status when 'pinned' then 'accept' else 'quarantine' end, 'mcp_tool',
+      case when cardinality(event.changes) = 1 then event.changes[1] ->> 'id' end,
       jsonb_build_object('mcp_configuration_id', server.id) || case
-        when cardinality(changes) > 1 then private.fold_changes(
-          array(select c ->> 'id' from unnest(changes) with ordinality u(c, n) order by u.n), '{}')
-        when server.user_id is null then changes[1] - 'id'
+        when cardinality(event.changes) > 1 then private.fold_changes(
+          array(select c ->> 'id' from unnest(event.changes) with ordinality u(c, n) order by u.n), '{}')
+        when server.user_id is null then event.changes[1] - array['id', 'status']
         else '{}' end
     );
-  end if;
+  end loop;
   insert into client_mgmt.mcp_tool_listings as l (
     organization_id, mcp_configuration_id, user_id, tools, expires_at
   )
@@ -626,6 +644,27 @@ as $$
 $$;
 comment on function private.json_leaves(jsonb) is
   'Every scalar and empty container of a document with its path, as $.a.b[0] or $."a b".';
+
+create function private.differs_in_descriptions(before jsonb, after jsonb) returns boolean
+language sql immutable security invoker set search_path = ''
+as $$
+  select before is not null and not exists (
+    select 1
+    from private.json_leaves(before) b
+    full join private.json_leaves(after) a using (path)
+    where b.value is distinct from a.value
+      and not (
+        path ~ '[.](description|title)$'
+        -- A field of this name, and a value that a schema holds, are no descriptions.
+        and path !~ '[.](properties|patternProperties|[$]defs|definitions|dependentSchemas)[.][a-z]+$'
+        and path !~ '[.](default|const|enum|examples)([.]|\[)'
+        and coalesce(jsonb_typeof(b.value), 'string') = 'string'
+        and coalesce(jsonb_typeof(a.value), 'string') = 'string'
+      )
+  )
+$$;
+comment on function private.differs_in_descriptions(jsonb, jsonb) is
+  'Whether two definitions of a tool differ in nothing but titles and descriptions.';
 
 create function public.mcp_tool_changes(mcp_configuration_id bigint default null)
 returns table (
@@ -711,7 +750,8 @@ revoke all on function
   private.forget_changed_server_tools(),
   private.usable_mcp_configuration(bigint, uuid, bigint), private.listed_mcp_tools(bigint, bigint, uuid),
   private.execution_tools(bigint, uuid), private.record_mcp_tool(public.mcp_configurations, jsonb, boolean),
-  private.json_leaves(jsonb), private.approve_mcp_tool(bigint, text),
+  private.json_leaves(jsonb), private.differs_in_descriptions(jsonb, jsonb),
+  private.approve_mcp_tool(bigint, text),
   public.record_mcp_tools(bigint, uuid, bigint, text, jsonb, integer), public.mcp_tool_changes(bigint),
   public.approve_mcp_tool(bigint, text)
   from public, anon, authenticated, service_role;

@@ -2287,6 +2287,8 @@ export type Database = {
       }
       mcp_configurations: {
         Row: {
+          accept_descriptions: boolean
+          accept_new_tools: boolean
           args: NonNullable<Json>
           auth_type: string
           command: string | null
@@ -2297,6 +2299,7 @@ export type Database = {
           id: number
           name: string
           oauth_provider: string | null
+          oauth_resource: string | null
           organization_id: number
           type: string
           updated_at: string
@@ -2304,6 +2307,8 @@ export type Database = {
         }
         ComputedFields: never
         Insert: {
+          accept_descriptions?: boolean
+          accept_new_tools?: boolean
           args?: NonNullable<Json>
           auth_type?: string
           command?: string | null
@@ -2314,12 +2319,15 @@ export type Database = {
           id?: never
           name: string
           oauth_provider?: string | null
+          oauth_resource?: string | null
           organization_id?: number
           type: string
           updated_at?: string
           user_id?: string | null
         }
         Update: {
+          accept_descriptions?: boolean
+          accept_new_tools?: boolean
           args?: NonNullable<Json>
           auth_type?: string
           command?: string | null
@@ -2330,6 +2338,7 @@ export type Database = {
           id?: never
           name?: string
           oauth_provider?: string | null
+          oauth_resource?: string | null
           organization_id?: number
           type?: string
           updated_at?: string
@@ -2368,7 +2377,7 @@ export type Database = {
           refresh_token: string | null
           refreshed_at: string
           required_scope: string | null
-          resource: string
+          resource: string | null
           scope: string | null
           server_metadata: NonNullable<Json>
           status: string
@@ -2399,7 +2408,7 @@ export type Database = {
           refresh_token?: string | null
           refreshed_at?: string
           required_scope?: string | null
-          resource: string
+          resource?: string | null
           scope?: string | null
           server_metadata: NonNullable<Json>
           status?: string
@@ -2429,7 +2438,7 @@ export type Database = {
           refresh_token?: string | null
           refreshed_at?: string
           required_scope?: string | null
-          resource?: string
+          resource?: string | null
           scope?: string | null
           server_metadata?: NonNullable<Json>
           status?: string
@@ -2544,7 +2553,7 @@ export type Database = {
           provider: string
           redirect_to: string
           redirect_uri: string
-          resource: string
+          resource: string | null
           scope: string | null
           server_metadata: NonNullable<Json>
           state: string
@@ -2570,7 +2579,7 @@ export type Database = {
           provider: string
           redirect_to: string
           redirect_uri: string
-          resource: string
+          resource?: string | null
           scope?: string | null
           server_metadata: NonNullable<Json>
           state: string
@@ -2595,7 +2604,7 @@ export type Database = {
           provider?: string
           redirect_to?: string
           redirect_uri?: string
-          resource?: string
+          resource?: string | null
           scope?: string | null
           server_metadata?: NonNullable<Json>
           state?: string
@@ -2963,6 +2972,8 @@ export type Database = {
       }
       effective_mcp_configurations: {
         Row: {
+          accept_descriptions: boolean
+          accept_new_tools: boolean
           args: NonNullable<Json>
           auth_type: string
           command: string | null
@@ -2974,6 +2985,7 @@ export type Database = {
           id: number
           name: string
           oauth_provider: string | null
+          oauth_resource: string | null
           organization_id: number
           type: string
           updated_at: string

@@ -67,6 +67,8 @@ const messages = {
       'The tool call was not approved in time, and was not made. Ask the agent again.',
     connection_needs_authorization:
       'The caller has no authorized connection to the MCP server. Connect first.',
+    authorization_server_changed:
+      'The MCP server moved to another authorization server. Connect again.',
     mcp_configuration_changed:
       'The configuration names another server now. Read its endpoint, and enter the credential again.',
   },

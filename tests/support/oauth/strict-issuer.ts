@@ -22,6 +22,8 @@ export class StrictIssuer {
   readonly grants: Grant[] = []
   /** Tokens that were revoked. */
   readonly revoked: string[] = []
+  /** The parameter resource of each token request; null: it had none. */
+  readonly resources: (string | null)[] = []
   /** Answers the next request to the token endpoint. */
   fault: Fault | null = null
   readonly #codes = new Map<string, string>()
@@ -67,6 +69,7 @@ export class StrictIssuer {
       case '/register':
         return Response.json(this.#register(), { status: 201 })
       case '/token': {
+        this.resources.push(form.get('resource'))
         const { fault } = this
         this.fault = null
         return fault ? Response.json(fault[1], { status: fault[0] }) : this.#token(form)

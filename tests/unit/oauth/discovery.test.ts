@@ -28,6 +28,7 @@ const configuration: OAuthConfiguration = {
   type: 'http',
   endpoint,
   auth_type: 'oauth',
+  oauth_resource: null,
   enabled: true,
   shared: false,
   scope: null,

@@ -37,6 +37,25 @@ describe('the arguments that a model wrote', () => {
     expect(problemOf(text, schema)).toBe(problem)
   })
 
+  it('may have null in place of an optional one, at any depth, and of no other', () => {
+    const nested = {
+      type: 'object',
+      properties: {
+        ...{ q: { type: 'string' }, n: { type: 'number' }, open: { type: ['null', 'string'] } },
+        filter: { type: 'object', properties: { by: { type: 'string' } } },
+      },
+      required: ['q'],
+    }
+    const written = '{"q":"x","n":null,"filter":{"by":null}}'
+    expect(readArguments(written, tool(nested))).toEqual({ args: { q: 'x', filter: {} } })
+    expect(problemOf('{"q":null}', nested)).toBe(
+      'At "q" the arguments do not match the schema of the tool: type.',
+    )
+    expect(readArguments('{"q":"x","open":null}', tool(nested))).toEqual({
+      args: { q: 'x', open: null },
+    })
+  })
+
   it('are not held up by a pattern that would take for ever', async () => {
     const evil = { properties: { q: { type: 'string', pattern: '^(a+)+$' } } }
     const read = () => expect(problemOf(`{"q":"${'a'.repeat(40)}!"}`, evil)).toBeUndefined()

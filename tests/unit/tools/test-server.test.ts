@@ -18,6 +18,7 @@ const row = {
   type: 'http',
   endpoint,
   auth_type: 'none',
+  oauth_resource: null,
   enabled: true,
   shared: false,
   scope: null,
@@ -38,6 +39,7 @@ function test(
   const { log, entries } = fakeLog()
   const database = {
     forCaller: () => ({ call: () => Promise.resolve({ ...row, ...changes }) }),
+    admin: { call: () => Promise.resolve(endpoint) },
   } as unknown as Database
   let closed = 0
   const close = () => Promise.resolve(void (closed += 1))

@@ -3,6 +3,7 @@ import { giveUp } from '../outbound/give-up.ts'
 import type { OutboundFetch } from '../outbound/outbound.ts'
 import { readChallenge } from './challenge.ts'
 import type { Credential, Credentials } from './credentials.ts'
+import { hasMoved } from './discover.ts'
 import type { ConnectionKey } from './places.ts'
 import type { OAuthDependencies } from './settings.ts'
 
@@ -24,14 +25,37 @@ export function createAuthorizedFetch(
     if (token === null) return response
     if (response.status !== 401) return checkScope(deps, key, response)
     await giveUp(response.body)
-    const renewed = await credentials.get(key, credential.generation)
+    const renewed = await credentials
+      .get(key, credential.generation)
+      .catch(async (error: unknown) => {
+        const isOver = error instanceof AppError && error.code === 'connection_needs_authorization'
+        throw isOver && (await isElsewhere(deps, credential, response)) ? moved() : error
+      })
     const retried = await send(deps, renewed, tokenFor(renewed, url), url, init)
     if (retried.status !== 401) return checkScope(deps, key, retried)
     // Tokens that were refreshed a moment ago: no further ones will do.
     await giveUp(retried.body)
-    await credentials.end(key, renewed.generation)
-    throw new AppError('connection_needs_authorization', { cause: '401 to refreshed tokens' })
+    const failure = (await isElsewhere(deps, renewed, retried))
+      ? moved()
+      : new AppError('connection_needs_authorization', { cause: '401 to refreshed tokens' })
+    await credentials.end(key, renewed.generation, failure.code)
+    throw failure
   }
+}
+
+const moved = () =>
+  new AppError('authorization_server_changed', { cause: 'the server names another issuer' })
+
+/** Whether the server that refused a token wants one of another authorization server by now. */
+async function isElsewhere(
+  { outbound }: Pick<OAuthDependencies, 'outbound'>,
+  { allowedHosts, endpoint, query, issuer }: Credential,
+  { headers }: Response,
+): Promise<boolean> {
+  if (issuer === null) return false
+  const whole = new URL(endpoint)
+  if (query !== null) whole.search = query
+  return hasMoved(outbound(allowedHosts), whole.href, readChallenge(headers), issuer)
 }
 
 function tokenFor({ token, endpoint }: Credential, url: string | URL): string | null {

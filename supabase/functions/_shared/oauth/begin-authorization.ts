@@ -54,6 +54,8 @@ export async function beginAuthorization(
     settings.allowLoopback,
   )
   const { document, kept } = found.metadata
+  const asked = configuration.oauth_resource ?? found.resource
+  const resource = asked === '' ? null : asked
   const scope = scopeToRequest({
     asked: found.scope,
     granted: configuration.scope,
@@ -69,7 +71,7 @@ export async function beginAuthorization(
     clientInformation: clientInformation(client),
     redirectUrl: redirectUri,
     state,
-    resource: found.resource,
+    ...(resource !== null && { resource }),
     ...(scope !== undefined && { scope }),
   }).catch((error: unknown) => {
     throw authorizationServerFailure(error)
@@ -85,7 +87,7 @@ export async function beginAuthorization(
       code_verifier: await seal(keyset, place, codeVerifier),
       endpoint,
       issuer: kept.issuer,
-      resource: found.resource,
+      resource,
       scope: scope ?? null,
       client_id: client.clientId,
       oauth_client_id: client.row?.id ?? null,

@@ -1,7 +1,7 @@
 import type { Keyset } from '../crypto/keyset.ts'
 import { open, OpenError, type Place } from '../crypto/seal.ts'
 import { untilStored } from '../database.ts'
-import { AppError, isErrorCode } from '../errors.ts'
+import { AppError, type ErrorCode, isErrorCode } from '../errors.ts'
 import { sleep } from '../time.ts'
 import { openClient } from './client.ts'
 import { kindOf } from './failure.ts'
@@ -29,6 +29,8 @@ export interface Credential {
   readonly allowedHosts: readonly string[] | null
   /** ISO 8601; null when nobody said. */
   readonly expiresAt: string | null
+  /** The authorization server of the token; null: it is of none. */
+  readonly issuer: string | null
 }
 
 export interface Credentials {
@@ -43,8 +45,11 @@ export interface Credentials {
   get(key: ConnectionKey, rejected?: number): Promise<Credential>
   /** Always refreshes, also after an authorization that seemed to have ended. */
   refresh(key: ConnectionKey): Promise<Credential>
-  /** Ends the authorization of a credential that the server has refused although it was fresh. */
-  end(key: ConnectionKey, generation: number): Promise<void>
+  /**
+   * Ends the authorization of a credential that the server has refused although it was fresh.
+   * @param code why, for its person
+   */
+  end(key: ConnectionKey, generation: number, code: ErrorCode): Promise<void>
 }
 
 type OpenUse = Extract<ConnectionUse, { status: 'refresh' }>
@@ -68,7 +73,7 @@ export function createCredentials(deps: CredentialDependencies): Credentials {
     get: (key, rejected) =>
       shared(`${nameOf(key)}/${rejected ?? ''}`, () => obtain(deps, key, rejected, false)),
     refresh: (key) => shared(`${nameOf(key)}/force`, () => obtain(deps, key, undefined, true)),
-    end: (key, generation) => end(deps, key, generation),
+    end: (key, generation, code) => end(deps, key, generation, code),
   }
 }
 
@@ -124,6 +129,7 @@ async function end(
   { database: { admin } }: CredentialDependencies,
   { organizationId: organization_id, userId, configurationId }: ConnectionKey,
   generation: number,
+  error_code: ErrorCode,
 ): Promise<void> {
   const use = connectionUse.parse(
     await admin.call('use_mcp_connection', {
@@ -140,7 +146,7 @@ async function end(
     id: use.id,
     generation,
     lease_id: use.lease_id,
-    error_code: 'connection_needs_authorization',
+    error_code,
     is_final: true,
   })
 }
@@ -157,6 +163,7 @@ async function credentialOf(
     headers: await headersOf(keyset, key, use.headers),
     allowedHosts: use.allowed_hosts,
     expiresAt: null,
+    issuer: null,
   }
   if (use.status === 'none') return { ...common, token: null }
   if (use.status === 'bearer') {
@@ -168,6 +175,7 @@ async function credentialOf(
     token: await opened(keyset, tokenPlace(key, 'access_token'), use.access_token),
     generation: use.generation,
     expiresAt: use.expires_at,
+    issuer: use.issuer,
   }
 }
 

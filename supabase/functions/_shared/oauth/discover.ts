@@ -89,10 +89,28 @@ async function fetchIssuer(
   return document
 }
 
+/**
+ * Whether a server that refused our tokens names other authorization servers than the one that issued
+ * them.
+ */
+export async function hasMoved(
+  fetch: OutboundFetch,
+  endpoint: string,
+  challenge: Pick<Probe, 'resourceMetadataUrl'>,
+  issuer: string,
+): Promise<boolean> {
+  try {
+    const { issuers, isGuessed } = await findResource(fetch, endpoint, challenge)
+    return !isGuessed && !issuers.some((named) => withSlash(named) === withSlash(issuer))
+  } catch {
+    return false // Metadata that cannot be read names nobody; the refusal itself is told.
+  }
+}
+
 async function findResource(
   fetch: OutboundFetch,
   endpoint: string,
-  { resourceMetadataUrl }: Probe,
+  { resourceMetadataUrl }: Pick<Probe, 'resourceMetadataUrl'>,
 ): Promise<Resource> {
   const own = resourceUrlFromServerUrl(endpoint)
   const urls = resourceMetadataUrls(new URL(endpoint), resourceMetadataUrl)

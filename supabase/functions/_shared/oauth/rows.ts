@@ -50,6 +50,8 @@ export const configurationRow = z.object({
   type: z.enum(['http', 'sse', 'stdio']),
   endpoint: z.string().nullable(),
   auth_type: z.enum(['none', 'bearer', 'oauth']),
+  /** In place of the discovered resource; '': no parameter; null: the discovered one. */
+  oauth_resource: z.string().nullable(),
   enabled: z.boolean(),
   /** The organization's, not one person's. */
   shared: z.boolean(),
@@ -83,7 +85,7 @@ export const takenState = z.object({
   code: z.string(),
   endpoint: z.string(),
   issuer: z.string(),
-  resource: z.string(),
+  resource: z.string().nullable(),
   scope: z.string().nullable(),
   client_id: z.string(),
   oauth_client_id: z.number().nullable(),
@@ -117,6 +119,7 @@ export const connectionUse = z.discriminatedUnion('status', [
     generation: z.number(),
     access_token: z.string(),
     expires_at: z.string().nullable(),
+    issuer: z.string(),
   }),
   z.object({
     status: z.literal('refresh'),
@@ -126,7 +129,7 @@ export const connectionUse = z.discriminatedUnion('status', [
     lease_id: z.string(),
     refresh_token: z.string(),
     issuer: z.string(),
-    resource: z.string(),
+    resource: z.string().nullable(),
     client_id: z.string(),
     server_metadata: serverMetadata,
     client: clientRow.nullable(),

@@ -12,7 +12,8 @@ import { withinOrigin } from './within-origin.ts'
 export interface TokenRequest {
   readonly metadata: ServerMetadata
   readonly client: OAuthClient
-  readonly resource: string
+  /** RFC 8707; null: the parameter is left out. */
+  readonly resource: string | null
   readonly fetch: OutboundFetch
   readonly log: OAuthDependencies['log']
 }
@@ -74,7 +75,7 @@ async function send(
 ): Promise<Tokens> {
   const { metadata, client, resource, fetch, log } = request
   const headers = new Headers({ accept: 'application/json' })
-  const body = new URLSearchParams({ ...grant, resource })
+  const body = new URLSearchParams({ ...grant, ...(resource !== null && { resource }) })
   authenticateClient(client, metadata.token_endpoint_auth_methods_supported, headers, body)
   let response: Response
   let answer: unknown

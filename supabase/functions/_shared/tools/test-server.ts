@@ -38,7 +38,8 @@ export interface TestedServer {
 const patience = 25_000
 
 const credentialCodes = new Set<ErrorCode>([
-  ...(['connection_needs_authorization', 'insufficient_scope', 'client_rejected'] as const),
+  ...(['connection_needs_authorization', 'authorization_server_changed'] as const),
+  ...(['insufficient_scope', 'client_rejected'] as const),
   ...(['server_needs_credential', 'credential_unreadable'] as const),
 ])
 
@@ -101,7 +102,9 @@ export async function testServer(
   } catch (error) {
     const { code } = toAppError(error)
     const reached = server.reached()
-    if (authType !== 'oauth' || code !== 'connection_needs_authorization') {
+    const isOver =
+      code === 'connection_needs_authorization' || code === 'authorization_server_changed'
+    if (authType !== 'oauth' || !isOver) {
       return fail(error, reached)
     }
     return await findIssuer(deps, { ...row, type, endpoint }, discovery).then(

@@ -20,6 +20,9 @@ const ofServer = {
 }
 const manage = manager('mcp.manage')
 const tokens = ['access_token', 'refresh_token']
+const settings =
+  'name type endpoint command args env auth_type oauth_provider oauth_resource ' +
+  'accept_new_tools accept_descriptions enabled'
 
 /** MCP servers, what an organization says of them, and what connects to them. */
 export const mcp: Readonly<Record<string, RelationExpectation>> = {
@@ -28,8 +31,8 @@ export const mcp: Readonly<Record<string, RelationExpectation>> = {
     grants: {
       authenticated: {
         select: '*',
-        insert: 'user_id name type endpoint command args env auth_type oauth_provider enabled',
-        update: 'name type endpoint command args env auth_type oauth_provider enabled',
+        insert: `user_id ${settings}`,
+        update: settings,
         delete: true,
       },
       service_role: { select: '*' },
@@ -55,7 +58,7 @@ export const mcp: Readonly<Record<string, RelationExpectation>> = {
       ),
       ...trigger(
         'mcp_configurations_disconnect',
-        'BEFORE UPDATE OF name, type, endpoint, auth_type',
+        'BEFORE UPDATE OF name, type, endpoint, auth_type, oauth_resource',
         'disconnect_changed_server()',
       ),
       ...trigger(

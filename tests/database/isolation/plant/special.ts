@@ -78,6 +78,7 @@ export const special: Readonly<Record<string, (planting: Planting) => readonly O
     [null, planting.member, planting.owner, ...some(planting.veteran)].map((user_id) => ({
       user_id,
       type: 'http',
+      oauth_resource: `api://${planting.names.text()}`,
       // The trigger moves the query to private.mcp_endpoint_queries.
       endpoint: `https://${planting.names.text()}.example.com/?${planting.names.text()}`,
     })),
