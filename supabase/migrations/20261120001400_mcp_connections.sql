@@ -30,8 +30,8 @@ begin
 end
 $$;
 comment on function private.disconnect_changed_server() is
-  'Trigger: a changed endpoint, type, kind of authorization or resource disconnects. A new name is copied to the '
-  'connections.';
+  'Trigger: a changed endpoint, type, kind of authorization or resource disconnects. A new name is copied '
+  'to the connections.';
 revoke all on function private.disconnect_changed_server() from public, anon, authenticated, service_role;
 create trigger mcp_configurations_disconnect
   before update of name, type, endpoint, auth_type, oauth_resource on public.mcp_configurations
@@ -51,7 +51,8 @@ begin
   select jsonb_build_object(
     'organization_id', c.organization_id, 'user_id', private.current_user_id(), 'id', c.id, 'name', c.name,
     'type', c.type, 'endpoint', c.endpoint, 'auth_type', c.auth_type, 'oauth_provider', c.oauth_provider,
-    'oauth_resource', c.oauth_resource, 'enabled', c.enabled, 'shared', c.user_id is null, 'scope', t.scope, 'required_scope', t.required_scope,
+    'oauth_resource', c.oauth_resource, 'enabled', c.enabled, 'shared', c.user_id is null,
+    'scope', t.scope, 'required_scope', t.required_scope,
     'allowed_hosts', private.mcp_allowed_hosts(organization),
     'pkce_exceptions', coalesce((
       select jsonb_agg(e.issuer) from client_mgmt.oauth_issuer_exceptions e

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { addTenant, callsOf, executionOf, ofType } from '../../support/agents/tool-agents.ts'
 import { add, adding, useToolAgents } from '../../support/agents/tool-fixture.ts'
 import { startToolServer } from '../../support/agents/tool-server.ts'
+import { setEndpoint } from '../../support/oauth/connect.ts'
 import { accessToken } from '../../support/people/people.ts'
 
 const made = useToolAgents(adding)
@@ -110,16 +111,20 @@ describe('a tool with policy auto', () => {
     const gone = await startToolServer({})
     await gone.close()
     await made.ann.addServer(gone.endpoint, 'auto', { name: 'gone' })
-    await made.ann.addServer('https://10.0.0.1/mcp', 'auto', { name: 'private' })
+    const id = await made.ann.addServer('https://mcp.example/', 'auto', { name: 'private' })
+    await setEndpoint(sql, id, 'https://10.0.0.1/mcp')
     made.agents.script(add, 'It is 42.')
-    const { chunks, id } = await made.answer()
+    const { chunks, id: execution } = await made.answer()
     expect(ofType(chunks, 'data-tool-notice').map(({ data }) => data)).toEqual(
       expect.arrayContaining([
         { server: 'gone', code: 'server_unreachable' },
         { server: 'private', code: 'address_not_allowed' },
       ]),
     )
-    expect(await executionOf(sql, id)).toMatchObject({ status: 'success', content: 'It is 42.' })
+    expect(await executionOf(sql, execution)).toMatchObject({
+      status: 'success',
+      content: 'It is 42.',
+    })
   })
 })
 
