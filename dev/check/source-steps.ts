@@ -9,6 +9,7 @@ import { findSizeProblems } from './file-sizes.ts'
 import { findImportMapProblems } from './import-maps.ts'
 import { findImportProblems } from './imports.ts'
 import { listProjectFiles } from './machine-names.ts'
+import { findOpenApiProblems } from './openapi.ts'
 import { type Outcome, outcomeOf, passed, type Step } from './runner.ts'
 import { findForwardReferences, findLongLines, readSqlFiles } from './sql-files.ts'
 import { findTestTreeProblems } from './test-tree.ts'
@@ -35,6 +36,7 @@ export const sourceSteps: Step[] = [
         ...(await findVersionProblems(root)),
       ]),
   },
+  { name: 'openapi', run: async () => outcomeOf(await findOpenApiProblems()) },
   { name: 'sql', run: checkSql },
   {
     name: 'sizes',

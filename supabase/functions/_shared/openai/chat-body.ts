@@ -106,7 +106,7 @@ const harmless = {
 }
 
 const parameters = { ...effective, ...harmless }
-const bodySchema = z.object(parameters)
+export const chatBodySchema = z.object(parameters)
 
 const emptyForms: Readonly<Record<string, readonly EmptyForm[]>> = {
   tools: ['list'],
@@ -123,7 +123,7 @@ const emptyForms: Readonly<Record<string, readonly EmptyForm[]>> = {
 }
 
 /** The body of `POST /chat/completions`. */
-export type ChatBody = z.output<typeof bodySchema>
+export type ChatBody = z.output<typeof chatBodySchema>
 
 /** @throws AppError `invalid_request` with the path of the first offending parameter */
 export function readChatBody(json: unknown): ChatBody {
@@ -132,7 +132,7 @@ export function readChatBody(json: unknown): ChatBody {
     ? Object.keys(set).find((key) => !Object.hasOwn(parameters, key))
     : undefined
   if (unsupported !== undefined) throw new UnsupportedParameterError(unsupported)
-  const body = validate(bodySchema, set)
+  const body = validate(chatBodySchema, set)
   const { max_tokens: older, max_completion_tokens: newer } = body
   if (body.stream_options && body.stream !== true) {
     throw invalid('stream_options', 'is for streams only')

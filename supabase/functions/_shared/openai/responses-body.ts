@@ -69,7 +69,7 @@ const harmless = {
 }
 
 const parameters = { ...effective, ...harmless }
-const bodySchema = z.object(parameters)
+export const responsesBodySchema = z.object(parameters)
 
 const emptyForms: Readonly<Record<string, readonly EmptyForm[]>> = {
   tools: ['list'],
@@ -84,7 +84,7 @@ const emptyForms: Readonly<Record<string, readonly EmptyForm[]>> = {
 }
 
 /** The body of `POST /responses`. */
-export type ResponsesBody = z.output<typeof bodySchema>
+export type ResponsesBody = z.output<typeof responsesBodySchema>
 
 /** @throws AppError `invalid_request` with the path of the first offending parameter */
 export function readResponsesBody(json: unknown): ResponsesBody {
@@ -93,7 +93,7 @@ export function readResponsesBody(json: unknown): ResponsesBody {
     ? Object.keys(set).find((key) => !Object.hasOwn(parameters, key))
     : undefined
   if (unsupported !== undefined) throw new UnsupportedParameterError(unsupported)
-  const body = validate(bodySchema, set)
+  const body = validate(responsesBodySchema, set)
   const { tools, tool_choice: choice } = body
   if (choice === 'required' && !tools) throw invalid('tool_choice', 'needs tools')
   if (typeof choice === 'object' && choice && !tools?.some(({ name }) => name === choice.name)) {

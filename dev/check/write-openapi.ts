@@ -1,0 +1,4 @@
+import { writeOpenApi } from './openapi.ts'
+
+// npm run client:openapi
+await writeOpenApi()
