@@ -127,6 +127,29 @@ create trigger chat_sessions_keep_columns before update of id, agent_id on publi
     and (new.id, new.agent_id) is distinct from (old.id, old.agent_id)
   )
   execute function private.refuse_kept_columns('id', 'agent_id');
+-- begin_execution() reserves less for a transient session, whose client sends the conversation itself. The
+-- flag on a session with a stored conversation, or on an open one, would escape the budget.
+create function private.refuse_transient_session() returns trigger
+language plpgsql volatile security invoker set search_path = ''
+as $$
+begin
+  raise exception using errcode = '22023', message = 'invalid_request',
+    detail = 'metadata.transient: only an invocation sets it, and its session stays closed.';
+end
+$$;
+comment on function private.refuse_transient_session() is
+  'Trigger: refuses a client''s session that is marked as transient, and the opening of a transient one.';
+revoke all on function private.refuse_transient_session() from public, anon, authenticated, service_role;
+create trigger chat_sessions_refuse_transient before insert on public.chat_sessions
+  for each row when (current_user = 'authenticated' and new.metadata @> '{"transient": true}')
+  execute function private.refuse_transient_session();
+create trigger chat_sessions_refuse_transient_update before update of status, metadata
+  on public.chat_sessions
+  for each row when (
+    current_user = 'authenticated' and new.metadata @> '{"transient": true}'
+    and (new.status <> 'closed' or not old.metadata @> '{"transient": true}')
+  )
+  execute function private.refuse_transient_session();
 create trigger chat_sessions_updated_at before update on public.chat_sessions
   for each row execute function private.update_updated_at_column();
 

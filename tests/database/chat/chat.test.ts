@@ -105,3 +105,36 @@ test('usage is seen by the person who caused it, and by holders of billing.manag
     }
   })
 })
+
+test('only an invocation marks a session as transient, and no client opens one that is marked', async () => {
+  await rolledBack(sql, async (tx) => {
+    const { people, sessionId, agent } = await arrange(tx)
+    const { session_id: marked } = await as(tx, people.author, begin({ agent, transient: true }))
+    type Step = (t: TransactionSql) => Promise<unknown>
+    const refused: Step[] = [
+      (t) => t`
+        insert into public.chat_sessions (status, metadata) values ('closed', '{"transient": true}')`,
+      (t) => t`
+        insert into public.chat_sessions (id, metadata) values (${sessionId}, '{"transient": true}')
+        on conflict (organization_id, id) do update set metadata = excluded.metadata`,
+      (t) => t`
+        update public.chat_sessions set status = 'closed', metadata = '{"transient": true, "a": 1}'
+        where id = ${sessionId}`,
+      (t) => t`update public.chat_sessions set status = 'active' where id = ${marked}`,
+      (t) => t`update public.chat_sessions set status = 'archived' where id = ${marked}`,
+    ]
+    for (const step of refused) {
+      expect(await refusal(tx, people.author, step)).toBe('22023 invalid_request')
+    }
+    const allowed: Step[] = [
+      (t) => t`insert into public.chat_sessions (metadata) values ('{"transient": false}')`,
+      (t) => t`update public.chat_sessions set metadata = '{"a": 1}' where id = ${sessionId}`,
+      (t) => t`
+        update public.chat_sessions set metadata = metadata || '{"a": 1}', title = 't'
+        where id = ${marked}`,
+      (t) =>
+        t`update public.chat_sessions set status = 'active', metadata = '{}' where id = ${marked}`,
+    ]
+    for (const step of allowed) expect(await refusal(tx, people.author, step)).toBe('allowed')
+  })
+})

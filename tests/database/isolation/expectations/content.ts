@@ -36,6 +36,12 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
         'BEFORE INSERT OR UPDATE OF current_message_id',
         'check_current_message()',
       ),
+      ...trigger('chat_sessions_refuse_transient', 'BEFORE INSERT', 'refuse_transient_session()'),
+      ...trigger(
+        'chat_sessions_refuse_transient_update',
+        'BEFORE UPDATE OF status, metadata',
+        'refuse_transient_session()',
+      ),
       ...trigger('chat_sessions_tell_insert', 'AFTER INSERT', 'tell_of_session()'),
       ...trigger('chat_sessions_tell_update', 'BEFORE UPDATE', 'tell_of_session()'),
       ...perStatement('chat_sessions', 'tell', 'tell_of_deleted_sessions()', ['delete']),
