@@ -440,7 +440,7 @@ begin
         ), 0)
       from (
         -- What only the beginning needed goes, and the parameters, unless a continuation needs them.
-        select x.metadata - array['model', 'follows'] - case
+        select x.metadata - array['model', 'follows', 'input_bytes'] - case
           when outcome ->> 'finish_reason' = 'tool_approval_required' then '' else 'params' end
           || jsonb_strip_nulls(jsonb_build_object(
             'provider_request_id', outcome ->> 'provider_request_id',

@@ -463,7 +463,7 @@ begin
 
   execution := private.new_execution(chat, asked, project, chosen.id, case
     when waits then jsonb_build_object(
-      'model', model, 'params', invocation -> 'params',
+      'model', model, 'params', invocation -> 'params', 'input_bytes', invocation -> 'input_bytes',
       'follows', regenerate is null and parent is null and not as_root
     ) else '{}' end);
   execution.status := case when waits then 'pending' else 'running' end;
@@ -549,7 +549,9 @@ begin
     organization, execution.agent_id, execution.metadata ->> 'model', chat.id, execution.project_id, providers
   );
   params := private.effective_params(route, execution.metadata -> 'params');
-  input := private.execution_input(chat, execution.message_id, params, null);
+  input := private.execution_input(
+    chat, execution.message_id, params, (execution.metadata ->> 'input_bytes')::bigint
+  );
   return private.describe_execution(execution)
     || private.prepare_execution(execution, route, params, input.input, input.bytes);
 end

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import postgres, { type TransactionSql } from 'postgres'
 import { expect, test } from 'vitest'
 import { addMember, addOwner, as, refusal } from '../../support/people/tenants.ts'
-import { addAgent, begin, invoke } from '../../support/rows/executions.ts'
+import { addAgent, begin, finish, invoke } from '../../support/rows/executions.ts'
 import { connectOwner, rolledBack } from '../../support/stack/database.ts'
 
 const sql = connectOwner()
@@ -215,5 +215,24 @@ test('what a client sends beside its message is reserved, and instead of the his
     const [alone, sent] = [await tokensOf({ transient: true }), await tokensOf(transient)]
     expect(sent).toBeGreaterThan(alone)
     expect(sent).toBeLessThan(alone + 1_000)
+  })
+})
+
+test('an execution that waited reserves what its client sends, as one that did not', async () => {
+  await rolledBack(sql, async (tx) => {
+    const { member, agent } = await arrange(tx)
+    const tokensOf = async (fields: { input_bytes?: number }) => {
+      const first = await as(tx, member, begin({ agent }))
+      const queued = { agent, session_id: first.session_id, on_busy: 'queue', ...fields } as const
+      const { execution_id } = await as(tx, member, begin(queued))
+      await as(tx, 'service_role', finish(first))
+      await as(tx, member, (own) => own`select public.start_execution(${execution_id})`)
+      const [stored] = await tx<{ status: string; tokens: number }[]>`
+        select status, estimated_input_tokens::int as tokens from public.agent_executions
+        where id = ${execution_id}`
+      expect(stored?.status).toBe('running')
+      return stored?.tokens ?? NaN
+    }
+    expect(await tokensOf({ input_bytes: 4_000 })).toBe((await tokensOf({})) + 1_000)
   })
 })

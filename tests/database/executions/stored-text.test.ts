@@ -103,7 +103,7 @@ test('what only the beginning needed goes with the end, and the parameters stay 
     ]
     for (const [finish_reason, kept] of ends) {
       const begun = await as(tx, owner, begin(queued))
-      expect((await countedFor(tx, begun)).kept).toEqual(['follows', 'model', 'params'])
+      expect((await countedFor(tx, begun)).kept).toEqual(['follows', 'input_bytes', 'model', 'params'])
       await as(tx, 'service_role', finish(begun, { ...outcomes.success, finish_reason }))
       const counted = await countedFor(tx, begun)
       expect(counted.kept).toEqual(kept)

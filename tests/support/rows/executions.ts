@@ -63,6 +63,7 @@ export interface BeginArguments {
   on_busy?: 'refuse' | 'queue'
   params?: Record<string, unknown>
   transient?: boolean
+  input_bytes?: number
 }
 
 /** A statement for as() or committedAs(). */
