@@ -646,6 +646,10 @@ declare
   holder constant uuid := case when not is_organizations then account end;
   owner uuid;
 begin
+  if is_organizations is null then
+    raise exception using errcode = '22023', message = 'invalid_request',
+      detail = 'is_organizations is true or false.';
+  end if;
   select c.user_id into owner from public.mcp_configurations c
   where c.organization_id = organization and c.id = set_mcp_header_key.id
     and (c.user_id is null or c.user_id = account);

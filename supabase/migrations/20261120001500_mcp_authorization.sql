@@ -170,7 +170,7 @@ begin
     return jsonb_build_object(
       'status', 'ready', 'client', private.oauth_client_json(organization, found_client.id)
     );
-  elsif not may_register then
+  elsif may_register is not true then
     return jsonb_build_object('status', 'absent');
   end if;
 

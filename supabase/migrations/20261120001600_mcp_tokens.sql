@@ -151,14 +151,14 @@ begin
   select t.* into held from public.mcp_oauth_tokens t
   where t.organization_id = organization and t.user_id = account and t.mcp_configuration_id = server.id
     and t.endpoint = server.endpoint;
-  if not found or (held.status = 'needs_reauthorization' and not force) then
+  if not found or (held.status = 'needs_reauthorization' and force is not true) then
     return common || '{"status": "needs_authorization"}';
   end if;
   common := common || jsonb_build_object('id', held.id, 'generation', held.generation);
 
   -- A token is due a minute before it expires, or after nine tenths of a short life, so that it does not
   -- expire during a request.
-  if not force and held.generation is distinct from rejected_generation
+  if force is not true and held.generation is distinct from rejected_generation
     and (held.expires_at is null
       or held.expires_at - least(interval '1 minute', (held.expires_at - held.refreshed_at) / 10) > moment
       or (held.expires_at > moment
@@ -176,7 +176,7 @@ begin
     return common || '{"status": "needs_authorization"}';
   end if;
   -- After a failure no worker refreshes for some seconds: the callers that waited get its error.
-  if not force and held.refresh_failed_at > moment - interval '5 seconds' then
+  if force is not true and held.refresh_failed_at > moment - interval '5 seconds' then
     return common || jsonb_build_object('status', 'failed', 'error_code', held.refresh_error);
   end if;
 

@@ -564,9 +564,11 @@ begin
     raise exception using errcode = 'PT404', message = 'mcp_configuration_not_found',
       detail = 'No enabled MCP configuration that this person uses has this id and endpoint.';
   end if;
-  if jsonb_typeof(tools) <> 'array'
-    or jsonb_array_length(tools) > 256
-    or ttl_seconds not between 0 and 86400 then
+  if (
+    jsonb_typeof(tools) = 'array'
+    and jsonb_array_length(tools) <= 256
+    and ttl_seconds between 0 and 86400
+  ) is not true then
     raise exception using errcode = '22023', message = 'invalid_request',
       detail = 'tools is an array of at most 256 definitions, ttl_seconds from 0 to 86400.';
   end if;

@@ -5,8 +5,10 @@ import {
   addDevice,
   addMember,
   addOwner,
+  addPlatformAdmin,
   as,
   join,
+  type Member,
   refusal,
   signIn,
 } from '../../support/people/tenants.ts'
@@ -139,6 +141,96 @@ test('two organizations have a client each at one issuer', async () => {
         (t) => t`select client_id, issuer from client_mgmt.oauth_clients`,
       )
       expect(seen).toEqual([{ client_id: `client-${n}`, issuer: 'https://auth.example.com' }])
+    }
+  })
+})
+
+test('null in place of true or false takes the narrower branch, in every function that has one', async () => {
+  await rolledBack(sql, async (tx) => {
+    const owner = await addOwner(tx)
+    const { organizationId } = owner
+    const member = await addMember(tx, organizationId)
+    const id = await addConnection(tx, member)
+    const [{ configuration } = { configuration: 0 }] = await tx<{ configuration: number }[]>`
+      select mcp_configuration_id::int as configuration from public.mcp_oauth_tokens where id = ${id}`
+    const at = 'https://mcp.example/mcp'
+    const answer = (step: (t: TransactionSql) => Promise<unknown>) =>
+      as(
+        tx,
+        'service_role',
+        async (t) => ((await step(t)) as { status: string | null }[])[0]?.status,
+      )
+    const ways: Record<string, () => Promise<[unknown, unknown]>> = {
+      set_mcp_header_key: async () => {
+        const store = (person: Member) => (t: TransactionSql) => t`
+          select public.set_mcp_header_key(
+            ${organizationId}, ${person.id}, ${configuration}, ${at}, null, 'x-key', 'v1.k.n.c')`
+        expect(await refusal(tx, 'service_role', store(owner))).toBe('22023 invalid_request')
+        return [await refusal(tx, 'service_role', store(member)), '22023 invalid_request']
+      },
+      lease_oauth_client: async () => [
+        await answer(
+          (t) => t`
+            select public.lease_oauth_client(
+              ${organizationId}, 'https://issuer.example', null, 'https://a.example/') ->> 'status' as status`,
+        ),
+        'absent',
+      ],
+      use_mcp_connection: async () => {
+        await tx`update public.mcp_oauth_tokens set status = 'needs_reauthorization' where id = ${id}`
+        const use = (t: TransactionSql) => t`
+          select public.use_mcp_connection(
+            ${organizationId}, ${member.id}, ${configuration}, null, null) ->> 'status' as status`
+        return [await answer(use), 'needs_authorization']
+      },
+      fail_mcp_refresh: async () => {
+        const lease = '00000000-0000-4000-8000-000000000000'
+        await tx`
+          update public.mcp_oauth_tokens set status = 'connected', lease_id = ${lease} where id = ${id}`
+        await as(
+          tx,
+          'service_role',
+          (t) => t`
+            select public.fail_mcp_refresh(
+              ${organizationId}, ${id}, 1, ${lease}, 'connection_needs_authorization', null)`,
+        )
+        const [row] = await tx`select status from public.mcp_oauth_tokens where id = ${id}`
+        return [row?.status, 'connected']
+      },
+      log_audit_event: async () => {
+        const log = (t: TransactionSql) => t`
+          select public.log_audit_event(${organizationId}, 'a.b', 'c', success => null)`
+        return [(await refusal(tx, 'service_role', log)).slice(0, 5), '23502']
+      },
+      set_organization_active: async () => [
+        await refusal(
+          tx,
+          await addPlatformAdmin(tx),
+          (t) => t`
+          select public.set_organization_active(${organizationId}, null, 'a reason')`,
+        ),
+        '22023 invalid_request',
+      ],
+      set_account_active: async () => [
+        await refusal(
+          tx,
+          await addPlatformAdmin(tx),
+          (t) => t`
+          select public.set_account_active(${member.id}, null, 'a reason')`,
+        ),
+        '22023 invalid_request',
+      ],
+    }
+    const functions = await tx<{ name: string }[]>`
+      select p.proname as name from pg_proc p
+      where p.pronamespace = 'public'::regnamespace and 'boolean'::regtype = any (p.proargtypes::oid[])
+        and (has_function_privilege('service_role', p.oid, 'execute')
+          or has_function_privilege('authenticated', p.oid, 'execute'))
+        and not exists (select 1 from pg_depend d where d.objid = p.oid and d.deptype = 'e')`
+    expect(functions.map(({ name }) => name).sort()).toEqual(Object.keys(ways).sort())
+    for (const [name, way] of Object.entries(ways)) {
+      const [found, expected] = await way()
+      expect(found, name).toBe(expected)
     }
   })
 })
