@@ -101,7 +101,9 @@ create table client_mgmt.oauth_clients (
   issuer text not null
     constraint oauth_clients_issuer check (issuer ~ '^https?://' and char_length(issuer) <= 2048),
   source text not null constraint oauth_clients_source check (source in ('preregistered', 'dynamic')),
-  client_id text constraint oauth_clients_client_id_length check (char_length(client_id) between 1 and 2048),
+  client_id text
+    constraint oauth_clients_client_id check (source = 'dynamic' or client_id is not null)
+    constraint oauth_clients_client_id_length check (char_length(client_id) between 1 and 2048),
   redirect_uri text,
   token_endpoint_auth_method text constraint oauth_clients_auth_method check (
     token_endpoint_auth_method in ('none', 'client_secret_basic', 'client_secret_post')

@@ -236,7 +236,7 @@ begin
     update client_mgmt.oauth_clients c set superseded_at = clock_timestamp()
     where c.organization_id = organization and c.issuer = set_oauth_client.issuer
       and c.source = 'preregistered' and c.superseded_at is null
-      and c.client_id <> set_oauth_client.client_id;
+      and c.client_id is distinct from set_oauth_client.client_id;
     begin
       update client_mgmt.oauth_clients c
       set superseded_at = null, registered_at = clock_timestamp(),

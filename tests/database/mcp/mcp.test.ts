@@ -234,3 +234,19 @@ test('null in place of true or false takes the narrower branch, in every functio
     }
   })
 })
+
+test('a client without an id is refused at once, and the present client stays', async () => {
+  await rolledBack(sql, async (tx) => {
+    const { organizationId, id } = await addOwner(tx)
+    const store = (client: string | null) => (t: TransactionSql) => t`
+      select public.set_oauth_client(${organizationId}, ${id}, 'https://auth.example.com', ${client})`
+    await tx`set local statement_timeout = '20s'`
+    expect(await refusal(tx, 'service_role', store(null))).toBe('22023 invalid_request')
+    expect(await refusal(tx, 'service_role', store('client'))).toBe('allowed')
+    expect(await refusal(tx, 'service_role', store(null))).toBe('22023 invalid_request')
+    const present = await tx`
+      select client_id from client_mgmt.oauth_clients
+      where organization_id = ${organizationId} and superseded_at is null`
+    expect(present).toEqual([{ client_id: 'client' }])
+  })
+})
