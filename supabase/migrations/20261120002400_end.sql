@@ -429,10 +429,12 @@ begin
         + coalesce(octet_length(outcome ->> 'events'), 0) + coalesce((
           select sum(pg_column_size(e.event)) from conversation.execution_events e
           where e.organization_id = x.organization_id and e.execution_id = x.id
+            -- A worker that tries again may have stored its last batch before.
+            and e.seq is distinct from (outcome ->> 'events_seq')::bigint
         ), 0) + coalesce((
           select sum(
             case when t.execution_id = x.id then octet_length(t.arguments) else 0 end
-            + case when t.runner_id = x.id then octet_length(t.result::text) else 0 end
+            + case when t.runner_id = x.id then coalesce(octet_length(t.result::text), 0) else 0 end
           )
           from conversation.tool_calls t
           where t.organization_id = x.organization_id

@@ -78,6 +78,28 @@ test('an execution counts every text of its rows: parts, parameters, tool calls,
   })
 })
 
+test('a call without a result counts its arguments, and a repeated last batch counts once', async () => {
+  await rolledBack(sql, async (tx) => {
+    const events = '[{"type":"start"}]'
+    const bytesOf = async (length: number, isRepeated: boolean) => {
+      const { begun, server, listed } = await stage(tx, await addOwner(tx), 'auto')
+      const call = callOf(server, listed, 'search', {
+        arguments: JSON.stringify({ q: 'q'.repeat(length) }),
+      })
+      await beginCalls(tx, begun, [call])
+      const { organization_id, execution_id } = begun
+      const append = (t: TransactionSql) => t`
+        select public.append_execution_events(${organization_id}, ${execution_id}, 0, ${events})`
+      if (isRepeated) await as(tx, 'service_role', append)
+      await as(tx, 'service_role', finish(begun, { ...outcomes.success, events, events_seq: 0 }))
+      return (await countedFor(tx, begun)).bytes
+    }
+    const alone = await bytesOf(10, false)
+    expect(await bytesOf(10, true)).toBe(alone)
+    expect(await bytesOf(1_010, false)).toBe(alone + 1_000)
+  })
+})
+
 test('a question in parts counts as it is stored, its text beside its parts', async () => {
   await rolledBack(sql, async (tx) => {
     const { owner, agent } = await arrange(tx)
@@ -103,7 +125,12 @@ test('what only the beginning needed goes with the end, and the parameters stay 
     ]
     for (const [finish_reason, kept] of ends) {
       const begun = await as(tx, owner, begin(queued))
-      expect((await countedFor(tx, begun)).kept).toEqual(['follows', 'input_bytes', 'model', 'params'])
+      expect((await countedFor(tx, begun)).kept).toEqual([
+        'follows',
+        'input_bytes',
+        'model',
+        'params',
+      ])
       await as(tx, 'service_role', finish(begun, { ...outcomes.success, finish_reason }))
       const counted = await countedFor(tx, begun)
       expect(counted.kept).toEqual(kept)
