@@ -235,14 +235,14 @@ begin
   return case when exists (
     select 1 from public.mcp_oauth_tokens t
     where t.organization_id = store_mcp_refresh.organization_id and t.id = store_mcp_refresh.id
-      and t.client_id = tokens ->> 'client_id'
+      and t.client_id = tokens ->> 'client_id' and t.issuer = tokens ->> 'issuer'
   ) then 'superseded' else 'unwanted' end;
 end
 $$;
 comment on function public.store_mcp_refresh(bigint, bigint, bigint, jsonb) is
   'Stores refreshed tokens if their generation is still the stored one: stored. Otherwise superseded, when '
-  'the connection has newer tokens of the same client_id, or unwanted, when the function must revoke '
-  'these: the connection is gone or was made anew with another client. Service role only.';
+  'the connection has newer tokens of the same issuer and client_id, or unwanted, when the function must '
+  'revoke these: the connection is gone or was made anew with another client. Service role only.';
 
 create function public.fail_mcp_refresh(
   organization_id bigint, id bigint, generation bigint, lease_id uuid, error_code text, is_final boolean

@@ -250,3 +250,24 @@ test('a client without an id is refused at once, and the present client stays', 
     expect(present).toEqual([{ client_id: 'client' }])
   })
 })
+
+test('late tokens are kept only beside newer ones of the same client at the same issuer', async () => {
+  await rolledBack(sql, async (tx) => {
+    const owner = await addOwner(tx)
+    const id = await addConnection(tx, owner)
+    const late = async (tokens: object) => {
+      const [row] = await as(
+        tx,
+        'service_role',
+        (t) => t<{ stored: string }[]>`
+          select public.store_mcp_refresh(${owner.organizationId}, ${id}, 0, ${t.json(tokens as never)})
+            as stored`,
+      )
+      return row?.stored
+    }
+    const [issuer, client_id] = ['https://issuer.example', 'client']
+    expect(await late({ issuer, client_id })).toBe('superseded')
+    expect(await late({ issuer: 'https://other.example', client_id })).toBe('unwanted')
+    expect(await late({ issuer, client_id: 'other' })).toBe('unwanted')
+  })
+})

@@ -233,7 +233,8 @@ async function refresh(
     })
     // When the issuer rotates refresh tokens, only this worker holds a valid one. If the database
     // does not store it, newer tokens are stored.
-    const sealed = { ...(await sealTokens(keyset, key, tokens)), client_id: use.client_id }
+    const { issuer, client_id } = use
+    const sealed = { ...(await sealTokens(keyset, key, tokens)), issuer, client_id }
     const stored = await untilStored(
       () => database.admin.call('store_mcp_refresh', { ...row, tokens: sealed }),
       deps,
