@@ -276,6 +276,10 @@ begin
   )
   returning q.endpoint into kept;
   if not found then
+    if given ~ '^redacted=[0-9]+$' then
+      raise exception using errcode = '22023', message = 'invalid_request',
+        detail = 'The owner of the configuration has no query of this name. Enter the whole endpoint.';
+    end if;
     if (
       select count(*) from private.mcp_endpoint_queries q
       where q.organization_id = new.organization_id and q.user_id is not distinct from new.user_id
@@ -293,7 +297,7 @@ end
 $$;
 comment on function private.keep_mcp_endpoint() is
   'Trigger: refuses with PT422 address_not_allowed an endpoint that the function could not use, and moves '
-  'the query of another one to private.mcp_endpoint_queries.';
+  'the query of another one to private.mcp_endpoint_queries. 22023 for the name of a query that is not kept.';
 revoke all on function
   private.is_special_address(inet), private.mcp_endpoint_problem(text), private.keep_mcp_endpoint()
   from public, anon, authenticated, service_role;

@@ -1,3 +1,4 @@
+import type { TransactionSql } from 'postgres'
 import { expect, test } from 'vitest'
 import {
   isLoopback,
@@ -5,7 +6,7 @@ import {
   parseAddress,
 } from '../../../supabase/functions/_shared/outbound/address.ts'
 import { checkTarget } from '../../../supabase/functions/_shared/outbound/target.ts'
-import { addOwner, as, refusal } from '../../support/people/tenants.ts'
+import { addMember, addOwner, as, refusal } from '../../support/people/tenants.ts'
 import { connectOwner, rolledBack } from '../../support/stack/database.ts'
 
 const sql = connectOwner()
@@ -134,5 +135,26 @@ test('a query that no configuration names any more is forgotten', async () => {
     await as(tx, owner, (t) => t`delete from public.mcp_configurations`)
     await put('c', '3')
     expect(await kept()).toEqual(['key=3'])
+  })
+})
+
+test('the name of a query that its owner does not have is refused', async () => {
+  await rolledBack(sql, async (tx) => {
+    const owner = await addOwner(tx)
+    const member = await addMember(tx, owner.organizationId)
+    const put = (endpoint: string) => (t: TransactionSql) => t`
+      insert into public.mcp_configurations (name, type, endpoint) values ('a', 'http', ${endpoint})
+      on conflict on constraint mcp_configurations_name_key do update set endpoint = excluded.endpoint`
+    await as(tx, owner, put('https://mcp.example.com/mcp?key=1'))
+    const [row] = await tx<{ named: string }[]>`
+      select endpoint as named from public.mcp_configurations
+      where organization_id = ${owner.organizationId}`
+    const named = row?.named ?? ''
+    expect(await refusal(tx, owner, put(named))).toBe('allowed')
+    expect(await refusal(tx, member, put(named))).toBe('22023 invalid_request')
+    for (const wrong of ['https://mcp.example.com/mcp?redacted=0', named.replace('/mcp', '/x')]) {
+      expect(await refusal(tx, owner, put(wrong))).toBe('22023 invalid_request')
+    }
+    expect(await refusal(tx, owner, put('https://mcp.example.com/mcp?redacted=no'))).toBe('allowed')
   })
 })

@@ -181,8 +181,8 @@ describe('the query of an endpoint', () => {
         headers: { 'x-key': 'kept' },
       })
     }
-    const taken = await addConfiguration(colleague, named, { auth_type: 'none' })
-    const { data: own } = await colleague.client.rpc('read_mcp_endpoint', { id: taken })
-    expect(own).toBe(named)
+    const taken = { name: 'taken', type: 'http', endpoint: named, auth_type: 'none' }
+    const { error } = await colleague.client.from('mcp_configurations').insert(taken)
+    expect(error?.message).toBe('invalid_request')
   })
 })
