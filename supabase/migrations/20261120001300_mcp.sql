@@ -306,6 +306,36 @@ create trigger mcp_configurations_check_endpoint
   for each row when (new.endpoint is not null and (new.type, new.endpoint) <> ('stdio', ''))
   execute function private.keep_mcp_endpoint();
 
+create function private.forget_mcp_endpoint() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: no API role holds a grant on the queries.
+begin
+  -- Waits for a transaction that gives the endpoint to another configuration or takes it from one; the next
+  -- statement sees what it did.
+  perform 1 from private.mcp_endpoint_queries q
+  where q.organization_id = old.organization_id and q.endpoint = old.endpoint
+    and q.user_id is not distinct from old.user_id
+  for update;
+  delete from private.mcp_endpoint_queries q
+  where q.organization_id = old.organization_id and q.endpoint = old.endpoint
+    and q.user_id is not distinct from old.user_id
+    and not exists (
+      select 1 from public.mcp_configurations c
+      where c.organization_id = q.organization_id and c.endpoint = q.endpoint
+        and c.user_id is not distinct from q.user_id
+    );
+  return null;
+end
+$$;
+comment on function private.forget_mcp_endpoint() is
+  'Trigger: deletes the query of an endpoint that no configuration of its owner names any more.';
+revoke all on function private.forget_mcp_endpoint() from public, anon, authenticated, service_role;
+create trigger mcp_configurations_forget_endpoint
+  after delete or update of endpoint on public.mcp_configurations
+  for each row when (old.endpoint like '%?redacted=%')
+  execute function private.forget_mcp_endpoint();
+
 create function private.mcp_endpoint_query(server public.mcp_configurations) returns text
 language sql stable security definer set search_path = ''
 as $$

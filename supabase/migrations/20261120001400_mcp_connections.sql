@@ -428,6 +428,8 @@ as $$
 begin
   delete from private.mcp_header_keys k
   where k.organization_id = new.organization_id and k.user_id = new.user_id;
+  delete from private.mcp_endpoint_queries q
+  where q.organization_id = new.organization_id and q.user_id = new.user_id;
   delete from public.oauth_states s where s.organization_id = new.organization_id and s.user_id = new.user_id;
   delete from public.mcp_oauth_tokens t
   where t.organization_id = new.organization_id and t.user_id = new.user_id;
@@ -435,7 +437,8 @@ begin
 end
 $$;
 comment on function private.disconnect_former_member() is
-  'Trigger on memberships: the end of a membership deletes its connections and header keys.';
+  'Trigger on memberships: the end of a membership deletes its connections, its header keys and the queries '
+  'of its endpoints.';
 revoke all on function private.disconnect_former_member() from public, anon, authenticated, service_role;
 create trigger client_users_disconnect after update of ended_at on client_mgmt.client_users
   for each row when (old.ended_at is null and new.ended_at is not null)

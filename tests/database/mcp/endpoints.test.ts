@@ -6,7 +6,7 @@ import {
   parseAddress,
 } from '../../../supabase/functions/_shared/outbound/address.ts'
 import { checkTarget } from '../../../supabase/functions/_shared/outbound/target.ts'
-import { addMember, addOwner, as, refusal } from '../../support/people/tenants.ts'
+import { addMember, addOwner, as, type Member, refusal } from '../../support/people/tenants.ts'
 import { connectOwner, rolledBack } from '../../support/stack/database.ts'
 
 const sql = connectOwner()
@@ -132,9 +132,43 @@ test('a query that no configuration names any more is forgotten', async () => {
     await put('a', '2')
     await put('b', '1')
     expect(await kept()).toEqual(['key=2', 'key=1'])
+    await as(tx, owner, (t) => t`delete from public.mcp_configurations where name = 'a'`)
+    expect(await kept()).toEqual(['key=1'])
     await as(tx, owner, (t) => t`delete from public.mcp_configurations`)
+    expect(await kept()).toEqual([])
     await put('c', '3')
     expect(await kept()).toEqual(['key=3'])
+  })
+})
+
+test('a query goes with its last configuration at once, and with the membership of its person', async () => {
+  await rolledBack(sql, async (tx) => {
+    const owner = await addOwner(tx)
+    const member = await addMember(tx, owner.organizationId)
+    const add = (person: Member, name: string) =>
+      as(
+        tx,
+        person,
+        (t) => t`
+          insert into public.mcp_configurations (name, type, endpoint)
+          values (${name}, 'http', 'https://mcp.example.com/mcp?key=1')`,
+      )
+    const holders = async () => {
+      const rows = await tx<{ user_id: string }[]>`
+        select user_id from private.mcp_endpoint_queries
+        where organization_id = ${owner.organizationId}`
+      return rows.map(({ user_id }) => user_id).sort()
+    }
+    for (const person of [owner, member]) for (const name of ['a', 'b']) await add(person, name)
+    expect(await holders()).toEqual([owner.id, member.id].sort())
+    const move = (name: string) => (t: TransactionSql) =>
+      t`update public.mcp_configurations set endpoint = 'https://b.example/' where name = ${name}`
+    await as(tx, owner, move('a'))
+    expect(await holders()).toEqual([owner.id, member.id].sort())
+    await as(tx, owner, move('b'))
+    expect(await holders()).toEqual([member.id])
+    await as(tx, owner, (t) => t`select public.remove_member(${member.id})`)
+    expect(await holders()).toEqual([])
   })
 })
 

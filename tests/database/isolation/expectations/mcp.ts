@@ -62,6 +62,11 @@ export const mcp: Readonly<Record<string, RelationExpectation>> = {
         'disconnect_changed_server()',
       ),
       ...trigger(
+        'mcp_configurations_forget_endpoint',
+        'AFTER DELETE OR UPDATE OF endpoint',
+        'forget_mcp_endpoint()',
+      ),
+      ...trigger(
         'mcp_configurations_forget_tools',
         'AFTER UPDATE OF type, endpoint, auth_type',
         'forget_changed_server_tools()',
