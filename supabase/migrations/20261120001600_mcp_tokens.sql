@@ -181,8 +181,8 @@ begin
   end if;
 
   update public.mcp_oauth_tokens t
-  -- Longer than a live worker needs: 15 s for the request, and 42 s for storing with all tries.
-  set lease_id = gen_random_uuid(), lease_expires_at = clock_timestamp() + interval '60 seconds'
+  -- Longer than a live worker needs: 15 s for the request, and 97 s for storing with all tries.
+  set lease_id = gen_random_uuid(), lease_expires_at = clock_timestamp() + interval '120 seconds'
   where t.organization_id = organization and t.id = held.id and t.generation = held.generation
     and (t.lease_expires_at is null or t.lease_expires_at <= clock_timestamp())
     -- Another worker may have failed between the read above and this statement, which waited for it.

@@ -86,9 +86,10 @@ export function createDatabase(options: DatabaseOptions): Database {
 }
 
 /**
- * Pauses in milliseconds before the second and each later try, on average. Together they are shorter
- * than the lease of an execution (30 s), also half as long again: until then nobody else ends what
- * waits to be stored.
+ * Pauses in milliseconds before the second and each later try, on average. Together they last at most
+ * 27 s. A database that refuses at once thus has them all within the lease of an execution (30 s), and
+ * nobody else ends what waits to be stored. One that does not answer takes 10 s more for each of the
+ * seven tries: 97 s, within the lease of a refresh (120 s).
  */
 const pauses = [100, 400, 1_500, 3_000, 5_000, 8_000]
 
