@@ -40,8 +40,8 @@ export async function startDatabaseTests(): Promise<DatabaseTests> {
     watch: false,
     // Hundreds of runs: a process for each file would take most of the time.
     pool: 'threads',
-    // The mutant is in one database.
-    maxWorkers: 1,
+    // The mutant is in one database. Vitest does not hand on `maxWorkers` to a project.
+    fileParallelism: false,
     reporters: [{}],
   })
   // The matrix is asked without a stack, in its own way; the load test is about the order of locks.

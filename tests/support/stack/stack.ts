@@ -59,8 +59,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
 }
 
 /** How many files may run at once. */
-function workersOf({ vitest }: TestProject): number {
-  const { maxWorkers, watch } = vitest.config
+function workersOf({ config, vitest }: TestProject): number {
+  const { maxWorkers, watch } = config
   // A person who watches may ask for more files later.
   return watch ? maxWorkers : Math.min(maxWorkers, vitest.state.getPaths().length)
 }
