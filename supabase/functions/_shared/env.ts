@@ -219,8 +219,10 @@ function readOrigin(text: string | undefined): string {
 
 function readSeconds(name: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined
-  if (/^[1-9]\d{1,5}$/.test(text)) return Number(text)
-  throw notConfigured(`${name} is not a number of seconds from 10 to 999999`)
+  const seconds = /^\d{1,6}$/.test(text) ? Number(text) : 0
+  // Half of it is for requests, and an answer that waited needs 30 s.
+  if (seconds >= 60) return seconds
+  throw notConfigured(`${name} is not a number of seconds from 60 to 999999`)
 }
 
 function readUrl(name: string, text: string): string {

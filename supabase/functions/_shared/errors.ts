@@ -158,7 +158,6 @@ const messages = {
     model_unavailable: 'The agent has no enabled model. Enable a model or name another agent.',
     not_configured: 'The server lacks a setting that the request needs. An operator must set it.',
     provider_not_configured: 'The model provider has no key. An operator must set one.',
-    worker_ending: 'This worker is about to end. Send the request again: a new worker takes it.',
   },
   504: {
     provider_timeout: 'The model provider did not answer in time. Ask again.',

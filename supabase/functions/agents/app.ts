@@ -60,7 +60,7 @@ export function createApp(given: AgentsDependencies): Hono {
     return (entry) => deps.log({ request_id, ...entry })
   }
 
-  app.post('/invoke', given.worker.accept, async (c) => {
+  app.post('/invoke', given.worker.begin, async (c) => {
     const { headers } = c.req.raw
     const caller = await deps.verifyAccessToken(headers)
     const key = validate(idempotencyKeySchema, {
@@ -88,7 +88,7 @@ export function createApp(given: AgentsDependencies): Hono {
   })
   app.all('/executions/:id/cancel', allowOnly('POST'))
 
-  app.post('/executions/:id/approvals/:tool_call_id', given.worker.accept, async (c) => {
+  app.post('/executions/:id/approvals/:tool_call_id', given.worker.begin, async (c) => {
     const caller = await deps.verifyAccessToken(c.req.raw.headers)
     const id = readExecutionId(c.req.param('id'))
     const { tool_call_id } = validate(toolCallIdSchema, c.req.param())

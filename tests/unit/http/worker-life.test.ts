@@ -1,10 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { AppError } from '../../../supabase/functions/_shared/errors.ts'
-import {
-  leastWork,
-  timeToStore,
-  WorkerLife,
-} from '../../../supabase/functions/_shared/http/worker-life.ts'
+import { timeToStore, WorkerLife } from '../../../supabase/functions/_shared/http/worker-life.ts'
 import { agentsApp, fakeModels, helloAnswer } from '../../support/agents/agents-fixture.ts'
 import { ManualClock } from '../../support/clocks.ts'
 
@@ -12,43 +8,39 @@ const seconds = 150
 const life = seconds * 1_000 - timeToStore
 const message = { message: { content: 'Hi' } }
 
-describe('a worker of bounded life', () => {
-  it('accepts work while enough is left, and then says that another worker takes it', async () => {
-    const clock = new ManualClock()
-    const { invoke, app, calls } = agentsApp({ worker: new WorkerLife(clock, () => seconds) })
-    clock.advance(life - leastWork)
-    expect((await invoke({ ...message, stream: false })).status).toBe(200)
-    const begun = calls.length
-    clock.advance(1)
-    const late = await invoke(message)
-    expect([late.status, late.headers.get('retry-after')]).toEqual([503, '1'])
-    expect(await late.json()).toMatchObject({ error: { code: 'worker_ending' } })
-    const chat = await app.request('/agents/v1/chat/completions', { method: 'POST', body: '{}' })
-    expect(chat.status).toBe(503)
-    expect(await chat.json()).toMatchObject({ error: { code: 'worker_ending', param: null } })
-    expect(calls).toHaveLength(begun)
+/** A model that says a word, lets time pass, and then answers only if nothing ends it. */
+const slowModels = (clock: ManualClock, milliseconds: number) =>
+  fakeModels(async function* (_step, _request, { signal }) {
+    yield* helloAnswer.slice(0, 1)
+    clock.advance(milliseconds)
+    signal.throwIfAborted()
+    yield* helloAnswer.slice(1)
   })
 
+describe('a worker of bounded life', () => {
   it('ends what runs as interrupted, with the text so far, before the platform ends it', async () => {
     const clock = new ManualClock()
-    const models = fakeModels(async function* (_step, _request, { signal }) {
-      yield* helloAnswer.slice(0, 1)
-      const ended = new Promise((_, reject) => {
-        signal.addEventListener('abort', () => reject(signal.reason as Error))
-      })
-      clock.advance(life)
-      await ended
-    })
     const worker = new WorkerLife(clock, () => seconds)
-    const { invoke, outcomes } = agentsApp({ worker, models })
+    const { invoke, outcomes } = agentsApp({ worker, models: slowModels(clock, life) })
     const answer = await invoke({ ...message, stream: true })
     expect(await answer.text()).toContain('interrupted')
     expect(outcomes()).toMatchObject([{ error_code: 'interrupted', content: 'Hello' }])
   })
 
-  it('accepts nothing once the platform has said that it ends', () => {
-    const worker = new WorkerLife(new ManualClock(), () => null)
-    expect(worker.left()).toBe(Infinity)
+  it('forgets a bound that a request in its second half shows to be wrong', async () => {
+    const clock = new ManualClock()
+    const worker = new WorkerLife(clock, () => seconds)
+    const { invoke, outcomes } = agentsApp({ worker, models: slowModels(clock, life) })
+    clock.advance((seconds * 1_000) / 2 + 1)
+    expect((await invoke({ ...message, stream: false })).status).toBe(200)
+    expect(outcomes()).toMatchObject([{ status: 'success', content: 'Hello there' }])
+    expect([worker.left(), clock.timers]).toEqual([Infinity, 0])
+  })
+
+  it('has no time left once the platform has said that it ends', () => {
+    const clock = new ManualClock()
+    const worker = new WorkerLife(clock, () => seconds)
+    expect(worker.left()).toBe(life)
     worker.end()
     expect([worker.left(), worker.ending.aborted]).toEqual([0, true])
   })

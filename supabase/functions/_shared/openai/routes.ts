@@ -28,7 +28,7 @@ export function createOpenAiRoutes(deps: OpenAiDependencies): Hono {
     return c.json(body, status, { ...headers })
   })
 
-  routes.post('/responses', deps.worker.accept, async (c) => {
+  routes.post('/responses', deps.worker.begin, async (c) => {
     const { headers, signal } = c.req.raw
     const caller = await deps.verifyAccessToken(headers)
     const key = validate(idempotencyKeySchema, {
@@ -44,7 +44,7 @@ export function createOpenAiRoutes(deps: OpenAiDependencies): Hono {
   })
   routes.all('/responses', allowOnly('POST'))
 
-  routes.post('/chat/completions', deps.worker.accept, async (c) => {
+  routes.post('/chat/completions', deps.worker.begin, async (c) => {
     const { headers, signal } = c.req.raw
     const caller = await deps.verifyAccessToken(headers)
     const key = validate(idempotencyKeySchema, {
