@@ -6,6 +6,9 @@ import { ChannelRefused } from './realtime-rights.ts'
 
 /** Channels of one connection, as many as the platform allows by default. */
 const maxChannels = 100
+/** Messages of a client that wait for an answer, and bytes that wait for a client: more ends it. */
+const maxWaiting = 200
+const maxUnread = 1024 * 1024
 const prefix = 'realtime:'
 
 /** A message that the database sent. */
@@ -42,16 +45,20 @@ export class RealtimeSocket {
   readonly #options: SocketOptions
   readonly #channels = new Map<string, Channel>()
   #turn: Promise<void> = Promise.resolve()
+  /** Messages that are not answered yet. */
+  #waiting = 0
 
   constructor(socket: WebSocket, options: SocketOptions) {
     this.#socket = socket
     this.#options = options
     socket.on('message', (data, isBinary) => {
+      if (++this.#waiting > maxWaiting) return socket.terminate()
       // One after the other: a client leaves and joins a channel without a wait between.
       const frame = isBinary ? null : readFrame(data.toString('utf8'), options.version)
       this.#turn = this.#turn
         .then(() => this.#receive(frame))
         .catch((error: unknown) => options.log(`realtime: ${String(error)}`))
+        .finally(() => this.#waiting--)
     })
     socket.on('error', () => socket.terminate())
     socket.on('close', () => {
@@ -114,7 +121,7 @@ export class RealtimeSocket {
     if ((data.config.postgres_changes ?? []).length > 0) {
       throw new ChannelRefused('RealtimeDisabledForTables: No table is published. Use broadcast.')
     }
-    if (this.#channels.size >= maxChannels) {
+    if (this.#channels.size >= maxChannels && !this.#channels.has(frame.topic)) {
       throw new ChannelRefused('ChannelRateLimitReached: Too many channels')
     }
     await this.#admit(frame.topic, frame.joinRef, data.access_token)
@@ -138,6 +145,8 @@ export class RealtimeSocket {
   async #renew(frame: Frame): Promise<void> {
     const channel = this.#channels.get(frame.topic)
     if (channel === undefined) return
+    // The old token may end while the policies are asked about the new one.
+    clearTimeout(channel.expiry)
     try {
       await this.#admit(frame.topic, channel.joinRef, frame.payload.access_token)
     } catch (error) {
@@ -178,6 +187,7 @@ export class RealtimeSocket {
 
   #put(frame: Frame): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return
+    if (this.#socket.bufferedAmount > maxUnread) return this.#socket.terminate()
     this.#socket.send(writeFrame(frame, this.#options.version))
   }
 }

@@ -6,6 +6,7 @@ import { connect } from '../postgres/database.ts'
 import { firstLine } from '../process/start-error.ts'
 import { growingPause } from '../process/growing-pause.ts'
 import type { LiteOptions } from './lite.ts'
+import { refuseUpgrade } from './refuse-upgrade.ts'
 import { readToken, requireHearer } from './realtime-rights.ts'
 import { type Broadcast, RealtimeSocket } from './realtime-socket.ts'
 
@@ -40,8 +41,14 @@ export async function startRealtime({
     (message) => sockets.forEach((socket) => socket.send(message)),
     log,
   )
-  // Heard again after each new connection: what was written meanwhile is still in the table.
-  await sql.listen('realtime_messages', delivery.wake, delivery.wake)
+  let isClosed = false
+  try {
+    // Heard again after each new connection: what was written meanwhile is still in the table.
+    await sql.listen('realtime_messages', delivery.wake, delivery.wake)
+  } catch (error) {
+    await sql.end({ timeout: 1 })
+    throw error
+  }
 
   const authorize = async (topic: string, token: unknown) => {
     const claims = await readToken(token, secrets)
@@ -53,10 +60,11 @@ export async function startRealtime({
       const { searchParams } = new URL(request.url ?? '/', 'http://gateway')
       const key = searchParams.get('apikey')
       if (key !== secrets.publishableKey && key !== secrets.secretKey) {
-        socket.end('HTTP/1.1 401 Unauthorized\r\nconnection: close\r\ncontent-length: 0\r\n\r\n')
-        return
+        return refuseUpgrade(socket, '401 Unauthorized')
       }
-      const version = searchParams.get('vsn') === '1.0.0' ? '1.0.0' : '2.0.0'
+      if (isClosed) return refuseUpgrade(socket, '503 Service Unavailable')
+      // Without a version it is the first one, as in Phoenix.
+      const version = searchParams.get('vsn') === '2.0.0' ? '2.0.0' : '1.0.0'
       server.handleUpgrade(request, socket, head, (client) => {
         const joined = new RealtimeSocket(client, { version, authorize, log })
         sockets.add(joined)
@@ -64,6 +72,7 @@ export async function startRealtime({
       })
     },
     async close() {
+      isClosed = true
       for (const socket of sockets) socket.close()
       await delivery.close()
       await sql.end({ timeout: 1 })

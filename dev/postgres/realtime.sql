@@ -35,8 +35,9 @@ begin
     payload := jsonb_set(payload, '{id}', to_jsonb(generated_id));
   end if;
   execute format('set local realtime.topic to %L', topic);
-  insert into realtime.messages (id, payload, event, topic, private, extension)
-  values (generated_id, payload, event, topic, private, 'broadcast');
+  -- The platform keeps the order of the log; the local server sorts by this time.
+  insert into realtime.messages (id, payload, event, topic, private, extension, inserted_at)
+  values (generated_id, payload, event, topic, private, 'broadcast', clock_timestamp());
 exception when others then
   raise warning 'ErrorSendingBroadcastMessage: %', sqlerrm;
 end

@@ -1,9 +1,12 @@
 import { createServer, type IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
 import type { Realtime } from '../api/realtime.ts'
+import { refuseUpgrade } from '../api/refuse-upgrade.ts'
 import type { Functions } from '../functions/functions.ts'
 import { errorCode, StartError } from '../process/start-error.ts'
 import { answerWithFetch } from './fetch-bridge.ts'
 import { forward } from './forward.ts'
+import { declineUpgrade, isRealtime } from './upgrades.ts'
 import {
   HEADERS_TIMEOUT_MS,
   REQUEST_TIMEOUT_MS,
@@ -57,13 +60,17 @@ export async function openGateway(
     if (hasAnswer(socket) || !socket.writable) socket.destroy()
     else sendRawError(socket, errorCode(error) === 'ERR_HTTP_REQUEST_TIMEOUT')
   })
+  const upgraded = new Set<Duplex>()
   server.on('upgrade', (request, socket, head) => {
+    upgraded.add(socket)
     socket.on('error', () => socket.destroy())
-    if (parts !== undefined && /^\/realtime\/v1\/websocket(\?|$)/.test(request.url ?? '/')) {
+    socket.once('close', () => upgraded.delete(socket))
+    if (request.headers.upgrade?.toLowerCase() !== 'websocket') {
+      declineUpgrade(request, socket, head, server)
+    } else if (parts !== undefined && isRealtime(request)) {
       parts.realtime.upgrade(request, socket, head)
     } else {
-      const status = parts === undefined ? '503 Service Unavailable' : '404 Not Found'
-      socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
+      refuseUpgrade(socket, parts === undefined ? '503 Service Unavailable' : '404 Not Found')
     }
   })
   // Longer than the idle time of usual clients, which would otherwise meet closed connections.
@@ -81,6 +88,8 @@ export async function openGateway(
       new Promise((resolve) => {
         server.close(() => resolve())
         server.closeAllConnections()
+        // Of a server's own connections these are none any more.
+        for (const socket of upgraded) socket.destroy()
       }),
   }
 }

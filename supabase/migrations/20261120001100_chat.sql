@@ -25,7 +25,7 @@ create table public.chat_sessions (
     constraint chat_sessions_metadata_length check (octet_length(metadata::text) <= 65536),
   current_message_id uuid,
   last_message_at timestamptz not null default now(),
-  announced_at timestamptz not null default clock_timestamp(),
+  announced_at timestamptz not null default now() - interval '1 second',
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   primary key (organization_id, id),
@@ -43,7 +43,7 @@ comment on column public.chat_sessions.current_message_id is
 comment on column public.chat_sessions.last_message_at is
   'The time of the last message; in a session without one, the time when it was made.';
 comment on column public.chat_sessions.announced_at is
-  'When Realtime last told the readers of a change.';
+  'When Realtime last told the readers of a change; before created_at when it told of none.';
 comment on column public.chat_sessions.visibility is
   'private: only the user reads; organization: every member reads.';
 create index chat_sessions_user_id_idx

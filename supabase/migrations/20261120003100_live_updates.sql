@@ -27,77 +27,136 @@ comment on function private.list_topic(bigint, uuid, text) is
   'for a private session.';
 revoke all on function private.list_topic(bigint, uuid, text) from public, anon, authenticated, service_role;
 
-create function private.tell_of_session() returns trigger
-language plpgsql volatile security definer set search_path = ''
+create function private.stamp_session() returns trigger
+language plpgsql volatile security invoker set search_path = ''
 as $$
--- Definer: calls private.tell(). The update of a session locks its row, so changes at once are told in
--- turn and at most once a second. A message stands for the second that it begins: the client reads when it
--- hears it, and once more after that second.
-declare
-  told jsonb := jsonb_build_object('organization_id', new.organization_id, 'session_id', new.id);
-  list text := private.list_topic(new.organization_id, new.user_id, new.visibility);
+-- The update locks the session's row, so changes at once are stamped in turn.
 begin
-  if tg_op = 'UPDATE' then
-    new.announced_at := clock_timestamp();
-    -- Who read the session in their list so far hears that it left the list.
-    if old.visibility <> new.visibility then
-      perform private.tell(
-        private.list_topic(old.organization_id, old.user_id, old.visibility), 'session_changed', told
-      );
-    end if;
-  end if;
-  perform private.tell('session:' || new.organization_id || ':' || new.id, 'session_changed', told);
-  perform private.tell(list, 'session_changed', told);
+  new.announced_at := clock_timestamp();
   return new;
 end
 $$;
-comment on function private.tell_of_session() is
-  'Trigger: tells a session''s readers that it is new or changed. Stamps announced_at on a change.';
-revoke all on function private.tell_of_session() from public, anon, authenticated, service_role;
-
--- After the insert, because an upsert calls a trigger before it for a row that exists.
-create trigger chat_sessions_tell_insert after insert on public.chat_sessions
-  for each row when (not new.metadata @> '{"transient": true}')
-  execute function private.tell_of_session();
-create trigger chat_sessions_tell_update before update on public.chat_sessions
+comment on function private.stamp_session() is
+  'Trigger: marks a session of whose change its readers are told.';
+revoke all on function private.stamp_session() from public, anon, authenticated, service_role;
+create trigger chat_sessions_stamp before update on public.chat_sessions
   for each row when (
     old is distinct from new
-    and not new.metadata @> '{"transient": true}'
-    and (old.announced_at < clock_timestamp() - interval '1 second' or old.visibility <> new.visibility)
+    and (
+      old.announced_at < clock_timestamp() - interval '1 second'
+      or old.current_message_id is distinct from new.current_message_id
+    )
   )
-  execute function private.tell_of_session();
+  execute function private.stamp_session();
 
-create function private.tell_of_deleted_sessions() returns trigger
+create function private.tell_lists(event text, sessions public.chat_sessions[]) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: calls private.tell(). One message per list and statement, however many sessions went.
+-- Definer: calls private.tell(). One message for each list, and ten lists at most: a statement over many rows
+-- must not use up what Realtime allows the whole project.
 declare
-  deleted record;
+  list record;
 begin
-  for deleted in
+  for list in
     select private.list_topic(s.organization_id, s.user_id, s.visibility) as topic, s.organization_id,
-      count(*) as sessions, (array_agg(s.id order by s.id))[1:100] as first
-    from before_rows s
+      count(distinct s.id) as sessions, (array_agg(distinct s.id))[1:100] as first
+    from unnest(tell_lists.sessions) s
     where not s.metadata @> '{"transient": true}'
     group by 1, 2
+    order by 1
+    limit 10
   loop
     perform private.tell(
-      deleted.topic,
-      'sessions_deleted',
+      list.topic,
+      tell_lists.event,
       jsonb_build_object(
-        'organization_id', deleted.organization_id, 'session_ids', deleted.first, 'count', deleted.sessions
+        'organization_id', list.organization_id, 'session_ids', list.first, 'count', list.sessions
       )
     );
   end loop;
+end
+$$;
+comment on function private.tell_lists(text, public.chat_sessions[]) is
+  'Tells the readers of lists of sessions: how many changed, and the ids of the first 100.';
+revoke all on function private.tell_lists(text, public.chat_sessions[])
+  from public, anon, authenticated, service_role;
+
+create function private.tell_session(organization_id bigint, id uuid) returns void
+language sql volatile security definer set search_path = ''
+as $$
+-- Definer: calls private.tell().
+  select private.tell(
+    'session:' || organization_id || ':' || id,
+    'session_changed',
+    jsonb_build_object('organization_id', organization_id, 'session_id', id)
+  );
+$$;
+comment on function private.tell_session(bigint, uuid) is
+  'Tells the readers of one session that it changed.';
+revoke all on function private.tell_session(bigint, uuid) from public, anon, authenticated, service_role;
+
+create function private.tell_of_sessions() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: calls private.tell_lists(). A new session has no reader yet, so only lists are told of it.
+declare
+  changed public.chat_sessions[];
+begin
+  if tg_op = 'INSERT' then
+    select array_agg(n) into changed from after_rows n;
+    perform private.tell_lists('sessions_changed', changed);
+  elsif tg_op = 'DELETE' then
+    select array_agg(o) into changed from before_rows o;
+    perform private.tell_lists('sessions_deleted', changed);
+  else
+    -- Each stamped session before and after: a change of visibility leaves one list and enters another.
+    select array_agg(side.session) into changed
+    from before_rows o
+    join after_rows n on (n.organization_id, n.id) = (o.organization_id, o.id),
+      lateral (values (o::public.chat_sessions), (n::public.chat_sessions)) side(session)
+    where n.announced_at is distinct from o.announced_at;
+    perform private.tell_lists('sessions_changed', changed);
+    perform private.tell_session(s.organization_id, s.id)
+    from (
+      select distinct c.organization_id, c.id from unnest(changed) c
+      where not c.metadata @> '{"transient": true}'
+      limit 10
+    ) s;
+  end if;
   return null;
 end
 $$;
-comment on function private.tell_of_deleted_sessions() is
-  'Trigger: tells the readers of a list that sessions went: their number, and the ids of the first 100.';
-revoke all on function private.tell_of_deleted_sessions() from public, anon, authenticated, service_role;
+comment on function private.tell_of_sessions() is
+  'Trigger: tells the readers of sessions and of lists that a statement made, changed or deleted sessions.';
+revoke all on function private.tell_of_sessions() from public, anon, authenticated, service_role;
+create trigger chat_sessions_tell_insert after insert on public.chat_sessions
+  referencing new table as after_rows
+  for each statement execute function private.tell_of_sessions();
+create trigger chat_sessions_tell_update after update on public.chat_sessions
+  referencing old table as before_rows new table as after_rows
+  for each statement execute function private.tell_of_sessions();
 create trigger chat_sessions_tell_delete after delete on public.chat_sessions
   referencing old table as before_rows
-  for each statement execute function private.tell_of_deleted_sessions();
+  for each statement execute function private.tell_of_sessions();
+
+create function private.tell_of_end() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: calls private.tell_session(). An execution that ends without a word leaves its session as it is.
+begin
+  perform private.tell_session(s.organization_id, s.id)
+  from public.chat_sessions s
+  where s.organization_id = new.organization_id and s.id = new.session_id
+    and not s.metadata @> '{"transient": true}';
+  return null;
+end
+$$;
+comment on function private.tell_of_end() is
+  'Trigger: tells the readers of a session that its execution failed or was cancelled.';
+revoke all on function private.tell_of_end() from public, anon, authenticated, service_role;
+create trigger agent_executions_tell_end after update of status on public.agent_executions
+  for each row when (new.status in ('failed', 'cancelled') and old.status is distinct from new.status)
+  execute function private.tell_of_end();
 
 -- ── Who may hear ──────────────────────────────────────────────────────────────────────────────
 

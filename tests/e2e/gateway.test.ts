@@ -86,6 +86,22 @@ describe('functions', () => {
     })
   })
 
+  test('get a request that offers another protocol as if it did not', async () => {
+    const offering = request(`${stack.url}/functions/v1/echo/a`, {
+      method: 'POST',
+      headers: {
+        connection: 'Upgrade, HTTP2-Settings',
+        upgrade: 'h2c',
+        'http2-settings': 'AAMAAABk',
+        'content-length': 200_000,
+      },
+    })
+    offering.end('x'.repeat(200_000))
+    const [response] = (await once(offering, 'response')) as [IncomingMessage]
+    const text = (await response.setEncoding('utf8').toArray()).join('')
+    expect([response.statusCode, JSON.parse(text)]).toMatchObject([201, { length: 200_000 }])
+  })
+
   test('stream both ways without a buffer between', async () => {
     // Not fetch, which need not look at an answer before it has sent the whole request.
     const upload = request(`${stack.url}/functions/v1/echo/stream`, { method: 'POST' })

@@ -60,7 +60,9 @@ async function addSession(person: Person, visibility = 'private'): Promise<strin
   return id
 }
 
-const sessionIds = ({ messages }: Heard) => messages.map(({ payload }) => payload.session_id)
+/** The sessions that were named, of one message after the other. */
+const sessionIds = ({ messages }: Heard) =>
+  messages.flatMap(({ payload }) => payload.session_ids ?? [payload.session_id])
 
 describe('with supabase-js', () => {
   test('each device hears of what its person may read, as it happens', async () => {
@@ -76,10 +78,6 @@ describe('with supabase-js', () => {
 
     const session = listen(member, `session:${owner.organization.id}:${shared}`)
     await joined(session)
-    // Of the second after the last message, no client is told.
-    await sql`
-      update public.chat_sessions set announced_at = announced_at - interval '1 second'
-      where id = ${shared}`
     const answer = await invoke(owner, { session_id: shared, message: { content: 'Hello' } })
     expect(answer.status, await answer.clone().text()).toBe(200)
     await answer.text()
@@ -98,17 +96,19 @@ describe('with supabase-js', () => {
     const stranger = await signUpWithOrganization()
     const topic = listOf(reason === 'Unauthorized' ? owner.organization : stranger.organization)
     const heard = listen(stranger, topic, config)
-    await expect.poll(() => heard.problems).toEqual([expect.stringContaining(reason)])
-    expect(heard.states).toEqual(['CHANNEL_ERROR'])
+    // supabase-js tries again, and is refused again.
+    await expect.poll(() => heard.problems[0]).toContain(reason)
+    expect(new Set(heard.states)).toEqual(new Set(['CHANNEL_ERROR']))
   })
 
   test('a lost connection of the database costs no message', async () => {
     const owner = await signUpWithOrganization()
     const own = listen(owner, listOf(owner.organization, owner))
     await joined(own)
-    await sql`
+    const ended = await sql`
       select pg_terminate_backend(pid) from pg_stat_activity
       where query = 'listen "realtime_messages"'`
+    expect(ended.length).toBeGreaterThan(0)
     const sent = [await addSession(owner), await addSession(owner)]
     await expect.poll(() => sessionIds(own)).toEqual(sent)
   })
@@ -149,7 +149,7 @@ describe('the protocol', () => {
     const member = await signUpAsMember(sql, owner.organization)
     const topic = `realtime:${listOf(owner.organization)}`
     const expired = await open()
-    const soon = Math.floor(Date.now() / 1000) + 2
+    const soon = Math.floor(Date.now() / 1000) + 6
     expired.send(topic, 'phx_join', join(await forgeToken(owner, { exp: soon })))
     await expect.poll(() => expired.answers.at(-1)?.event).toBe('phx_close')
     expect(expired.answers.at(-2)?.payload.message).toBe('Token has expired')

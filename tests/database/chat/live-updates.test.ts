@@ -8,7 +8,7 @@ import {
   type Member,
   refusal,
 } from '../../support/people/tenants.ts'
-import { addAgent, invoke } from '../../support/rows/executions.ts'
+import { addAgent, begin, finish, invoke, outcomes } from '../../support/rows/executions.ts'
 import { connectOwner, rolledBack } from '../../support/stack/database.ts'
 
 const sql = connectOwner()
@@ -44,8 +44,12 @@ async function addSession(tx: TransactionSql, author: Member, visibility = 'priv
 }
 
 /** Lets a second pass for the session. */
-const later = (tx: TransactionSql, id: string) => tx`
-  update public.chat_sessions set announced_at = announced_at - interval '1 second' where id = ${id}`
+async function later(tx: TransactionSql, id: string) {
+  await tx`
+    update public.chat_sessions set announced_at = announced_at - interval '1 second'
+    where id = ${id}`
+  await told(tx)
+}
 
 const rename = (tx: TransactionSql, author: Member, id: string, title: string) =>
   as(tx, author, (t) => t`update public.chat_sessions set title = ${title} where id = ${id}`)
@@ -136,19 +140,29 @@ describe('who may hear', () => {
 })
 
 describe('what is told', () => {
-  test('a private session on its channel and in its own list, a shared one to the organization', async () => {
+  const listed = (
+    owner: Member,
+    topic: string,
+    session_ids: string[],
+    event = 'sessions_changed',
+  ) => ({
+    topic,
+    event,
+    payload: { organization_id: owner.organizationId, session_ids, count: session_ids.length },
+  })
+  const session = (owner: Member, id: string) => ({
+    topic: topicOf(owner, id),
+    event: 'session_changed',
+    payload: { organization_id: owner.organizationId, session_id: id },
+  })
+
+  test('a new session in its own list, or to the organization that it is shared with', async () => {
     await rolledBack(sql, async (tx) => {
       const owner = await addOwner(tx)
-      for (const [visibility, list] of [
-        ['private', lists(owner).own],
-        ['organization', lists(owner).organization],
-      ] as const) {
-        const id = await addSession(tx, owner, visibility)
-        const payload = { organization_id: owner.organizationId, session_id: id }
-        expect(await told(tx)).toEqual(
-          [list, topicOf(owner, id)].map((topic) => ({ topic, event: 'session_changed', payload })),
-        )
-      }
+      const own = await addSession(tx, owner)
+      expect(await told(tx)).toEqual([listed(owner, lists(owner).own, [own])])
+      const shared = await addSession(tx, owner, 'organization')
+      expect(await told(tx)).toEqual([listed(owner, lists(owner).organization, [shared])])
     })
   })
 
@@ -156,19 +170,16 @@ describe('what is told', () => {
     await rolledBack(sql, async (tx) => {
       const owner = await addOwner(tx)
       const id = await addSession(tx, owner)
-      const other = await addSession(tx, owner)
       await told(tx)
+      await rename(tx, owner, id, 'first')
       await rename(tx, owner, id, 'within the second')
-      expect(await told(tx)).toEqual([])
+      const once = [listed(owner, lists(owner).own, [id]), session(owner, id)]
+      expect(await told(tx)).toEqual(once)
       await later(tx, id)
       await rename(tx, owner, id, 'after it')
-      await rename(tx, owner, id, 'within the next')
-      expect((await told(tx)).map(({ topic }) => topic)).toEqual([
-        lists(owner).own,
-        topicOf(owner, id),
-      ])
-      await later(tx, other)
-      await told(tx)
+      expect(await told(tx)).toEqual(once)
+      await later(tx, id)
+      await rename(tx, owner, id, 'after it')
       // What PostgREST sends for an upsert that ignores what exists.
       await as(
         tx,
@@ -181,20 +192,27 @@ describe('what is told', () => {
     })
   })
 
-  test('of a question and of its answer, without a word of either', async () => {
+  test('each turn and each end, also within the second, without a word of it', async () => {
     await rolledBack(sql, async (tx) => {
       const owner = await addOwner(tx)
       const { name } = await addAgent(tx, owner)
-      const { begun } = await invoke(tx, owner, { agent: name, content: 'canary' })
-      const messages = await told(tx)
-      expect(messages.map(({ topic }) => topic)).toContain(topicOf(owner, begun.session_id))
-      for (const { payload } of messages) {
-        expect(Object.keys(payload).sort()).toEqual(['organization_id', 'session_id'])
-      }
+      const begun = await as(tx, owner, begin({ agent: name, content: 'canary' }))
+      await told(tx)
+      await as(tx, 'service_role', finish(begun))
+      const answered = await told(tx)
+      expect(answered).toEqual([
+        listed(owner, lists(owner).own, [begun.session_id]),
+        session(owner, begun.session_id),
+      ])
+      const next = await as(tx, owner, begin({ agent: name, session_id: begun.session_id }))
+      await told(tx)
+      const silent = { status: 'failed', error_code: 'provider_error', fault: 'provider' }
+      await as(tx, 'service_role', finish(next, silent))
+      expect(await told(tx)).toEqual([session(owner, begun.session_id)])
     })
   })
 
-  test('a change of visibility to both lists, within the second too', async () => {
+  test('a change of visibility to the list that is left and to the new one', async () => {
     await rolledBack(sql, async (tx) => {
       const owner = await addOwner(tx)
       const id = await addSession(tx, owner)
@@ -204,34 +222,52 @@ describe('what is told', () => {
         owner,
         (t) => t`update public.chat_sessions set visibility = 'organization' where id = ${id}`,
       )
-      expect((await told(tx)).map(({ topic }) => topic)).toEqual([
-        lists(owner).organization,
-        lists(owner).own,
-        topicOf(owner, id),
+      const { organization, own } = lists(owner)
+      expect(await told(tx)).toEqual([
+        listed(owner, organization, [id]),
+        listed(owner, own, [id]),
+        session(owner, id),
       ])
     })
   })
 
-  test('sessions deleted by one statement in one message for each list', async () => {
+  test('one message for each list, and at most ten sessions, by one statement', async () => {
     await rolledBack(sql, async (tx) => {
       const owner = await addOwner(tx)
-      const ids = [await addSession(tx, owner), await addSession(tx, owner)].sort()
-      const shared = await addSession(tx, owner, 'organization')
-      await told(tx)
+      const made = await as(
+        tx,
+        owner,
+        (t) => t<{ id: string }[]>`
+          insert into public.chat_sessions (title)
+          select 'session ' || n from generate_series(1, 200) n returning id`,
+      )
+      expect(await told(tx)).toMatchObject([{ payload: { count: 200 } }])
+      await as(tx, owner, (t) => t`update public.chat_sessions set context = 'sales'`)
+      const changed = await told(tx)
+      expect(changed).toHaveLength(11)
+      expect(changed.filter(({ event }) => event === 'sessions_changed')).toHaveLength(1)
       await as(tx, owner, (t) => t`delete from public.chat_sessions`)
-      const of = (topic: string, session_ids: string[]) => ({
-        topic,
-        event: 'sessions_deleted',
-        payload: {
-          organization_id: owner.organizationId,
-          session_ids,
-          count: session_ids.length,
-        },
-      })
+      const first = made.map(({ id }) => id).sort()
       expect(await told(tx)).toEqual([
-        of(lists(owner).organization, [shared]),
-        of(lists(owner).own, ids),
+        {
+          ...listed(owner, lists(owner).own, first.slice(0, 100), 'sessions_deleted'),
+          payload: {
+            organization_id: owner.organizationId,
+            session_ids: first.slice(0, 100),
+            count: 200,
+          },
+        },
       ])
+    })
+  })
+
+  test('nothing of a request that stands alone', async () => {
+    await rolledBack(sql, async (tx) => {
+      const owner = await addOwner(tx)
+      const { name } = await addAgent(tx, owner)
+      await invoke(tx, owner, { agent: name, transient: true })
+      await invoke(tx, owner, { agent: name, transient: true }, outcomes.fault)
+      expect(await told(tx)).toEqual([])
     })
   })
 
@@ -240,7 +276,6 @@ describe('what is told', () => {
       const owner = await addOwner(tx)
       await tx`drop function realtime.send`
       const id = await addSession(tx, owner)
-      await later(tx, id)
       await rename(tx, owner, id, 'still written')
       expect(await told(tx)).toEqual([])
     })

@@ -42,9 +42,12 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
         'BEFORE UPDATE OF status, metadata',
         'refuse_transient_session()',
       ),
-      ...trigger('chat_sessions_tell_insert', 'AFTER INSERT', 'tell_of_session()'),
-      ...trigger('chat_sessions_tell_update', 'BEFORE UPDATE', 'tell_of_session()'),
-      ...perStatement('chat_sessions', 'tell', 'tell_of_deleted_sessions()', ['delete']),
+      ...trigger('chat_sessions_stamp', 'BEFORE UPDATE', 'stamp_session()'),
+      ...perStatement('chat_sessions', 'tell', 'tell_of_sessions()', [
+        'insert',
+        'update',
+        'delete',
+      ]),
     },
     references: {
       ...ofOrganization,
@@ -78,6 +81,7 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
       ...checkedOnChange('agent_executions'),
       ...trigger('agent_executions_settle_deleted', 'BEFORE DELETE', 'settle_deleted_execution()'),
       ...perStatement('agent_executions', 'stored', 'return_stored_bytes()', ['delete']),
+      ...trigger('agent_executions_tell_end', 'AFTER UPDATE OF status', 'tell_of_end()'),
       ...trigger('agent_executions_end_tool_calls', 'AFTER UPDATE OF status', 'end_tool_calls()'),
       ...trigger('agent_executions_supersede_tool_calls', 'AFTER INSERT', 'supersede_tool_calls()'),
     },

@@ -36,9 +36,11 @@ export const internalDefiners: readonly string[] = [
   'settle_deleted_execution',
   'supersede_tool_calls',
   'sync_account',
-  'tell_of_deleted_sessions',
-  'tell_of_session',
   'tell',
+  'tell_lists',
+  'tell_of_end',
+  'tell_of_sessions',
+  'tell_session',
   // Checks of the caller.
   'is_platform_admin',
   'require_account',
