@@ -36,7 +36,7 @@ const configuration: OAuthConfiguration = {
   allowed_hosts: null,
   pkce_exceptions: [],
 }
-const find = (answers: Record<string, unknown>) =>
+const find = (answers: Record<string, unknown>, changes: Partial<OAuthConfiguration> = {}) =>
   discover(
     scriptedFetch({
       [endpoint]: challenge(),
@@ -44,7 +44,7 @@ const find = (answers: Record<string, unknown>) =>
       [issuerUrl]: issuer,
       ...answers,
     }),
-    configuration,
+    { ...configuration, ...changes },
     false,
   )
 
@@ -129,6 +129,18 @@ describe('metadata that is a little off is used', () => {
 })
 
 describe('what protects stays strict', () => {
+  it('names no resource with the query of an endpoint, which may hold a key', async () => {
+    const keyed = `${endpoint}?api_key=K`
+    const found = await find(
+      { [keyed]: challenge(), [resourceUrl]: { ...resource, resource: keyed } },
+      { endpoint: keyed },
+    )
+    expect(found.resource).toBe(endpoint)
+    const other = `${endpoint}?tenant=a`
+    const named = await find({ [resourceUrl]: { ...resource, resource: other } })
+    expect(named.resource).toBe(other)
+  })
+
   it.each<[string, Record<string, unknown>]>([
     ['issuer_mismatch', { [issuerUrl]: { ...issuer, issuer: 'https://other.example' } }],
     ['issuer_mismatch', { [issuerUrl]: { ...issuer, issuer: 'https://as.example/tenant' } }],

@@ -128,9 +128,8 @@ async function findResource(
     }
     // Servers from before RFC 9728 are their own authorization servers. They too get `resource`.
     const issuer = new URL('/', own).href
-    // Without the query, in which there may be a key: the person reads the authorization's address.
     return {
-      resource: `${own.origin}${own.pathname}`,
+      resource: withoutKey(own, own.href),
       issuers: [issuer],
       isGuessed: true,
       scopes: undefined,
@@ -143,7 +142,7 @@ async function findResource(
         issuers.length === 0 ? 'no authorization server named' : 'metadata of another resource',
     })
   }
-  return { resource, issuers, isGuessed: false, scopes }
+  return { resource: withoutKey(own, resource), issuers, isGuessed: false, scopes }
 }
 
 /** Whether a resource is this endpoint, or what the endpoint is below of; a slash at the end is none. */
@@ -151,6 +150,16 @@ function isFor(own: URL, resource: string): boolean {
   if (!URL.canParse(resource)) return false
   const { origin, pathname } = new URL(resource)
   return origin === own.origin && withSlash(own.pathname).startsWith(withSlash(pathname))
+}
+
+/**
+ * Without the query where the endpoint has one, in which there may be a key: the person reads the
+ * authorization's address, and the issuer too.
+ */
+function withoutKey(own: URL, resource: string): string {
+  if (own.search === '') return resource
+  const { origin, pathname } = new URL(resource)
+  return `${origin}${pathname}`
 }
 
 function withSlash(text: string): string {
