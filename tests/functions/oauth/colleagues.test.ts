@@ -154,6 +154,29 @@ it('reconnecting with another client revokes the tokens of the earlier one, and 
   expect(issuer.revoked).not.toContain(first?.refreshToken)
 })
 
+it('a failure at the end of an earlier client’s grant leaves the new tokens good', async () => {
+  issuer = new StrictIssuer()
+  const id = await addConfiguration(owner, issuer.endpoint, { user_id: null })
+  await connect(0, id)
+  await sql`
+    update client_mgmt.oauth_clients set secret_expires_at = now() where issuer = ${issuer.origin}`
+  const { authorizationUrl } = await beginConnection(worker, owner, id)
+  const page = await follow(worker, issuer.consent(authorizationUrl))
+  let uses = 0
+  // The first use is the exchange of the code, the second the revocation.
+  const outbound: OAuthWorker['deps']['outbound'] = (hosts) => {
+    uses += 1
+    if (uses === 2) throw new Error('broken')
+    return worker.deps.outbound(hosts)
+  }
+  const failing = await startWorker({}, { outbound })
+  const body = { connection: page.searchParams.get('connection') }
+  expect((await failing.call(owner, 'POST', '/connections/finish', body)).status).toBe(201)
+  expect(uses).toBe(2)
+  expect(issuer.revoked).toEqual([])
+  expect(failing.lines).toContainEqual(expect.objectContaining({ event: 'revocation_failed' }))
+})
+
 it('tokens that arrive after the person has disconnected are revoked', async () => {
   issuer = new StrictIssuer()
   const id = await addConfiguration(owner, issuer.endpoint, { user_id: null })

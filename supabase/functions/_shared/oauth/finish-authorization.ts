@@ -5,6 +5,7 @@ import { sha256Hex } from '../crypto/secret.ts'
 import { untilStored } from '../database.ts'
 import { AppError } from '../errors.ts'
 import { openClient } from './client.ts'
+import { kindOf } from './failure.ts'
 import { type ConnectionKey, statePlace } from './places.ts'
 import type { Tokens } from './read-token-answer.ts'
 import { revokeConnection } from './revoke-connection.ts'
@@ -77,16 +78,22 @@ export async function finishAuthorization(
   })
   // RFC 6749, section 5.1: no scope in the answer means the one that was asked for.
   const scope = tokens.scope ?? taken.scope
-  try {
-    const { id, replaced } = await store(deps, key, taken, { ...tokens, scope })
-    // Of another client, and so of another grant, which nobody else will end.
-    if (replaced) await revokeConnection(deps, replaced)
-    return { id, mcp_configuration_id: configurationId, issuer: taken.issuer, scope }
-  } catch (error) {
-    // After a failure no tokens stay, also not at the issuer.
-    await revokeTokens(deps, request, tokens)
-    throw error
+  const stored = await store(deps, key, taken, { ...tokens, scope }).catch(
+    async (error: unknown) => {
+      // After a failure no tokens stay, also not at the issuer.
+      await revokeTokens(deps, request, tokens)
+      throw error
+    },
+  )
+  const { id, replaced } = storedConnection.parse(stored)
+  // Of another client, and so of another grant, which nothing else ends. The new tokens are stored, so a
+  // failure must not tell the person that they are not connected.
+  if (replaced) {
+    await revokeConnection(deps, replaced).catch((error: unknown) => {
+      deps.log({ level: 'error', event: 'revocation_failed', detail: kindOf(error) })
+    })
   }
+  return { id, mcp_configuration_id: configurationId, issuer: taken.issuer, scope }
 }
 
 /** Makes the next authorization register again, when we registered the client. */
@@ -108,7 +115,7 @@ async function store(
   key: ConnectionKey,
   taken: z.infer<typeof takenState>,
   tokens: Tokens,
-): Promise<z.infer<typeof storedConnection>> {
+): Promise<unknown> {
   const connection = {
     mcp_configuration_id: key.configurationId,
     endpoint: taken.endpoint,
@@ -122,10 +129,9 @@ async function store(
   const { organizationId: organization_id, userId: user_id } = key
   // A second store leaves the same connection. One case remains: when the first answer is lost and
   // the person disconnects before the next try, that try restores the connection.
-  const stored = await untilStored(
+  return untilStored(
     () =>
       deps.database.admin.call('store_mcp_connection', { organization_id, user_id, connection }),
     deps,
   )
-  return storedConnection.parse(stored)
 }
