@@ -70,7 +70,7 @@ const messages = {
     authorization_server_changed:
       'The MCP server moved to another authorization server. Connect again.',
     mcp_configuration_changed:
-      'The configuration names another server now. Read its endpoint, and enter the credential again.',
+      'The configuration names another server now. Read its endpoint, and send the request again.',
   },
   422: {
     provider_unsupported_output:

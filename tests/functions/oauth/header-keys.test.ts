@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { createAuthorizedFetch } from '../../../supabase/functions/_shared/oauth/authorized-fetch.ts'
+import { withWholeEndpoint } from '../../../supabase/functions/_shared/oauth/configuration.ts'
 import { type OAuthWorker, startWorker } from '../../support/oauth/app.ts'
 import { addConfiguration, codeOf } from '../../support/oauth/connect.ts'
 import { joinOrganization } from '../../support/oauth/join.ts'
@@ -126,6 +127,20 @@ describe('a key in a header', () => {
     expect((await put(ann, id, 'x-key-3', { value: 'another' })).status).toBe(204)
   })
 
+  it('is no `authorization` where the configuration has a token for that header', async () => {
+    const withToken = (auth_type: string) =>
+      addConfiguration(ann, endpoint, { user_id: null, auth_type })
+    for (const id of [await withToken('bearer'), await withToken('oauth')]) {
+      const refused = await put(ann, id, 'Authorization', { value: 'Basic x' })
+      expect([refused.status, await codeOf(refused)]).toEqual([400, 'invalid_request'])
+      expect((await put(ann, id, 'x-api-key', { value: 'x' })).status).toBe(204)
+      expect((await remove(ann, id, 'authorization', 'me')).status).toBe(204)
+    }
+    const id = await shared()
+    expect((await put(ann, id, 'authorization', { value: 'Basic x' })).status).toBe(204)
+    expect((await sent(ann, id))?.headers).toEqual({ authorization: 'Basic x' })
+  })
+
   it('is not stored for another server than the person saw, and is gone after a change of it', async () => {
     const id = await shared()
     await put(ann, id, 'x-key', { value: 'x', endpoint })
@@ -165,6 +180,14 @@ describe('the query of an endpoint', () => {
     const { data } = await ann.client.from('audit_logs').select('*').eq('resource_id', String(id))
     expect(data?.length).toBeGreaterThan(0)
     expect(JSON.stringify(data)).not.toContain(secret)
+  })
+
+  it('is read for the endpoint that the request saw, and for no later one', async () => {
+    const id = await shared(`${endpoint}?api_key=${secret}`)
+    const seen = { id, organization_id: ann.organization.id, endpoint }
+    await expect(withWholeEndpoint(worker.deps.database, seen)).rejects.toMatchObject({
+      code: 'mcp_configuration_changed',
+    })
   })
 
   it('stays when the row is written back, and goes to no other person’s configuration', async () => {

@@ -173,6 +173,20 @@ describe('a call to the server', () => {
     }
   })
 
+  it('that is refused again with a key in a header ends nothing: the key may be what is wrong', async () => {
+    const { issuer, server } = c.servers
+    const path = `/configurations/${c.key.configurationId}/headers/x-api-key`
+    expect((await c.worker.call(c.ann, 'PUT', path, { value: 'wrong' })).status).toBe(204)
+    issuer.provider.AccessToken.find = async () => undefined
+    try {
+      expect((await send()).status).toBe(401)
+      expect(await c.row()).toMatchObject({ status: 'connected' })
+      expect([server.tokens.length, issuer.tokenRequests.length]).toEqual([2, 1])
+    } finally {
+      Reflect.deleteProperty(issuer.provider.AccessToken, 'find')
+    }
+  })
+
   it('that needs more scopes says so, and the next authorization asks for all of them', async () => {
     const { server } = c.servers
     server.requiredScope = 'mcp:admin'

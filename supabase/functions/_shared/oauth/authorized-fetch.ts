@@ -9,8 +9,8 @@ import type { OAuthDependencies } from './settings.ts'
 
 /**
  * A guarded `fetch` for the calls of one person to one MCP server, for the protocol's transport. The
- * token and the keys in headers go to the origin of the configuration's endpoint only. A 401 causes one refresh and one
- * retry. A demand for more scopes is stored for the next authorization.
+ * token and the keys in headers go to the origin of the configuration's endpoint only. A 401 causes one
+ * refresh and one retry; a second one ends the grant where no key was sent too. A demand for more scopes is stored for the next authorization.
  * @throws AppError as `Credentials.get` does, and `insufficient_scope`
  */
 export function createAuthorizedFetch(
@@ -33,6 +33,8 @@ export function createAuthorizedFetch(
       })
     const retried = await send(deps, renewed, tokenFor(renewed, url), url, init)
     if (retried.status !== 401) return checkScope(deps, key, retried)
+    // The server may refuse the key and not the token, so the grant stays.
+    if (Object.keys(renewed.headers).length > 0) return retried
     // Tokens that were refreshed a moment ago: no further ones will do.
     await giveUp(retried.body)
     const failure = (await isElsewhere(deps, renewed, retried))

@@ -30,7 +30,7 @@ export async function openOAuthConfiguration(db: Db, id: number): Promise<OAuthC
 /**
  * The same configuration with the query of its endpoint, to be sent to that server alone. As the service
  * role: a member who may not change the configuration must not read a key in its query.
- * @throws AppError `mcp_configuration_not_found` when it names another endpoint by now
+ * @throws AppError `mcp_configuration_changed` when it names another endpoint by now
  */
 export async function withWholeEndpoint<Row extends { id: number; organization_id: number }>(
   { admin }: Pick<Database, 'admin'>,
@@ -38,6 +38,6 @@ export async function withWholeEndpoint<Row extends { id: number; organization_i
 ): Promise<Row & { readonly endpoint: string }> {
   const { organization_id, id, endpoint } = row
   const whole = await admin.call('resolve_mcp_endpoint', { organization_id, id, endpoint })
-  if (whole === null) throw new AppError('mcp_configuration_not_found')
+  if (whole === null) throw new AppError('mcp_configuration_changed')
   return { ...row, endpoint: whole }
 }

@@ -61,6 +61,12 @@ export async function setHeaderKey(
   const db = database.forCaller(caller.accessToken)
   const row = configurationRow.parse(await db.call('open_mcp_configuration', { id }))
   if (row.type === 'stdio') throw new AppError('mcp_stdio_not_supported')
+  if (name === 'authorization' && value !== null && row.auth_type !== 'none') {
+    throw new AppError('invalid_request', {
+      message: 'The configuration has a token, which the header authorization carries.',
+      path: 'name',
+    })
+  }
   const isOrganizations = owner === 'organization'
   const permission = isOrganizations ? 'mcp.manage' : 'agents.invoke'
   if ((await db.call('has_permission', { permission })) !== true) {
