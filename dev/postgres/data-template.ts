@@ -1,5 +1,14 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { chownSync, cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import {
+  accessSync,
+  chownSync,
+  constants,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { PostgresUser } from './postgres-user.ts'
@@ -18,23 +27,38 @@ export function templatePath(version: string, layout: readonly string[]): string
   return join(folder, `${version}-${digest}`)
 }
 
-/** Whether there is one that this process may read. */
+/** Whether there is one that this process may read: another user's has the mode 0700. */
 export function hasTemplate(template: string): boolean {
-  return existsSync(join(template, 'PG_VERSION'))
+  try {
+    accessSync(join(template, 'PG_VERSION'), constants.R_OK)
+    return true
+  } catch {
+    return false
+  }
 }
 
-/** Keeps a copy of a new data directory, on which no server has run. */
+/**
+ * Keeps a copy of a new data directory, on which no server has run. Without a copy the next start is
+ * only slower, so a folder that cannot be written, or a faster start, is no failure.
+ */
 export function keepTemplate(data: string, template: string): void {
-  mkdirSync(dirname(template), { recursive: true })
   // Under another name until it is whole, and beside those that other processes make.
   const draft = `${template}.${randomUUID()}`
-  cpSync(data, draft, { recursive: true })
   try {
+    mkdirSync(dirname(template), { recursive: true })
+    cpSync(data, draft, { recursive: true })
     renameSync(draft, template)
-  } catch (error) {
-    rmSync(draft, { recursive: true })
-    // Another start was faster; its copy is the same.
-    if (!hasTemplate(template)) throw error
+  } catch {
+    removeDraft(draft)
+  }
+}
+
+/** Leaves it where this process cannot remove it either. */
+function removeDraft(draft: string): void {
+  try {
+    rmSync(draft, { recursive: true, force: true })
+  } catch {
+    // The folder of drafts is a file, or cannot be written.
   }
 }
 
