@@ -116,4 +116,4 @@ it('the end of an approved continuation is stored when the database, away at tha
   const said = await beside.toEnd()
   expect(answerOf(said)).toBe('other and more')
   expect(said).toContain('"type":"finish"')
-})
+}, 120_000)
