@@ -33,11 +33,12 @@ export function createAuthorizedFetch(
       })
     const retried = await send(deps, renewed, tokenFor(renewed, url), url, init)
     if (retried.status !== 401) return checkScope(deps, key, retried)
+    const isMoved = await isElsewhere(deps, renewed, retried)
     // The server may refuse the key and not the token, so the grant stays.
-    if (Object.keys(renewed.headers).length > 0) return retried
+    if (!isMoved && Object.keys(renewed.headers).length > 0) return retried
     // Tokens that were refreshed a moment ago: no further ones will do.
     await giveUp(retried.body)
-    const failure = (await isElsewhere(deps, renewed, retried))
+    const failure = isMoved
       ? moved()
       : new AppError('connection_needs_authorization', { cause: '401 to refreshed tokens' })
     await credentials.end(key, renewed.generation, failure.code)
