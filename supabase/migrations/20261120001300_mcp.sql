@@ -213,7 +213,7 @@ create table private.mcp_endpoint_queries (
   user_id uuid,
   address text not null,
   query text not null,
-  named_at timestamptz not null default now(),
+  named_at timestamptz not null default clock_timestamp(),
   endpoint text not null generated always as (address || '?redacted=' || id) stored,
   primary key (organization_id, id),
   constraint mcp_endpoint_queries_user_fkey foreign key (organization_id, user_id)

@@ -184,6 +184,11 @@ test('the name of a query that its owner does not have is refused', async () => 
       select endpoint as named from public.mcp_configurations
       where organization_id = ${owner.organizationId}`
     const named = row?.named ?? ''
+    // By the clock: in a transaction that began a minute ago, the clean-up would else take it for unused.
+    const unused = await tx`
+      select 1 from private.mcp_endpoint_queries
+      where organization_id = ${owner.organizationId} and named_at <= now()`
+    expect(unused).toEqual([])
     expect(await refusal(tx, owner, put(named))).toBe('allowed')
     expect(await refusal(tx, member, put(named))).toBe('22023 invalid_request')
     for (const wrong of ['https://mcp.example.com/mcp?redacted=0', named.replace('/mcp', '/x')]) {
