@@ -146,12 +146,12 @@ begin
   return coalesce((
     select string_agg(p ->> 'text', '' order by n)
     from jsonb_array_elements(content) with ordinality e(p, n)
-    where p ->> 'type' = 'text'
+    where p ->> 'type' = 'text' and not p ? 'not_stored'
   ), '');
 end
 $$;
 comment on function private.message_text(jsonb) is
-  'The text of a content: itself, or that of its text parts.';
+  'The text of a content: itself, or that of its text parts, without those that name a file.';
 
 -- Only the request sets the format of the answer.
 create function private.effective_params(route jsonb, params jsonb) returns jsonb
@@ -435,6 +435,15 @@ begin
     if asked is null then
       raise exception using errcode = 'PT404', message = 'message_not_found',
         detail = 'No message of the session has this id.';
+    end if;
+    -- A model would answer without the file, and say nothing of it.
+    if exists (
+      select 1 from public.chat_messages m
+      where m.organization_id = organization and m.session_id = chat.id and m.id = asked
+        and m.parts @> '[{"not_stored": true}]'
+    ) then
+      raise exception using errcode = '22023', message = 'invalid_request',
+        detail = 'regenerate: the message has a file that is not stored. Send it again with the file.';
     end if;
   else
     if parent is not null then

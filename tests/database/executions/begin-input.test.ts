@@ -78,6 +78,24 @@ test('the parts that adapters know are stored as they came', async () => {
   })
 })
 
+test('a message with a file that is not stored is not answered again, and names no session', async () => {
+  await rolledBack(sql, async (tx) => {
+    const { member, agent } = await arrange(tx)
+    const mark = { type: 'text', text: '[image/png, not stored]', not_stored: true }
+    const again = async (content: object[]) => {
+      const { begun } = await invoke(tx, member, { agent, content })
+      const { session_id, message_id: regenerate } = begun
+      const [chat] = await tx<{ title: string | null }[]>`
+        select title from public.chat_sessions where id = ${session_id}`
+      return [chat?.title, await refusal(tx, member, begin({ agent, session_id, regenerate }))]
+    }
+    const text = { type: 'text', text: 'What is this?' }
+    expect(await again([mark, text])).toEqual(['What is this?', '22023 invalid_request'])
+    expect(await again([mark])).toEqual([null, '22023 invalid_request'])
+    expect(await again([file, text])).toEqual(['What is this?', 'allowed'])
+  })
+})
+
 const id = randomUUID()
 /** A value that each field refuses, by the path of the field, beside an otherwise good request. */
 const wrong: readonly (readonly [path: string, wrong: Record<string, unknown>])[] = [

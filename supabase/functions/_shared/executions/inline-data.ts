@@ -59,8 +59,11 @@ export function isInline(part: MessagePart): part is FilePart {
   return isAttachment(part) && part.url.startsWith('data:')
 }
 
-/** What a picture or a file in the request stands for among what is stored. */
+/**
+ * What a picture or a file in the request stands for among what is stored. begin_execution() refuses to
+ * regenerate a message with the mark: the model would answer without the file.
+ */
 export function toStoredPart(part: MessagePart): MessagePart {
   if (!isInline(part)) return part
-  return { type: 'text', text: `[${part.media_type}, not stored]` }
+  return { type: 'text', text: `[${part.media_type}, not stored]`, not_stored: true }
 }

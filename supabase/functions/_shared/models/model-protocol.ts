@@ -16,6 +16,8 @@ export interface ProviderMetadata {
 export interface TextPart {
   type: 'text'
   text: string
+  /** It names a file that was in the request and is not stored. */
+  not_stored?: true
   provider_metadata?: ProviderMetadata
 }
 
