@@ -160,7 +160,7 @@ test('a client of an issuer that gets another secret is an event; one that is se
       'service_role',
       (t) => t`
         select public.reseal_value('private.oauth_client_secrets', ${owner.organizationId},
-          'preregistered https://as.example', 'client_secret', ${sealed('b')}, ${sealed('c')})`,
+          'preregistered https://as.example one', 'client_secret', ${sealed('b')}, ${sealed('c')})`,
     )
     const [row] = await tx`
       select client_secret from private.oauth_client_secrets where organization_id = ${owner.organizationId}`
