@@ -201,6 +201,7 @@ describe('a database of your own', () => {
       'service_role',
       'authenticator',
       'supabase_auth_admin',
+      'supabase_realtime_admin',
     ]) {
       await query(host.superuserUrl ?? '', `grant ${role} to app with admin true, set true`)
     }

@@ -124,8 +124,8 @@ describe('keys:rotate', () => {
     const issuer = `https://a\u001b[2J${bidi}`
     await sql`
       with client as (
-        insert into client_mgmt.oauth_clients (organization_id, issuer, source)
-        values (${ann.organization.id}, ${issuer}, 'preregistered') returning organization_id, id
+        insert into client_mgmt.oauth_clients (organization_id, issuer, source, client_id)
+        values (${ann.organization.id}, ${issuer}, 'preregistered', 'gone') returning organization_id, id
       )
       insert into private.oauth_client_secrets select organization_id, id, 'v1.gone.n.c' from client`
     const { code, text } = await run(newKey('other'))
