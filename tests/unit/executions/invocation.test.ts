@@ -138,7 +138,9 @@ describe('an invocation', () => {
       expect((await invoke({ message: { content: [said, part] }, stream: false })).status).toBe(200)
       const { request } = calls[0]?.args as { request: Record<string, unknown> }
       expect(request).toMatchObject({
-        message: { content: [said, { type: 'text', text: '[image/png, not stored]', not_stored: true }] },
+        message: {
+          content: [said, { type: 'text', text: '[image/png, not stored]', not_stored: true }],
+        },
       })
       // A picture reserves as much at any size; the rest is the JSON around it.
       expect(Number(request['input_bytes']) >> 8).toBe(4_096 >> 8)
