@@ -491,15 +491,15 @@ begin
         tokens = case
           when w.started_at <= now() - interval '1 minute' then 0
           else w.tokens end + excluded.tokens
-      returning w.*
+      returning w
     )
-    select a as used, l as limits from added a
-    join client_mgmt.organization_limits l on l.organization_id = a.organization_id
+    select a.w as used, l as limits from added a
+    join client_mgmt.organization_limits l on l.organization_id = (a.w).organization_id
     -- Those that may be at a limit.
-    where a.requests > least(l.requests_per_minute, l.requests_per_minute_per_user)
-      or a.tokens > least(l.tokens_per_minute, l.tokens_per_minute_per_user)
-      or a.stored_bytes >= least(l.stored_bytes, l.stored_bytes_per_user)
-    order by a.user_id nulls first
+    where (a.w).requests > least(l.requests_per_minute, l.requests_per_minute_per_user)
+      or (a.w).tokens > least(l.tokens_per_minute, l.tokens_per_minute_per_user)
+      or (a.w).stored_bytes >= least(l.stored_bytes, l.stored_bytes_per_user)
+    order by (a.w).user_id nulls first
   loop
     used := counted.used;
     limits := counted.limits;
