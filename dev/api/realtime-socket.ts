@@ -51,7 +51,7 @@ export class RealtimeSocket {
   constructor(socket: WebSocket, options: SocketOptions) {
     this.#socket = socket
     this.#options = options
-    socket.on('message', (data, isBinary) => {
+    socket.on('message', (data: Buffer, isBinary) => {
       if (++this.#waiting > maxWaiting) return socket.terminate()
       // One after the other: a client leaves and joins a channel without a wait between.
       const frame = isBinary ? null : readFrame(data.toString('utf8'), options.version)

@@ -98,7 +98,9 @@ function deliver(
       } catch (error) {
         isDue = true
         log(`realtime: ${firstLine(error)}`)
-        await sleep(nextPause(0), undefined, { signal: ending.signal }).catch(() => undefined)
+        await sleep(nextPause(0), undefined, { signal: ending.signal }).catch(() => {
+          // Closing ends the pause.
+        })
       }
     }
   }

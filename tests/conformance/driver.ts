@@ -139,7 +139,11 @@ export async function createDriver(stack: Stack): Promise<(scenario: Scenario) =
 }
 
 function needsAuthorization(code: string | undefined): boolean {
-  return code === 'insufficient_scope' || code === 'connection_needs_authorization'
+  return (
+    code === 'insufficient_scope' ||
+    code === 'connection_needs_authorization' ||
+    code === 'authorization_server_changed'
+  )
 }
 
 /**
