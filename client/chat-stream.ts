@@ -9,6 +9,8 @@ export interface ChatStreamOptions {
   readonly signal: AbortSignal | undefined
   /** Called when the signal aborts. */
   readonly onAbort: () => void
+  /** Called when the answer was read to its end, or ended with an error. */
+  readonly onEnd: () => void
   /**
    * Takes the id of the message that the chunks make. The chunks then go on in the message that the
    * chat has, and leave the id out.
@@ -58,7 +60,7 @@ export function chatStream(
 
 async function* readChunks(
   first: Response,
-  { agents, executionId, onMessageId }: ChatStreamOptions,
+  { agents, executionId, onEnd, onMessageId }: ChatStreamOptions,
   left: AbortSignal,
 ): AsyncGenerator<UIMessageChunk, void, void> {
   let response = first
@@ -68,9 +70,12 @@ async function* readChunks(
     try {
       for await (const { id, data } of readEvents(response, left)) {
         last = id ?? last
-        if (data === '[DONE]') return
+        if (data === '[DONE]') return onEnd()
         const chunk = JSON.parse(data) as UIMessageChunk
-        if (chunk.type === 'error') throw streamError(chunk.errorText)
+        if (chunk.type === 'error') {
+          onEnd()
+          throw streamError(chunk.errorText)
+        }
         // A new step would hide the calls, to which the results that follow belong.
         const isFirstStep = chunk.type === 'start-step' && Number(id) <= beginning
         if (onMessageId && isFirstStep) continue

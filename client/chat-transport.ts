@@ -38,6 +38,8 @@ export class ColloquyChatTransport<
   readonly #stopping = new Map<string, Promise<void>>()
   /** Counts the attempts to resume, by chat. */
   readonly #resumed = new Map<string, number>()
+  /** The execution whose answer a chat has not read to its end, by chat. */
+  readonly #unread = new Map<string, string>()
 
   constructor(options: ChatTransportOptions) {
     this.#options = options
@@ -47,7 +49,9 @@ export class ColloquyChatTransport<
 
   /** The stored messages of a chat, for `useChat({ messages })` or `setMessages()`. */
   async loadMessages(chatId: string): Promise<Message[]> {
-    return (await loadMessages(this.#connection, chatId, this.#ids)) as unknown as Message[]
+    const onUnread = (execution: string) => void this.#unread.set(chatId, execution)
+    const messages = await loadMessages(this.#connection, chatId, this.#ids, onUnread)
+    return messages as unknown as Message[]
   }
 
   async sendMessages(options: SendOptions<Message>): Promise<Chunks> {
@@ -74,9 +78,12 @@ export class ColloquyChatTransport<
     const running = await this.#connection.rows<{ id: string }>(
       `agent_executions?select=id&session_id=eq.${chatId}&status=in.(pending,running)&order=created_at.desc`,
     )
-    if (running[0] === undefined) return null
-    const response = await this.#agents.follow(running[0].id)
-    return this.#stream(chatId, response, abortSignal, { executionId: running[0].id })
+    // It may have ended since it was seen running: its answer is still to be read.
+    const executionId = running[0]?.id ?? this.#unread.get(chatId)
+    if (executionId === undefined) return null
+    this.#unread.set(chatId, executionId)
+    const response = await this.#agents.follow(executionId)
+    return this.#stream(chatId, response, abortSignal, { executionId })
   }
 
   /** Sends what `useChat` asks for; a request whose target is not stored becomes the next best. */
@@ -184,10 +191,16 @@ export class ColloquyChatTransport<
     const onAbort = () => {
       // A second attempt to resume ends the first one and goes on reading the same answer.
       queueMicrotask(() => {
-        if (this.#resumed.get(chatId) === resumed) this.#stop(chatId, Promise.resolve(executionId))
+        if (this.#resumed.get(chatId) !== resumed) return
+        onEnd()
+        this.#stop(chatId, Promise.resolve(executionId))
       })
     }
-    const stream = { agents: this.#agents, executionId, signal, onAbort }
+    const onEnd = () => {
+      if (this.#unread.get(chatId) === executionId) this.#unread.delete(chatId)
+    }
+    this.#unread.set(chatId, executionId)
+    const stream = { agents: this.#agents, executionId, signal, onAbort, onEnd }
     return chatStream(response, { ...stream, ...(onMessageId && { onMessageId }) })
   }
 

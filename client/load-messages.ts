@@ -19,19 +19,48 @@ interface MessageRow {
 
 interface ExecutionRow {
   readonly id: string
+  readonly status: string
   readonly response_message_id: string
+}
+
+interface Conversation {
+  readonly current: string | null
+  readonly messages: ReadonlyMap<string, MessageRow>
+  readonly executions: readonly ExecutionRow[]
 }
 
 /**
  * The messages of a session, as `useChat` shows them: those of its current branch. An answer that
  * went on after an approval is one message.
+ * @param onUnread told of the execution whose answer the messages do not have yet
  * @returns no message for a session that does not exist yet
  */
 export async function loadMessages(
   connection: Connection,
   sessionId: string,
   ids?: MessageIds,
+  onUnread?: (executionId: string) => void,
 ): Promise<UIMessage<ChatMetadata>[]> {
+  let read = await readConversation(connection, sessionId)
+  // An answer was stored between the reads: the second time its message is there.
+  if (read.current !== null && !read.messages.has(read.current)) {
+    read = await readConversation(connection, sessionId)
+  }
+  const branch = branchOf(read)
+  const writers = new Map(
+    read.executions.map(({ id, response_message_id: answer }) => [answer, id]),
+  )
+  const last = read.executions.at(-1)
+  const isUnread = last && answers.has(last.status) && !read.messages.has(last.response_message_id)
+  if (isUnread) onUnread?.(last.id)
+  const calls = await callsOf(connection, branch, writers)
+  return toUiMessages(branch, writers, calls, ids)
+}
+
+/** Statuses of an execution that has, or may get, an answer. */
+const answers = new Set(['pending', 'running', 'success'])
+
+async function readConversation(connection: Connection, sessionId: string): Promise<Conversation> {
   const [sessions, rows, executions] = await Promise.all([
     connection.rows<{ current_message_id: string | null }>(
       `chat_sessions?select=current_message_id&id=eq.${sessionId}`,
@@ -40,19 +69,16 @@ export async function loadMessages(
       `chat_messages?select=id,parent_id,role,content,parts&session_id=eq.${sessionId}&order=created_at,id`,
     ),
     connection.rows<ExecutionRow>(
-      `agent_executions?select=id,response_message_id&session_id=eq.${sessionId}&order=created_at,id`,
+      `agent_executions?select=id,status,response_message_id&session_id=eq.${sessionId}&order=created_at,id`,
     ),
   ])
-  const branch = branchOf(rows, sessions[0]?.current_message_id ?? null)
-  const writers = new Map(executions.map(({ id, response_message_id: answer }) => [answer, id]))
-  const calls = await callsOf(connection, branch, writers)
-  return toUiMessages(branch, writers, calls, ids)
+  const current = sessions[0]?.current_message_id ?? null
+  return { current, messages: new Map(rows.map((row) => [row.id, row])), executions }
 }
 
-function branchOf(rows: readonly MessageRow[], current: string | null): MessageRow[] {
-  const known = new Map(rows.map((row) => [row.id, row]))
+function branchOf({ current, messages }: Conversation): MessageRow[] {
   const branch: MessageRow[] = []
-  for (let row = known.get(current ?? ''); row; row = known.get(row.parent_id ?? '')) {
+  for (let row = messages.get(current ?? ''); row; row = messages.get(row.parent_id ?? '')) {
     branch.unshift(row)
   }
   return branch

@@ -1,0 +1,126 @@
+import { describe, expect, it } from 'vitest'
+import { useChatStage } from '../support/clients/chat-stage.ts'
+import { urlOf } from '../support/clients/plain-chat.ts'
+
+const stage = useChatStage()
+const { open, says, asked, executions, waiting } = stage
+
+describe('a chat that is taken up again', () => {
+  it('has the rest of the answer after a reload, and the same conversation', async () => {
+    const first = open()
+    const goOn = waiting()
+    const lost = first.chat.sendMessage({ text: 'Tell me' })
+    await expect.poll(() => first.chat.text()).toBe('Part one.')
+
+    const { chat, transport } = open({ id: first.chat.id })
+    chat.messages = await transport.loadMessages(chat.id)
+    expect(chat.messages.map(({ role }) => role)).toEqual(['user'])
+    const resumed = chat.resumeStream()
+    await expect.poll(() => chat.text()).toBe('Part one.')
+    goOn()
+    await Promise.all([resumed, lost])
+    expect([chat.error, chat.text()]).toEqual([undefined, 'Part one. Part two.'])
+    says('Next.')
+    await chat.sendMessage({ text: 'And?' })
+    expect(asked()).toEqual(['user: Tell me', 'assistant: Part one. Part two.', 'user: And?'])
+
+    const again = open({ id: chat.id })
+    again.chat.messages = await again.transport.loadMessages(chat.id)
+    expect(again.chat.messages.map((_, index) => again.chat.text(index))).toEqual([
+      'Tell me',
+      'Part one. Part two.',
+      'And?',
+      'Next.',
+    ])
+    await again.chat.resumeStream()
+    expect(again.chat.status).toBe('ready')
+  })
+
+  it('resumes twice without stopping the model, as React does in development', async () => {
+    const first = open()
+    const goOn = waiting()
+    const lost = first.chat.sendMessage({ text: 'Tell me' })
+    await expect.poll(() => first.chat.text()).toBe('Part one.')
+    const { chat } = open({ id: first.chat.id })
+    const resumed = [chat.resumeStream(), chat.resumeStream()]
+    await expect.poll(() => chat.text()).toBe('Part one.')
+    resumed.push(chat.resumeStream())
+    goOn()
+    await Promise.all([...resumed, lost])
+    expect(await executions(chat.id)).toEqual([{ status: 'success', error_code: null }])
+    expect(chat.text()).toBe('Part one. Part two.')
+  })
+
+  it('reads an answer that ended between the load and the resumption', async () => {
+    const first = open()
+    const goOn = waiting()
+    const lost = first.chat.sendMessage({ text: 'Tell me' })
+    await expect.poll(() => first.chat.text()).toBe('Part one.')
+    const { chat, transport } = open({ id: first.chat.id })
+    chat.messages = await transport.loadMessages(chat.id)
+    goOn()
+    await lost
+    await chat.resumeStream()
+    expect([chat.error, chat.text()]).toEqual([undefined, 'Part one. Part two.'])
+    expect(chat.messages).toHaveLength(2)
+    const { length } = stage.scripted.asked()
+    await chat.resumeStream()
+    expect([chat.status, chat.messages.length, stage.scripted.asked().length]).toEqual([
+      'ready',
+      2,
+      length,
+    ])
+  })
+
+  it('reads an answer that ended between two resumptions', async () => {
+    const first = open()
+    const goOn = waiting()
+    const lost = first.chat.sendMessage({ text: 'Tell me' })
+    await expect.poll(() => first.chat.text()).toBe('Part one.')
+    let release = () => undefined as void
+    const held = new Promise<void>((resolve) => (release = resolve))
+    let follows = 0
+    const { chat } = open({
+      id: first.chat.id,
+      send: async (target, init) => {
+        const response = await fetch(target, init)
+        if (urlOf(target).includes('/stream') && (follows += 1) === 1) await held
+        return response
+      },
+    })
+    const resumed = [chat.resumeStream()]
+    await expect.poll(() => follows).toBe(1)
+    goOn()
+    await lost
+    resumed.push(chat.resumeStream())
+    await resumed[1]
+    release()
+    await Promise.all(resumed)
+    expect([chat.error, chat.text()]).toEqual([undefined, 'Part one. Part two.'])
+    expect(await executions(chat.id)).toEqual([{ status: 'success', error_code: null }])
+  })
+
+  it('takes a cut stream up again where it was cut', async () => {
+    let cuts = 0
+    const { chat, sent } = open({
+      async send(target, init) {
+        const response = await fetch(target, init)
+        if (!urlOf(target).endsWith('/invoke') || cuts > 0) return response
+        cuts += 1
+        const reader = response.body?.getReader()
+        const body = new ReadableStream<Uint8Array>({
+          async pull(controller) {
+            const next = await reader?.read()
+            if (next?.value) controller.enqueue(next.value)
+            controller.error(new TypeError('network error'))
+          },
+        })
+        return new Response(body, { headers: response.headers })
+      },
+    })
+    says('All of it.')
+    await chat.sendMessage({ text: 'Tell me' })
+    expect([chat.error, chat.text(), cuts]).toEqual([undefined, 'All of it.', 1])
+    expect(sent.some((path) => path.endsWith('/stream'))).toBe(true)
+  })
+})
