@@ -31,3 +31,5 @@ for (const url of JSON.parse(process.argv[2] ?? '[]') as string[]) {
 }
 clearInterval(collecting)
 console.log(JSON.stringify(ended))
+// Deno would wait for the time limits of requests that are over.
+process.exit()
