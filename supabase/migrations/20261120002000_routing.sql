@@ -382,9 +382,12 @@ declare
   route jsonb := jsonb_build_array();
   has_model boolean := false;
   has_provider boolean := false;
+  -- When the first of the paused models may be tried.
+  opens_at timestamptz;
 begin
   for candidate in
     select m.id, m.name, m.provider, m.model_id, a.config || m.config as config,
+      coalesce(s.probe_expires_at, s.opened_at + interval '30 seconds') as opens_at,
       c.organization_id as credential_owner, winner.settings, b.generation, b.needs_probe
     from private.effective_llm(
       plan_route.organization_id, plan_route.agent_id, plan_route.model, plan_route.session_id,
@@ -407,7 +410,10 @@ begin
     continue when candidate.credential_owner is null
       and plan_route.providers is not null and not candidate.provider = any (plan_route.providers);
     has_provider := true;
-    continue when candidate.generation is null;
+    if candidate.generation is null then
+      opens_at := least(opens_at, candidate.opens_at);
+      continue;
+    end if;
     route := route || jsonb_build_array(jsonb_build_object(
       'model_id', candidate.id, 'name', candidate.name, 'provider', candidate.provider,
       'model', candidate.model_id, 'config', candidate.config, 'settings', candidate.settings,
@@ -424,8 +430,11 @@ begin
     raise exception using errcode = 'PT503',
       message = case when has_provider then 'circuit_open' else 'provider_not_configured' end,
       detail = case when has_provider
-        then 'The provider has failed repeatedly. Try again in half a minute.'
-        else 'No key is configured for the provider of this model.' end;
+        then 'The provider has failed repeatedly. Try again after the time in retry-after.'
+        else 'No key is configured for the provider of this model.' end,
+      hint = case when has_provider then jsonb_build_object(
+        'retry_after', greatest(1, ceil(extract(epoch from opens_at - clock_timestamp())))
+      )::text else '' end;
   end if;
   return route;
 end

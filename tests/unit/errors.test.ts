@@ -16,6 +16,16 @@ describe('the registry of error codes', () => {
     },
   )
 
+  it('says with every refusal that passes when to come back, and with no other of its statuses', () => {
+    for (const [code, { status, message }] of Object.entries(errorCodes)) {
+      const { headers } = new AppError(code as keyof typeof errorCodes)
+      const passes = [429, 503, 504].includes(status) && !/operator must|Enable/.test(message)
+      expect(Number(headers['retry-after'] ?? 0) > 0, code).toBe(passes)
+    }
+    const own = new AppError('circuit_open', { headers: { 'retry-after': '7' } })
+    expect(own.headers).toEqual({ 'retry-after': '7' })
+  })
+
   it('has every code of the models, of an upstream, or of a request that cannot succeed', () => {
     for (const [code, fault] of Object.entries(modelFaults))
       expect(fault === 'caller' ? [400, 422] : [502, 504], code).toContain(

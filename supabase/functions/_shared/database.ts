@@ -203,9 +203,7 @@ export function databaseError(failure: PostgrestFailure, status: number): AppErr
     })
   }
   if (/^PGRST30\d$/.test(failure.code)) return new AppError('unauthorized', { cause })
-  if (isTransient(failure, status)) {
-    return new AppError('database_unavailable', { cause, headers: { 'retry-after': '1' } })
-  }
+  if (isTransient(failure, status)) return new AppError('database_unavailable', { cause })
   return new AppError('internal_error', { cause })
 }
 

@@ -180,6 +180,25 @@ export const errorCodes = Object.fromEntries(
   ),
 ) as Readonly<Record<ErrorCode, ErrorDefinition>>
 
+/**
+ * Seconds after which a request that was refused may be sent again, unless the refusal knows better. A
+ * refusal that an operator must end has none.
+ */
+const retryAfter: Partial<Record<ErrorCode, number>> = {
+  rate_limited: 60,
+  too_many_executions: 5,
+  too_many_requests: 1,
+  authorization_server_busy: 30,
+  server_paused: 30,
+  server_busy: 30,
+  connection_busy: 5,
+  database_unavailable: 1,
+  auth_unavailable: 5,
+  circuit_open: 30,
+  provider_timeout: 1,
+  provider_stalled: 1,
+}
+
 /** Whether a text is one of our codes; a database message is only trusted when it is. */
 export function isErrorCode(value: unknown): value is ErrorCode {
   return typeof value === 'string' && Object.hasOwn(errorCodes, value)
@@ -213,7 +232,11 @@ export class AppError extends Error {
     this.status = errorCodes[code].status
     this.path = options.path
     this.details = options.details
-    this.headers = options.headers ?? {}
+    const seconds = retryAfter[code]
+    this.headers = {
+      ...(seconds !== undefined && { 'retry-after': String(seconds) }),
+      ...options.headers,
+    }
   }
 }
 

@@ -74,6 +74,11 @@ test('it opens at the fifth provider fault in a row and refuses before anything 
     expect(await breakerOf(tx, arranged)).toMatchObject({ state: 'open', failures: 5 })
     const [before] = await tx`select count(*) from public.chat_messages`
     expect(await refusal(tx, owner, begin({ agent }))).toBe('PT503 circuit_open')
+    const { hint } = (await as(tx, owner, begin({ agent })).catch((error: unknown) => error)) as {
+      hint: string
+    }
+    const { retry_after: seconds } = JSON.parse(hint) as { retry_after: number }
+    expect([seconds > 0, seconds <= 30]).toEqual([true, true])
     expect(await tx`select count(*) from public.chat_messages`).toEqual([before])
     const status = await as(
       tx,

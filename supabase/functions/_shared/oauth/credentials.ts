@@ -121,7 +121,7 @@ async function obtain(
         return credentialOf(deps, key, use)
     }
   }
-  throw new AppError('connection_busy', { headers: { 'retry-after': '5' } })
+  throw new AppError('connection_busy')
 }
 
 /** Unless other tokens were stored meanwhile, of which the refusal says nothing. */

@@ -66,7 +66,7 @@ export async function findClient(
         await sleep(clock, Math.min(50 * turn, 500) * (0.5 + deps.random()))
     }
   }
-  throw new AppError('connection_busy', { headers: { 'retry-after': '5' } })
+  throw new AppError('connection_busy')
 }
 
 async function register(

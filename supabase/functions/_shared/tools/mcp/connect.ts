@@ -88,7 +88,7 @@ export async function connect(
 }
 
 function credentialLate(cause: unknown): AppError {
-  return new AppError('connection_busy', { headers: { 'retry-after': '5' }, cause })
+  return new AppError('connection_busy', { cause })
 }
 
 function mayBeOldTransport(error: unknown): boolean {
