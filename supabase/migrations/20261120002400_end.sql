@@ -342,15 +342,17 @@ language sql volatile security definer set search_path = ''
 as $$
   -- Definer: called by append_execution_events() and finish_execution() only. A worker without an
   -- acknowledgement sends a batch again, with later events. The longer text then contains the shorter one.
+  -- The foreign key takes the same lock; here a deletion that commits meanwhile is no error.
   insert into conversation.execution_events as e (organization_id, execution_id, seq, event)
-  values (
-    store_events.organization_id, store_events.execution_id, store_events.seq, store_events.events::json
-  )
+  select x.organization_id, x.id, store_events.seq, store_events.events::json
+  from public.agent_executions x
+  where x.organization_id = store_events.organization_id and x.id = store_events.execution_id
+  for key share
   on conflict on constraint execution_events_pkey do update set event = excluded.event
   where octet_length(excluded.event::text) > octet_length(e.event::text)
 $$;
 comment on function private.store_events(bigint, uuid, bigint, text) is
-  'Stores one batch of a stream, or its longer repetition.';
+  'Stores one batch of a stream, or its longer repetition. Of a deleted execution it stores nothing.';
 
 create function public.finish_execution(
   organization_id bigint,
@@ -535,6 +537,10 @@ declare
   tokens constant bigint := input_bytes + coalesce(output_tokens, 4096);
   usd numeric;
 begin
+  if input_bytes is null or input_bytes < 0 or output_tokens < 0 then
+    raise exception using errcode = '22023', message = 'invalid_request',
+      detail = 'input_bytes and output_tokens are whole numbers from 0 on; output_tokens may be null.';
+  end if;
   perform private.keep_session(reserve_execution_step.organization_id, reserve_execution_step.execution_id);
   select x.* into execution from public.agent_executions x
   where x.organization_id = reserve_execution_step.organization_id

@@ -48,6 +48,26 @@ describe('a batch of events', () => {
     expect(await stored(begun)).toEqual([{ seq: 1, event: text }])
   })
 
+  it('that meets the deletion of its conversation is no error, and is not stored', async () => {
+    const begun = await begin()
+    // From then on its lease is long enough, and only the event waits for the deletion.
+    expect(await append(begun, 1, [{ n: 0 }])).toBe('running')
+    let appending: ReturnType<typeof append> | undefined
+    await sql.begin(async (deletion) => {
+      await deletion`delete from public.chat_sessions s using public.agent_executions x
+        where x.id = ${begun.execution_id} and s.id = x.session_id`
+      appending = append(begun, 2, [{ n: 1 }])
+      // On another connection: a transaction sees one state of the activity.
+      const waiting = () => sql`select from pg_catalog.pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock'
+          and query like '%append_execution_events%'`
+      await expect.poll(waiting).toHaveLength(1)
+    })
+    expect(await appending).toBe('running')
+    expect(await stored(begun)).toEqual([])
+    expect(await append(begun, 2, [{ n: 1 }])).toBeNull()
+  })
+
   it('that is sent again changes nothing; with more events it adds these; late, it takes none', async () => {
     const begun = await begin()
     for (const events of [[{ n: 1 }], [{ n: 1 }], [{ n: 1 }, { n: 2 }], [{ n: 1 }]]) {

@@ -205,7 +205,7 @@ test('each step reserves its own part of the budget, and all of it is settled', 
       return { ...row }
     }
     const before = await counter()
-    const reserve = (bytes: number) => (t: TransactionSql) =>
+    const reserve = (bytes: number | null) => (t: TransactionSql) =>
       t`select public.reserve_execution_step(${begun.organization_id}, ${begun.execution_id}, ${bytes}, 100)`
     await as(tx, 'service_role', reserve(200))
     expect(await counter()).toEqual({
@@ -213,6 +213,9 @@ test('each step reserves its own part of the budget, and all of it is settled', 
       reserved_tokens: Number(before.reserved_tokens) + 300,
     })
     expect(await refusal(tx, 'service_role', reserve(1_000_000))).toBe('PT402 budget_exceeded')
+    for (const unknown of [null, -1]) {
+      expect(await refusal(tx, 'service_role', reserve(unknown))).toBe('22023 invalid_request')
+    }
     expect(await counter()).toEqual({
       ...before,
       reserved_tokens: Number(before.reserved_tokens) + 300,
