@@ -7,6 +7,7 @@ export async function answerAsPostgrest(
   answer: (request: Request) => Promise<Response>,
 ): Promise<Response> {
   const { url, method, signal } = request
+  if (nesting(new URL(url).searchParams) > deepest) return Response.json(tooDeep, { status: 400 })
   const isCall = /^\/rest\/v1\/rpc\//.test(new URL(url).pathname)
   const headers = withoutUnkeptPreferences(request)
   if (isCall && method === 'HEAD') {
@@ -20,6 +21,28 @@ export async function answerAsPostgrest(
   const body = isCall ? argumentsOf(text) : text.trim() === 'null' ? '[]' : text
   if (body === undefined) return Response.json(unequalKeys, { status: 400 })
   return answer(new Request(url, { method, headers, body, signal }))
+}
+
+/** Levels of brackets in a query. lite reads the thousands that fit into an address for seconds. */
+const deepest = 100
+
+function nesting(query: URLSearchParams): number {
+  let most = 0
+  for (const [, value] of query) {
+    let depth = 0
+    for (const character of value) {
+      if (character === '(') most = Math.max(most, (depth += 1))
+      else if (character === ')') depth -= 1
+    }
+  }
+  return most
+}
+
+const tooDeep = {
+  code: 'PGRST100',
+  details: null,
+  hint: `At most ${deepest} brackets stand within each other.`,
+  message: 'The query is nested too deeply',
 }
 
 const unequalKeys = {
