@@ -75,7 +75,7 @@ export function describeWrong(findings: readonly Finding[]): string[] {
       ? []
       : [
           `${name}: ${wrong.length} wrong`,
-          ...wrong.slice(0, shown).map((line) => `  ${line.slice(0, 600)}`),
+          ...[...new Set(wrong)].slice(0, shown).map((line) => `  ${line.slice(0, 600)}`),
         ],
   )
 }
