@@ -12,8 +12,8 @@ import {
   invocationSchema,
 } from '../_shared/executions/invocation.ts'
 import { invoke, type InvokeDependencies } from '../_shared/executions/invoke.ts'
-import { FollowHub } from '../_shared/executions/stream/follow-hub.ts'
-import { followExecution } from '../_shared/executions/stream/follow.ts'
+import { SharedPolls } from '../_shared/executions/stream/shared-polls.ts'
+import { followExecution } from '../_shared/executions/stream/follow-execution.ts'
 import { readExecutionId, readLastEventId } from '../_shared/executions/stream/stream-address.ts'
 import { createFunctionApp } from '../_shared/http/function-app.ts'
 import { allowOnly } from '../_shared/http/handle-error.ts'
@@ -33,7 +33,7 @@ import {
 
 export interface AgentsDependencies
   extends
-    Omit<InvokeDependencies, 'hub' | 'followers' | 'shutdown'>,
+    Omit<InvokeDependencies, 'polls' | 'followers' | 'shutdown'>,
     Omit<ProviderKeyDependencies, 'db'> {
   readonly verifyAccessToken: VerifyAccessToken
 }
@@ -52,7 +52,7 @@ export function createApp(given: AgentsDependencies): Hono {
     ...given,
     shutdown: given.worker.ending,
     verifyAccessToken: requests.verifyAccessToken,
-    hub: new FollowHub({ ...given, admin: given.database.admin }),
+    polls: new SharedPolls({ ...given, admin: given.database.admin }),
     followers: new PersonLimit('followed_executions', maxFollowed),
   }
   const logOf = (c: Context): Log => {

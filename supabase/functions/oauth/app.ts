@@ -26,7 +26,7 @@ import {
   preregisteredClientSchema,
   setPreregisteredClient,
 } from '../_shared/oauth/set-preregistered-client.ts'
-import type { OAuthDependencies } from '../_shared/oauth/settings.ts'
+import type { OAuthDependencies } from '../_shared/oauth/dependencies.ts'
 import { testServer } from '../_shared/tools/test-server.ts'
 import type { OpenToolServer } from '../_shared/tools/tool-server.ts'
 

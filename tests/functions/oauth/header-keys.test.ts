@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { createAuthorizedFetch } from '../../../supabase/functions/_shared/oauth/authorized-fetch.ts'
-import { withWholeEndpoint } from '../../../supabase/functions/_shared/oauth/configuration.ts'
+import { withWholeEndpoint } from '../../../supabase/functions/_shared/oauth/open-configuration.ts'
 import { type OAuthWorker, startWorker } from '../../support/oauth/app.ts'
 import { addConfiguration, codeOf } from '../../support/oauth/connect.ts'
 import { joinOrganization } from '../../support/oauth/join.ts'

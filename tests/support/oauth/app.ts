@@ -8,7 +8,7 @@ import {
   createCredentials,
   type Credentials,
 } from '../../../supabase/functions/_shared/oauth/credentials.ts'
-import type { OAuthDependencies } from '../../../supabase/functions/_shared/oauth/settings.ts'
+import type { OAuthDependencies } from '../../../supabase/functions/_shared/oauth/dependencies.ts'
 import { createToolServers } from '../../../supabase/functions/_shared/tools/create-tool-servers.ts'
 import { createApp } from '../../../supabase/functions/oauth/app.ts'
 import { accessToken, type Person } from '../people/people.ts'

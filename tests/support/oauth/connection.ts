@@ -1,5 +1,5 @@
 import { beforeAll, beforeEach } from 'vitest'
-import type { ConnectionKey } from '../../../supabase/functions/_shared/oauth/places.ts'
+import type { ConnectionKey } from '../../../supabase/functions/_shared/oauth/secret-places.ts'
 import { type Organization, type Person, signUpWithOrganization } from '../people/people.ts'
 import { connectOwner } from '../stack/database.ts'
 import { type OAuthWorker, startWorker } from './app.ts'

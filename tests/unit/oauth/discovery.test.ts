@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { readChallenge } from '../../../supabase/functions/_shared/oauth/challenge.ts'
-import type { OAuthConfiguration } from '../../../supabase/functions/_shared/oauth/configuration.ts'
+import type { OAuthConfiguration } from '../../../supabase/functions/_shared/oauth/open-configuration.ts'
 import { discover } from '../../../supabase/functions/_shared/oauth/discover.ts'
 import { OutboundError } from '../../../supabase/functions/_shared/outbound/error.ts'
 import { scriptedFetch } from '../../support/oauth/scripted-fetch.ts'

@@ -10,12 +10,12 @@ import type { Invocation } from './invocation.ts'
 import { awaitTurn } from './queue.ts'
 import { type RunDependencies, runExecution, type RunOptions } from './run.ts'
 import { answerStream } from './stream/answer-stream.ts'
-import { awaitExecution, type FollowDependencies, followExecution } from './stream/follow.ts'
+import { awaitExecution, type FollowDependencies, followExecution } from './stream/follow-execution.ts'
 import { beginning } from './stream/ui-message-chunks.ts'
 import { endText } from './stream/ui-message-stream.ts'
 
 export interface InvokeDependencies
-  extends Omit<RunDependencies, 'admin'>, Pick<FollowDependencies, 'hub' | 'followers'> {
+  extends Omit<RunDependencies, 'admin'>, Pick<FollowDependencies, 'polls' | 'followers'> {
   readonly database: Database
   readonly waitUntil: WaitUntil
   readonly worker: WorkerLife

@@ -4,8 +4,8 @@ import type { OutboundFetch } from '../outbound/outbound.ts'
 import { readChallenge } from './challenge.ts'
 import type { Credential, Credentials } from './credentials.ts'
 import { hasMoved } from './discover.ts'
-import type { ConnectionKey } from './places.ts'
-import type { OAuthDependencies } from './settings.ts'
+import type { ConnectionKey } from './secret-places.ts'
+import type { OAuthDependencies } from './dependencies.ts'
 
 /**
  * A guarded `fetch` for the calls of one person to one MCP server, for the protocol's transport. The

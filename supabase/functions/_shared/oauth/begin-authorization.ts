@@ -6,13 +6,13 @@ import { randomSecret, sha256Hex } from '../crypto/secret.ts'
 import { withDeadline } from '../outbound/outbound.ts'
 import { redirectUriOf } from './client-metadata.ts'
 import { clientInformation } from './client.ts'
-import { openOAuthConfiguration, withWholeEndpoint } from './configuration.ts'
+import { openOAuthConfiguration, withWholeEndpoint } from './open-configuration.ts'
 import { discover } from './discover.ts'
 import { authorizationServerFailure } from './failure.ts'
 import { findClient } from './find-client.ts'
-import { statePlace } from './places.ts'
+import { statePlace } from './secret-places.ts'
 import { scopeToRequest } from './scope.ts'
-import type { OAuthDependencies } from './settings.ts'
+import type { OAuthDependencies } from './dependencies.ts'
 
 const patience = 30_000
 

@@ -1,5 +1,5 @@
 import { sha256Hex } from '../crypto/secret.ts'
-import type { OAuthSettings } from './settings.ts'
+import type { OAuthSettings } from './dependencies.ts'
 
 export type TokenEndpointAuthMethod = 'none' | 'client_secret_basic' | 'client_secret_post'
 

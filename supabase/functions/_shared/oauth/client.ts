@@ -2,7 +2,7 @@ import type { OAuthClientInformationFull } from '@modelcontextprotocol/client'
 import { open } from '../crypto/seal.ts'
 import type { Keyset } from '../crypto/keyset.ts'
 import type { TokenEndpointAuthMethod } from './client-metadata.ts'
-import { clientSecretPlace } from './places.ts'
+import { clientSecretPlace } from './secret-places.ts'
 import type { ClientRow } from './rows.ts'
 
 /** Our credentials at one issuer. */

@@ -6,7 +6,7 @@ import type { Log } from '../log/log.ts'
 import { createOutboundFetch } from '../outbound/outbound.ts'
 import { systemClock } from '../time.ts'
 import { openRedirectAllowList } from './redirect-allow-list.ts'
-import type { OAuthDependencies } from './settings.ts'
+import type { OAuthDependencies } from './dependencies.ts'
 
 /**
  * The dependencies of connections, from the variables: a missing or wrong variable fails only the

@@ -6,11 +6,11 @@ import { sleep } from '../time.ts'
 import { openClient } from './client.ts'
 import { kindOf } from './failure.ts'
 import { rejectClient } from './finish-authorization.ts'
-import { bearerTokenPlace, type ConnectionKey, headerKeyPlace, tokenPlace } from './places.ts'
+import { bearerTokenPlace, type ConnectionKey, headerKeyPlace, tokenPlace } from './secret-places.ts'
 import { revokeTokens } from './revoke-tokens.ts'
 import { type ConnectionUse, connectionUse, type Target } from './rows.ts'
 import { sealTokens } from './sealed-tokens.ts'
-import type { CredentialDependencies } from './settings.ts'
+import type { CredentialDependencies } from './dependencies.ts'
 import { GrantRefused, refreshTokens } from './token-request.ts'
 
 /** The credential of a person's calls to an MCP server. */

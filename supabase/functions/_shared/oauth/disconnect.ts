@@ -3,7 +3,7 @@ import type { Caller } from '../auth/access-token.ts'
 import { AppError } from '../errors.ts'
 import { revokeConnection } from './revoke-connection.ts'
 import { deletedConnection } from './rows.ts'
-import type { OAuthDependencies } from './settings.ts'
+import type { OAuthDependencies } from './dependencies.ts'
 
 const ownConnection = z.object({
   organization_id: z.number(),

@@ -1,7 +1,7 @@
 import { resourceUrlFromServerUrl } from '@modelcontextprotocol/client'
 import { AppError } from '../errors.ts'
 import type { OutboundFetch } from '../outbound/outbound.ts'
-import type { OAuthConfiguration } from './configuration.ts'
+import type { OAuthConfiguration } from './open-configuration.ts'
 import { authorizationServerFailure, failure } from './failure.ts'
 import { fetchDocument, issuerMetadataUrls, resourceMetadataUrls } from './fetch-document.ts'
 import { checkIssuerMetadata, type IssuerMetadata } from './issuer-metadata.ts'

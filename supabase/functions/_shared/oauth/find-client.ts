@@ -6,10 +6,10 @@ import { sleep } from '../time.ts'
 import { redirectUriOf } from './client-metadata.ts'
 import { documentClient, type OAuthClient, openClient } from './client.ts'
 import type { IssuerMetadata } from './issuer-metadata.ts'
-import { clientSecretPlace } from './places.ts'
+import { clientSecretPlace } from './secret-places.ts'
 import { registerClient, type Registration } from './register-client.ts'
 import { clientRow } from './rows.ts'
-import type { OAuthDependencies } from './settings.ts'
+import type { OAuthDependencies } from './dependencies.ts'
 
 const lease = z.discriminatedUnion('status', [
   z.object({ status: z.literal('ready'), client: clientRow }),

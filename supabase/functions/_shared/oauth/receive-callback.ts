@@ -3,10 +3,10 @@ import { seal } from '../crypto/seal.ts'
 import { randomSecret, sha256Hex } from '../crypto/secret.ts'
 import type { ErrorCode } from '../errors.ts'
 import { kindOf } from './failure.ts'
-import { statePlace } from './places.ts'
+import { statePlace } from './secret-places.ts'
 import { withParameter } from './redirect-allow-list.ts'
 import { consumedState, type ServerMetadata } from './rows.ts'
-import type { OAuthDependencies } from './settings.ts'
+import type { OAuthDependencies } from './dependencies.ts'
 
 const secretShape = /^[\w-]{43}$/
 const longestCode = 4096

@@ -2,10 +2,10 @@ import type * as z from 'zod'
 import { open, OpenError } from '../crypto/seal.ts'
 import { openClient } from './client.ts'
 import { kindOf } from './failure.ts'
-import { tokenPlace } from './places.ts'
+import { tokenPlace } from './secret-places.ts'
 import { revokeTokens } from './revoke-tokens.ts'
 import type { deletedConnection } from './rows.ts'
-import type { CredentialDependencies } from './settings.ts'
+import type { CredentialDependencies } from './dependencies.ts'
 
 /**
  * Tries to revoke the tokens of a connection that is deleted or replaced, with the client that they

@@ -1,6 +1,6 @@
 import type { Keyset } from '../crypto/keyset.ts'
 import { seal } from '../crypto/seal.ts'
-import { type ConnectionKey, tokenPlace } from './places.ts'
+import { type ConnectionKey, tokenPlace } from './secret-places.ts'
 import type { Tokens } from './read-token-answer.ts'
 
 /** Tokens in the columns that store them. */

@@ -3,8 +3,8 @@ import type { Caller } from '../auth/access-token.ts'
 import { seal } from '../crypto/seal.ts'
 import { AppError } from '../errors.ts'
 import { configurationRow } from './rows.ts'
-import { bearerTokenPlace } from './places.ts'
-import type { OAuthDependencies } from './settings.ts'
+import { bearerTokenPlace } from './secret-places.ts'
+import type { OAuthDependencies } from './dependencies.ts'
 
 /** Body of `PUT /oauth/configurations/:id/bearer-token`: what can stand in an Authorization header. */
 export const bearerTokenSchema = z.strictObject({

@@ -2,9 +2,9 @@ import * as z from 'zod'
 import type { Caller } from '../auth/access-token.ts'
 import { seal } from '../crypto/seal.ts'
 import { AppError } from '../errors.ts'
-import { headerKeyPlace } from './places.ts'
+import { headerKeyPlace } from './secret-places.ts'
 import { configurationRow } from './rows.ts'
-import type { OAuthDependencies } from './settings.ts'
+import type { OAuthDependencies } from './dependencies.ts'
 
 /** Headers that the protocol, the transport or the guard sets. */
 const reserved =

@@ -3,8 +3,8 @@ import type { Caller } from '../auth/access-token.ts'
 import { seal } from '../crypto/seal.ts'
 import { AppError } from '../errors.ts'
 import { redirectUriOf } from './client-metadata.ts'
-import { clientSecretPlace } from './places.ts'
-import type { OAuthDependencies } from './settings.ts'
+import { clientSecretPlace } from './secret-places.ts'
+import type { OAuthDependencies } from './dependencies.ts'
 
 const printable = (max: number) =>
   z

@@ -6,7 +6,7 @@ import { busyFailure, authorizationServerFailure } from './failure.ts'
 import { readTokenAnswer, type Tokens } from './read-token-answer.ts'
 import { revokeTokens } from './revoke-tokens.ts'
 import type { ServerMetadata } from './rows.ts'
-import type { OAuthDependencies } from './settings.ts'
+import type { OAuthDependencies } from './dependencies.ts'
 import { withinOrigin } from './within-origin.ts'
 
 export interface TokenRequest {

@@ -7,7 +7,7 @@ import {
   type FinishedExecution,
 } from '../executions/execution.ts'
 import type { InvokeDependencies } from '../executions/invoke.ts'
-import { awaitExecution } from '../executions/stream/follow.ts'
+import { awaitExecution } from '../executions/stream/follow-execution.ts'
 import { errorStack } from '../log/log.ts'
 import { beginChat } from './begin-chat.ts'
 import type { ChatRequest } from './chat-request.ts'

@@ -1,6 +1,6 @@
 import { createAuthorizedFetch } from '../oauth/authorized-fetch.ts'
 import { createCredentials } from '../oauth/credentials.ts'
-import type { CredentialDependencies } from '../oauth/settings.ts'
+import type { CredentialDependencies } from '../oauth/dependencies.ts'
 import { createOutboundFetch } from '../outbound/outbound.ts'
 import { systemClock } from '../time.ts'
 import { Contact } from './mcp/contact.ts'

@@ -1,6 +1,6 @@
 import { abortable } from '../../time.ts'
 import type { FinishedExecution } from '../execution.ts'
-import type { FollowedEvents } from './followed-events.ts'
+import type { SharedEvents } from './shared-events.ts'
 import type { Position } from './ui-message-chunks.ts'
 
 /** The next result for a follower. */
@@ -19,7 +19,7 @@ export class Follower {
   readonly sessionId: string
   readonly #onLeave: () => void
   /** The position of the last poll that allowed it; it may not get later events yet. */
-  #allowed: { readonly events: FollowedEvents; readonly position: Position } | null = null
+  #allowed: { readonly events: SharedEvents; readonly position: Position } | null = null
   #result: FinishedExecution | null = null
   #refused = false
   #failure: unknown = null
@@ -31,7 +31,7 @@ export class Follower {
     this.#onLeave = onLeave
   }
 
-  allow(events: FollowedEvents | null, result: FinishedExecution | null): void {
+  allow(events: SharedEvents | null, result: FinishedExecution | null): void {
     const moved = events !== null && events.position.id !== this.#allowed?.position.id
     this.#allowed = events && { events, position: events.position }
     this.#result = result

@@ -1,7 +1,7 @@
 import type { Db } from '../../database.ts'
 import { AppError } from '../../errors.ts'
 import type { ExecutionStatus, FinishedExecution } from '../execution.ts'
-import type { EventBatch } from './followed-events.ts'
+import type { EventBatch } from './shared-events.ts'
 import { beginning, openAfter, type Position } from './ui-message-chunks.ts'
 import { endText, eventsText } from './ui-message-stream.ts'
 

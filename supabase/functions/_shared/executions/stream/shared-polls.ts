@@ -4,7 +4,7 @@ import type { WaitUntil } from '../../http/wait-until.ts'
 import { errorStack, type Log } from '../../log/log.ts'
 import { type Clock, sleep } from '../../time.ts'
 import type { ExecutionStatus, FinishedExecution } from '../execution.ts'
-import { type EventBatch, FollowedEvents } from './followed-events.ts'
+import { type EventBatch, SharedEvents } from './shared-events.ts'
 import { Follower } from './follower.ts'
 import type { Position } from './ui-message-chunks.ts'
 import { keepAliveInterval } from './ui-message-stream.ts'
@@ -15,7 +15,7 @@ export const followInterval = 250
 /** Polls in a row that may fail before the followers are disconnected. */
 export const toleratedFailures = 8
 
-export interface FollowHubDependencies {
+export interface SharedPollsDependencies {
   /** One poll for followers of many people; it answers for each one whether they may read. */
   readonly admin: Admin
   readonly clock: Clock
@@ -42,18 +42,18 @@ interface Look {
 interface Watched {
   readonly followers: Set<Follower>
   /** null while every follower waits for the end alone, and no event is read. */
-  events: FollowedEvents | null
+  events: SharedEvents | null
 }
 
 /**
  * Polls each followed execution once per interval for all its followers, and gives the same text to
  * all of them. Each poll asks the database which followers may still read.
  */
-export class FollowHub {
-  readonly #deps: FollowHubDependencies
+export class SharedPolls {
+  readonly #deps: SharedPollsDependencies
   readonly #watched = new Map<string, Watched>()
 
-  constructor(deps: FollowHubDependencies) {
+  constructor(deps: SharedPollsDependencies) {
     this.#deps = deps
   }
 
@@ -65,7 +65,7 @@ export class FollowHub {
     const key = `${organizationId}/${executionId}`
     const known = this.#watched.get(key)
     const watched = known ?? { followers: new Set(), events: null }
-    if (position) watched.events ??= new FollowedEvents(position)
+    if (position) watched.events ??= new SharedEvents(position)
     const follower = new Follower(sessionId, () => watched.followers.delete(follower))
     watched.followers.add(follower)
     if (!known) {

@@ -5,7 +5,7 @@ import type { PersonLimit } from '../../http/person-limit.ts'
 import type { Log } from '../../log/log.ts'
 import type { Clock } from '../../time.ts'
 import type { FinishedExecution } from '../execution.ts'
-import type { FollowHub } from './follow-hub.ts'
+import type { SharedPolls } from './shared-polls.ts'
 import type { Follower } from './follower.ts'
 import { LogReader } from './log-reader.ts'
 import { goneText, keepAlive, uiMessageStreamHeaders } from './ui-message-stream.ts'
@@ -15,7 +15,7 @@ export const longestUnread = 60_000
 
 export interface FollowDependencies {
   readonly db: Db
-  readonly hub: FollowHub
+  readonly polls: SharedPolls
   /** How many executions one person may follow at once, here. */
   readonly followers: PersonLimit
   readonly clock: Clock
@@ -48,7 +48,7 @@ export async function followExecution(
     }
     const { organizationId, sessionId } = caller
     const target = { organizationId, executionId, sessionId }
-    const follower = first.ended ? null : deps.hub.join(target, reader.position)
+    const follower = first.ended ? null : deps.polls.join(target, reader.position)
     const onEnd = () => {
       follower?.leave()
       leave()
@@ -151,13 +151,13 @@ async function readOn(
  * client that left
  */
 export async function awaitExecution(
-  { hub, followers }: Pick<FollowDependencies, 'hub' | 'followers'>,
+  { polls, followers }: Pick<FollowDependencies, 'polls' | 'followers'>,
   { userId, organizationId, sessionId }: Reader,
   executionId: string,
   signal: AbortSignal,
 ): Promise<FinishedExecution> {
   const leave = followers.enter(userId)
-  const follower = hub.join({ organizationId, executionId, sessionId }, null)
+  const follower = polls.join({ organizationId, executionId, sessionId }, null)
   try {
     for (;;) {
       const told = await follower.next(Number.MAX_SAFE_INTEGER, signal)

@@ -7,7 +7,7 @@ export interface EventBatch {
   readonly events: readonly { readonly type?: unknown; readonly id?: unknown }[]
 }
 
-interface FollowedEvent {
+interface SharedEvent {
   readonly position: Position
   readonly text: string
 }
@@ -16,8 +16,8 @@ interface FollowedEvent {
 export const keptLength = 256 * 1024
 
 /** The newest events of an execution as the text that all its followers are sent. */
-export class FollowedEvents {
-  #events: FollowedEvent[] = []
+export class SharedEvents {
+  #events: SharedEvent[] = []
   #length = 0
   /** Before the first event that is kept. */
   #base: number

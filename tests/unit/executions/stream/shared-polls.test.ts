@@ -1,13 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { AppError } from '../../../../supabase/functions/_shared/errors.ts'
-import { FollowHub } from '../../../../supabase/functions/_shared/executions/stream/follow-hub.ts'
+import { SharedPolls } from '../../../../supabase/functions/_shared/executions/stream/shared-polls.ts'
 import {
   awaitExecution,
   followExecution,
   longestUnread,
-} from '../../../../supabase/functions/_shared/executions/stream/follow.ts'
-import { keptLength } from '../../../../supabase/functions/_shared/executions/stream/followed-events.ts'
+} from '../../../../supabase/functions/_shared/executions/stream/follow-execution.ts'
+import { keptLength } from '../../../../supabase/functions/_shared/executions/stream/shared-events.ts'
 import {
   endText,
   eventsText,
@@ -51,8 +51,8 @@ function followed(bound = 100) {
     },
   })
   const quiet = () => undefined
-  const hub = new FollowHub({ admin, clock, log: quiet, waitUntil: createWaitUntil(quiet) })
-  const deps = { db, hub, followers: new PersonLimit('followed', bound), clock, log: quiet }
+  const polls = new SharedPolls({ admin, clock, log: quiet, waitUntil: createWaitUntil(quiet) })
+  const deps = { db, polls, followers: new PersonLimit('followed', bound), clock, log: quiet }
   const caller = (sessionId: string) => ({ userId: 'u', sessionId, organizationId: 7 })
   let said = 0
   return {
