@@ -19,6 +19,12 @@ const bareCancel = {
   message: 'A body that was cut off rejects its cancel(): giveUp() takes what is left of it.',
 }
 
+const bareTime = {
+  selector:
+    ":matches(MemberExpression[object.name=/^(Date|performance)$/][property.name='now'], NewExpression[callee.name='Date'][arguments.length=0])",
+  message: 'Time is an argument: a Clock. Outside of tests it is systemClock.',
+}
+
 const hook = 'CallExpression[callee.name=/^(before|after)(All|Each)$/]'
 
 const hookInHook = {
@@ -97,10 +103,19 @@ export default defineConfig(
     rules: { '@typescript-eslint/no-floating-promises': ['error', { ignoreVoid: false }] },
   },
   {
-    name: 'colloquy/only wait-until.ts hands work to the platform',
+    name: 'colloquy/only wait-until.ts hands work to the platform, only time.ts reads the clock',
     files: [functions],
-    ignores: ['supabase/functions/_shared/http/wait-until.ts'],
-    rules: { 'no-restricted-syntax': ['error', discardedRejection, bareWaitUntil, bareCancel] },
+    rules: {
+      'no-restricted-syntax': ['error', discardedRejection, bareCancel, bareWaitUntil, bareTime],
+    },
+  },
+  {
+    files: ['supabase/functions/_shared/http/wait-until.ts'],
+    rules: { 'no-restricted-syntax': ['error', discardedRejection, bareCancel, bareTime] },
+  },
+  {
+    files: ['supabase/functions/_shared/time.ts'],
+    rules: { 'no-restricted-syntax': ['error', discardedRejection, bareCancel, bareWaitUntil] },
   },
   {
     name: 'colloquy/only env.ts reads variables',

@@ -22,11 +22,16 @@ const lines: readonly (readonly [string, string | null])[] = [
   ['EdgeRuntime.waitUntil(work())', restricted],
   ['await answer.body?.cancel()', restricted],
   ['setTimeout(work, 1)', misused],
+  ['export const read = Date.now()', restricted],
+  ['export const reader = Date.now', restricted],
+  ['export const since = performance.now()', restricted],
+  ['export const today = new Date()', restricted],
+  ['export const then = new Date(0)', null],
   ['export const handled = await work()', null],
   ['waitUntil(work())', null],
 ]
 
-it('no work of a function can be left alone with its rejection', { timeout: 300_000 }, async () => {
+it('a function leaves no rejection alone, and takes time from a Clock', { timeout: 300_000 }, async () => {
   const text = [...declared, ...lines.map(([line]) => line), ''].join('\n')
   // A file that does not exist: with a real one the types of the whole project are read.
   const filePath = 'supabase/functions/snippet.ts'

@@ -7,7 +7,7 @@ import {
 } from '../../../supabase/functions/_shared/tools/tool-limits.ts'
 import type { ToolServer } from '../../../supabase/functions/_shared/tools/tool-server.ts'
 
-export interface OpenOptions extends Partial<Pick<ConnectDependencies, 'memory' | 'now'>> {
+export interface OpenOptions extends Partial<Pick<ConnectDependencies, 'memory' | 'clock'>> {
   readonly type?: 'http' | 'sse'
   readonly timeouts?: Partial<ConnectDependencies['timeouts']>
 }

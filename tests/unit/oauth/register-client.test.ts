@@ -5,6 +5,7 @@ import {
 } from '../../../supabase/functions/_shared/oauth/read-document.ts'
 import { readTokenAnswer } from '../../../supabase/functions/_shared/oauth/read-token-answer.ts'
 import { registerClient } from '../../../supabase/functions/_shared/oauth/register-client.ts'
+import { stoppedClock } from '../../support/clocks.ts'
 import { hostileJson, seeded } from '../../support/hostile-json.ts'
 import { type Requested, scriptedFetch } from '../../support/oauth/scripted-fetch.ts'
 
@@ -22,7 +23,7 @@ describe('a registration', () => {
   const register = async (answer: unknown) => {
     const fetch = scriptedFetch({ [registration]: answer })
     const wanted = { document, redirectUri: 'https://us.example/cb', scope: 'a b' }
-    const client = registerClient(fetch, wanted)
+    const client = registerClient({ fetch, clock: stoppedClock }, wanted)
     return { fetch, client: await client }
   }
   const refused = (status: number, error: unknown) =>

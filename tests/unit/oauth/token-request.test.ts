@@ -8,6 +8,7 @@ import {
 } from '../../../supabase/functions/_shared/oauth/token-request.ts'
 import { OutboundError } from '../../../supabase/functions/_shared/outbound/error.ts'
 import type { OutboundFetch } from '../../../supabase/functions/_shared/outbound/outbound.ts'
+import { stoppedClock } from '../../support/clocks.ts'
 import { scriptedFetch } from '../../support/oauth/scripted-fetch.ts'
 
 const token = 'https://as.example/token'
@@ -33,6 +34,7 @@ function asking(answer: unknown, source: 'dynamic' | 'preregistered' = 'dynamic'
     client,
     resource: 'https://mcp.example/',
     fetch,
+    clock: stoppedClock,
     log: () => undefined,
   }
   return { fetch, request }

@@ -87,6 +87,7 @@ const tokenRequest = (url: string) =>
     client: oauthClient,
     resource: url,
     fetch,
+    clock: systemClock,
     log: () => undefined,
   }) as const
 const verifier = (supabaseUrl: string) =>

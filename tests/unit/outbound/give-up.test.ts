@@ -3,6 +3,7 @@ import { readText } from '../../../supabase/functions/_shared/models/byte-reader
 import { probe } from '../../../supabase/functions/_shared/oauth/probe.ts'
 import { giveUp } from '../../../supabase/functions/_shared/outbound/give-up.ts'
 import { createWire } from '../../../supabase/functions/_shared/tools/mcp/wire-fetch.ts'
+import { stoppedClock } from '../../support/clocks.ts'
 
 const url = 'https://mcp.example/mcp'
 
@@ -21,7 +22,7 @@ it('a body that was cut off is given up like another', async () => {
 
 it('a message without an answer has arrived, although the body that nobody reads broke off', async () => {
   for (const type of ['http', 'sse'] as const) {
-    const options = { type, probe: 100, now: () => 0 }
+    const options = { type, probe: 100, clock: stoppedClock }
     const { fetch } = createWire(() => Promise.resolve(cut(202)), options)
     const body = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' })
     expect((await fetch(url, { method: 'POST', body })).ok).toBe(true)

@@ -12,6 +12,7 @@ import {
   type ProtectedHeaderParameters,
 } from 'jose'
 import { AppError } from '../errors.ts'
+import { type Clock, systemClock } from '../time.ts'
 import { AskAuth, type AskAuthOptions, patience } from './ask-auth.ts'
 
 /** The caller, from the access token. The database decides what the caller may do. */
@@ -30,7 +31,7 @@ export interface AccessTokenOptions extends AskAuthOptions {
   readonly jwtIssuer: string
   /** The platform's keys from SUPABASE_JWKS; null means: ask the issuer's key endpoint. */
   readonly jwks: { readonly keys: readonly JWK[] } | null
-  readonly now?: () => Date
+  readonly clock?: Clock
 }
 
 /** Verifies the `authorization` header of a request. */
@@ -63,7 +64,7 @@ export function createAccessTokenVerifier(options: AccessTokenOptions): VerifyAc
 }
 
 function createVerify(options: AccessTokenOptions): (token: string) => Promise<JWTPayload> {
-  const { supabaseUrl, jwtIssuer: issuer, jwks, now = () => new Date() } = options
+  const { supabaseUrl, jwtIssuer: issuer, jwks, clock = systemClock } = options
   const { timeout: timeoutDuration = patience } = options
   const findKey = jwks
     ? localKeys(jwks.keys)
@@ -79,14 +80,14 @@ function createVerify(options: AccessTokenOptions): (token: string) => Promise<J
       const isKnown = kid !== undefined && jwks?.keys.some((jwk) => jwk.kid === kid) === true
       if (alg === 'HS256' && !hasSecret && !isKnown) {
         // Auth is asked about no token that its own claims refuse.
-        checkClaims(decodeJwt(token), issuer, now())
-        return checkClaims(await auth.claimsOf(token), issuer, now())
+        checkClaims(decodeJwt(token), issuer, clock.now())
+        return checkClaims(await auth.claimsOf(token), issuer, clock.now())
       }
       const verified = await jwtVerify(token, findKey, {
         algorithms: algorithms.map(([algorithm]) => algorithm),
-        currentDate: now(),
+        currentDate: new Date(clock.now()),
       })
-      return checkClaims(verified.payload, issuer, now())
+      return checkClaims(verified.payload, issuer, clock.now())
     } catch (cause) {
       throw verdictOf(cause)
     }
@@ -102,9 +103,9 @@ function headerOf(token: string): ProtectedHeaderParameters {
 }
 
 /** @returns the claims of a token that may be used now, once it is verified. @throws AppError `unauthorized` */
-function checkClaims(claims: JWTPayload, issuer: string, now: Date): JWTPayload {
+function checkClaims(claims: JWTPayload, issuer: string, now: number): JWTPayload {
   const { iss, aud, exp, nbf, role } = claims
-  const seconds = now.getTime() / 1000
+  const seconds = now / 1000
   if (iss !== issuer) {
     const found = typeof iss === 'string' ? iss : 'absent'
     throw unauthorized(`the issuer of the token is ${found}, not ${issuer}: see JWT_ISSUER`)

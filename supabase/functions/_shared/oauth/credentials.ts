@@ -219,6 +219,7 @@ async function refresh(
       client,
       resource: use.resource,
       fetch: deps.outbound(use.allowed_hosts),
+      clock: deps.clock,
       log: deps.log,
     }
     const tokens = await refreshTokens(

@@ -2,6 +2,7 @@ import { IssuerMismatchError, OAuthError } from '@modelcontextprotocol/client'
 import { AppError, type ErrorCode } from '../errors.ts'
 import { parseRetryAfter } from '../models/retry-after.ts'
 import { OutboundError } from '../outbound/error.ts'
+import type { Clock } from '../time.ts'
 
 /**
  * The public part of a failure: kinds and codes, no message. Messages of protocol libraries quote
@@ -36,8 +37,8 @@ export function failure(
 }
 
 /** An authorization server that is over its limit, and when it wants to be asked again. */
-export function busyFailure(headers: Headers, now: number, cause: string): AppError {
-  const wait = parseRetryAfter(headers, now)
+export function busyFailure(headers: Headers, clock: Clock, cause: string): AppError {
+  const wait = parseRetryAfter(headers, clock.now())
   return new AppError('authorization_server_busy', {
     cause,
     headers: { 'retry-after': String(Math.ceil((wait ?? 30_000) / 1_000)) },

@@ -81,7 +81,7 @@ async function register(
   try {
     const { issuer } = document
     const { clientId, clientSecret, authMethod, secretExpiresAt } = await registerClient(
-      fetch,
+      { fetch, clock: deps.clock },
       registration,
     )
     const place = clientSecretPlace(organizationId, {

@@ -59,6 +59,7 @@ export async function finishAuthorization(
     client,
     resource: taken.resource,
     fetch,
+    clock: deps.clock,
     log: deps.log,
   }
   const tokens = await exchangeCode(request, {

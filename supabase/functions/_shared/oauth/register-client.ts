@@ -1,6 +1,7 @@
 import { AppError } from '../errors.ts'
 import { isRecord, stringOf } from '../json.ts'
 import type { OutboundFetch } from '../outbound/outbound.ts'
+import type { Clock } from '../time.ts'
 import { clientMetadata, type TokenEndpointAuthMethod } from './client-metadata.ts'
 import { authorizationServerFailure, busyFailure } from './failure.ts'
 import type { IssuerDocument } from './read-document.ts'
@@ -14,6 +15,11 @@ export interface RegisteredClient {
   readonly authMethod: TokenEndpointAuthMethod | null
   /** Seconds since the epoch; null: never. */
   readonly secretExpiresAt: number | null
+}
+
+export interface RegistrationDependencies {
+  readonly fetch: OutboundFetch
+  readonly clock: Clock
 }
 
 export interface Registration {
@@ -32,17 +38,17 @@ const longest = 4_096
  * @throws AppError `registration_failed` with the server's own code, and what a request fails with
  */
 export async function registerClient(
-  fetch: OutboundFetch,
+  deps: RegistrationDependencies,
   { document, redirectUri, scope }: Registration,
 ): Promise<RegisteredClient> {
   const supported = document.token_endpoint_auth_methods_supported
   const preferred = authMethods.find((method) => supported?.includes(method) ?? true) ?? 'none'
   const all = clientMetadata(redirectUri, preferred)
   const { application_type: _, ...least } = all
-  const first = await ask(fetch, document, all)
+  const first = await ask(deps, document, all)
   const mayBeOff = first.status === 400 && first.error !== 'invalid_redirect_uri'
   const answer = mayBeOff
-    ? await ask(fetch, document, { ...least, ...(scope !== undefined && { scope }) })
+    ? await ask(deps, document, { ...least, ...(scope !== undefined && { scope }) })
     : first
   if (answer.client) return answer.client
   const { status, error } = answer
@@ -60,7 +66,7 @@ interface Answer {
 }
 
 async function ask(
-  fetch: OutboundFetch,
+  { fetch, clock }: RegistrationDependencies,
   { registration_endpoint: endpoint = '' }: IssuerDocument,
   metadata: object,
 ): Promise<Answer> {
@@ -77,7 +83,7 @@ async function ask(
     throw authorizationServerFailure(error)
   }
   const { status, ok } = response
-  if (status === 429) throw busyFailure(response.headers, Date.now(), 'registration (429)')
+  if (status === 429) throw busyFailure(response.headers, clock, 'registration (429)')
   if (status >= 500) {
     throw new AppError('authorization_server_unreachable', { cause: `registration (${status})` })
   }

@@ -15,6 +15,7 @@ export interface TokenRequest {
   /** RFC 8707; null: the parameter is left out. */
   readonly resource: string | null
   readonly fetch: OutboundFetch
+  readonly clock: OAuthDependencies['clock']
   readonly log: OAuthDependencies['log']
 }
 
@@ -73,7 +74,7 @@ async function send(
   request: TokenRequest,
   grant: Readonly<Record<string, string>>,
 ): Promise<Tokens> {
-  const { metadata, client, resource, fetch, log } = request
+  const { metadata, client, resource, fetch, clock, log } = request
   const headers = new Headers({ accept: 'application/json' })
   const body = new URLSearchParams({ ...grant, ...(resource !== null && { resource }) })
   authenticateClient(client, metadata.token_endpoint_auth_methods_supported, headers, body)
@@ -91,7 +92,7 @@ async function send(
   if (status >= 500) {
     throw new AppError('authorization_server_unreachable', { cause: `status ${status}` })
   }
-  if (status === 429) throw busyFailure(response.headers, Date.now(), `status ${status}`)
+  if (status === 429) throw busyFailure(response.headers, clock, `status ${status}`)
   const read = readTokenAnswer(answer)
   if ('tokens' in read && response.ok) return read.tokens
   if ('error' in read) throw refusal(read.error, status, client, grant['grant_type'])

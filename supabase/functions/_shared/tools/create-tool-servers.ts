@@ -27,6 +27,7 @@ export function createToolServers({
   log,
   allowLoopback,
 }: ToolServersOptions): OpenToolServer {
+  const clock = systemClock
   const guard = { allowLoopback }
   const credentials = createCredentials({
     database,
@@ -34,19 +35,19 @@ export function createToolServers({
     log,
     // Authorization servers: documents and token answers.
     outbound: (allowedHosts) => createOutboundFetch({ ...guard, allowedHosts }),
-    clock: systemClock,
+    clock,
     random: Math.random,
   })
   const outbound = (allowedHosts: readonly string[] | null) =>
     createOutboundFetch({ ...guard, allowedHosts, limits: toolRequestLimits })
-  const memory = createServerMemory(Date.now)
+  const memory = createServerMemory(clock)
   return (key) => {
-    const contact = new Contact(Date.now)
+    const contact = new Contact(clock)
     const fetch = createAuthorizedFetch(
       { database, outbound: (allowedHosts) => contact.watch(outbound(allowedHosts)) },
       { ...credentials, get: (...of) => contact.aside(() => credentials.get(...of)) },
       key,
     )
-    return openMcpServer(key, { fetch, contact, memory })
+    return openMcpServer(key, { fetch, clock, contact, memory })
   }
 }

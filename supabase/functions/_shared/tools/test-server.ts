@@ -57,7 +57,7 @@ export async function testServer(
   const row = configurationRow.parse(await db.call('open_mcp_configuration', { id }))
   const { type, endpoint, auth_type: authType, shared } = row
   const nothing = { era: null, tools: [], refused: [], incomplete: null } as const
-  const discovery = new Contact(() => deps.clock.now())
+  const discovery = new Contact(deps.clock)
   const fail = (
     error: unknown,
     reached: boolean | null,

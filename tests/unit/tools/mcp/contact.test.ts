@@ -15,6 +15,7 @@ import {
   startScripted,
   status,
 } from '../../../support/agents/scripted-mcp.ts'
+import { ManualClock, stoppedClock } from '../../../support/clocks.ts'
 
 const never = new AbortController().signal
 const mute = { 'server/discover': silence, initialize: silence }
@@ -28,12 +29,11 @@ async function open(
   credential: (pass: Pass) => Promise<void>,
   asked: (pass: Pass) => void = () => undefined,
 ) {
-  let time = 0
-  const now = () => time
-  const pass: Pass = (milliseconds) => void (time += milliseconds)
+  const clock = new ManualClock()
+  const pass: Pass = (milliseconds) => clock.advance(milliseconds)
   const { endpoint } = await startScripted(script)
-  const contact = new Contact(now)
-  const memory = createServerMemory(now)
+  const contact = new Contact(clock)
+  const memory = createServerMemory(clock)
   const guarded = createOutboundFetch(guard)
   const fetch = contact.watch((url, init) => {
     asked(pass)
@@ -47,7 +47,7 @@ async function open(
     endpoint,
   } as const
   const server = openMcpServer(key, {
-    ...{ memory, contact, now },
+    ...{ memory, contact, clock },
     timeouts: { ...toolTimeouts, connect: 400, probe: 200 },
     fetch: async (url, init) => {
       await contact.aside(() => credential(pass))
@@ -107,7 +107,7 @@ describe('a server is known to be reached', () => {
       null,
     ],
   ])('%s', async (_when, answer, expected) => {
-    const contact = new Contact(() => 0)
+    const contact = new Contact(stoppedClock)
     await Promise.allSettled([contact.watch(answer)('https://a.example')])
     expect(contact.reached).toBe(expected)
   })

@@ -9,6 +9,7 @@ import {
   status,
   tool,
 } from '../../../support/agents/scripted-mcp.ts'
+import { ManualClock, stoppedClock } from '../../../support/clocks.ts'
 
 const never = new AbortController().signal
 const listing = { tools: [tool('a')] }
@@ -16,8 +17,8 @@ const done = { content: [{ type: 'text', text: 'done' }] }
 const definition = { name: 'a', input_schema: {} }
 
 it('a silent server costs one wait, is then left alone for 30 s, and is asked again after', async () => {
-  let time = 0
-  const memory = createServerMemory(() => time)
+  const clock = new ManualClock()
+  const memory = createServerMemory(clock)
   const script = { initialize: initialized, 'tools/list': listing, 'tools/call': done }
   const server = await startScripted({ 'server/discover': silence, initialize: silence })
   const timeouts = { connect: 400, probe: 200 }
@@ -32,7 +33,7 @@ it('a silent server costs one wait, is then left alone for 30 s, and is asked ag
   const call = await openAt(server, { memory }).call(definition, {}, never)
   expect(call).toMatchObject({ status: 'error', error_code: 'server_paused' })
   expect(server.sent).toHaveLength(asked)
-  time = 30_000
+  clock.advance(30_000)
   expect((await openAt(server, { memory }).list(never)).tools).toHaveLength(1)
 })
 
@@ -42,20 +43,20 @@ describe('what a server turned out to be', () => {
     methods.filter((method) => method === 'server/discover' || method === 'initialize')
 
   it('is remembered for the next execution, for ten minutes', async () => {
-    let time = 0
-    const memory = createServerMemory(() => time)
+    const clock = new ManualClock()
+    const memory = createServerMemory(clock)
     const server = await startScripted(older)
     const use = () => openAt(server, { memory }).list(never)
     await use()
     await use()
     expect(asked(server.methods())).toEqual(['server/discover', 'initialize', 'initialize'])
-    time = 600_001
+    clock.advance(600_001)
     await use()
     expect(asked(server.methods())).toHaveLength(5)
   })
 
   it('is asked anew after it failed, so that a server may be replaced by a modern one', async () => {
-    const memory = createServerMemory(() => 0)
+    const memory = createServerMemory(stoppedClock)
     const server = await startScripted(older)
     const use = () => openAt(server, { memory }).list(never)
     await use()
@@ -69,7 +70,7 @@ describe('what a server turned out to be', () => {
   })
 
   it('is bounded in memory, and each organization learns for itself', () => {
-    const memory = createServerMemory(() => 0)
+    const memory = createServerMemory(stoppedClock)
     const key = (configurationId: number, organizationId = 1) =>
       ({
         organizationId,

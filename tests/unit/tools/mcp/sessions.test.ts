@@ -15,6 +15,7 @@ import {
   status,
   tool,
 } from '../../../support/agents/scripted-mcp.ts'
+import { stoppedClock } from '../../../support/clocks.ts'
 
 const never = new AbortController().signal
 const listing = { tools: [tool('a')] }
@@ -226,7 +227,7 @@ describe('a server of the older transport that was entered as http', () => {
           response.write('event: endpoint\ndata: /messages\n\n')
         }),
       })
-      const memory = createServerMemory(() => 0)
+      const memory = createServerMemory(stoppedClock)
       expect((await openAt(server, { memory }).list(never)).tools).toHaveLength(1)
       const before = server.sent.length
       expect(await openAt(server, { memory }).call(definition, {}, never)).toMatchObject({

@@ -6,7 +6,7 @@ import {
 } from '@modelcontextprotocol/client'
 import { AppError } from '../../errors.ts'
 import type { OutboundFetch } from '../../outbound/outbound.ts'
-import { abortable, timeLimit } from '../../time.ts'
+import { abortable, type Clock, timeLimit } from '../../time.ts'
 import type { toolTimeouts } from '../tool-limits.ts'
 import type { ServerEra, ToolServerKey } from '../tool-server.ts'
 import type { Contact } from './contact.ts'
@@ -24,7 +24,7 @@ export interface ConnectDependencies {
   readonly contact: Contact
   readonly memory: ServerMemory
   readonly timeouts: Timeouts
-  readonly now: () => number
+  readonly clock: Clock
   /** Replaces the transport, in tests. */
   readonly transportTo?: (() => Transport) | undefined
 }
@@ -54,13 +54,13 @@ export async function connect(
   key: ToolServerKey,
   signal: AbortSignal,
 ): Promise<Connection> {
-  const { memory, timeouts, contact, now } = deps
+  const { memory, timeouts, contact, clock } = deps
   const left = memory.pausedFor(key)
   if (left > 0) {
     const headers = { 'retry-after': String(Math.ceil(left / 1_000)) }
     throw new AppError('server_paused', { headers, cause: 'it was silent a moment ago' })
   }
-  const serverTime = () => now() - contact.ownTime
+  const serverTime = () => clock.now() - contact.ownTime
   const began = serverTime()
   const inTime = timeLimit(timeouts.connect, signal)
   const known = key.type === 'sse' ? 'sse' : memory.recall(key)
@@ -96,13 +96,13 @@ function mayBeOldTransport(error: unknown): boolean {
 }
 
 async function connectAs(
-  { fetch, timeouts, now, transportTo }: ConnectDependencies,
+  { fetch, timeouts, clock, transportTo }: ConnectDependencies,
   key: ToolServerKey,
   known: ServerEra | undefined,
   signal: AbortSignal,
 ): Promise<Connection> {
   const type = known === 'sse' ? 'sse' : 'http'
-  const wire = createWire(fetch, { type, probe: timeouts.probe, now })
+  const wire = createWire(fetch, { type, probe: timeouts.probe, clock })
   const transport = transportTo?.() ?? createTransport({ ...key, type }, wire.fetch)
   const isOld = known === 'older' || known === 'sse'
   const client = new Client(

@@ -1,17 +1,18 @@
 import { OutboundError } from '../../outbound/error.ts'
 import type { OutboundFetch } from '../../outbound/outbound.ts'
+import type { Clock } from '../../time.ts'
 
 /** What the requests to one server show of it: whether it answers, and how long it was waited for. */
 export class Contact {
-  readonly #now: () => number
+  readonly #clock: Clock
   #asked = 0
   #answered = false
   #waits = 0
   #waitsSince = 0
   #waited = 0
 
-  constructor(now: () => number) {
-    this.#now = now
+  constructor(clock: Clock) {
+    this.#clock = clock
   }
 
   /** Whether an answer came; null while no request is known to have left. */
@@ -22,7 +23,7 @@ export class Contact {
 
   /** Milliseconds that this backend waited for something of its own, such as a credential. */
   get ownTime(): number {
-    return this.#waited + (this.isWaiting ? this.#now() - this.#waitsSince : 0)
+    return this.#waited + (this.isWaiting ? this.#clock.now() - this.#waitsSince : 0)
   }
 
   get isWaiting(): boolean {
@@ -47,13 +48,13 @@ export class Contact {
 
   /** Waits for work of this backend: the server is not silent meanwhile. */
   async aside<Result>(work: () => Promise<Result>): Promise<Result> {
-    if (!this.isWaiting) this.#waitsSince = this.#now()
+    if (!this.isWaiting) this.#waitsSince = this.#clock.now()
     this.#waits += 1
     try {
       return await work()
     } finally {
       this.#waits -= 1
-      if (!this.isWaiting) this.#waited += this.#now() - this.#waitsSince
+      if (!this.isWaiting) this.#waited += this.#clock.now() - this.#waitsSince
     }
   }
 }

@@ -1,7 +1,7 @@
 import { ProtocolError, type StandardSchemaV1 } from '@modelcontextprotocol/client'
 import { findMismatch } from '../../json-schema/find-mismatch.ts'
 import { isRecord } from '../../json.ts'
-import { timeLimit } from '../../time.ts'
+import { systemClock, timeLimit } from '../../time.ts'
 import { checkableSchema } from '../checkable-schema.ts'
 import { callFailure, connectFailure, notMade } from '../tool-failure.ts'
 import { toolTimeouts } from '../tool-limits.ts'
@@ -36,9 +36,9 @@ const cancelled: ToolOutcome = {
 
 /** One MCP server over streamable HTTP or SSE, in both revisions of the protocol. */
 export function openMcpServer(key: ToolServerKey, options: McpServerOptions): ToolServer {
-  const { now = Date.now, timeouts = toolTimeouts } = options
-  const { memory = createServerMemory(now), contact = new Contact(now) } = options
-  const deps = { ...options, now, memory, contact, timeouts }
+  const { clock = systemClock, timeouts = toolTimeouts } = options
+  const { memory = createServerMemory(clock), contact = new Contact(clock) } = options
+  const deps = { ...options, clock, memory, contact, timeouts }
   let current: Used | null = null
 
   /** Does one thing over the connection; over a new one when the server ended the session. */

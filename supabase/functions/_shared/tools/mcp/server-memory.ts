@@ -1,3 +1,4 @@
+import type { Clock } from '../../time.ts'
 import type { ServerEra, ToolServerKey } from '../tool-server.ts'
 
 export interface ServerMemory {
@@ -16,33 +17,33 @@ const lifetime = 600_000
 const pause = 30_000
 
 /** What a worker remembers of servers, so that it asks them once; bounded, the oldest go first. */
-export function createServerMemory(now: () => number): ServerMemory {
+export function createServerMemory(clock: Clock): ServerMemory {
   const eras = new Map<string, { readonly era: ServerEra; readonly until: number }>()
   const pauses = new Map<string, number>()
   return {
     recall(key) {
       const held = eras.get(nameOf(key))
-      return held && held.until > now() ? held.era : undefined
+      return held && held.until > clock.now() ? held.era : undefined
     },
     remember(key, era) {
       const name = nameOf(key)
       const held = eras.get(name)
-      if (held?.era === era && held.until > now()) return
+      if (held?.era === era && held.until > clock.now()) return
       eras.delete(name)
-      eras.set(name, { era, until: now() + lifetime })
+      eras.set(name, { era, until: clock.now() + lifetime })
       for (const oldest of eras.keys()) {
         if (eras.size <= most) break
         eras.delete(oldest)
       }
     },
     pause(key) {
-      pauses.set(nameOf(key), now() + pause)
+      pauses.set(nameOf(key), clock.now() + pause)
       for (const oldest of pauses.keys()) {
         if (pauses.size <= most) break
         pauses.delete(oldest)
       }
     },
-    pausedFor: (key) => Math.max(0, (pauses.get(nameOf(key)) ?? 0) - now()),
+    pausedFor: (key) => Math.max(0, (pauses.get(nameOf(key)) ?? 0) - clock.now()),
     forget: (key) => void eras.delete(nameOf(key)),
   }
 }

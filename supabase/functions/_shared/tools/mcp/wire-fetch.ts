@@ -5,7 +5,7 @@ import { parseRetryAfter } from '../../models/retry-after.ts'
 import { OutboundError } from '../../outbound/error.ts'
 import { giveUp } from '../../outbound/give-up.ts'
 import type { OutboundFetch } from '../../outbound/outbound.ts'
-import { timeLimit } from '../../time.ts'
+import { type Clock, timeLimit } from '../../time.ts'
 import { eventData, repairEvents } from './repair-events.ts'
 import {
   answerLost,
@@ -30,7 +30,7 @@ export interface WireOptions {
   readonly type: 'http' | 'sse'
   /** Milliseconds that a server has to say that it speaks a modern revision. */
   readonly probe: number
-  readonly now: () => number
+  readonly clock: Clock
 }
 
 const refusalBytes = 16 * 1024
@@ -46,7 +46,7 @@ const unknownSession =
  * judges it, and takes everything but a modern answer to `server/discover` for an older server's.
  * @throws ServerRefused for a refusal by status alone
  */
-export function createWire(fetch: OutboundFetch, { type, probe, now }: WireOptions): Wire {
+export function createWire(fetch: OutboundFetch, { type, probe, clock }: WireOptions): Wire {
   const requests = new Map<string, Waiting>()
   const raws = new RawResults()
   const takeRequest = (sole: Waiting | null) => (id: unknown) => {
@@ -97,7 +97,7 @@ export function createWire(fetch: OutboundFetch, { type, probe, now }: WireOptio
     const { status, headers } = response
     const { text, truncated } = await readText(response, refusalBytes)
     const over = inSession !== null && !truncated && endsSession(status, text, inSession)
-    return new ServerRefused(status, text, parseRetryAfter(headers, now()), over)
+    return new ServerRefused(status, text, parseRetryAfter(headers, clock.now()), over)
   }
 
   /** What a server is: anything but a modern answer is an older server's. */
