@@ -31,16 +31,20 @@ const lines: readonly (readonly [string, string | null])[] = [
   ['waitUntil(work())', null],
 ]
 
-it('a function leaves no rejection alone, and takes time from a Clock', { timeout: 300_000 }, async () => {
-  const text = [...declared, ...lines.map(([line]) => line), ''].join('\n')
-  // A file that does not exist: with a real one the types of the whole project are read.
-  const filePath = 'supabase/functions/snippet.ts'
-  const parserOptions = { projectService: { allowDefaultProject: [filePath] } }
-  const eslint = new ESLint({ cwd: root, overrideConfig: { languageOptions: { parserOptions } } })
-  const [result] = await eslint.lintText(text, { filePath })
-  const found = (result?.messages ?? [])
-    // The name is declared here, which the rule refuses as well.
-    .filter(({ line }) => line > declared.length)
-    .map(({ line, ruleId }) => [lines[line - declared.length - 1]?.[0], ruleId])
-  expect(found).toEqual(lines.filter(([, rule]) => rule !== null))
-})
+it(
+  'a function leaves no rejection alone, and takes time from a Clock',
+  { timeout: 300_000 },
+  async () => {
+    const text = [...declared, ...lines.map(([line]) => line), ''].join('\n')
+    // A file that does not exist: with a real one the types of the whole project are read.
+    const filePath = 'supabase/functions/snippet.ts'
+    const parserOptions = { projectService: { allowDefaultProject: [filePath] } }
+    const eslint = new ESLint({ cwd: root, overrideConfig: { languageOptions: { parserOptions } } })
+    const [result] = await eslint.lintText(text, { filePath })
+    const found = (result?.messages ?? [])
+      // The name is declared here, which the rule refuses as well.
+      .filter(({ line }) => line > declared.length)
+      .map(({ line, ruleId }) => [lines[line - declared.length - 1]?.[0], ruleId])
+    expect(found).toEqual(lines.filter(([, rule]) => rule !== null))
+  },
+)

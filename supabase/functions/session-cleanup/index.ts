@@ -1,8 +1,6 @@
 import { createDatabase } from '../_shared/database.ts'
 import { findProblems, readEnv } from '../_shared/env.ts'
-import { logDefects } from '../_shared/http/log-defects.ts'
-import { createProblemReport } from '../_shared/http/report-problem.ts'
-import { createLog } from '../_shared/log/log.ts'
+import { createLog, createProblemReport, logDefects } from '../_shared/log/log.ts'
 import { systemClock } from '../_shared/time.ts'
 import { createApp } from './app.ts'
 

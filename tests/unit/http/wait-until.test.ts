@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { AppError } from '../../../supabase/functions/_shared/errors.ts'
-import { logDefects } from '../../../supabase/functions/_shared/http/log-defects.ts'
 import { createWaitUntil } from '../../../supabase/functions/_shared/http/wait-until.ts'
-import type { LogEntry } from '../../../supabase/functions/_shared/log/log.ts'
+import { type LogEntry, logDefects } from '../../../supabase/functions/_shared/log/log.ts'
 import { agentsApp, begunExecution } from '../../support/agents/agents-fixture.ts'
 import { fakeClock } from '../../support/clocks.ts'
 

@@ -10,7 +10,11 @@ import type { Invocation } from './invocation.ts'
 import { awaitTurn } from './queue.ts'
 import { type RunDependencies, runExecution, type RunOptions } from './run.ts'
 import { answerStream } from './stream/answer-stream.ts'
-import { awaitExecution, type FollowDependencies, followExecution } from './stream/follow-execution.ts'
+import {
+  awaitExecution,
+  type FollowDependencies,
+  followExecution,
+} from './stream/follow-execution.ts'
 import { beginning } from './stream/ui-message-chunks.ts'
 import { endText } from './stream/ui-message-stream.ts'
 

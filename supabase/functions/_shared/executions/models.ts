@@ -1,3 +1,5 @@
+import type { ReportProblem } from '../log/log.ts'
+import { completeModel } from '../models/complete-model.ts'
 import type { ModelAnswer } from '../models/model-answer.ts'
 import type {
   MessagePart,
@@ -6,6 +8,9 @@ import type {
   ModelTool,
   TakeEvents,
 } from '../models/model-protocol.ts'
+import { configuredProviders, type ModelConfiguration, resolveAdapter } from '../models/registry.ts'
+import { streamModel } from '../models/stream-model.ts'
+import type { ReadOrganizationKey } from '../provider-keys/read-key.ts'
 import { toToolMessages } from '../tools/tool-messages.ts'
 import type { BegunExecution, HistoryMessage, RouteStep } from './execution.ts'
 
@@ -31,6 +36,27 @@ export interface CallOptions {
   readonly signal: AbortSignal
   /** The organization whose own key is used when the step has one. */
   readonly organizationId: number
+}
+
+/**
+ * The models of the configured providers, and of the providers for which organizations have their
+ * own keys.
+ */
+export function createModels(
+  configuration: ModelConfiguration,
+  readOrganizationKey: ReadOrganizationKey,
+  report: ReportProblem,
+): Models {
+  return {
+    providers: configuredProviders(configuration, report),
+    async call({ provider, credential }, request, take, { stream, signal, organizationId }) {
+      const own = credential === 'organization'
+      const used = own ? await readOrganizationKey(organizationId, provider) : configuration
+      const adapter = resolveAdapter(provider, used)
+      if (stream) await streamModel(adapter, request, take, { signal })
+      else take(toEvents(await completeModel(adapter, request, { signal })))
+    },
+  }
 }
 
 /** The progress of an execution before a model call. */

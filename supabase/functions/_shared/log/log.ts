@@ -18,6 +18,29 @@ export function createLog(write: (line: string) => void): Log {
   return (entry) => write(JSON.stringify(entry))
 }
 
+/** Takes the problem of a variable: the text names the variable, never its value. */
+export type ReportProblem = (problem: string) => void
+
+/** Logs a variable that cannot be used, once, when the function starts. */
+export function createProblemReport(log: Log): ReportProblem {
+  return (detail) => log({ level: 'error', event: 'variable_unusable', detail })
+}
+
+/**
+ * Logs an error that no code handles, and keeps the worker alive: Deno would end the process and
+ * with it the streams of all other requests. Each such line is a defect.
+ */
+export function logDefects(target: Pick<EventTarget, 'addEventListener'>, log: Log): void {
+  const report = (event: Event, thrown: unknown) => {
+    event.preventDefault()
+    log({ level: 'error', event: 'unhandled_error', detail: errorStack(thrown) })
+  }
+  target.addEventListener('unhandledrejection', (event) =>
+    report(event, (event as PromiseRejectionEvent).reason),
+  )
+  target.addEventListener('error', (event) => report(event, (event as ErrorEvent).error))
+}
+
 /** An error and its chain of causes as one redacted text of bounded length. */
 export function errorStack(error: unknown): string {
   const chain: string[] = []

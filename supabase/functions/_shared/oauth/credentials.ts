@@ -6,7 +6,12 @@ import { sleep } from '../time.ts'
 import { openClient } from './client.ts'
 import { kindOf } from './failure.ts'
 import { rejectClient } from './finish-authorization.ts'
-import { bearerTokenPlace, type ConnectionKey, headerKeyPlace, tokenPlace } from './secret-places.ts'
+import {
+  bearerTokenPlace,
+  type ConnectionKey,
+  headerKeyPlace,
+  tokenPlace,
+} from './secret-places.ts'
 import { revokeTokens } from './revoke-tokens.ts'
 import { type ConnectionUse, connectionUse, type Target } from './rows.ts'
 import { sealTokens } from './sealed-tokens.ts'
