@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { OutboundError } from '../../../../supabase/functions/_shared/outbound/error.ts'
 import { createOutboundFetch } from '../../../../supabase/functions/_shared/outbound/outbound.ts'
+import type { Timeouts } from '../../../../supabase/functions/_shared/tools/mcp/connect.ts'
 import { Contact } from '../../../../supabase/functions/_shared/tools/mcp/contact.ts'
 import { openMcpServer } from '../../../../supabase/functions/_shared/tools/mcp/open-mcp-server.ts'
 import { createServerMemory } from '../../../../supabase/functions/_shared/tools/mcp/server-memory.ts'
@@ -28,6 +29,7 @@ async function open(
   script: Script,
   credential: (pass: Pass) => Promise<void>,
   asked: (pass: Pass) => void = () => undefined,
+  timeouts: Partial<Timeouts> = { connect: 400, probe: 200 },
 ) {
   const clock = new ManualClock()
   const pass: Pass = (milliseconds) => clock.advance(milliseconds)
@@ -48,7 +50,7 @@ async function open(
   } as const
   const server = openMcpServer(key, {
     ...{ memory, contact, clock },
-    timeouts: { ...toolTimeouts, connect: 400, probe: 200 },
+    timeouts: { ...toolTimeouts, ...timeouts },
     fetch: async (url, init) => {
       await contact.aside(() => credential(pass))
       return fetch(url, init)
@@ -114,7 +116,7 @@ describe('a server is known to be reached', () => {
 
   it('also while a later request fails, and by the server that tools are listed of', async () => {
     const script = { initialize: initialized, 'tools/list': status(500) }
-    const { server } = await open(script, () => Promise.resolve())
+    const { server } = await open(script, () => Promise.resolve(), undefined, {})
     expect(server.reached()).toBeNull()
     await expect(server.list(never)).rejects.toMatchObject({ code: 'server_failed' })
     expect(server.reached()).toBe(true)
