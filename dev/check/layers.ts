@@ -17,8 +17,8 @@ export const sharedLayers: Layers = [
   ['models'],
   ['http'],
   ['auth', 'database', 'json-schema', 'outbound'],
-  ['crypto', 'database.types', 'env', 'json', 'log', 'storable', 'time'],
-  ['errors'],
+  ['crypto', 'database.types', 'env', 'load-once', 'log', 'storable', 'time'],
+  ['errors', 'json'],
 ]
 
 export const devLayers: Layers = [

@@ -1,7 +1,7 @@
 import { PostgrestClient } from '@supabase/postgrest-js'
-import * as z from 'zod'
 import type { Database as Schema, Json } from './database.types.ts'
 import { AppError, errorCodes, isErrorCode, toAppError, type ErrorCode } from './errors.ts'
+import { isRecord } from './json.ts'
 import { type Clock, sleep, systemClock } from './time.ts'
 
 type Functions = Schema['public']['Functions']
@@ -219,9 +219,13 @@ function raisedCode({ code, message }: PostgrestFailure): ErrorCode | undefined 
   return codes?.find((known) => known === message) ?? codes?.[0]
 }
 
-const hintSchema = z.record(z.string(), z.union([z.string(), z.number(), z.null()]))
+type Facts = Readonly<Record<string, string | number | null>>
 
 /** What our own functions raise with a refusal: one flat JSON object, `retry_after` in seconds. */
-function readHint(hint: string | null | undefined): z.infer<typeof hintSchema> {
-  return hint ? hintSchema.parse(JSON.parse(hint)) : {}
+function readHint(hint: string | null | undefined): Facts {
+  if (!hint) return {}
+  const facts: unknown = JSON.parse(hint)
+  const isFact = (fact: unknown) => fact === null || ['string', 'number'].includes(typeof fact)
+  if (isRecord(facts) && Object.values(facts).every(isFact)) return facts as Facts
+  throw new TypeError('the hint of a refusal is no flat object')
 }

@@ -1,5 +1,5 @@
-import * as z from 'zod'
 import { AppError, notConfigured } from './errors.ts'
+import { isRecord } from './json.ts'
 
 // A global of Node, Deno and the platform alike. Importing node:process instead makes `deno check`
 // look for @types/node, which a function's own deno.json does not have.
@@ -26,7 +26,7 @@ export interface Env {
    * Verification keys of access tokens, none on a project that signs with a shared secret; null when
    * they are read from the issuer.
    */
-  readonly jwks: { readonly keys: readonly ({ kty: string } & Record<string, unknown>)[] } | null
+  readonly jwks: KeySet | null
   readonly models: ModelVariables
   /** Where the providers are reached, also with keys that organizations bring. */
   readonly providerAddresses: ProviderAddresses
@@ -38,6 +38,10 @@ export interface Env {
   readonly workerSeconds: number | null
   /** Where the function `oauth` is reached from outside, without a trailing slash. */
   readonly oauthPublicUrl: string
+}
+
+export interface KeySet {
+  readonly keys: readonly ({ kty: string } & Record<string, unknown>)[]
 }
 
 /** Credentials and addresses of the models' providers; one without a key is absent. */
@@ -64,11 +68,6 @@ export interface ProviderAddresses {
 }
 
 export type Variables = Readonly<Record<string, string | undefined>>
-
-const keysByName = z.record(z.string(), z.string().min(1))
-const keys = z.array(z.looseObject({ kty: z.string() }))
-// Some tools give the bare list.
-const keySet = z.union([z.object({ keys }), keys.transform((list) => ({ keys: list }))])
 
 /** The key that schedulers have, for one function alone. */
 const schedulerKey = 'session_cleanup'
@@ -102,7 +101,7 @@ export function readEnv(variables: Variables = process.env): Env {
       return issuer === undefined ? `${supabaseUrl()}/auth/v1` : readUrl('JWT_ISSUER', issuer)
     },
     get jwks() {
-      return readJson(value, 'SUPABASE_JWKS', keySet, 'a JSON Web Key Set') ?? null
+      return readJson(value, 'SUPABASE_JWKS', toKeySet, 'a JSON Web Key Set') ?? null
     },
     models: readModels(value),
     providerAddresses: {
@@ -143,21 +142,36 @@ export function findProblems(env: Env): string[] {
 
 type ReadValue = (name: string) => string | undefined
 
-function readJson<Schema extends z.ZodType>(
+function readJson<Value>(
   value: ReadValue,
   name: string,
-  schema: Schema,
+  read: (json: unknown) => Value | null,
   expected: string,
-): z.infer<Schema> | undefined {
+): Value | undefined {
   const text = value(name)
   if (text === undefined) return undefined
-  const parsed = schema.safeParse(parseJson(text))
-  if (parsed.success) return parsed.data
+  const found = read(parseJson(text))
+  if (found !== null) return found
   throw notConfigured(`${name} is not ${expected}`)
 }
 
+// Checked by hand: a library for it would be most of the start of a function.
+function toKeysByName(json: unknown): Readonly<Record<string, string>> | null {
+  const isKey = (key: unknown) => typeof key === 'string' && key !== ''
+  return isRecord(json) && Object.values(json).every(isKey)
+    ? (json as Record<string, string>)
+    : null
+}
+
+/** Some tools give the bare list of keys. */
+function toKeySet(json: unknown): KeySet | null {
+  const keys = isRecord(json) ? json['keys'] : json
+  const isKey = (key: unknown) => isRecord(key) && typeof key['kty'] === 'string'
+  return Array.isArray(keys) && keys.every(isKey) ? { keys } : null
+}
+
 function readKeys(value: ReadValue, variable: string): Readonly<Record<string, string>> {
-  return readJson(value, variable, keysByName, 'a JSON object of keys by name') ?? {}
+  return readJson(value, variable, toKeysByName, 'a JSON object of keys by name') ?? {}
 }
 
 /** The key that a variable names, else the one named `default`, else the only one, else the older one. */
@@ -234,7 +248,7 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    return undefined // No schema accepts undefined: the caller names the variable, not its value.
+    return undefined // Nothing accepts undefined: the caller names the variable, not its value.
   }
 }
 

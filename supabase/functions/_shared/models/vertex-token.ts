@@ -1,4 +1,3 @@
-import { importPKCS8, SignJWT } from 'jose'
 import { isRecord, stringOf } from '../json.ts'
 import { errorLine } from '../log/redact.ts'
 import { type Clock, Watchdog } from '../time.ts'
@@ -102,6 +101,8 @@ export class ServiceAccountTokens {
   async #sign(now: number): Promise<string> {
     const { clientEmail, privateKey, privateKeyId, tokenUri } = this.#account
     const issuedAt = Math.floor(now / 1000)
+    // Loaded with the first token: most workers need none.
+    const { importPKCS8, SignJWT } = await import('jose')
     try {
       const key = await importPKCS8(privateKey, 'RS256')
       return await new SignJWT({ scope: SCOPE })

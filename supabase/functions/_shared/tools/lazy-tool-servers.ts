@@ -1,3 +1,4 @@
+import { loadOnce } from '../load-once.ts'
 import type { ToolServersOptions } from './create-tool-servers.ts'
 import type { OpenToolServer, ToolServer } from './tool-server.ts'
 
@@ -6,16 +7,10 @@ import type { OpenToolServer, ToolServer } from './tool-server.ts'
  * no tool, and it is a large part of a cold start.
  */
 export function lazyToolServers(options: ToolServersOptions): OpenToolServer {
-  let loaded: Promise<OpenToolServer> | null = null
-  const load = () =>
-    (loaded ??= import('./create-tool-servers.ts').then(
-      ({ createToolServers }) => createToolServers(options),
-      (error: unknown) => {
-        // The next execution loads it anew.
-        loaded = null
-        throw error
-      },
-    ))
+  const load = loadOnce(async () => {
+    const { createToolServers } = await import('./create-tool-servers.ts')
+    return createToolServers(options)
+  })
   return (key) => {
     let server: Promise<ToolServer> | null = null
     let here: ToolServer | null = null

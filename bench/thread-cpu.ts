@@ -1,0 +1,49 @@
+import { readdirSync, readFileSync } from 'node:fs'
+
+/** What a process has used so far. Linux only. */
+export interface Use {
+  /** Milliseconds of CPU of the main thread. */
+  readonly main: number
+  /** Milliseconds of CPU of all threads. */
+  readonly all: number
+  /** How often the main thread slept and was woken. */
+  readonly wakes: number
+}
+
+export function useOf(pid: number): Use {
+  const threads = readdirSync(`/proc/${pid}/task`)
+  const all = threads.reduce((sum, thread) => sum + runTime(`/proc/${pid}/task/${thread}`), 0)
+  const main = `/proc/${pid}/task/${pid}`
+  const wakes = /^voluntary_ctxt_switches:\s*(\d+)/m.exec(readFileSync(`${main}/status`, 'utf8'))
+  return { main: runTime(main), all, wakes: Number(wakes?.[1]) }
+}
+
+export function useSince(before: Use, after: Use): Use {
+  return {
+    main: after.main - before.main,
+    all: after.all - before.all,
+    wakes: after.wakes - before.wakes,
+  }
+}
+
+/** In nanoseconds, where utime and stime of `stat` have ticks of 10 ms. */
+function runTime(directory: string): number {
+  const [nanoseconds] = readFileSync(`${directory}/schedstat`, 'utf8').split(' ')
+  return Number(nanoseconds) / 1e6
+}
+
+/** Milliseconds of CPU of all processes below one: those that live. */
+export function childrenCpu(parent: number): number {
+  let sum = 0
+  for (const entry of readdirSync('/proc')) {
+    if (!/^\d+$/.test(entry)) continue
+    try {
+      const stat = readFileSync(`/proc/${entry}/stat`, 'utf8')
+      const ppid = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
+      if (ppid === parent) sum += runTime(`/proc/${entry}`)
+    } catch {
+      // Ended between the two looks.
+    }
+  }
+  return sum
+}
