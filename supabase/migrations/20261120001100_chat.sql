@@ -55,7 +55,7 @@ create index chat_sessions_shared_idx on public.chat_sessions (organization_id, 
   where visibility = 'organization';
 create index chat_sessions_updated_at_idx on public.chat_sessions (organization_id, updated_at);
 create index chat_sessions_created_at_idx on public.chat_sessions (organization_id, created_at);
-create index chat_sessions_transient_idx on public.chat_sessions (created_at)
+create index chat_sessions_transient_idx on public.chat_sessions (last_message_at)
   where status = 'closed' and metadata @> '{"transient": true}';
 create index chat_sessions_last_message_at_idx
   on public.chat_sessions (organization_id, last_message_at desc);

@@ -12,6 +12,7 @@ as $$
 begin
   return coalesce(case part ->> 'type'
     when 'text' then jsonb_typeof(part -> 'text') = 'string'
+    when 'refusal' then jsonb_typeof(part -> 'text') = 'string'
     when 'tool_call' then jsonb_typeof(part -> 'id') = 'string' and jsonb_typeof(part -> 'name') = 'string'
       and jsonb_typeof(part -> 'arguments') = 'string'
     when 'tool_result' then jsonb_typeof(part -> 'tool_call_id') = 'string'
@@ -39,6 +40,28 @@ $$;
 comment on function private.are_message_parts(jsonb) is
   'Whether a content is no list, or a list of parts that an adapter can send.';
 
+-- The message that asks stands beside the list: its place has only its role.
+create function private.are_input_messages(input jsonb) returns boolean
+language plpgsql immutable security invoker set search_path = ''
+as $$
+begin
+  if jsonb_typeof(input) is distinct from 'array' then
+    return false;
+  end if;
+  return not exists (
+    select 1 from jsonb_array_elements(input) m
+    where jsonb_typeof(m) <> 'object' or m - '{role,content,parts}'::text[] <> '{}'
+      or coalesce(m ->> 'role' not in ('system', 'user', 'assistant', 'tool'), true)
+      or (m ? 'content' and jsonb_typeof(m -> 'content') <> 'string')
+      or (m ? 'parts' and jsonb_typeof(m -> 'parts') <> 'array')
+      or not private.are_message_parts(coalesce(m -> 'parts', '[]'))
+  ) and (select count(*) from jsonb_array_elements(input) m where not m ? 'content' and not m ? 'parts') = 1;
+end
+$$;
+comment on function private.are_input_messages(jsonb) is
+  'Whether it is a list of messages { role, content, parts? } in which one, the one that asks, has only its '
+  'role.';
+
 -- The problem of the first wrong field, as `field: what it must be`; null for a well-formed request.
 create function private.invocation_problem(request jsonb) returns text
 language plpgsql immutable security invoker set search_path = ''
@@ -49,10 +72,10 @@ declare
   content constant jsonb := message -> 'content';
   unknown constant jsonb := request - array[
     'message', 'agent', 'model', 'session_id', 'project_id', 'parent_id', 'params', 'on_busy',
-    'regenerate', 'as_root', 'transient', 'input_bytes'
+    'regenerate', 'as_root', 'transient', 'input_bytes', 'previous'
   ];
   unknown_of_message constant jsonb := case jsonb_typeof(message)
-    when 'object' then message - array['id', 'content', 'digest'] else '{}' end;
+    when 'object' then message - array['id', 'content', 'digest', 'input'] else '{}' end;
 begin
   if unknown <> '{}' then
     return (select left(min(k), 64) || ': is no field of a request.' from jsonb_object_keys(unknown) k);
@@ -73,10 +96,20 @@ begin
       then 'message.content: a part must be a text, an image or file by https, or a tool call or result.'
     when (message -> 'id')::text !~ uuid_form then 'message.id: must be a uuid.'
     when jsonb_typeof(message -> 'digest') <> 'string' then 'message.digest: must be a text.'
+    when message ? 'input' and not request @> '{"transient": true}'
+      then 'message.input: can come only with transient.'
+    when octet_length(message ->> 'input') > 8388608 then 'message.input: is longer than 8388608 bytes.'
+    when message ? 'input' and not private.are_input_messages(message -> 'input')
+      then 'message.input: must be a list of messages, the place of the one that asks among them.'
     when jsonb_typeof(request -> 'agent') <> 'string' then 'agent: must be a text.'
     when jsonb_typeof(request -> 'model') <> 'string' then 'model: must be a text.'
     when (request -> 'session_id')::text !~ uuid_form then 'session_id: must be a uuid.'
     when (request -> 'project_id')::text !~ '^[0-9]{1,18}$' then 'project_id: must be a number.'
+    when (request -> 'previous')::text !~ uuid_form then 'previous: must be a uuid.'
+    when request ? 'previous' and not request @> '{"transient": true}'
+      then 'previous: can come only with transient.'
+    when request ?& '{previous,parent_id}' or request @> '{"as_root": true}' and request ? 'previous'
+      then 'previous: cannot come with parent_id or as_root.'
     when (request -> 'parent_id')::text !~ uuid_form then 'parent_id: must be a uuid.'
     when (request -> 'regenerate')::text !~ uuid_form then 'regenerate: must be a uuid.'
     when jsonb_typeof(request -> 'params') <> 'object' then 'params: must be an object.'
@@ -184,11 +217,20 @@ begin
     raise exception using errcode = '22023', message = 'invalid_request',
       detail = 'The system prompts are longer than 4 MiB together.';
   end if;
-  history := private.with_tool_results(
-    chat.organization_id, chat.id, private.conversation_history(chat.organization_id, message_id));
-  -- A client that keeps its conversation itself sends its own tools.
-  tools := case when chat.metadata @> '{"transient": true}' then '[]'
-    else private.execution_tools(chat.organization_id, chat.user_id) end;
+  -- A client that keeps its conversation itself, or names a response, sends it all, and its own tools.
+  if chat.metadata @> '{"transient": true}' then
+    tools := '[]';
+    history := (
+      select jsonb_build_array(jsonb_build_object(
+        'id', m.id, 'role', m.role, 'content', m.content, 'parts', m.parts))
+      from public.chat_messages m
+      where m.organization_id = chat.organization_id and m.id = execution_input.message_id
+    );
+  else
+    tools := private.execution_tools(chat.organization_id, chat.user_id);
+    history := private.with_tool_results(
+      chat.organization_id, chat.id, private.conversation_history(chat.organization_id, message_id));
+  end if;
   -- A file is sent as its address, and the provider reads its content: each counts as more than most large
   -- images.
   bytes := octet_length(history::text) + 4096 * jsonb_array_length(
@@ -306,6 +348,32 @@ $$;
 comment on function private.new_execution(public.chat_sessions, uuid, bigint, bigint, jsonb) is
   'An execution of the owner of a session, which prepare_execution() writes: updated_at is null until then.';
 
+create function private.require_response(
+  organization_id bigint, execution_id uuid
+) returns public.agent_executions
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: reads past the policies, which also show responses of others. Nobody continues these: a foreign
+-- response, an absent one, one that did not store its input and one without an answer give one error.
+#variable_conflict use_column
+declare
+  result public.agent_executions;
+begin
+  select x.* into result
+  from public.agent_executions x
+  join public.chat_messages m on m.organization_id = x.organization_id and m.id = x.message_id
+  where x.organization_id = require_response.organization_id and x.id = require_response.execution_id
+    and x.user_id = private.current_user_id() and x.status = 'success' and m.metadata ? 'input';
+  if not found then
+    raise exception using errcode = 'PT404', message = 'execution_not_found',
+      detail = 'No response of the caller has this id, or it has no answer. Check the id.';
+  end if;
+  return result;
+end
+$$;
+comment on function private.require_response(bigint, uuid) is
+  'The caller''s own execution that a request with previous can follow; PT404 execution_not_found.';
+
 create function private.begin_execution(request jsonb, idempotency_key text, providers text[]) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -320,8 +388,9 @@ declare
   message constant jsonb := invocation -> 'message';
   agent constant text := invocation ->> 'agent';
   model constant text := invocation ->> 'model';
-  session constant uuid := (invocation ->> 'session_id')::uuid;
-  parent constant uuid := (invocation ->> 'parent_id')::uuid;
+  session uuid := (invocation ->> 'session_id')::uuid;
+  parent uuid := (invocation ->> 'parent_id')::uuid;
+  previous constant uuid := (invocation ->> 'previous')::uuid;
   regenerate constant uuid := (invocation ->> 'regenerate')::uuid;
   as_root constant boolean := (invocation -> 'as_root')::boolean;
   transient constant boolean := (invocation -> 'transient')::boolean;
@@ -343,6 +412,7 @@ declare
   waits boolean := false;
   has_dead boolean;
   input record;
+  followed public.agent_executions;
   execution public.agent_executions;
 begin
   if key is not null then
@@ -364,13 +434,22 @@ begin
     end if;
   end if;
 
+  if previous is not null then
+    followed := private.require_response(organization, previous);
+    session := followed.session_id;
+    parent := coalesce((
+      select m.id from public.chat_messages m
+      where m.organization_id = organization and m.id = followed.response_message_id
+    ), followed.message_id);
+  end if;
   if session is not null then
     chat := private.require_own_session(organization, session);
-    if chat.status = 'closed' then
+    if chat.status = 'closed' and previous is null then
       raise exception using errcode = 'PT409', message = 'session_closed', detail = 'The session is closed.';
     end if;
   end if;
-  if chat.id is not null then
+  -- Several requests may follow one response at once.
+  if previous is null and chat.id is not null then
     perform private.end_expired_executions(organization);
     select s.current_message_id, exists (
       select 1 from public.agent_executions x
@@ -457,12 +536,13 @@ begin
     end if;
     begin
       insert into public.chat_messages (
-        organization_id, id, session_id, user_id, parent_id, role, content, parts
+        organization_id, id, session_id, user_id, parent_id, role, content, parts, metadata
       )
       values (
         organization, asked, chat.id, account,
         case when as_root or session is null then null else coalesce(parent, chat.current_message_id) end,
-        'user', words, parts
+        'user', words, parts,
+        case when message ? 'input' then jsonb_build_object('input', message -> 'input') else '{}' end
       );
     exception when unique_violation then
       raise exception using errcode = '23505', message = 'idempotency_conflict',
@@ -479,7 +559,8 @@ begin
   execution.idempotency_key := key;
   execution.request_hash := hash;
   -- The text of parts is stored beside them.
-  execution.stored_bytes := coalesce(octet_length(words), 0) + coalesce(octet_length(parts::text), 0);
+  execution.stored_bytes := coalesce(octet_length(words), 0) + coalesce(octet_length(parts::text), 0)
+    + coalesce(octet_length(message ->> 'input'), 0);
 
   if session is not null then
     update public.chat_sessions s
@@ -581,7 +662,8 @@ comment on function public.begin_execution(jsonb, text, text[]) is
   'Begins one execution for the caller in one transaction: session, user message, route, prompts, history, '
   'budget. request has message { id?, content } or regenerate (answers again), and may have agent, model, '
   'session_id, project_id, params, parent_id (continues from a message), as_root (begins a new branch), '
-  'on_busy (queue waits for start_execution), transient (keeps the session out of the lists) and '
+  'on_busy (queue waits for start_execution), transient (keeps the session out of the lists), with it '
+  'message.input (the messages to store beside it) and previous (the execution that it follows), and '
   'input_bytes; an unknown field is refused by its name. The same idempotency key (or message id) and '
   'request return the same execution (replayed). For the function agents: an execution without a worker '
   'ends failed (interrupted) when its lease runs out. docs/error-codes.md lists the errors; a refused '
@@ -597,6 +679,8 @@ comment on function public.start_execution(uuid, text[]) is
 revoke all on function
   private.is_message_part(jsonb),
   private.are_message_parts(jsonb),
+  private.are_input_messages(jsonb),
+  private.require_response(bigint, uuid),
   private.invocation_problem(jsonb),
   private.read_invocation(jsonb, text),
   private.message_text(jsonb),

@@ -180,6 +180,57 @@ comment on function public.read_execution_result(uuid) is
     'The stored end of an execution, as finish_execution() returned it; null while it runs and for '
   'callers who may not read it.';
 
+create function private.read_response(execution_id uuid) returns jsonb
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: reads the caller's own response only. It follows the chain of responses upwards: each request
+-- stored what it sent, and the chain ends at the first request that named no response.
+#variable_conflict use_column
+declare
+  organization constant bigint := private.require_organization('agents.invoke');
+  followed constant public.agent_executions := private.require_response(organization, execution_id);
+begin
+  return (
+    with recursive chain as (
+      select m.*, 1 as depth, octet_length(m.content) + coalesce(octet_length(m.parts::text), 0)
+        + coalesce(octet_length(m.metadata ->> 'input'), 0) as bytes
+      from public.chat_messages m
+      where m.organization_id = organization and m.id = coalesce((
+        select a.id from public.chat_messages a
+        where a.organization_id = organization and a.id = followed.response_message_id
+      ), followed.message_id)
+      union all
+      select m.*, c.depth + 1, c.bytes + octet_length(m.content) + coalesce(octet_length(m.parts::text), 0)
+        + coalesce(octet_length(m.metadata ->> 'input'), 0)
+      from chain c
+      join public.chat_messages m on m.organization_id = organization and m.id = c.parent_id
+      where c.bytes <= 8388608
+    )
+    select jsonb_build_object(
+      'is_whole', bool_or(c.parent_id is null) and max(c.bytes) <= 8388608,
+      'messages', jsonb_agg(said.message order by c.depth desc, said.place)
+    )
+    from chain c
+    cross join lateral (
+      select i.place, case when i.sent ?| '{content,parts}' then i.sent
+        else i.sent || jsonb_build_object('content', c.content, 'parts', c.parts) end as message
+      from jsonb_array_elements(coalesce(
+        c.metadata -> 'input', jsonb_build_array(jsonb_build_object('role', c.role))
+      )) with ordinality i(sent, place)
+    ) said
+  );
+end
+$$;
+comment on function private.read_response(uuid) is 'Body of public.read_response().';
+
+create function public.read_response(execution_id uuid) returns jsonb
+language sql stable security invoker set search_path = ''
+as $$ select private.read_response(execution_id) $$;
+comment on function public.read_response(uuid) is
+  '{ messages, is_whole }: what the caller''s own response and those before it were asked and answered, '
+  'oldest first; is_whole is false when that is longer than 8 MiB. PT404 execution_not_found for a response '
+  'that stored nothing or has no answer.';
+
 -- ── While it runs ─────────────────────────────────────────────────────────────────────────────
 
 create function public.append_execution_events(
@@ -265,6 +316,8 @@ revoke all on function
   private.cancel_execution(uuid),
   private.event_batches(bigint, uuid, bigint, integer),
   private.read_execution_result(uuid),
+  private.read_response(uuid),
+  public.read_response(uuid),
   public.cancel_execution(uuid),
   public.read_execution(uuid, bigint, integer),
   public.follow_execution(bigint, uuid, bigint, uuid[]),
@@ -276,6 +329,8 @@ grant execute on function
   private.cancel_execution(uuid),
   private.event_batches(bigint, uuid, bigint, integer),
   private.read_execution_result(uuid),
+  private.read_response(uuid),
+  public.read_response(uuid),
   public.cancel_execution(uuid),
   public.read_execution(uuid, bigint, integer),
   public.read_execution_result(uuid)

@@ -249,13 +249,13 @@ begin
   with old as (
     select s.organization_id, s.id from public.chat_sessions s
     where s.status = 'closed' and s.metadata @> '{"transient": true}'
-      and s.created_at <= clock_timestamp() - interval '30 days'
+      and s.last_message_at <= clock_timestamp() - interval '30 days'
       and not exists (
         select 1 from public.agent_executions x
         where x.organization_id = s.organization_id and x.user_id = s.user_id and x.session_id = s.id
           and x.status in ('pending', 'running')
       )
-    order by s.created_at
+    order by s.last_message_at
     limit greatest(batch, 0)
     for update of s skip locked
   )
@@ -266,8 +266,8 @@ begin
 end
 $$;
 comment on function public.cleanup_transient_sessions(integer) is
-  'Deletes up to batch sessions that begin_execution() made for one request (transient), 30 days '
-  'after it. Returns how many.';
+  'Deletes up to batch sessions that begin_execution() made for one request and for those that follow its '
+  'response (transient), 30 days after the last. Returns how many.';
 
 create function public.cleanup_change_windows(batch integer default 1000) returns integer
 language plpgsql volatile security definer set search_path = ''

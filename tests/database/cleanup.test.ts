@@ -38,7 +38,7 @@ const addInvitation = (
 const addChat = (
   tx: TransactionSql,
   { organizationId, id }: Member,
-  row: { status: string; metadata: object; created_at: Date },
+  row: { status: string; metadata: object; last_message_at: Date },
 ) => tx`
   insert into public.chat_sessions ${tx({
     organization_id: organizationId,
@@ -75,7 +75,11 @@ const expired = {
   cleanup_ended_invitations: (tx: TransactionSql, owner: Member) =>
     addInvitation(tx, owner, longPast),
   cleanup_transient_sessions: (tx: TransactionSql, owner: Member) =>
-    addChat(tx, owner, { status: 'closed', metadata: { transient: true }, created_at: longPast }),
+    addChat(tx, owner, {
+      status: 'closed',
+      metadata: { transient: true },
+      last_message_at: longPast,
+    }),
   cleanup_change_windows: (tx: TransactionSql, { organizationId }: Member) => tx`
     insert into private.change_windows (organization_id, user_id, started_at, changes)
     values (${organizationId}, ${randomUUID()}, ${longPast}, 1)`,

@@ -67,7 +67,7 @@ test('a transient session ends after 30 days, and its usage stays', async () => 
       (t) => t`update public.chat_sessions set status = 'closed' where id = ${closed}`,
     )
     await tx`
-      update public.chat_sessions set created_at = ${days(-31)}
+      update public.chat_sessions set created_at = ${days(-31)}, last_message_at = ${days(-31)}
       where organization_id = ${owner.organizationId}`
     const young = await open(true, true)
     await clean(tx, 'cleanup_transient_sessions')

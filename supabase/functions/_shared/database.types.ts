@@ -3357,6 +3357,7 @@ export type Database = {
       }
       read_execution_result: { Args: { execution_id: string }; Returns: Json }
       read_mcp_endpoint: { Args: { id: number }; Returns: string }
+      read_response: { Args: { execution_id: string }; Returns: Json }
       record_mcp_tools: {
         Args: {
           endpoint: string

@@ -97,6 +97,8 @@ test('a message with a file that is not stored is not answered again, and names 
 })
 
 const id = randomUUID()
+/** The place of the message that asks, among those beside it. */
+const asking = { role: 'user' }
 /** A value that each field refuses, by the path of the field, beside an otherwise good request. */
 const wrong: readonly (readonly [path: string, wrong: Record<string, unknown>])[] = [
   ['message', { message: 'hi' }],
@@ -129,6 +131,32 @@ const wrong: readonly (readonly [path: string, wrong: Record<string, unknown>])[
   ['transient', { transient: 0 }],
   ['transient', { transient: true, session_id: id }],
   ['input_bytes', { input_bytes: -1 }],
+  ['previous', { previous: id }],
+  ['previous', { previous: 1, transient: true }],
+  ['previous', { previous: id, transient: true, parent_id: id }],
+  ['previous', { previous: id, transient: true, as_root: true }],
+  ['message.input', { message: { content: 'hi', input: [asking] } }],
+  ['message.input', { message: { content: 'hi', input: {} }, transient: true }],
+  ['message.input', { message: { content: 'hi', input: [] }, transient: true }],
+  ['message.input', { message: { content: 'hi', input: [asking, asking] }, transient: true }],
+  ['message.input', { message: { content: 'hi', input: [asking, 'x'] }, transient: true }],
+  ['message.input', { message: { content: 'hi', input: [{ role: 'root' }] }, transient: true }],
+  [
+    'message.input',
+    { message: { content: 'hi', input: [asking, { ...asking, content: 1 }] }, transient: true },
+  ],
+  [
+    'message.input',
+    { message: { content: 'hi', input: [asking, { ...asking, parts: [{}] }] }, transient: true },
+  ],
+  ['message.input', { message: { content: 'hi', input: [{ ...asking, id }] }, transient: true }],
+  [
+    'message.input',
+    {
+      message: { content: 'hi', input: [asking, { ...asking, content: 'x'.repeat(8_388_608) }] },
+      transient: true,
+    },
+  ],
   ['stream', { stream: true }],
   ['idempotency_key', { idempotency_key: 'k' }],
 ]

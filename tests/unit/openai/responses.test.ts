@@ -241,7 +241,6 @@ describe('what a response is asked for', () => {
   })
 
   it.each([
-    [{ previous_response_id: 'resp_1' }, 'previous_response_id', 'unsupported_parameter'],
     [{ conversation: 'conv_1' }, 'conversation', 'unsupported_parameter'],
     [{ prompt: { id: 'p' } }, 'prompt', 'unsupported_parameter'],
     [{ background: true }, 'background', 'invalid_value'],

@@ -1,6 +1,7 @@
 import { inlineLimit } from '../executions/inline-data.ts'
 import { type ParsedSchema, parseSchema, SchemaError } from '../json-schema/parse-schema.ts'
 import type {
+  ModelMessage,
   ModelParams,
   ModelRequest,
   ModelTool,
@@ -24,6 +25,23 @@ export interface ChatRequest {
   /** What a whole answer must be: JSON at least, of this schema when there is one. */
   readonly answerSchema: ParsedSchema | null
   readonly params: ModelParams
+  /** Of a response that later requests can follow. */
+  readonly kept?: KeptInput
+}
+
+/** What is stored of a request, so that another one can follow its response. */
+export interface KeptInput {
+  /** The messages of this request alone. */
+  readonly messages: readonly ModelMessage[]
+  /** The response that it follows. */
+  readonly previous: PreviousResponse | null
+}
+
+export interface PreviousResponse {
+  readonly id: string
+  readonly executionId: string
+  /** What was asked and answered up to it. */
+  readonly messages: readonly ModelMessage[]
 }
 
 type Asked = 'tools' | 'toolChoice' | 'parallelToolCalls' | 'responseFormat'

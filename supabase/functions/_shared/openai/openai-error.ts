@@ -26,6 +26,14 @@ export class UnsupportedParameterError extends AppError {
   }
 }
 
+/** A response that the caller cannot follow: unknown, another person's, not stored, or without an answer. */
+export class UnknownResponseError extends AppError {
+  constructor(id: string) {
+    const message = `Previous response with id '${id.slice(0, 200)}' not found.`
+    super('invalid_request', { message, path: 'previous_response_id' })
+  }
+}
+
 /** Codes that OpenAI has words of its own for. Every other one keeps its status and its name. */
 const rules: Partial<Record<ErrorCode, Rule>> = {
   invalid_request: [400, 'invalid_request_error', 'invalid_value'],
@@ -66,7 +74,7 @@ export function toOpenAiError(error: AppError): OpenAiError {
   const { code, status, path, headers } = error
   const type = status >= 500 ? 'server_error' : 'invalid_request_error'
   const [known, kind, word] = rules[code] ?? [status, type, code]
-  const name = error instanceof UnsupportedParameterError ? 'unsupported_parameter' : word
+  const name = nameOf(error) ?? word
   const isModel = name === 'model_not_found'
   const param = isModel ? 'model' : path === undefined || path === '' ? null : toParam(path)
   return {
@@ -76,6 +84,11 @@ export function toOpenAiError(error: AppError): OpenAiError {
     },
     headers: neverRepeated.includes(code) ? { ...headers, 'x-should-retry': 'false' } : headers,
   }
+}
+
+function nameOf(error: AppError): string | null {
+  if (error instanceof UnsupportedParameterError) return 'unsupported_parameter'
+  return error instanceof UnknownResponseError ? 'previous_response_not_found' : null
 }
 
 /** `messages.0.content` in OpenAI's spelling: `messages[0].content`. */

@@ -32,6 +32,8 @@ const effective = {
   model: storableText(512).min(1),
   input: inputSchema,
   instructions: storableText(1024 * 1024).nullish(),
+  previous_response_id: storableText(512).nullish(),
+  store: z.boolean().nullish(),
   stream: z.boolean().nullish(),
   stream_options: parameterObject({ include_obfuscation: z.boolean().nullish() }).nullish(),
   tools: z.array(tool).max(128).nullish(),
@@ -60,8 +62,6 @@ const effective = {
 /** Accepted because they change no answer: a label, or the value that says what is so anyway. */
 const harmless = {
   ...labels,
-  // Nothing is kept that a client could come back to, so there is nothing to switch off.
-  store: z.boolean().nullish(),
   background: z.literal(false).nullish(),
   truncation: z.literal('disabled').nullish(),
   // Thoughts are not sealed here: there is nothing to include.
@@ -75,6 +75,7 @@ const emptyForms: Readonly<Record<string, readonly EmptyForm[]>> = {
   tools: ['list'],
   include: ['list'],
   instructions: ['text'],
+  previous_response_id: ['text'],
   text: ['object'],
   reasoning: ['object'],
   metadata: ['object'],

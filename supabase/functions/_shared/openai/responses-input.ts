@@ -61,15 +61,20 @@ export type FindItem = (id: string) => Promise<MessagePart | null>
 
 /**
  * The input as every model takes it.
+ * @param earlier what was asked and answered before it
  * @throws AppError `invalid_request` for an output without a call and for an unknown reference
  */
 export async function toInputMessages(
   input: string | readonly InputItem[],
   findItem: FindItem,
+  earlier: readonly ModelMessage[] = [],
 ): Promise<ModelMessage[]> {
   if (typeof input === 'string') return [{ role: 'user', content: input }]
   const messages: ModelMessage[] = []
-  const tools = new Map<string, string>()
+  const before = earlier.flatMap(({ parts }) => parts ?? [])
+  const tools = new Map(
+    before.flatMap((part) => (part.type === 'tool_call' ? [[part.id, part.name]] : [])),
+  )
   const addAnswer = (piece: MessagePart) => {
     if (piece.type === 'tool_call') tools.set(piece.id, piece.name)
     const last = messages.at(-1)

@@ -6,6 +6,7 @@ import type { MessagePart, ModelTool, ResponseFormat } from '../models/model-pro
 import { invalid } from './chat-body.ts'
 import { partsOf } from './chat-completion.ts'
 import { chatLimit, type ChatRequest, toAnswerSchema } from './chat-request.ts'
+import { checkCallsAnswered, readPrevious } from './previous-response.ts'
 import { responseDialect } from './response-dialect.ts'
 import { ResponseItems } from './response-items.ts'
 import { readResponsesBody, type ResponsesBody } from './responses-body.ts'
@@ -20,7 +21,10 @@ export async function readResponsesRequest(db: Db, json: unknown): Promise<ChatR
   const body = readResponsesBody(json)
   const { instructions, parallel_tool_calls: parallel, tool_choice: choice } = body
   const format = toFormat(body)
-  const input = await toInputMessages(body.input, itemFinder(db, body.input))
+  const previous = await readPrevious(db, body.previous_response_id)
+  const earlier = previous?.messages ?? []
+  const input = await toInputMessages(body.input, itemFinder(db, [earlier, body.input]), earlier)
+  checkCallsAnswered(earlier, input)
   const tools = body.tools?.map(toTool)
   const system = instructions ? [{ role: 'system' as const, content: instructions }] : []
   const params = {
@@ -36,7 +40,8 @@ export async function readResponsesRequest(db: Db, json: unknown): Promise<ChatR
     dialect: responseDialect(echoOf(body)),
     messages: [instructions ?? null, body.input],
     asked: {
-      messages: [...system, ...input],
+      // Instructions are of one request: OpenAI does not carry them over either.
+      messages: [...system, ...earlier, ...input],
       ...(tools && { tools }),
       ...(tools &&
         choice && { toolChoice: typeof choice === 'string' ? choice : { name: choice.name } }),
@@ -45,6 +50,7 @@ export async function readResponsesRequest(db: Db, json: unknown): Promise<ChatR
     },
     answerSchema: toAnswerSchema(format, ['text', 'format', 'schema']),
     params: Object.fromEntries(given),
+    ...(body.store !== false && { kept: { messages: input, previous } }),
   }
 }
 
@@ -79,9 +85,9 @@ function echoOf(body: ResponsesBody): Record<string, unknown> {
     max_output_tokens: body.max_output_tokens ?? null,
     metadata: body.metadata ?? {},
     parallel_tool_calls: body.parallel_tool_calls ?? true,
-    previous_response_id: null,
+    previous_response_id: body.previous_response_id ?? null,
     reasoning: { effort: body.reasoning?.effort ?? null, summary: body.reasoning?.summary ?? null },
-    store: false,
+    store: body.store ?? true,
     temperature: body.temperature ?? null,
     text: { format: body.text?.format ?? { type: 'text' } },
     tool_choice: body.tool_choice ?? 'auto',
@@ -98,9 +104,9 @@ const maxAnswers = 64
  * Items that a client refers to are looked up in the answer whose id they carry, as the caller. What
  * they stand for counts as if the client had sent it.
  */
-function itemFinder(db: Db, input: ResponsesBody['input']): FindItem {
+function itemFinder(db: Db, given: unknown): FindItem {
   const answers = new Map<string, Map<string, MessagePart>>()
-  let bytes = bytesOf(input)
+  let bytes = bytesOf(given)
   return async (id) => {
     const [, execution] =
       /^(?:msg|rs|fc)_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})_/.exec(id) ?? []

@@ -98,6 +98,7 @@ export function argumentPools(world: World): Readonly<Record<string, readonly Va
     input_bytes: [null, 0, 100_000_000],
     as_root: hostile('boolean'),
     transient: hostile('boolean'),
+    previous: [null, ...ids('public.agent_executions'), absentUuid],
   }
   return { ...pools, request: invocations(pools) }
 }
@@ -115,6 +116,7 @@ const fields = [
   'as_root',
   'transient',
   'input_bytes',
+  'previous',
 ]
 
 /** Requests of begin_execution(): every field through its values, and the same combinations always. */
@@ -129,9 +131,13 @@ function invocations(pools: Readonly<Record<string, readonly Value[]>>): Value[]
       { requiredKeys: [...required] },
     )
   const again = ['session_id', 'regenerate']
+  const followed = (pools['previous'] ?? []).map((previous) => {
+    return { ...base, transient: true, previous }
+  })
   return [
     base,
     ...varied,
+    ...followed,
     ...fc.sample(some(fields, []), { seed: 3, numRuns: 15 }),
     ...fc.sample(some(again, again), { seed: 3, numRuns: 15 }),
     ...[null, [], {}, { ...base, unknown: 1 }],

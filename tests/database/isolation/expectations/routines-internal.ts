@@ -51,6 +51,7 @@ export const internalDefiners: readonly string[] = [
   'require_own_session',
   'require_platform_admin',
   'require_project',
+  'require_response',
   // Memberships, sessions, audit.
   'count_founding',
   'end_membership',

@@ -195,6 +195,7 @@ export const routineExpectations: Readonly<Record<string, RoutineExpectation>> =
   ...rpc('start_execution(uuid, text[])', { allowed: holds('agents.invoke') }),
   ...rpc('cancel_execution(uuid)', { allowed: holds('agents.invoke') }),
   ...rpc('read_execution_result(uuid)', { allowed: inOrganization, empty: true }),
+  ...rpc('read_response(uuid)', { allowed: holds('agents.invoke') }),
   'public.read_execution(uuid, bigint, integer)': { executors: ['authenticated'], definer: false },
   'private.event_batches(bigint, uuid, bigint, integer)': {
     executors: ['authenticated'],
