@@ -72,7 +72,8 @@ export class ResponseItems {
     if (!this.#thought) {
       this.#thought = this.#open({ id: this.#newId('rs'), type: 'reasoning', summary: [] })
       const part = { type: 'summary_text', text: '' }
-      this.#tell('response.reasoning_summary_part.added', this.#thought, { summary_index: 0, part })
+      const more = { summary_index: 0, part: { ...part } }
+      this.#tell('response.reasoning_summary_part.added', this.#thought, more)
       this.#thought.item['summary'] = [part]
     }
     const [part] = this.#thought.item['summary'] as [{ text: string }]
@@ -135,7 +136,8 @@ export class ResponseItems {
       type === 'refusal' ? { type, refusal: '' } : { type, text: '', annotations: [], logprobs: [] }
     content.push(part)
     const place = content.length - 1
-    this.#tell('response.content_part.added', open, { content_index: place, part: { ...part } })
+    const more = { content_index: place, part: structuredClone(part) }
+    this.#tell('response.content_part.added', open, more)
     return { open, part, place }
   }
 
@@ -194,20 +196,24 @@ export class ResponseItems {
   #open(item: Json & { id: string }): OpenItem {
     this.output.push(item)
     const open = { index: this.output.length - 1, item }
-    const { index: output_index } = open
-    this.#events.push({ type: 'response.output_item.added', output_index, item: { ...item } })
+    this.#tellItem('added', open)
     return open
   }
 
-  #done({ index: output_index, item }: OpenItem): void {
-    this.#events.push({ type: 'response.output_item.done', output_index, item: { ...item } })
+  #done(open: OpenItem): void {
+    this.#tellItem('done', open)
+  }
+
+  // As it is now: what follows changes the item, before this event is written.
+  #tellItem(what: 'added' | 'done', { index: output_index, item }: OpenItem): void {
+    const type = `response.output_item.${what}`
+    this.#events.push({ type, output_index, item: structuredClone(item) })
   }
 
   #tell(type: string, { index: output_index, item }: OpenItem, more: object): void {
     this.#events.push({ type, item_id: item.id, output_index, ...more })
   }
 
-  // As they are now: what follows changes the items.
   #take(): ResponseEvent[] {
     const events = this.#events
     this.#events = []
