@@ -1,4 +1,5 @@
 import type * as z from 'zod'
+import type { VerbRow } from './verbs.ts'
 
 /** What a client is connected with: the three values that its documentation asks for. */
 export interface Connection {
@@ -27,13 +28,27 @@ export interface Client {
 
 export type Verb = keyof Client
 
-/** One client, under one of the two endpoints. */
-export interface ClientDriver {
+/** What a client does wrong, at OpenAI too. */
+export interface Fault {
+  /** A sentence for the documents. */
+  readonly reason: string
+  /** What is true in place of what the verb's row says. */
+  readonly instead: Partial<Pick<VerbRow, 'gives' | 'ran' | 'sent' | 'asked'>> & {
+    /** Part of an error's message: then nothing is given. */
+    readonly throws?: string
+  }
+}
+
+/** One client, under one of the two endpoints, as the documents show it. */
+export interface ClientRow {
   /** As the documents name it: the package, and what distinguishes this way of using it. */
   readonly name: string
   readonly package: string
   readonly endpoint: 'chat/completions' | 'responses'
-  /** Verbs that the client does not have in this form, with the reason. */
-  readonly lacks?: Partial<Record<`${Verb} ${'whole' | 'streamed'}`, string>>
+  /** Verbs that the client does not have in this form. */
+  readonly lacks?: Partial<Record<`${Verb} ${'whole' | 'streamed'}`, Fault>>
+}
+
+export interface ClientDriver extends ClientRow {
   connect(connection: Connection): Client
 }

@@ -1,11 +1,10 @@
 import { readFileSync } from 'node:fs'
-import type { ClientDriver } from './driver.ts'
+import path from 'node:path'
+import type { ClientRow } from './driver.ts'
 import { verbs } from './verbs.ts'
 
-const root = new URL('../../../', import.meta.url)
-
-function versionOf(name: string): string {
-  const text = readFileSync(new URL(`node_modules/${name}/package.json`, root), 'utf8')
+function versionOf(name: string, folder: string): string {
+  const text = readFileSync(path.join(folder, 'node_modules', name, 'package.json'), 'utf8')
   return (JSON.parse(text) as { version: string }).version
 }
 
@@ -16,13 +15,16 @@ const words = {
   image: 'an image',
 }
 
-/** The table of docs/clients.md: what of each client the tests run. */
-export function toTable(drivers: readonly ClientDriver[]): string {
-  const rows = drivers.map((driver) => [
-    driver.name,
-    versionOf(driver.package),
-    `\`${driver.endpoint}\``,
-    ...verbs.map(({ verb }) => cell(driver, verb)),
+/**
+ * A table of docs/clients.md: what of each client the tests run.
+ * @param folder where the clients are installed
+ */
+export function toTable(clients: readonly ClientRow[], folder: string): string {
+  const rows = clients.map((client) => [
+    client.name,
+    versionOf(client.package, folder),
+    `\`${client.endpoint}\``,
+    ...verbs.map(({ verb }) => cell(client, verb)),
   ])
   const head = ['Client', 'Version', 'Endpoint', ...verbs.map(({ verb }) => words[verb])]
   const widths = head.map((_, column) =>
@@ -31,15 +33,16 @@ export function toTable(drivers: readonly ClientDriver[]): string {
   const line = (cells: readonly string[]) =>
     `| ${cells.map((text, column) => text.padEnd(widths[column] ?? 0)).join(' | ')} |`
   const rule = `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`
-  return [line(head), rule, ...rows.map(line), '', ...drivers.flatMap(reasons)].join('\n')
+  return [line(head), rule, ...rows.map(line), '', ...clients.flatMap(reasons)].join('\n').trim()
 }
 
 /** Why a client lacks a verb: each reason once. */
-function reasons({ name, lacks = {} }: ClientDriver): string[] {
-  return [...new Set(Object.values(lacks))].map((reason) => `- ${name}: ${reason}`)
+function reasons({ name, lacks = {} }: ClientRow): string[] {
+  const said = new Set(Object.values(lacks).map(({ reason }) => reason))
+  return [...said].map((reason) => `- ${name}: ${reason}`)
 }
 
-function cell({ lacks = {} }: ClientDriver, verb: (typeof verbs)[number]['verb']): string {
+function cell({ lacks = {} }: ClientRow, verb: (typeof verbs)[number]['verb']): string {
   const forms = (['whole', 'streamed'] as const).filter((form) => !lacks[`${verb} ${form}`])
   return forms.join(', ') || 'no'
 }

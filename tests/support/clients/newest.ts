@@ -1,39 +1,108 @@
-import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, statSync } from 'node:fs'
+import path from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
-import { beforeAll } from 'vitest'
+import { afterAll, beforeAll } from 'vitest'
+import { runCommand } from '../../../dev/check/command.ts'
+import { takeLock } from '../../../dev/process/lock-file.ts'
+import { StartError } from '../../../dev/process/start-error.ts'
 
-const folder = fileURLToPath(new URL('../../clients/newest/', import.meta.url))
-const run = promisify(execFile)
+/** Milliseconds in which npm installs the clients, or a busy machine loads them all. */
+const slow = 300_000
 
-/** Runs a script of tests/clients/newest. @returns what its one line of JSON says */
-export type RunNewest = (
-  script: string,
-  variables: Readonly<Record<string, string>>,
-) => Promise<Record<string, unknown>>
+/** Where the clients are whose newest versions need a newer Node than the project. */
+export const newestFolder = fileURLToPath(new URL('../../clients/newest/', import.meta.url))
 
 /**
- * Clients that need a newer Node than the project, under such a Node. Both have a package.json of
- * their own: in the project's, the Node would take the place of the one that runs the tests. The
- * first use installs them from their lockfile, as `npm ci --prefix tests/clients/newest` does.
+ * Registers the hook that installs the clients of tests/clients/newest and their Node, unless that
+ * has happened: `npm ci --prefix tests/clients/newest`. They have a package.json of their own: in the
+ * project's, that Node would take the place of the one that runs the tests.
  */
-export function useNewestClients(): RunNewest {
+export function useNewestFolder(): void {
   beforeAll(async () => {
-    if (existsSync(`${folder}node_modules/.package-lock.json`)) return
-    await run('npm', ['ci', '--no-audit', '--no-fund'], { cwd: folder })
-  }, 300_000)
-  return async (script, variables) => {
-    const env = { PATH: process.env.PATH, ...variables }
-    const { stdout } = await run(newestNode(), [script], { cwd: folder, env })
-    return JSON.parse(stdout) as Record<string, unknown>
+    if (isInstalled()) return
+    const release = await waitForLock()
+    try {
+      if (!isInstalled()) await install()
+    } finally {
+      release()
+    }
+  }, slow)
+}
+
+/**
+ * Registers hooks that start a script of the folder under its Node, and end it.
+ * @returns sends the script a message and waits for what it says of it
+ */
+export function useNewestScript<Message extends object, Answer>(
+  script: string,
+): (message: Message) => Promise<Answer> {
+  useNewestFolder()
+  let child: ChildProcess
+  const next = async () => {
+    const ended = once(child, 'exit').then(([code]) => {
+      throw new Error(`${script} ended with code ${String(code)}`)
+    })
+    const [said] = (await Promise.race([once(child, 'message'), ended])) as [Said<Answer>]
+    if (said.error !== undefined) throw new Error(said.error)
+    return said.answer
+  }
+  beforeAll(async () => {
+    child = fork(script, {
+      cwd: newestFolder,
+      execPath: nodeOf(24),
+      execArgv: ['--import', './resolve-here.js'],
+      // Nothing of this process: neither keys of providers nor what Vitest sets.
+      env: { PATH: process.env.PATH },
+    })
+    await next()
+  }, slow)
+  afterAll(() => void child.kill())
+  return async (message) => {
+    child.send(message)
+    return (await next()) as Answer
   }
 }
 
-/** From npm on Linux; elsewhere the Node that runs this, if it is new enough. */
-function newestNode(): string {
-  const packaged = `${folder}node_modules/node-${process.platform}-${process.arch}/bin/node`
+interface Said<Answer> {
+  readonly answer?: Answer
+  /** With its stack. */
+  readonly error?: string
+}
+
+/** npm writes this file last. */
+const installed = path.join(newestFolder, 'node_modules/.package-lock.json')
+
+function isInstalled(): boolean {
+  const { mtimeMs } = statSync(path.join(newestFolder, 'package-lock.json'))
+  return existsSync(installed) && statSync(installed).mtimeMs >= mtimeMs
+}
+
+async function install(): Promise<void> {
+  const args = ['ci', '--no-audit', '--no-fund']
+  const { code, stderr } = await runCommand('npm', args, { cwd: newestFolder })
+  if (code !== 0) throw new Error(`npm ci in ${newestFolder} failed: ${stderr}`)
+}
+
+/** Files of tests that come at once take turns. */
+async function waitForLock(): Promise<() => void> {
+  for (;;) {
+    try {
+      return takeLock(newestFolder, console.log).release
+    } catch (error) {
+      if (!(error instanceof StartError)) throw error
+      await setTimeout(250)
+    }
+  }
+}
+
+/** A Node of that major version: from npm on Linux, elsewhere the one that runs this. */
+export function nodeOf(major: 22 | 24): string {
+  const name = `node${major}-${process.platform}-${process.arch}`
+  const packaged = path.join(newestFolder, 'node_modules', name, 'bin/node')
   if (existsSync(packaged)) return packaged
-  if (Number.parseInt(process.versions.node) >= 24) return process.execPath
-  throw new Error(`npm has no Node 24 for ${process.platform}: run the tests with Node 24`)
+  if (Number.parseInt(process.versions.node) === major) return process.execPath
+  throw new Error(`npm has no Node ${major} for ${process.platform}: run the tests with it`)
 }

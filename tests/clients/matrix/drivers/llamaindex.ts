@@ -4,15 +4,30 @@ import { OpenAI, OpenAIResponses } from '@llamaindex/openai'
 import * as z from 'zod'
 import type { ClientDriver } from '../driver.ts'
 
-/** Two faults of its own, which it has at OpenAI too. */
-const repeats = 'Its stream repeats the last piece of text with each event that follows.'
 const noFormat = 'It passes no format on.'
+const asked = [undefined, []]
+const repeats = 'Its stream repeats the last piece of text with each event that follows.'
+/** With the events that end the text, its part, its item and the response. */
+const repeated = (before: string, last: string) => ({ gives: before + last.repeat(5) })
+
+/** Faults of its own, which it has at OpenAI too. */
 const responsesLacks: NonNullable<ClientDriver['lacks']> = {
-  'structured whole': noFormat,
-  'structured streamed': noFormat,
-  'twoTurns streamed': repeats,
-  'toolLoop streamed': repeats,
-  'image streamed': repeats,
+  'structured whole': { reason: noFormat, instead: { asked } },
+  'structured streamed': {
+    reason: noFormat,
+    instead: { asked, throws: 'after JSON at position 31' },
+  },
+  'twoTurns streamed': { reason: repeats, instead: repeated('You asked ', 'for my name.') },
+  'toolLoop streamed': {
+    reason: 'Its stream runs no tool: `exec` looks for a call in the first event only.',
+    instead: {
+      ...repeated('It is ', 'sunny.'),
+      ran: [],
+      // It asks the same once more.
+      sent: [{ role: 'user', has: 'How is Bern?' }],
+    },
+  },
+  'image streamed': { reason: repeats, instead: repeated('A red ', 'pixel.') },
 }
 
 const textOf = (content: unknown) => (typeof content === 'string' ? content : '')
