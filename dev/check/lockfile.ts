@@ -9,20 +9,31 @@ const lockfile = z.object({
   ),
 })
 
+const files = ['package-lock.json', 'tests/clients/newest/package-lock.json']
+
 /**
- * Checks that package-lock.json has an entry for every optional dependency, that is for the builds
+ * Checks that each package-lock.json has an entry for every optional dependency, that is for the builds
  * of a package for other platforms too. npm leaves out those that its registry lacks, and then
  * `npm ci` refuses the lockfile on every platform.
  *
  * @returns one line per missing entry; empty when there is none
  */
 export async function findLockProblems(root: string): Promise<string[]> {
-  const text = await readFile(path.join(root, 'package-lock.json'), 'utf8')
+  const problems = await Promise.all(
+    files.map(async (file) => {
+      const lacking = findLacking(await readFile(path.join(root, file), 'utf8'))
+      return lacking.map((problem) => `${file} lacks ${problem}`)
+    }),
+  )
+  return problems.flat()
+}
+
+function findLacking(text: string): string[] {
   const { packages } = lockfile.parse(JSON.parse(text))
   return Object.entries(packages).flatMap(([owner, { optionalDependencies = {} }]) =>
     Object.keys(optionalDependencies)
       .filter((name) => !placesFor(owner, name).some((place) => place in packages))
-      .map((name) => `package-lock.json lacks ${name}, an optional dependency of ${owner}`),
+      .map((name) => `${name}, an optional dependency of ${owner === '' ? 'the project' : owner}`),
   )
 }
 

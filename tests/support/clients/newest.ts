@@ -42,12 +42,15 @@ export function useNewestScript<Message extends object, Answer>(
   useNewestFolder()
   let child: ChildProcess
   const next = async () => {
-    const ended = once(child, 'exit').then(([code]) => {
+    const over = new AbortController()
+    const { signal } = over
+    const ended = once(child, 'exit', { signal }).then(([code]) => {
       throw new Error(`${script} ended with code ${String(code)}`)
     })
-    const [said] = (await Promise.race([once(child, 'message'), ended])) as [Said<Answer>]
-    if (said.error !== undefined) throw new Error(said.error)
-    return said.answer
+    const said = once(child, 'message', { signal }) as Promise<[Said<Answer>]>
+    const [{ error, answer }] = await Promise.race([said, ended]).finally(() => over.abort())
+    if (error !== undefined) throw new Error(error)
+    return answer
   }
   beforeAll(async () => {
     child = fork(script, {

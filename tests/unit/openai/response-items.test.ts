@@ -16,6 +16,12 @@ const said: ModelEvent[] = [
   { type: 'text', text: 'Done.' },
 ]
 
+interface Told {
+  readonly type: string
+  readonly item?: Record<string, unknown>
+  readonly part?: Record<string, unknown>
+}
+
 const written = (events: object[]) =>
   events.map((event) => JSON.parse(JSON.stringify(event)) as object)
 
@@ -31,10 +37,10 @@ describe('the events of a response', () => {
   })
 
   it('begin each item empty, and each part of it', () => {
-    const events = new ResponseItems('x').add(said) as Record<string, Record<string, unknown>>[]
-    const added = events.filter(({ type }) => String(type).endsWith('.added'))
+    const events = new ResponseItems('x').add(said) as Told[]
+    const added = events.filter(({ type }) => type.endsWith('.added'))
     const contents = added.map(({ type, item, part }) => [
-      String(type),
+      type,
       item?.['content'] ??
         item?.['summary'] ??
         item?.['arguments'] ??

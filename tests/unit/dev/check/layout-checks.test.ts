@@ -114,9 +114,14 @@ describe('the lockfile', () => {
       'node_modules/a/node_modules/tool': { optionalDependencies },
       'node_modules/a/node_modules/build-darwin': {},
     }
-    const root = await makeTree({ 'package-lock.json': JSON.stringify({ packages }) })
+    const own = { '': { optionalDependencies: { 'node-arm': '1.0.0' } } }
+    const root = await makeTree({
+      'package-lock.json': JSON.stringify({ packages }),
+      'tests/clients/newest/package-lock.json': JSON.stringify({ packages: own }),
+    })
     expect(await findLockProblems(root)).toEqual([
       'package-lock.json lacks build-darwin, an optional dependency of node_modules/tool',
+      'tests/clients/newest/package-lock.json lacks node-arm, an optional dependency of the project',
     ])
   })
 })
