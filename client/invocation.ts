@@ -25,6 +25,11 @@ export interface InvokeSettings {
     readonly frequency_penalty?: number
     readonly reasoning_effort?: 'none' | 'minimal' | 'low' | 'medium' | 'high' | 'xhigh'
   }
+  /** A prompt of the organization's library, with a value for each variable that it asks for. */
+  readonly prompt?: {
+    readonly name: string
+    readonly variables?: Readonly<Record<string, string | number | boolean>>
+  }
   /** The answer must be JSON of this schema. */
   readonly format?: { readonly schema: unknown }
   /** What to do while another execution of the session runs. */

@@ -83,6 +83,110 @@ comment on function private.refuse_kept_columns() is
   'Trigger: refuses a client''s change of columns that are set only when a row is made.';
 revoke all on function private.refuse_kept_columns() from public, anon, authenticated, service_role;
 
+-- ── Settings ──────────────────────────────────────────────────────────────────────────────────
+-- Nothing is stored that no function reads: a trigger of each table names the keys that its settings may
+-- have, and refuses every other key by its name.
+
+create function private.parameter_names() returns text[]
+language sql immutable security invoker set search_path = ''
+as $$
+  select array[
+    'temperature', 'max_output_tokens', 'top_p', 'top_k', 'stop', 'seed', 'presence_penalty',
+    'frequency_penalty', 'reasoning_effort'
+  ]
+$$;
+comment on function private.parameter_names() is
+  'The parameters of a model call, as requests and settings name them.';
+
+create function private.parameters_of(settings jsonb) returns jsonb
+language sql immutable security invoker set search_path = ''
+as $$
+  select coalesce(jsonb_object_agg(key, value), '{}')
+  from jsonb_each(settings) where key = any (private.parameter_names())
+$$;
+comment on function private.parameters_of(jsonb) is 'The parameters of a model call among these settings.';
+
+create function private.setting_problem(key text, value jsonb) returns text
+language plpgsql immutable security invoker set search_path = ''
+as $$
+declare
+  number constant numeric := case jsonb_typeof(value) when 'number' then value::numeric end;
+  whole constant numeric := case when number = trunc(number) then number end;
+  word constant text := case jsonb_typeof(value) when 'string' then value #>> '{}' end;
+begin
+  return case key
+    when 'temperature' then
+      case when number between 0 and 2 then null else 'must be a number from 0 to 2.' end
+    when 'top_p' then
+      case when number between 0 and 1 then null else 'must be a number from 0 to 1.' end
+    when 'max_output_tokens' then
+      case when whole between 1 and 1000000 then null else 'must be a whole number from 1 to 1000000.' end
+    when 'top_k' then
+      case when whole between 1 and 1000 then null else 'must be a whole number from 1 to 1000.' end
+    when 'seed' then
+      case when whole between -9007199254740991 and 9007199254740991 then null
+        else 'must be a whole number.' end
+    when 'presence_penalty' then
+      case when number between -2 and 2 then null else 'must be a number from -2 to 2.' end
+    when 'frequency_penalty' then
+      case when number between -2 and 2 then null else 'must be a number from -2 to 2.' end
+    when 'stop' then
+      case when value @? 'strict $ ? (@.type() == "array" && @.size() >= 1 && @.size() <= 5)'
+        and not value @? '$[*] ? (@.type() != "string" || !(@ like_regex "^.{1,200}$" flag "s"))'
+        then null else 'must be a list of 1 to 5 texts of 1 to 200 characters.' end
+    when 'reasoning_effort' then
+      case when word in ('none', 'minimal', 'low', 'medium', 'high', 'xhigh') then null
+        else 'must be none, minimal, low, medium, high or xhigh.' end
+    when 'provider' then
+      case when word is not null then null else 'must be a text.' end
+    when 'location' then
+      case when word ~ '^[a-z][a-z0-9-]{0,62}$' then null else 'must be a location, such as europe-west1.' end
+    when 'max_tokens_parameter' then
+      case when word in ('max_tokens', 'max_completion_tokens') then null
+        else 'must be max_tokens or max_completion_tokens.' end
+    when 'max_steps' then
+      case when whole between 1 and 32 then null else 'must be a whole number from 1 to 32.' end
+    when 'tools' then
+      case when jsonb_typeof(value) = 'boolean' then null else 'must be true or false.' end
+    else 'has no known form.'
+  end;
+end
+$$;
+comment on function private.setting_problem(text, jsonb) is
+  'What the value of a setting must be, for a value that it cannot have; else null.';
+
+create function private.check_settings() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: calls helpers that no API role may execute.
+declare
+  field constant text := tg_argv[0];
+  keys constant text[] := private.parameter_names() || tg_argv[1:];
+  wrong record;
+begin
+  select s.key, case
+    when s.key = any (keys) then private.setting_problem(s.key, s.value)
+    else 'is no setting that anything reads.' end as problem
+  into wrong
+  from jsonb_each(to_jsonb(new) -> field) s
+  where not s.key = any (keys) or private.setting_problem(s.key, s.value) is not null
+  order by s.key
+  limit 1;
+  if found then
+    raise exception using errcode = '22023', message = 'invalid_settings',
+      detail = format('%s.%s: %s', field, left(wrong.key, 63), wrong.problem);
+  end if;
+  return new;
+end
+$$;
+comment on function private.check_settings() is
+  'Trigger: refuses, by its name, a key of the given column that is no parameter of a model call and none '
+  'of the given keys, and a value that its key cannot have; 22023 invalid_settings.';
+revoke all on function
+  private.parameter_names(), private.parameters_of(jsonb), private.setting_problem(text, jsonb),
+  private.check_settings()
+  from public, anon, authenticated, service_role;
+
 -- ── Claims ────────────────────────────────────────────────────────────────────────────────────
 -- A pattern checks each claim before a cast. A malformed token gives null, so policies fail closed and no
 -- statement fails with an error.

@@ -23,6 +23,9 @@ create table public.organizations (
 comment on table public.organizations is
   'The tenant. Created by create_organization(); false is_active suspends it.';
 comment on column public.organizations.slug is 'Public handle, unique on the whole platform.';
+comment on column public.organizations.settings is
+  'Parameters of a model call for every execution of the organization; an agent, a model, a project and a '
+  'request say otherwise.';
 create index organizations_suspended_idx on public.organizations (id) where not is_active;
 
 alter table public.organizations enable row level security;
@@ -545,6 +548,8 @@ grant select on public.user_sessions to authenticated, service_role;
 grant update (workspace_path, system_prompt, session_metadata) on public.user_sessions to authenticated;
 -- No insert: custom_access_token_hook(). No delete, no other update: switch_organization(), revoke_session().
 
+create trigger organizations_check_settings before insert or update of settings on public.organizations
+  for each row execute function private.check_settings('settings');
 create trigger organizations_updated_at before update on public.organizations
   for each row execute function private.update_updated_at_column();
 create trigger users_updated_at before update on public.users

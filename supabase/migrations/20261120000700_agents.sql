@@ -11,10 +11,13 @@ create table public.agents (
   name text not null constraint agents_name_format check (name ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
   type text not null constraint agents_type check (type in ('vertex-ai', 'openrouter', 'openai-compatible')),
   description text constraint agents_description_length check (char_length(description) <= 4000),
+  instructions text
+    constraint agents_instructions_length check (char_length(instructions) between 1 and 65536),
   enabled boolean not null default true,
   config jsonb not null default '{}'
     constraint agents_config_object check (jsonb_typeof(config) = 'object')
-    constraint agents_config_length check (octet_length(config::text) <= 65536),
+    constraint agents_config_length check (octet_length(config::text) <= 65536)
+    constraint agents_config_provider check (config ->> 'provider' = type),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   constraint agents_name_key unique nulls not distinct (organization_id, name)
@@ -23,8 +26,12 @@ comment on table public.agents is
   'Agents. organization_id null: the platform''s own. An organization''s agent overrides the platform''s '
   'agent of the same name for its members.';
 comment on column public.agents.type is 'The wire protocol of its provider.';
+comment on column public.agents.instructions is
+  'A layer of the system prompts of every execution of the agent, as it is written. No member opts out of '
+  'it.';
 comment on column public.agents.config is
-  'provider, and what the adapter needs (location, ...). Never a secret.';
+  'Parameters of a model call (private.parameter_names()), provider (equals type), and what the adapter '
+  'needs: location, max_tokens_parameter, max_steps, tools. Never a secret.';
 create index agents_enabled_idx on public.agents (organization_id, enabled);
 
 alter table public.agents enable row level security;
@@ -60,23 +67,28 @@ comment on policy delete_manager on public.agents is
   'Own agents, with agents.manage, while nothing refers to them.';
 revoke all on public.agents from anon, authenticated, service_role;
 grant select, delete on public.agents to authenticated;
-grant insert (name, type, description, enabled, config), update (name, type, description, enabled, config)
+grant insert (name, type, description, instructions, enabled, config),
+  update (name, type, description, instructions, enabled, config)
   on public.agents to authenticated;
 grant select, insert, update, delete on public.agents to service_role;
 create trigger agents_keep_columns before update of type on public.agents
   for each row when (current_user = 'authenticated' and new.type is distinct from old.type)
   execute function private.refuse_kept_columns('type');
+create trigger agents_check_settings before insert or update of config on public.agents
+  for each row execute function private.check_settings(
+    'config', 'provider', 'location', 'max_tokens_parameter', 'max_steps', 'tools'
+  );
 create trigger agents_updated_at before update on public.agents
   for each row execute function private.update_updated_at_column();
 create trigger agents_audit_insert after insert on public.agents
   referencing new table as after_rows
-  for each statement execute function private.audit_change('agent', 'id');
+  for each statement execute function private.audit_change('agent', 'id', 'instructions');
 create trigger agents_audit_update after update on public.agents
   referencing old table as before_rows new table as after_rows
-  for each statement execute function private.audit_change('agent', 'id');
+  for each statement execute function private.audit_change('agent', 'id', 'instructions');
 create trigger agents_audit_delete after delete on public.agents
   referencing old table as before_rows
-  for each statement execute function private.audit_change('agent', 'id');
+  for each statement execute function private.audit_change('agent', 'id', 'instructions');
 
 -- ── models ────────────────────────────────────────────────────────────────────────────────────
 
@@ -103,6 +115,8 @@ create table public.models (
 );
 comment on table public.models is 'The models of an agent, in order of priority: its route.';
 comment on column public.models.model_id is 'The provider''s own name of the model.';
+comment on column public.models.config is
+  'As agents.config, without provider. It wins over the agent''s.';
 comment on column public.models.priority is
   'Position in the agent''s route; the lowest enabled one is the agent''s default.';
 create index models_agent_id_idx on public.models (agent_id, priority, id);
@@ -212,6 +226,10 @@ create trigger models_keep_columns before update of agent_id, provider, model_id
     and (new.agent_id, new.provider, new.model_id) is distinct from (old.agent_id, old.provider, old.model_id)
   )
   execute function private.refuse_kept_columns('agent_id', 'provider', 'model_id');
+create trigger models_check_settings before insert or update of config on public.models
+  for each row execute function private.check_settings(
+    'config', 'location', 'max_tokens_parameter', 'max_steps', 'tools'
+  );
 create trigger models_updated_at before update on public.models
   for each row execute function private.update_updated_at_column();
 create trigger models_audit_insert after insert on public.models

@@ -20,6 +20,9 @@ create table client_mgmt.projects (
 );
 comment on table client_mgmt.projects is
   'A piece of work inside an organization, with its own model choice and preferences.';
+comment on column client_mgmt.projects.settings is
+  'Parameters of a model call for the executions of the project. They win over those of the agent and its '
+  'models; the settings of a model choice and a request win over them.';
 create index projects_client_schema_id_idx on client_mgmt.projects (organization_id, client_schema_id);
 alter table client_mgmt.projects enable row level security;
 alter table client_mgmt.projects force row level security;
@@ -53,6 +56,8 @@ grant select, delete on client_mgmt.projects to authenticated;
 grant insert (name, settings, client_schema_id), update (name, settings, client_schema_id)
   on client_mgmt.projects to authenticated;
 grant select, insert, update, delete on client_mgmt.projects to service_role;
+create trigger projects_check_settings before insert or update of settings on client_mgmt.projects
+  for each row execute function private.check_settings('settings');
 create trigger projects_updated_at before update on client_mgmt.projects
   for each row execute function private.update_updated_at_column();
 create trigger projects_require_permission before insert or update or delete on client_mgmt.projects

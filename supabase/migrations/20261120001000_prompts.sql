@@ -1,6 +1,7 @@
 -- Prompts: the library of an organization, and the system prompts before every conversation.
--- Special: a template can use only its declared variables, and these can use only constants and the sources
--- of private.prompt_sources(). Global layers belong to the platform; no client can write them.
+-- Special: a template can use only its declared variables, and these can use only constants, the sources of
+-- private.prompt_sources() and, in the library, the values of a request. Global layers belong to the
+-- platform; no client can write them.
 
 -- ── prompts (library) ─────────────────────────────────────────────────────────────────────────
 
@@ -10,8 +11,8 @@ create table client_mgmt.prompts (
   id bigint generated always as identity,
   name text not null constraint prompts_name_length check (char_length(name) between 1 and 200),
   template text not null constraint prompts_template_length check (char_length(template) between 1 and 65536),
-  variables jsonb not null default '[]'
-    constraint prompts_variables_array check (jsonb_typeof(variables) = 'array')
+  variables jsonb not null default '{}'
+    constraint prompts_variables_object check (jsonb_typeof(variables) = 'object')
     constraint prompts_variables_length check (octet_length(variables::text) <= 65536),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
@@ -19,8 +20,10 @@ create table client_mgmt.prompts (
   constraint prompts_name_key unique (organization_id, name)
 );
 comment on table client_mgmt.prompts is
-  'Prompts that members share and fill in. Executions do not send them: see public.system_prompts.';
-comment on column client_mgmt.prompts.variables is 'Names of the variables in the template.';
+  'Prompts that a request names and fills in: one is sent as the last layer of its execution.';
+comment on column client_mgmt.prompts.variables is
+  'The variables of the template: { name: { type: text|number|boolean|date } }. A request must give the '
+  'value of one without value (a default) or source (as in system_prompts.variables).';
 alter table client_mgmt.prompts enable row level security;
 alter table client_mgmt.prompts force row level security;
 create policy select_member on client_mgmt.prompts for select to authenticated
@@ -71,6 +74,8 @@ create table public.system_prompts (
   organization_id bigint default private.current_organization_id()
     references public.organizations (id) on delete cascade,
   user_id uuid,
+  project_id bigint,
+  context text constraint system_prompts_context check (context in ('support', 'sales')),
   content text not null
     constraint system_prompts_content_length check (char_length(content) between 1 and 65536),
   priority integer not null default 0,
@@ -85,20 +90,26 @@ create table public.system_prompts (
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   constraint system_prompts_scope_columns check (
-    (scope = 'global' and organization_id is null and user_id is null)
+    (scope = 'global' and organization_id is null and user_id is null and project_id is null)
     or (scope = 'organization' and organization_id is not null and user_id is null)
-    or (scope = 'user' and organization_id is not null and user_id is not null)
+    or (scope = 'user' and organization_id is not null and user_id is not null and project_id is null)
   ),
   constraint system_prompts_user_fkey foreign key (organization_id, user_id)
-    references client_mgmt.client_users (organization_id, user_id) on delete cascade
+    references client_mgmt.client_users (organization_id, user_id) on delete cascade,
+  constraint system_prompts_project_fkey foreign key (organization_id, project_id)
+    references client_mgmt.projects (organization_id, id) on delete cascade
 );
 comment on table public.system_prompts is
-  'The layers that are sent before a conversation: global, then organization, then user; in a layer the '
-  'higher priority first.';
+  'The layers that are sent before a conversation: global, organization, project, context, user (the '
+  'agent''s instructions stand between project and context); in a layer the higher priority first.';
+comment on column public.system_prompts.project_id is
+  'The project whose executions alone get it; null: those of every project and of none.';
+comment on column public.system_prompts.context is
+  'The context of the chat sessions that alone get it; null: every context.';
 comment on column public.system_prompts.template is 'True: {{variable}} is replaced. False: sent as it is.';
 comment on column public.system_prompts.variables is
   'The variables of a template: { name: { type: text|number|boolean|date, value } } or { type, source }, '
-  'where source is organization_name, user_name or current_date.';
+  'where source is organization_name, user_name, workspace_path or current_date.';
 comment on column public.system_prompts.mandatory is 'True: a member cannot opt out of it.';
 comment on column public.system_prompts.version is
   'Counts changes; client_mgmt.system_prompt_versions keeps the last ones.';
@@ -107,6 +118,8 @@ create index system_prompts_user_id_idx on public.system_prompts (organization_i
 create index system_prompts_effective_idx on public.system_prompts (organization_id, scope, priority desc)
   where enabled;
 create index system_prompts_scope_idx on public.system_prompts (scope, enabled);
+create index system_prompts_project_id_idx on public.system_prompts (organization_id, project_id)
+  where project_id is not null;
 
 alter table public.system_prompts enable row level security;
 alter table public.system_prompts force row level security;
@@ -131,7 +144,7 @@ create policy insert_manager_or_self on public.system_prompts for insert to auth
     )
   );
 comment on policy insert_manager_or_self on public.system_prompts is
-  'Organization layers with prompts.manage; a member''s own layer without.';
+  'Organization layers, also of one project or context, with prompts.manage; a member''s own layer without.';
 create policy update_manager_or_self on public.system_prompts for update to authenticated
   using (
     organization_id = (select private.current_organization_id())
@@ -172,16 +185,19 @@ create policy delete_manager_or_self on public.system_prompts for delete to auth
 comment on policy delete_manager_or_self on public.system_prompts is 'As for insert.';
 revoke all on public.system_prompts from anon, authenticated, service_role;
 grant select, delete on public.system_prompts to authenticated;
-grant insert (scope, user_id, content, priority, template, variables, mandatory, enabled),
-  update (scope, user_id, content, priority, template, variables, mandatory, enabled)
+grant insert (
+    scope, user_id, project_id, context, content, priority, template, variables, mandatory, enabled
+  ),
+  update (scope, user_id, project_id, context, content, priority, template, variables, mandatory, enabled)
   on public.system_prompts to authenticated;
 grant select, insert, update, delete on public.system_prompts to service_role;
-create trigger system_prompts_keep_columns before update of scope, user_id on public.system_prompts
+create trigger system_prompts_keep_columns before update of scope, user_id, project_id
+  on public.system_prompts
   for each row when (
     current_user = 'authenticated'
-    and (new.scope, new.user_id) is distinct from (old.scope, old.user_id)
+    and (new.scope, new.user_id, new.project_id) is distinct from (old.scope, old.user_id, old.project_id)
   )
-  execute function private.refuse_kept_columns('scope', 'user_id');
+  execute function private.refuse_kept_columns('scope', 'user_id', 'project_id');
 create trigger system_prompts_updated_at before update on public.system_prompts
   for each row execute function private.update_updated_at_column();
 create trigger system_prompts_audit_insert after insert on public.system_prompts
@@ -199,13 +215,14 @@ create trigger system_prompts_audit_delete after delete on public.system_prompts
 create function private.prompt_sources() returns jsonb
 language plpgsql stable security definer set search_path = ''
 as $$
--- Definer: reads the caller's own account and organization past the policies.
+-- Definer: reads the caller's own account, session and organization past the policies.
 declare
   result jsonb;
 begin
   select jsonb_build_object(
     'organization_name', o.name,
     'user_name', coalesce(u.display_name, split_part(u.email, '@', 1)),
+    'workspace_path', coalesce((private.current_session()).workspace_path, ''),
     'current_date', to_char(statement_timestamp() at time zone 'utc', 'YYYY-MM-DD')
   ) into result
   from public.organizations o, public.users u
@@ -214,9 +231,56 @@ begin
 end
 $$;
 comment on function private.prompt_sources() is
-  'The sources of a variable: organization_name, user_name, current_date (UTC).';
+  'The sources of a variable: organization_name, user_name, workspace_path (of this sign-in), current_date '
+  '(UTC).';
 
-create function private.validate_template(content text, variables jsonb) returns void
+create function private.is_date(value text) returns boolean
+language plpgsql immutable security invoker set search_path = ''
+as $$
+declare
+  found constant text[] := regexp_match(value, '^(\d{4})-(\d{2})-(\d{2})$');
+begin
+  return found is not null and make_date(found[1]::integer, found[2]::integer, found[3]::integer) is not null;
+exception
+  when datetime_field_overflow then
+    return false;
+end
+$$;
+comment on function private.is_date(text) is 'Whether a text is a day of the calendar, as YYYY-MM-DD.';
+
+create function private.has_variable_type(value jsonb, type text) returns boolean
+language plpgsql immutable security invoker set search_path = ''
+as $$
+begin
+  return case type
+    when 'text' then jsonb_typeof(value) = 'string'
+    when 'date' then jsonb_typeof(value) = 'string' and private.is_date(value #>> '{}')
+    when 'number' then jsonb_typeof(value) = 'number'
+    when 'boolean' then jsonb_typeof(value) = 'boolean'
+    else false
+  end;
+end
+$$;
+comment on function private.has_variable_type(jsonb, text) is
+  'Whether a value is of a type of variables: text, number, boolean or date.';
+
+create function private.template_bound(content text, variables jsonb) returns bigint
+language sql immutable security invoker set search_path = ''
+as $$
+  -- A short template may repeat a long value.
+  select char_length(content) + coalesce(sum(n.times * case variables -> n.name ->> 'source'
+    when 'workspace_path' then 4096
+    else coalesce(char_length(variables -> n.name ->> 'value'), 200) end), 0)
+  from (
+    select m[1] as name, count(*) as times
+    from regexp_matches(content, '\{\{\s*([a-z][a-z0-9_]*)\s*\}\}', 'g') m
+    group by 1
+  ) n
+$$;
+comment on function private.template_bound(text, jsonb) is
+  'The most characters that a rendered template can have. The other sources have 200 at most.';
+
+create function private.validate_template(content text, variables jsonb, may_ask boolean) returns void
 language plpgsql immutable security invoker set search_path = ''
 as $$
 declare
@@ -232,24 +296,23 @@ begin
       or jsonb_typeof(declared.value) <> 'object'
       or (declared.value - array['type', 'value', 'source']) <> '{}'
       or coalesce(declared.value ->> 'type', '') not in ('text', 'number', 'boolean', 'date')
-      or (declared.value ? 'value') = (declared.value ? 'source')
+      or (declared.value ? 'value' and declared.value ? 'source')
+      or not (may_ask or declared.value ?| '{value,source}')
       or (declared.value ? 'source' and (
-        declared.value ->> 'source' not in ('organization_name', 'user_name', 'current_date')
+        declared.value ->> 'source'
+          not in ('organization_name', 'user_name', 'workspace_path', 'current_date')
         or declared.value ->> 'type' <> case declared.value ->> 'source'
         when 'current_date' then 'date'
         else 'text' end
       ))
-      or (declared.value ? 'value' and case declared.value ->> 'type'
-        when 'text' then jsonb_typeof(declared.value -> 'value') <> 'string'
-        when 'date' then jsonb_typeof(declared.value -> 'value') <> 'string'
-          or declared.value ->> 'value' !~ '^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$'
-        else jsonb_typeof(declared.value -> 'value') <> declared.value ->> 'type'
-      end)
+      or (declared.value ? 'value'
+        and not private.has_variable_type(declared.value -> 'value', declared.value ->> 'type'))
     then
       raise exception using errcode = '22023', message = 'invalid_prompt',
         detail = format(
-          'Variable %s: { type: text|number|boolean|date, and value of that type or source }.',
-          left(declared.key, 63)
+          'Variable %s: { type: text|number|boolean|date, and %s }.', left(declared.key, 63),
+          case when may_ask then 'no more, or value of that type or source'
+          else 'value of that type or source' end
         );
     end if;
   end loop;
@@ -259,23 +322,16 @@ begin
         detail = format('The template names %s, which is not declared.', left(named, 63));
     end if;
   end loop;
-  -- A short template may repeat a long value; a source has at most about 200 characters.
-  if char_length(content) + (
-    select coalesce(sum(n.times * coalesce(char_length(variables -> n.name ->> 'value'), 200)), 0)
-    from (
-      select m[1] as name, count(*) as times
-      from regexp_matches(content, '\{\{\s*([a-z][a-z0-9_]*)\s*\}\}', 'g') m
-      group by 1
-    ) n
-  ) > 262144 then
+  if private.template_bound(content, variables) > 262144 then
     raise exception using errcode = '22023', message = 'invalid_prompt',
       detail = 'The template becomes longer than 262144 characters.';
   end if;
 end
 $$;
-comment on function private.validate_template(text, jsonb) is
+comment on function private.validate_template(text, jsonb, boolean) is
   'Requires well-formed variables, a declaration for each {{name}} and a result within the length limit; '
-  'else 22023 invalid_prompt.';
+  'else 22023 invalid_prompt. may_ask: a variable may have neither value nor source, so that a request gives '
+  'its value.';
 
 create function private.render_template(content text, variables jsonb, sources jsonb) returns text
 language sql immutable security invoker set search_path = ''
@@ -300,7 +356,7 @@ as $$
 -- Definer: calls helpers that no API role may execute.
 begin
   if new.template then
-    perform private.validate_template(new.content, new.variables);
+    perform private.validate_template(new.content, new.variables, false);
   end if;
   if tg_op = 'UPDATE' then
     new.version := old.version + 1;
@@ -312,6 +368,86 @@ comment on function private.check_prompt() is
   'Trigger: refuses a template with undeclared variables, and counts versions.';
 create trigger system_prompts_check before insert or update on public.system_prompts
   for each row execute function private.check_prompt();
+
+-- ── Prompts of the library in a request ───────────────────────────────────────────────────────
+
+create function private.check_library_prompt() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: calls a helper that no API role may execute.
+begin
+  perform private.validate_template(new.template, new.variables, true);
+  return new;
+end
+$$;
+comment on function private.check_library_prompt() is
+  'Trigger: refuses a template with undeclared variables, and a variable without a type.';
+create trigger prompts_check before insert or update of template, variables on client_mgmt.prompts
+  for each row execute function private.check_library_prompt();
+
+create function private.variables_problem(declared jsonb, given jsonb) returns text
+language sql immutable security invoker set search_path = ''
+as $$
+  select name || case
+    when wanted is null then ': is no variable of the prompt.'
+    when wanted ? 'source' then ': has a source, so a request cannot give its value.'
+    when value is null then ': is required.'
+    else ': must be a ' || case wanted ->> 'type' when 'date' then 'date, as YYYY-MM-DD.'
+      else wanted ->> 'type' || '.' end
+  end
+  from (
+    select left(name, 63) as name, d.value as wanted, g.value
+    from jsonb_each(declared) d(name, value)
+    full join jsonb_each(given) g(name, value) using (name)
+  ) each_variable
+  where wanted is null
+    or (value is null and not wanted ?| '{value,source}')
+    or (value is not null and (
+      wanted ? 'source' or not private.has_variable_type(value, wanted ->> 'type')))
+  order by name
+  limit 1
+$$;
+comment on function private.variables_problem(jsonb, jsonb) is
+  'The problem of the first wrong variable, as `name: what it must be`: undeclared, missing or of another '
+  'type; else null.';
+
+create function private.fill_prompt(organization bigint, prompt jsonb) returns text
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: called by functions that have checked that the caller is a member of this organization.
+declare
+  given constant jsonb := coalesce(prompt -> 'variables', '{}');
+  found_prompt client_mgmt.prompts;
+  filled jsonb;
+  problem text;
+begin
+  select p.* into found_prompt from client_mgmt.prompts p
+  where p.organization_id = organization and p.name = prompt ->> 'name';
+  if not found then
+    raise exception using errcode = 'PT404', message = 'prompt_not_found',
+      detail = 'The library of the organization has no prompt of this name. Check the name.';
+  end if;
+  filled := found_prompt.variables;
+  problem := private.variables_problem(filled, given);
+  if problem is null then
+    select coalesce(jsonb_object_agg(d.key, case
+      when given ? d.key then d.value || jsonb_build_object('value', given -> d.key) else d.value end), '{}')
+    into filled
+    from jsonb_each(filled) d;
+    if private.template_bound(found_prompt.template, filled) > 262144 then
+      problem := 'make the prompt longer than 262144 characters.';
+    end if;
+  end if;
+  if problem is not null then
+    raise exception using errcode = '22023', message = 'invalid_request',
+      detail = case when problem ~ '^make' then 'prompt.variables: ' else 'prompt.variables.' end || problem;
+  end if;
+  return private.render_template(found_prompt.template, filled, private.prompt_sources());
+end
+$$;
+comment on function private.fill_prompt(bigint, jsonb) is
+  'The text of a prompt of the library, { name, variables }, with the values of a request. PT404 '
+  'prompt_not_found; 22023 invalid_request, whose detail begins with the name of the wrong variable.';
 
 -- ── system_prompt_versions ────────────────────────────────────────────────────────────────────
 
@@ -325,6 +461,7 @@ create table client_mgmt.system_prompt_versions (
   priority integer not null,
   template boolean not null,
   variables jsonb not null,
+  context text,
   mandatory boolean not null,
   enabled boolean not null,
   changed_by uuid,
@@ -400,11 +537,11 @@ as $$
 -- Definer: no role holds a grant to insert versions.
 begin
   insert into client_mgmt.system_prompt_versions (
-    organization_id, user_id, system_prompt_id, version, content, priority, template, variables,
+    organization_id, user_id, system_prompt_id, version, content, priority, template, variables, context,
     mandatory, enabled, changed_by
   )
   select c.organization_id, c.user_id, c.id, c.version, c.content, c.priority, c.template, c.variables,
-    c.mandatory, c.enabled, private.current_user_id()
+    c.context, c.mandatory, c.enabled, private.current_user_id()
   from after_rows c
   order by c.id;
   perform private.forget_prompt_versions(o.organization_id, o.user_id, o.prompts)
@@ -467,49 +604,70 @@ grant insert (system_prompt_id) on client_mgmt.system_prompt_opt_outs to authent
 
 -- ── The layers that are sent ──────────────────────────────────────────────────────────────────
 
-create function private.system_prompts_of(organization bigint, account uuid)
-returns table (id bigint, scope text, priority integer, mandatory boolean, version integer, content text)
+create function private.prompt_layers(
+  organization bigint, account uuid, agent_id bigint, project_id bigint, context text, sent_only boolean
+) returns table (
+  id bigint, layer text, scope text, priority integer, mandatory boolean, version integer, left_out text,
+  content text
+)
 language plpgsql stable security definer set search_path = ''
 as $$
 -- Definer: this function alone decides which layers are sent. Called by functions that have checked that the
--- caller is this account, in this organization.
+-- caller is this account, in this organization, and that the organization sees the agent and the project.
+#variable_conflict use_column
 begin
   return query
-  select p.id, p.scope, p.priority, p.mandatory, p.version,
+  select l.id, l.layer, l.scope, l.priority, l.mandatory, l.version, l.left_out,
     -- The subquery runs once, and only where a layer is a template.
-    case when p.template
-      then private.render_template(p.content, p.variables, (select private.prompt_sources()))
-      else p.content end
-  from public.system_prompts p
-  where p.enabled
-    and (
-      p.organization_id is null
-      or (p.organization_id = organization and (p.user_id is null or p.user_id = account))
-    )
-    and (p.mandatory or not exists (
-      select 1 from client_mgmt.system_prompt_opt_outs o
-      where o.organization_id = organization and o.user_id = account and o.system_prompt_id = p.id
-    ))
-  order by case p.scope when 'global' then 0 when 'organization' then 1 else 2 end, p.priority desc, p.id;
+    case when l.template
+      then private.render_template(l.content, l.variables, (select private.prompt_sources()))
+      else l.content end
+  from (
+    select p.id, p.scope, p.priority, p.mandatory, p.version, p.template, p.variables, p.content,
+      case
+        when p.scope = 'user' then 'user'
+        when p.context is not null then 'context'
+        when p.project_id is not null then 'project'
+        else p.scope
+      end as layer,
+      case
+        when not p.enabled then 'disabled'
+        when p.project_id is not null and p.project_id is distinct from prompt_layers.project_id
+          then 'project'
+        when p.context is not null and p.context is distinct from prompt_layers.context then 'context'
+        when not p.mandatory and exists (
+          select 1 from client_mgmt.system_prompt_opt_outs o
+          where o.organization_id = prompt_layers.organization and o.user_id = prompt_layers.account
+            and o.system_prompt_id = p.id
+        ) then 'opted_out'
+      end as left_out
+    from public.system_prompts p
+    where (p.enabled or not prompt_layers.sent_only)
+      and (
+        p.organization_id is null
+        or (p.organization_id = prompt_layers.organization
+          and (p.user_id is null or p.user_id = prompt_layers.account))
+      )
+    union all
+    select null, case when a.organization_id is null then 'global' else 'organization' end, 0, true, null,
+      false, null, a.instructions, 'agent', null
+    from public.agents a
+    where a.id = prompt_layers.agent_id and a.instructions is not null
+    union all
+    select null, 'user', 0, true, null, false, null, s.system_prompt, 'sign_in', null
+    from private.current_session() s
+    where s.system_prompt <> '' and s.user_id = prompt_layers.account
+  ) l
+  where l.left_out is null or not prompt_layers.sent_only
+  order by array_position(
+      array['global', 'organization', 'project', 'agent', 'context', 'user', 'sign_in'], l.layer
+    ), l.priority desc, l.id;
 end
 $$;
-comment on function private.system_prompts_of(bigint, uuid) is
-  'The layers before the conversations of the caller, rendered, in the order in which they are sent.';
-
-create function private.effective_system_prompts()
-returns table (id bigint, scope text, priority integer, mandatory boolean, version integer, content text)
-language plpgsql stable security definer set search_path = ''
-as $$
--- Definer: reads the caller's own layers only. Without an organization there is none.
-declare
-  organization constant bigint := private.current_organization_id();
-begin
-  if organization is not null then
-    return query select * from private.system_prompts_of(organization, private.current_user_id());
-  end if;
-end
-$$;
-comment on function private.effective_system_prompts() is 'Body of public.get_effective_system_prompts().';
+comment on function private.prompt_layers(bigint, uuid, bigint, bigint, text, boolean) is
+  'The layers before an execution of the caller, rendered, in the order in which they are sent: global, '
+  'organization, project, agent (its instructions), context, user, sign_in (the session''s own). left_out '
+  'says why one is not sent: disabled, project, context, opted_out.';
 
 create function private.preview_system_prompt(content text, variables jsonb) returns text
 language plpgsql stable security definer set search_path = ''
@@ -521,18 +679,11 @@ begin
     raise exception using errcode = '22023', message = 'invalid_prompt',
       detail = 'A template has 1 to 65536 characters, its variables as JSON 65536 bytes at most.';
   end if;
-  perform private.validate_template(content, variables);
+  perform private.validate_template(content, variables, false);
   return private.render_template(content, variables, private.prompt_sources());
 end
 $$;
 comment on function private.preview_system_prompt(text, jsonb) is 'Body of public.preview_system_prompt().';
-
-create function public.get_effective_system_prompts()
-returns table (id bigint, scope text, priority integer, mandatory boolean, version integer, content text)
-language sql stable security invoker set search_path = ''
-as $$ select * from private.effective_system_prompts() $$;
-comment on function public.get_effective_system_prompts() is
-  'The layers before the caller''s conversations, rendered, in the order in which they are sent.';
 
 create function public.preview_system_prompt(content text, variables jsonb default '{}') returns text
 language sql stable security invoker set search_path = ''
@@ -541,18 +692,17 @@ comment on function public.preview_system_prompt(text, jsonb) is
   'Renders a template as it would be sent for the caller; stores nothing. 22023 invalid_prompt.';
 
 revoke all on function
-  private.prompt_sources(), private.validate_template(text, jsonb),
+  private.prompt_sources(), private.is_date(text), private.has_variable_type(jsonb, text),
+  private.template_bound(text, jsonb), private.validate_template(text, jsonb, boolean),
   private.render_template(text, jsonb, jsonb),
-  private.check_prompt(), private.record_prompt_versions(),
+  private.check_prompt(), private.check_library_prompt(), private.variables_problem(jsonb, jsonb),
+  private.fill_prompt(bigint, jsonb), private.record_prompt_versions(),
   private.forget_prompt_versions(bigint, uuid, bigint[]),
-  private.system_prompts_of(bigint, uuid),
-  private.effective_system_prompts(),
-  private.preview_system_prompt(text, jsonb),
-  public.get_effective_system_prompts(), public.preview_system_prompt(text, jsonb)
+  private.prompt_layers(bigint, uuid, bigint, bigint, text, boolean),
+  private.preview_system_prompt(text, jsonb), public.preview_system_prompt(text, jsonb)
   from public, anon, authenticated, service_role;
 grant execute on function
-  private.effective_system_prompts(), private.preview_system_prompt(text, jsonb),
-  public.get_effective_system_prompts(), public.preview_system_prompt(text, jsonb)
+  private.preview_system_prompt(text, jsonb), public.preview_system_prompt(text, jsonb)
   to authenticated;
 create trigger prompts_require_permission before insert or update or delete on client_mgmt.prompts
   for each statement execute function private.require_permission('prompts.manage');

@@ -21,6 +21,7 @@ create table public.agent_executions (
   idempotency_key text
     constraint agent_executions_idempotency_key_length check (char_length(idempotency_key) <= 255),
   request_hash bytea not null,
+  prompts_hash text,
   route jsonb not null default '[]',
   input_tokens bigint,
   output_tokens bigint,
@@ -63,6 +64,9 @@ comment on column public.agent_executions.response_message_id is
 comment on column public.agent_executions.model_id is 'The model that answered, or else the last one tried.';
 comment on column public.agent_executions.request_hash is
   'SHA-256 of the request. It distinguishes a repeated request from another request with the same key.';
+comment on column public.agent_executions.prompts_hash is
+  'SHA-256, in hexadecimal, of the system prompts that were sent, joined by an empty line; null when none '
+  'was. explain_effective_prompts() gives these texts while no layer changes.';
 comment on column public.agent_executions.route is
   'The models in the order of tries, each with the generation of its breaker.';
 comment on column public.agent_executions.tool_input_tokens is

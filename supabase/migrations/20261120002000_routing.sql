@@ -1,4 +1,5 @@
--- Routing: the model choices of an organization and its projects, and the agent and model that answer.
+-- Routing: the model choices of an organization and its projects, the agent and model that answer, and the
+-- explanation of these and of the prompts.
 -- Special: one function finds every layer and the winner, for the invocation and for its explanation.
 
 -- ── llm_configs ───────────────────────────────────────────────────────────────────────────────
@@ -26,7 +27,7 @@ comment on table client_mgmt.llm_configs is
 comment on column client_mgmt.llm_configs.model is
   'A models.name of the agent. An entry whose model the agent lacks is skipped.';
 comment on column client_mgmt.llm_configs.settings is
-  'Default parameters of a request: temperature, max_output_tokens, top_p.';
+  'Parameters of a model call while this entry wins; only a request wins over them.';
 alter table client_mgmt.llm_configs enable row level security;
 alter table client_mgmt.llm_configs force row level security;
 create policy select_member on client_mgmt.llm_configs for select to authenticated
@@ -62,6 +63,8 @@ grant select, insert, update, delete on client_mgmt.llm_configs to service_role;
 create trigger llm_configs_keep_columns before update of project_id on client_mgmt.llm_configs
   for each row when (current_user = 'authenticated' and new.project_id is distinct from old.project_id)
   execute function private.refuse_kept_columns('project_id');
+create trigger llm_configs_check_settings before insert or update of settings on client_mgmt.llm_configs
+  for each row execute function private.check_settings('settings');
 create trigger llm_configs_updated_at before update on client_mgmt.llm_configs
   for each row execute function private.update_updated_at_column();
 create trigger llm_configs_audit_insert after insert on client_mgmt.llm_configs
@@ -276,51 +279,140 @@ comment on function private.require_project(bigint, bigint) is
   'Accepts null and a project of the organization; else PT404 project_not_found.';
 revoke all on function private.require_project(bigint, bigint) from public, anon, authenticated, service_role;
 
+create function private.explained_invocation(
+  agent text, session_id uuid, project_id bigint,
+  out chat public.chat_sessions, out chosen public.agents, out project bigint
+)
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: finds what begin_execution() would, with the same functions, for the caller only. Locks nothing.
+#variable_conflict use_column
+declare
+  organization constant bigint := private.require_organization();
+begin
+  if explained_invocation.session_id is not null then
+    select s.* into chat from public.chat_sessions s
+    where s.organization_id = organization
+      and s.id = explained_invocation.session_id
+      and s.user_id = private.current_user_id();
+    if not found then
+      raise exception using errcode = 'PT404', message = 'session_not_found',
+        detail = 'No session of the caller has this id. Check the id.';
+    end if;
+  end if;
+  project := coalesce(explained_invocation.project_id, chat.project_id);
+  perform private.require_project(organization, project);
+  chosen := private.find_agent(
+    organization,
+    coalesce(explained_invocation.agent,
+      case when chat.agent_id is null then private.preferred_agent(organization, project, null) end),
+    case when explained_invocation.agent is null then chat.agent_id end
+  );
+end
+$$;
+comment on function private.explained_invocation(text, uuid, bigint) is
+  'The session, the agent and the project of an invocation with these arguments.';
+
 create function private.explain_effective_llm(agent text, model text, session_id uuid, project_id bigint)
 returns table (layer text, model_name text, provider text, settings jsonb, is_winner boolean)
-language plpgsql volatile security definer set search_path = ''
+language plpgsql stable security definer set search_path = ''
 as $$
 -- Definer: explains the choice of begin_execution() with the same functions, for the caller only.
 #variable_conflict use_column
 declare
   organization constant bigint := private.require_organization();
-  chat public.chat_sessions;
-  project bigint := explain_effective_llm.project_id;
-  chosen public.agents;
+  asked constant record := private.explained_invocation(agent, session_id, project_id);
 begin
-  if explain_effective_llm.session_id is not null then
-    chat := private.require_own_session(organization, explain_effective_llm.session_id);
-  end if;
-  project := coalesce(project, chat.project_id);
-  perform private.require_project(organization, project);
-  chosen := private.find_agent(
-    organization,
-    coalesce(explain_effective_llm.agent,
-      case when chat.agent_id is null then private.preferred_agent(organization, project, null) end),
-    case when explain_effective_llm.agent is null then chat.agent_id end
-  );
   return query
   select e.layer, e.name, e.provider, e.settings, e.is_winner
-  from private.effective_llm(organization, chosen.id, explain_effective_llm.model, chat.id, project) e;
+  from private.effective_llm(
+    organization, (asked.chosen).id, explain_effective_llm.model, (asked.chat).id, asked.project
+  ) e;
 end
 $$;
 comment on function private.explain_effective_llm(text, text, uuid, bigint) is
   'Body of public.explain_effective_llm().';
-revoke all on function private.explain_effective_llm(text, text, uuid, bigint)
-  from public, anon, authenticated, service_role;
-grant execute on function private.explain_effective_llm(text, text, uuid, bigint) to authenticated;
 
 create function public.explain_effective_llm(
   agent text default null, model text default null, session_id uuid default null,
   project_id bigint default null
 ) returns table (layer text, model_name text, provider text, settings jsonb, is_winner boolean)
-language sql volatile security invoker set search_path = ''
+language sql stable security invoker set search_path = ''
 as $$ select * from private.explain_effective_llm(agent, model, session_id, project_id) $$;
 comment on function public.explain_effective_llm(text, text, uuid, bigint) is
   'The model of an invocation with these arguments: every layer that names one, in order, and the winner.';
-revoke all on function public.explain_effective_llm(text, text, uuid, bigint)
+
+create function private.explain_effective_prompts(session_id uuid, agent text, project_id bigint)
+returns table (
+  id bigint, layer text, scope text, priority integer, mandatory boolean, version integer, left_out text,
+  content text
+)
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: reads the caller's own layers with the function that begin_execution() calls. Without an
+-- organization there is none.
+#variable_conflict use_column
+declare
+  organization constant bigint := private.current_organization_id();
+  asked record;
+begin
+  if organization is null then
+    return;
+  end if;
+  asked := private.explained_invocation(agent, session_id, project_id);
+  return query
+  select p.* from private.prompt_layers(
+    organization, private.current_user_id(), (asked.chosen).id, asked.project,
+    coalesce((asked.chat).context, 'general'), false
+  ) p;
+end
+$$;
+comment on function private.explain_effective_prompts(uuid, text, bigint) is
+  'Body of public.explain_effective_prompts() and public.get_effective_system_prompts().';
+
+create function public.explain_effective_prompts(
+  session_id uuid default null, agent text default null, project_id bigint default null
+) returns table (
+  id bigint, layer text, scope text, priority integer, mandatory boolean, version integer, left_out text,
+  content text
+)
+language sql stable security invoker set search_path = ''
+as $$ select * from private.explain_effective_prompts(session_id, agent, project_id) $$;
+comment on function public.explain_effective_prompts(uuid, text, bigint) is
+  'Every layer of the system prompts of the caller, rendered, in the order of an invocation with these '
+  'arguments. left_out is null for a layer that is sent, else the reason: disabled, project or context (it '
+  'is for another one), opted_out.';
+
+create function public.get_effective_system_prompts(
+  session_id uuid default null, agent text default null, project_id bigint default null
+) returns table (
+  id bigint, layer text, scope text, priority integer, mandatory boolean, version integer, content text
+)
+language sql stable security invoker set search_path = ''
+as $$
+  select p.id, p.layer, p.scope, p.priority, p.mandatory, p.version, p.content
+  from private.explain_effective_prompts(session_id, agent, project_id) p
+  where p.left_out is null
+$$;
+comment on function public.get_effective_system_prompts(uuid, text, bigint) is
+  'The layers that an invocation of the caller with these arguments sends before the conversation, rendered, '
+  'in order.';
+
+revoke all on function
+  private.explained_invocation(text, uuid, bigint),
+  private.explain_effective_llm(text, text, uuid, bigint),
+  private.explain_effective_prompts(uuid, text, bigint),
+  public.explain_effective_llm(text, text, uuid, bigint),
+  public.explain_effective_prompts(uuid, text, bigint),
+  public.get_effective_system_prompts(uuid, text, bigint)
   from public, anon, authenticated, service_role;
-grant execute on function public.explain_effective_llm(text, text, uuid, bigint) to authenticated;
+grant execute on function
+  private.explain_effective_llm(text, text, uuid, bigint),
+  private.explain_effective_prompts(uuid, text, bigint),
+  public.explain_effective_llm(text, text, uuid, bigint),
+  public.explain_effective_prompts(uuid, text, bigint),
+  public.get_effective_system_prompts(uuid, text, bigint)
+  to authenticated;
 
 create function private.available_models(providers text[])
 returns table (agent text, model text, owned_by text, created_at timestamptz)
@@ -388,7 +480,10 @@ begin
   for candidate in
     select m.id, m.name, m.provider, m.model_id, a.config || m.config as config,
       coalesce(s.probe_expires_at, s.opened_at + interval '30 seconds') as opens_at,
-      c.organization_id as credential_owner, winner.settings, b.generation, b.needs_probe
+      c.organization_id as credential_owner, b.generation, b.needs_probe,
+      -- Each setting wins over those before it; a request wins over all.
+      shared.of_organization || private.parameters_of(a.config || m.config) || shared.of_project
+        || winner.settings as params
     from private.effective_llm(
       plan_route.organization_id, plan_route.agent_id, plan_route.model, plan_route.session_id,
       plan_route.project_id
@@ -403,6 +498,17 @@ begin
       -- The breaker of the credential that the call would use.
       and s.organization_id is not distinct from c.organization_id
     cross join lateral private.check_breaker(s) b
+    cross join (
+      select
+        coalesce((
+          select private.parameters_of(o.settings) from public.organizations o
+          where o.id = plan_route.organization_id
+        ), '{}') as of_organization,
+        coalesce((
+          select private.parameters_of(p.settings) from client_mgmt.projects p
+          where p.organization_id = plan_route.organization_id and p.id = plan_route.project_id
+        ), '{}') as of_project
+    ) shared
     where winner.is_winner and (plan_route.model is null or winner.layer = 'request')
     order by m.id <> winner.model_id, m.priority, m.id
   loop
@@ -416,7 +522,8 @@ begin
     end if;
     route := route || jsonb_build_array(jsonb_build_object(
       'model_id', candidate.id, 'name', candidate.name, 'provider', candidate.provider,
-      'model', candidate.model_id, 'config', candidate.config, 'settings', candidate.settings,
+      'model', candidate.model_id, 'config', candidate.config - private.parameter_names(),
+      'params', candidate.params,
       'credential', case when candidate.credential_owner is null then 'platform' else 'organization' end,
       'generation', candidate.generation, 'probe', candidate.needs_probe
     ));
@@ -440,7 +547,8 @@ begin
 end
 $$;
 comment on function private.plan_route(bigint, bigint, text, uuid, bigint, text[]) is
-  'The models to try, in order. PT404 model_not_found; PT503 provider_not_configured or circuit_open.';
+  'The models to try, in order, each with its configuration and the parameters of its calls. PT404 '
+  'model_not_found; PT503 provider_not_configured or circuit_open.';
 revoke all on function private.plan_route(bigint, bigint, text, uuid, bigint, text[])
   from public, anon, authenticated, service_role;
 create trigger llm_configs_require_permission before insert or update or delete on client_mgmt.llm_configs

@@ -72,10 +72,13 @@ declare
   content constant jsonb := message -> 'content';
   unknown constant jsonb := request - array[
     'message', 'agent', 'model', 'session_id', 'project_id', 'parent_id', 'params', 'on_busy',
-    'regenerate', 'as_root', 'transient', 'input_bytes', 'previous'
+    'regenerate', 'as_root', 'transient', 'input_bytes', 'previous', 'prompt'
   ];
   unknown_of_message constant jsonb := case jsonb_typeof(message)
     when 'object' then message - array['id', 'content', 'digest', 'input'] else '{}' end;
+  prompt constant jsonb := request -> 'prompt';
+  unknown_of_prompt constant jsonb := case jsonb_typeof(prompt)
+    when 'object' then prompt - array['name', 'variables'] else '{}' end;
 begin
   if unknown <> '{}' then
     return (select left(min(k), 64) || ': is no field of a request.' from jsonb_object_keys(unknown) k);
@@ -83,6 +86,11 @@ begin
     return (
       select 'message.' || left(min(k), 64) || ': is no field of a message.'
       from jsonb_object_keys(unknown_of_message) k
+    );
+  elsif unknown_of_prompt <> '{}' then
+    return (
+      select 'prompt.' || left(min(k), 64) || ': is no field of a prompt.'
+      from jsonb_object_keys(unknown_of_prompt) k
     );
   end if;
   return case
@@ -121,6 +129,12 @@ begin
     -- The reservation is computed from it: a negative value would increase the budget.
     when request -> 'params' ->> 'max_output_tokens' !~ '^[1-9][0-9]{0,6}$'
       then 'params.max_output_tokens: must be a whole number from 1 to 9999999.'
+    when jsonb_typeof(prompt) <> 'object' then 'prompt: must be an object.'
+    when prompt is not null and jsonb_typeof(prompt -> 'name') is distinct from 'string'
+      then 'prompt.name: must be a text.'
+    when jsonb_typeof(prompt -> 'variables') <> 'object' then 'prompt.variables: must be an object.'
+    when octet_length(prompt ->> 'variables') > 65536
+      then 'prompt.variables: is longer than 65536 bytes.'
     when request -> 'on_busy' not in ('"refuse"', '"queue"') then 'on_busy: must be refuse or queue.'
     when jsonb_typeof(request -> 'as_root') <> 'boolean' then 'as_root: must be true or false.'
     when jsonb_typeof(request -> 'transient') <> 'boolean' then 'transient: must be true or false.'
@@ -186,20 +200,9 @@ $$;
 comment on function private.message_text(jsonb) is
   'The text of a content: itself, or that of its text parts, without those that name a file.';
 
--- Only the request sets the format of the answer.
-create function private.effective_params(route jsonb, params jsonb) returns jsonb
-language plpgsql immutable security invoker set search_path = ''
-as $$
-begin
-  return ((route -> 0 -> 'settings') - 'response_format') || params;
-end
-$$;
-comment on function private.effective_params(jsonb, jsonb) is
-  'The parameters of a request beside the settings of the route.';
-
 -- What is long is read here, before the caller locks what other people wait for.
 create function private.execution_input(
-  chat public.chat_sessions, message_id uuid, params jsonb, input_bytes bigint,
+  chat public.chat_sessions, execution public.agent_executions, params jsonb, input_bytes bigint,
   out input jsonb, out bytes bigint
 )
 language plpgsql stable security definer set search_path = ''
@@ -211,7 +214,13 @@ declare
   tools jsonb;
 begin
   select coalesce(jsonb_agg(p.content), '[]') into prompts
-  from private.system_prompts_of(chat.organization_id, chat.user_id) p;
+  from private.prompt_layers(
+    chat.organization_id, chat.user_id, execution.agent_id, execution.project_id, chat.context, true
+  ) p;
+  if execution.metadata ? 'prompt' then
+    prompts := prompts
+      || to_jsonb(private.fill_prompt(chat.organization_id, execution.metadata -> 'prompt'));
+  end if;
   -- Each layer has a bound; a worker must hold all layers, beside those of other executions.
   if octet_length(prompts::text) > 4194304 then
     raise exception using errcode = '22023', message = 'invalid_request',
@@ -224,12 +233,13 @@ begin
       select jsonb_build_array(jsonb_build_object(
         'id', m.id, 'role', m.role, 'content', m.content, 'parts', m.parts))
       from public.chat_messages m
-      where m.organization_id = chat.organization_id and m.id = execution_input.message_id
+      where m.organization_id = chat.organization_id and m.id = execution.message_id
     );
   else
     tools := private.execution_tools(chat.organization_id, chat.user_id);
     history := private.with_tool_results(
-      chat.organization_id, chat.id, private.conversation_history(chat.organization_id, message_id));
+      chat.organization_id, chat.id,
+      private.conversation_history(chat.organization_id, execution.message_id));
   end if;
   -- A file is sent as its address, and the provider reads its content: each counts as more than most large
   -- images.
@@ -245,9 +255,20 @@ begin
   input := jsonb_build_object('system_prompts', prompts, 'history', history, 'tools', tools);
 end
 $$;
-comment on function private.execution_input(public.chat_sessions, uuid, jsonb, bigint) is
-  '{ system_prompts, history, tools } of an execution that answers a message, and their bytes with those of '
-  'the parameters.';
+comment on function private.execution_input(
+  public.chat_sessions, public.agent_executions, jsonb, bigint
+) is
+  '{ system_prompts, history, tools } of an execution, and their bytes with those of the parameters. The '
+  'prompt of the library that the request named is the last system prompt.';
+
+create function private.prompts_hash(prompts jsonb) returns text
+language sql immutable security invoker set search_path = ''
+as $$
+  select encode(sha256(convert_to(string_agg(p, E'\n\n' order by n), 'UTF8')), 'hex')
+  from jsonb_array_elements_text(prompts) with ordinality e(p, n)
+$$;
+comment on function private.prompts_hash(jsonb) is
+  'SHA-256, in hexadecimal, of a list of texts that are joined by an empty line; null for an empty list.';
 
 create function private.prepare_execution(
   execution public.agent_executions,
@@ -261,11 +282,15 @@ language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: called by begin_execution(), start_execution() and continue_execution() only.
 declare
-  effective jsonb := params;
   sent jsonb;
-  max_output_tokens constant bigint := case
-    when params ->> 'max_output_tokens' ~ '^[1-9][0-9]{0,6}$' then (params ->> 'max_output_tokens')::bigint
-    else 4096 end;
+  asked constant bigint := case
+    when params ->> 'max_output_tokens' ~ '^[1-9][0-9]{0,6}$'
+      then (params ->> 'max_output_tokens')::bigint end;
+  -- Any model of the route may answer.
+  max_output_tokens constant bigint := coalesce(asked, (
+    select max(coalesce((r -> 'params' ->> 'max_output_tokens')::bigint, 4096))
+    from jsonb_array_elements(route) r
+  ));
   more_tokens bigint;
   more_requests integer;
 begin
@@ -276,11 +301,12 @@ begin
   execution.estimated_input_tokens := ceil(bytes / 4.0)::bigint;
   execution.reserved_tokens := execution.reserved_tokens + more_tokens;
   execution.model_id := (route -> 0 ->> 'model_id')::bigint;
+  execution.prompts_hash := private.prompts_hash(input -> 'system_prompts');
   select
     jsonb_agg(jsonb_build_object(
       'model_id', r -> 'model_id', 'generation', r -> 'generation', 'credential', r -> 'credential'
     ) order by n),
-    jsonb_agg(r - 'settings' - 'generation' order by n)
+    jsonb_agg(r - 'generation' order by n)
   into execution.route, sent
   from jsonb_array_elements(route) with ordinality e(r, n);
   -- One that waited is there already; any other is written once, whole: each writing of a row this wide
@@ -296,12 +322,18 @@ begin
   else
     update public.agent_executions x
     set estimated_input_tokens = execution.estimated_input_tokens,
-      reserved_tokens = execution.reserved_tokens, model_id = execution.model_id, route = execution.route
+      reserved_tokens = execution.reserved_tokens, model_id = execution.model_id, route = execution.route,
+      prompts_hash = execution.prompts_hash
     where x.organization_id = execution.organization_id and x.id = execution.id;
   end if;
   if private.has_budget(execution.organization_id, execution.user_id, execution.project_id) then
     -- No tokenizer makes more than one token per byte; the bound of the answer is sent to the provider.
-    effective := effective || jsonb_build_object('max_output_tokens', max_output_tokens);
+    if asked is null then
+      select jsonb_agg(
+        r || jsonb_build_object('params', '{"max_output_tokens": 4096}' || (r -> 'params')) order by n
+      ) into sent
+      from jsonb_array_elements(sent) with ordinality e(r, n);
+    end if;
     -- The membership before its budgets, as its deletion takes them.
     perform 1 from client_mgmt.client_users m
     where m.organization_id = execution.organization_id and m.user_id = execution.user_id for key share;
@@ -312,12 +344,12 @@ begin
   end if;
   -- Last, because every end in the organization waits for this row.
   execution := private.count_rate(execution, more_requests, more_tokens);
-  return input || jsonb_build_object('route', sent, 'params', effective);
+  return input || jsonb_build_object('route', sent, 'params', params);
 end
 $$;
 comment on function private.prepare_execution(public.agent_executions, jsonb, jsonb, jsonb, bigint) is
   'Writes the execution, admits it, reserves the budgets and returns { route, params, system_prompts, '
-  'history, tools }.';
+  'history, tools }. The parameters of a request win over those of a model of the route.';
 
 create function private.new_execution(
   chat public.chat_sessions, message_id uuid, project_id bigint, agent_id bigint, metadata jsonb
@@ -407,7 +439,8 @@ declare
   chat public.chat_sessions;
   chosen public.agents;
   route jsonb;
-  params jsonb;
+  params constant jsonb := invocation -> 'params';
+  prompt constant jsonb := invocation -> 'prompt';
   asked uuid := coalesce((message ->> 'id')::uuid, private.uuid_v7());
   waits boolean := false;
   has_dead boolean;
@@ -476,7 +509,6 @@ begin
     case when agent is null then chat.agent_id end
   );
   route := private.plan_route(organization, chosen.id, model, chat.id, project, providers);
-  params := private.effective_params(route, invocation -> 'params');
   -- Refuses what admit_execution() would, before another person can wait for it.
   has_dead := private.check_admission(organization, account);
 
@@ -552,15 +584,16 @@ begin
 
   execution := private.new_execution(chat, asked, project, chosen.id, case
     when waits then jsonb_build_object(
-      'model', model, 'params', invocation -> 'params', 'input_bytes', invocation -> 'input_bytes',
+      'model', model, 'params', params, 'input_bytes', invocation -> 'input_bytes',
       'follows', regenerate is null and parent is null and not as_root
-    ) else '{}' end);
+    ) else '{}' end
+    || case when prompt is not null then jsonb_build_object('prompt', prompt) else '{}' end);
   execution.status := case when waits then 'pending' else 'running' end;
   execution.idempotency_key := key;
   execution.request_hash := hash;
   -- The text of parts is stored beside them.
   execution.stored_bytes := coalesce(octet_length(words), 0) + coalesce(octet_length(parts::text), 0)
-    + coalesce(octet_length(message ->> 'input'), 0);
+    + coalesce(octet_length(message ->> 'input'), 0) + coalesce(octet_length(prompt::text), 0);
 
   if session is not null then
     update public.chat_sessions s
@@ -571,7 +604,7 @@ begin
     where s.organization_id = organization and s.id = chat.id;
   end if;
 
-  input := private.execution_input(chat, asked, params, (invocation -> 'input_bytes')::bigint);
+  input := private.execution_input(chat, execution, params, (invocation -> 'input_bytes')::bigint);
   return private.describe_execution(execution, chosen)
     || jsonb_build_object('replayed', false, 'result', null)
     || private.prepare_execution(execution, route, params, input.input, input.bytes);
@@ -638,9 +671,9 @@ begin
   route := private.plan_route(
     organization, execution.agent_id, execution.metadata ->> 'model', chat.id, execution.project_id, providers
   );
-  params := private.effective_params(route, execution.metadata -> 'params');
+  params := execution.metadata -> 'params';
   input := private.execution_input(
-    chat, execution.message_id, params, (execution.metadata ->> 'input_bytes')::bigint
+    chat, execution, params, (execution.metadata ->> 'input_bytes')::bigint
   );
   return private.describe_execution(execution)
     || private.prepare_execution(execution, route, params, input.input, input.bytes);
@@ -661,9 +694,10 @@ as $$ select private.begin_execution(request, idempotency_key, providers) $$;
 comment on function public.begin_execution(jsonb, text, text[]) is
   'Begins one execution for the caller in one transaction: session, user message, route, prompts, history, '
   'budget. request has message { id?, content } or regenerate (answers again), and may have agent, model, '
-  'session_id, project_id, params, parent_id (continues from a message), as_root (begins a new branch), '
-  'on_busy (queue waits for start_execution), transient (keeps the session out of the lists), with it '
-  'message.input (the messages to store beside it) and previous (the execution that it follows), and '
+  'session_id, project_id, params, prompt { name, variables? } (of the library: the last system prompt), '
+  'parent_id (continues from a message), as_root (begins a new branch), on_busy (queue waits for '
+  'start_execution), transient (keeps the session out of the lists), with it message.input (the messages to '
+  'store beside it) and previous (the execution that it follows), and '
   'input_bytes; an unknown field is refused by its name. The same idempotency key (or message id) and '
   'request return the same execution (replayed). For the function agents: an execution without a worker '
   'ends failed (interrupted) when its lease runs out. docs/error-codes.md lists the errors; a refused '
@@ -684,8 +718,8 @@ revoke all on function
   private.invocation_problem(jsonb),
   private.read_invocation(jsonb, text),
   private.message_text(jsonb),
-  private.effective_params(jsonb, jsonb),
-  private.execution_input(public.chat_sessions, uuid, jsonb, bigint),
+  private.prompts_hash(jsonb),
+  private.execution_input(public.chat_sessions, public.agent_executions, jsonb, bigint),
   private.prepare_execution(public.agent_executions, jsonb, jsonb, jsonb, bigint),
   private.new_execution(public.chat_sessions, uuid, bigint, bigint, jsonb),
   private.begin_execution(jsonb, text, text[]),

@@ -36,12 +36,12 @@ begin
     chat.id, source.project_id, providers
   );
   perform private.check_admission(source.organization_id, source.user_id);
-  params := private.effective_params(route, coalesce(source.metadata -> 'params', '{}'));
-  input := private.execution_input(chat, source.response_message_id, params, null);
+  params := coalesce(source.metadata -> 'params', '{}');
   execution := private.new_execution(
     chat, source.response_message_id, source.project_id, source.agent_id,
-    jsonb_build_object('continues', source.id)
+    jsonb_strip_nulls(jsonb_build_object('continues', source.id, 'prompt', source.metadata -> 'prompt'))
   );
+  input := private.execution_input(chat, execution, params, null);
   execution.request_hash := sha256(convert_to('continues ' || source.id, 'UTF8'));
   return private.describe_execution(execution)
     || jsonb_build_object('replayed', false, 'result', null, 'continues', source.id)

@@ -41,6 +41,10 @@ test('a value beyond its bound is refused, of a member and of an owner', async (
     const owner = await addOwner(tx)
     const member = await addMember(tx, owner.organizationId)
     const huge = tx.json({ a: 'x'.repeat(65_536) })
+    // Settings have no long text: a number in JSON may have 16,383 digits.
+    const names = ['temperature', 'top_p', 'presence_penalty', 'frequency_penalty']
+    const one = `1.${'0'.repeat(16_383)}`
+    const precise = `{${names.map((name) => `"${name}": ${one}`).join()}}`
     const statements = {
       users: [member, (t: Tx) => t`update public.users set metadata = ${huge}`],
       user_sessions: [
@@ -51,7 +55,10 @@ test('a value beyond its bound is refused, of a member and of an owner', async (
         member,
         (t: Tx) => t`insert into public.chat_sessions (metadata) values (${huge})`,
       ],
-      organizations: [owner, (t: Tx) => t`update public.organizations set settings = ${huge}`],
+      organizations: [
+        owner,
+        (t: Tx) => t`update public.organizations set settings = ${precise}::text::jsonb`,
+      ],
     } as const
     for (const [table, [person, statement]] of Object.entries(statements)) {
       expect(await refusal(tx, person, statement), table).toMatch(/^23514 .*_length"$/)

@@ -944,6 +944,7 @@ export type Database = {
         Row: {
           changed_by: string | null
           content: string
+          context: string | null
           created_at: string
           enabled: boolean
           id: number
@@ -960,6 +961,7 @@ export type Database = {
         Insert: {
           changed_by?: string | null
           content: string
+          context?: string | null
           created_at?: string
           enabled: boolean
           id?: never
@@ -975,6 +977,7 @@ export type Database = {
         Update: {
           changed_by?: string | null
           content?: string
+          context?: string | null
           created_at?: string
           enabled?: boolean
           id?: never
@@ -1597,6 +1600,7 @@ export type Database = {
           organization_id: number
           output_tokens: number | null
           project_id: number | null
+          prompts_hash: string | null
           reasoning_tokens: number | null
           request_hash: string
           reserved_tokens: number
@@ -1634,6 +1638,7 @@ export type Database = {
           organization_id: number
           output_tokens?: number | null
           project_id?: number | null
+          prompts_hash?: string | null
           reasoning_tokens?: number | null
           request_hash: string
           reserved_tokens?: number
@@ -1670,6 +1675,7 @@ export type Database = {
           organization_id?: number
           output_tokens?: number | null
           project_id?: number | null
+          prompts_hash?: string | null
           reasoning_tokens?: number | null
           request_hash?: string
           reserved_tokens?: number
@@ -1868,6 +1874,7 @@ export type Database = {
           description: string | null
           enabled: boolean
           id: number
+          instructions: string | null
           name: string
           organization_id: number | null
           type: string
@@ -1880,6 +1887,7 @@ export type Database = {
           description?: string | null
           enabled?: boolean
           id?: never
+          instructions?: string | null
           name: string
           organization_id?: number | null
           type: string
@@ -1891,6 +1899,7 @@ export type Database = {
           description?: string | null
           enabled?: boolean
           id?: never
+          instructions?: string | null
           name?: string
           organization_id?: number | null
           type?: string
@@ -2729,6 +2738,7 @@ export type Database = {
       system_prompts: {
         Row: {
           content: string
+          context: string | null
           created_at: string
           created_by: string | null
           enabled: boolean
@@ -2736,6 +2746,7 @@ export type Database = {
           mandatory: boolean
           organization_id: number | null
           priority: number
+          project_id: number | null
           scope: string
           template: boolean
           updated_at: string
@@ -2746,6 +2757,7 @@ export type Database = {
         ComputedFields: never
         Insert: {
           content: string
+          context?: string | null
           created_at?: string
           created_by?: string | null
           enabled?: boolean
@@ -2753,6 +2765,7 @@ export type Database = {
           mandatory?: boolean
           organization_id?: number | null
           priority?: number
+          project_id?: number | null
           scope: string
           template?: boolean
           updated_at?: string
@@ -2762,6 +2775,7 @@ export type Database = {
         }
         Update: {
           content?: string
+          context?: string | null
           created_at?: string
           created_by?: string | null
           enabled?: boolean
@@ -2769,6 +2783,7 @@ export type Database = {
           mandatory?: boolean
           organization_id?: number | null
           priority?: number
+          project_id?: number | null
           scope?: string
           template?: boolean
           updated_at?: string
@@ -3182,6 +3197,19 @@ export type Database = {
           settings: Json
         }[]
       }
+      explain_effective_prompts: {
+        Args: { agent?: string; project_id?: number; session_id?: string }
+        Returns: {
+          content: string
+          id: number
+          layer: string
+          left_out: string
+          mandatory: boolean
+          priority: number
+          scope: string
+          version: number
+        }[]
+      }
       export_audit_log: { Args: { after_sequence?: number; max_rows?: number }; Returns: string[] }
       fail_mcp_refresh: {
         Args: {
@@ -3212,10 +3240,11 @@ export type Database = {
         Returns: Json
       }
       get_effective_system_prompts: {
-        Args: Record<PropertyKey, never>
+        Args: { agent?: string; project_id?: number; session_id?: string }
         Returns: {
           content: string
           id: number
+          layer: string
           mandatory: boolean
           priority: number
           scope: string

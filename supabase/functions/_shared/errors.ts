@@ -33,6 +33,7 @@ const messages = {
     model_not_found: 'The agent has no model of this name. Check the name.',
     session_not_found: 'The caller sees no chat session with this id. Check the id.',
     project_not_found: 'The organization has no project with this id. Check the id.',
+    prompt_not_found: 'The library of the organization has no prompt of this name. Check the name.',
     message_not_found: 'The chat session has no message with this id. Check the id.',
     execution_not_found:
       'The caller sees no execution with this id. Check the id; the execution may be deleted.',

@@ -48,6 +48,7 @@ export function routeStep(name: string, changes: Partial<RouteStep> = {}): Route
     provider: 'openrouter',
     model: `maker/${name}`,
     config: {},
+    params: {},
     credential: 'platform',
     probe: false,
     ...changes,

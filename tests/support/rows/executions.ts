@@ -62,6 +62,7 @@ export interface BeginArguments {
   idempotency_key?: string
   on_busy?: 'refuse' | 'queue'
   params?: Record<string, unknown>
+  prompt?: { name: string; variables?: object }
   transient?: boolean
   input_bytes?: number
 }

@@ -21,7 +21,8 @@ export async function beginExecution(
   idempotencyKey: string | undefined,
   providers: readonly string[],
 ): Promise<BegunExecution> {
-  const { message, parent_id, agent, model, session_id, project_id, params, format } = invocation
+  const { message, parent_id, params, format } = invocation
+  const { agent, model, session_id, project_id, prompt } = invocation
   const asked = format && { responseFormat: toResponseFormat(format.schema) }
   const parts = message ? toMessageParts(message) : null
   const data = parts?.filter(isInline) ?? []
@@ -38,6 +39,7 @@ export async function beginExecution(
       model,
       session_id,
       project_id,
+      prompt,
       parent_id,
       as_root: parent_id === null,
       regenerate: invocation.regenerate,

@@ -105,16 +105,22 @@ async function reserve(
   const bytes = requestBytes(messages, responseFormat ?? null, systemPrompts, tools)
   const input_bytes = step > 1 ? bytes : bytes - begunBytes(execution)
   if (input_bytes > 0) {
-    const { organization_id, execution_id, params } = execution
+    const { organization_id, execution_id } = execution
     await admin.call('reserve_execution_step', {
       organization_id,
       execution_id,
       input_bytes,
-      output_tokens: step > 1 ? Number(params['max_output_tokens'] ?? 4096) : 0,
+      output_tokens: step > 1 ? longestOutput(execution) : 0,
     })
   }
   const texts = withoutToolFiles(messages)
   return JSON.stringify([responseFormat ?? null, systemPrompts, texts, tools]).length
+}
+
+/** The bound of an answer, as begin_execution() counts it: any model of the route may answer. */
+function longestOutput({ route, params }: BegunExecution): number {
+  const bounds = route.map((step) => ({ ...step.params, ...params })['max_output_tokens'] ?? 4096)
+  return Math.max(...bounds.map(Number))
 }
 
 /**

@@ -12,6 +12,8 @@ export interface RouteStep {
   /** The model's name at the provider. */
   readonly model: string
   readonly config: Readonly<Record<string, unknown>>
+  /** Parameters of this model; those of the execution win over them. */
+  readonly params: Readonly<Record<string, unknown>>
   /** The owner of the key: an organization's own key is used before the platform's. */
   readonly credential: 'platform' | 'organization'
   /** The circuit breaker is open: only the worker that acquires its one probe may call. */

@@ -67,6 +67,13 @@ const params = parameterObject({
   reasoning_effort: optional(z.enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh'])),
 })
 
+const prompt = parameterObject({
+  name,
+  variables: optional(
+    z.record(z.string(), z.union([storableText(65_536), z.number(), z.boolean()])),
+  ),
+})
+
 const format = parameterObject({
   schema: z.unknown().transform((value, context): ParsedSchema => {
     try {
@@ -100,6 +107,8 @@ export const invocationSchema = parameterObject({
     .nullish()
     .transform((value) => value ?? true),
   params: params.nullish().transform((value) => value ?? {}),
+  /** A prompt of the organization's library, by name: the last of the system prompts. */
+  prompt: optional(prompt),
   /** The answer must be JSON of this schema, or it has failed. */
   format: optional(format),
 }).superRefine(({ message, regenerate, session_id, parent_id }, context) => {

@@ -89,7 +89,7 @@ export function toModelRequest(
       })),
       ...(parts.length > 0 ? [{ role: 'assistant', content: '', parts } as const] : []),
     ]),
-    params: execution.params,
+    params: { ...step.params, ...execution.params },
     // Not every model takes them; its configuration says so.
     ...(tools.length > 0 && step.config['tools'] !== false && { tools }),
     ...execution.asked,

@@ -88,6 +88,12 @@ export function argumentPools(world: World): Readonly<Record<string, readonly Va
       'nowhere',
     ],
     content: ['Hello', '{{organization_name}}', ''],
+    prompt: [
+      null,
+      ...ids('client_mgmt.prompts', 'name').map((name) => ({ name })),
+      { name: 'absent', variables: { a: 1 } },
+      [],
+    ],
     variables: [{}, { organization_name: { type: 'text', source: 'organization_name' } }, []],
     after_sequence: [0, -1, 5],
     max_rows: [10, 0, 2000],
@@ -117,6 +123,7 @@ const fields = [
   'transient',
   'input_bytes',
   'previous',
+  'prompt',
 ]
 
 /** Requests of begin_execution(): every field through its values, and the same combinations always. */

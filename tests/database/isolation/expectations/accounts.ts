@@ -1,5 +1,5 @@
 import { all, is, manager, member, nobody, type Rule, self } from '../rules.ts'
-import { appendOnly, audited, touched, trigger } from './triggers.ts'
+import { appendOnly, audited, settled, touched, trigger } from './triggers.ts'
 import type { RelationExpectation } from './types.ts'
 
 const read = { select: '*' }
@@ -19,6 +19,7 @@ export const accounts: Readonly<Record<string, RelationExpectation>> = {
     triggers: {
       ...audited('organizations', 'organization', 'id', [], ['insert', 'update']),
       ...touched('organizations'),
+      ...settled('organizations', 'settings'),
       ...trigger('organizations_default_schema', 'AFTER INSERT', 'create_default_schema()'),
       ...trigger('organizations_limits', 'AFTER INSERT', 'create_organization_limits()'),
       ...trigger(

@@ -1,5 +1,5 @@
 import { any, anyMember, manager, member, platformWide } from '../rules.ts'
-import { audited, checked, touched } from './triggers.ts'
+import { audited, checked, settled, touched } from './triggers.ts'
 import type { RelationExpectation } from './types.ts'
 
 const read = { select: '*' }
@@ -9,6 +9,9 @@ const manage = manager('agents.manage')
 const managed = { insert: manage, update: manage, delete: manage }
 const managerPolicies = ['select_member', 'insert_manager', 'update_manager', 'delete_manager']
 
+/** Keys of a configuration beside the parameters of a call. */
+const configKeys = ['location', 'max_tokens_parameter', 'max_steps', 'tools']
+
 /** Agents, models, what is measured of them, and preferences. */
 export const agents: Readonly<Record<string, RelationExpectation>> = {
   'public.agents': {
@@ -16,8 +19,8 @@ export const agents: Readonly<Record<string, RelationExpectation>> = {
     grants: {
       authenticated: {
         select: '*',
-        insert: 'name type description enabled config',
-        update: 'name description enabled config',
+        insert: 'name type description instructions enabled config',
+        update: 'name description instructions enabled config',
         delete: true,
       },
       service_role: everything,
@@ -26,7 +29,11 @@ export const agents: Readonly<Record<string, RelationExpectation>> = {
     ...managed,
     guard: 'agents.manage',
     policies: managerPolicies,
-    triggers: { ...audited('agents', 'agent'), ...touched('agents') },
+    triggers: {
+      ...audited('agents', 'agent', 'id', ['instructions']),
+      ...touched('agents'),
+      ...settled('agents', 'config', 'provider', ...configKeys),
+    },
     references: { organization_id: 'public.organizations' },
   },
   'public.models': {
@@ -47,6 +54,7 @@ export const agents: Readonly<Record<string, RelationExpectation>> = {
     triggers: {
       ...audited('models', 'model'),
       ...touched('models'),
+      ...settled('models', 'config', ...configKeys),
       ...checked('models', 'organization_id, agent_id'),
     },
     references: { organization_id: 'public.organizations', agent_id: 'public.agents' },

@@ -1,5 +1,13 @@
 import { all, any, holding, manager, member, platformWide, reader, self } from '../rules.ts'
-import { audited, checked, checkedOnChange, perStatement, touched, trigger } from './triggers.ts'
+import {
+  audited,
+  checked,
+  checkedOnChange,
+  perStatement,
+  settled,
+  touched,
+  trigger,
+} from './triggers.ts'
 import type { RelationExpectation } from './types.ts'
 
 const read = { select: '*' }
@@ -254,7 +262,7 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
     ...managed,
     guard: 'projects.manage',
     policies: managerPolicies,
-    triggers: touched('projects'),
+    triggers: { ...touched('projects'), ...settled('projects', 'settings') },
     references: { ...ofOrganization, 'organization_id client_schema_id': 'public.client_schemas' },
   },
   'client_mgmt.llm_configs': {
@@ -274,7 +282,11 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
     delete: manager('agents.manage'),
     guard: 'agents.manage',
     policies: managerPolicies,
-    triggers: { ...audited('llm_configs', 'llm_config'), ...touched('llm_configs') },
+    triggers: {
+      ...audited('llm_configs', 'llm_config'),
+      ...touched('llm_configs'),
+      ...settled('llm_configs', 'settings'),
+    },
     references: { ...ofOrganization, 'organization_id project_id': 'client_mgmt.projects' },
   },
 }

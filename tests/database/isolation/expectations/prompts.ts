@@ -11,6 +11,7 @@ const ownLayer = all(
   ),
 )
 const shared = is('user_id', null)
+const ofProject = { 'organization_id project_id': 'client_mgmt.projects' }
 const ofMember = {
   organization_id: 'public.organizations',
   'organization_id user_id': 'client_mgmt.client_users',
@@ -21,12 +22,13 @@ const library = manager('prompts.manage')
 /** System prompts with their versions, and the library. */
 export const prompts: Readonly<Record<string, RelationExpectation>> = {
   'public.system_prompts': {
-    kept: 'scope user_id',
+    kept: 'scope user_id project_id',
     grants: {
       authenticated: {
         select: '*',
-        insert: 'scope user_id content priority template variables mandatory enabled',
-        update: 'content priority template variables mandatory enabled',
+        insert:
+          'scope user_id project_id context content priority template variables mandatory enabled',
+        update: 'context content priority template variables mandatory enabled',
         delete: true,
       },
       service_role: everything,
@@ -51,7 +53,7 @@ export const prompts: Readonly<Record<string, RelationExpectation>> = {
         'AFTER UPDATE REFERENCING NEW TABLE AS after_rows FOR EACH STATEMENT ' +
         'EXECUTE FUNCTION private.record_prompt_versions()',
     },
-    references: ofMember,
+    references: { ...ofMember, ...ofProject },
   },
   'client_mgmt.system_prompt_versions': {
     grants: { authenticated: { select: '*' }, service_role: { select: '*' } },
@@ -85,7 +87,15 @@ export const prompts: Readonly<Record<string, RelationExpectation>> = {
     delete: library,
     guard: 'prompts.manage',
     policies: ['select_member', 'insert_manager', 'update_manager', 'delete_manager'],
-    triggers: { ...audited('prompts', 'prompt'), ...touched('prompts') },
+    triggers: {
+      ...audited('prompts', 'prompt'),
+      ...touched('prompts'),
+      ...trigger(
+        'prompts_check',
+        'BEFORE INSERT OR UPDATE OF template, variables',
+        'check_library_prompt()',
+      ),
+    },
     references: { organization_id: 'public.organizations' },
   },
 }

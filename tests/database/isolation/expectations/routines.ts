@@ -164,17 +164,17 @@ export const routineExpectations: Readonly<Record<string, RoutineExpectation>> =
     allowed: inOrganization,
     example: () => ({ content: 'Hello', variables: {} }),
   }),
-  'public.get_effective_system_prompts()': {
+  ...rpc('explain_effective_prompts(uuid, text, bigint)', {
+    allowed: inOrganization,
+    empty: true,
+    example: () => ({ agent: 'droid' }),
+  }),
+  'public.get_effective_system_prompts(uuid, text, bigint)': {
     executors: ['authenticated'],
     definer: false,
     allowed: inOrganization,
     empty: true,
-  },
-  'private.effective_system_prompts()': {
-    executors: ['authenticated'],
-    definer: true,
-    allowed: inOrganization,
-    empty: true,
+    example: () => ({ agent: 'droid' }),
   },
   ...rpc('remove_provider_credential(text)', {
     allowed: holds('agents.manage'),

@@ -59,6 +59,14 @@ export const appendOnly = (table: string): Triggers => ({
     'BEFORE TRUNCATE FOR EACH STATEMENT EXECUTE FUNCTION private.refuse_change()',
 })
 
+/** Refuses a setting that no function reads, and a value that it cannot have. */
+export const settled = (table: string, column: string, ...keys: readonly string[]): Triggers =>
+  trigger(
+    `${table}_check_settings`,
+    `BEFORE INSERT OR UPDATE OF ${column}`,
+    `check_settings(${[column, ...keys].map((key) => `'${key}'`).join(', ')})`,
+  )
+
 /** Refuses a client's change of columns that an upsert may name. */
 export function kept(table: string, columns: string): Triggers {
   const names = columns.split(' ')

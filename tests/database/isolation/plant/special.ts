@@ -14,14 +14,21 @@ const hashed = (text: string): string => `\\x${createHash('sha256').update(text)
 const some = (one: string | undefined): string[] => (one === undefined ? [] : [one])
 const past = '2020-01-01T00:00:00Z'
 const sealed = (planting: Planting): string => `v1.key.nonce.${planting.names.text()}`
+/** Settings that the trigger check_settings accepts. */
+const settings = ({ names }: Planting): Value => ({ stop: [names.text()] })
 
 /**
  * Rows that the catalog alone cannot give: several columns under one check, or several kinds of
  * row under one policy. One planted row per entry; what an entry does not say is generated.
  */
 export const special: Readonly<Record<string, (planting: Planting) => readonly Overrides[]>> = {
-  'public.agents': () => [{ type: 'openrouter' }],
-  'public.models': () => [{ provider: 'openrouter' }],
+  'public.organizations': (planting) => [{ settings: settings(planting) }],
+  'public.agents': (planting) => [{ type: 'openrouter', config: settings(planting) }],
+  'public.models': (planting) => [{ provider: 'openrouter', config: settings(planting) }],
+  'client_mgmt.projects': (planting) => [{ settings: settings(planting) }],
+  'client_mgmt.prompts': ({ names }) => [
+    { variables: { [names.tenant]: { type: 'text', value: names.text() } } },
+  ],
   'public.agent_health': ownAndPlatformAgent,
   'public.agent_metrics': ownAndPlatformAgent,
   'public.circuit_breaker_state': (planting) => [
@@ -31,7 +38,10 @@ export const special: Readonly<Record<string, (planting: Planting) => readonly O
   'public.client_schema_preferences': ({ preferenceType }) => [
     { preference_type_id: preferenceType },
   ],
-  'client_mgmt.llm_configs': () => [{ project_id: null }, {}],
+  'client_mgmt.llm_configs': (planting) => [
+    { project_id: null, settings: settings(planting) },
+    { settings: settings(planting) },
+  ],
   'client_mgmt.budgets': ({ member }) => [
     { limit_usd: 1_000_000, period: 'month', project_id: null, user_id: null },
     { limit_usd: 1_000_000, period: 'month', project_id: null, user_id: member },
@@ -63,8 +73,14 @@ export const special: Readonly<Record<string, (planting: Planting) => readonly O
       return kind === 'pending' ? mine : another
     }),
   'public.system_prompts': ({ member, owner, veteran }) => [
-    { scope: 'organization', user_id: null },
-    ...[member, owner, ...some(veteran)].map((user_id) => ({ scope: 'user', user_id })),
+    { scope: 'organization', user_id: null, project_id: null, context: null },
+    { scope: 'organization', user_id: null, context: 'support' },
+    ...[member, owner, ...some(veteran)].map((user_id) => ({
+      scope: 'user',
+      user_id,
+      project_id: null,
+      context: null,
+    })),
   ],
   'public.chat_sessions': ({ member, owner, veteran }) => [
     { user_id: member },
