@@ -6,7 +6,11 @@ import {
   keyIdFormat,
   readKeyset,
 } from '../supabase/functions/_shared/crypto/keyset.ts'
-import { rotate, type SealedStore } from '../supabase/functions/_shared/crypto/rotate.ts'
+import {
+  rotate,
+  type SealedStore,
+  type SealedValue,
+} from '../supabase/functions/_shared/crypto/rotate.ts'
 import { type Place, sealedWith } from '../supabase/functions/_shared/crypto/seal.ts'
 import { createDatabase } from '../supabase/functions/_shared/database.ts'
 import { countByKey, sealedStore } from './sealed-store.ts'
@@ -77,10 +81,10 @@ async function main(): Promise<number> {
 /** The first rows whose key is not in the keyset. */
 async function foreign(keyset: Keyset, store: SealedStore): Promise<Place[]> {
   const found: Place[] = []
-  for (let after: Place | null = null; found.length < namedRows;) {
+  for (let after: SealedValue | null = null; found.length < namedRows;) {
     const values = await store.list(keyset.primary.id, after, 200)
     for (const { place, value } of values) {
-      after = place
+      after = { place, value }
       if (!keyset.keys.has(sealedWith(value) ?? '')) found.push(place)
     }
     if (values.length < 200) break

@@ -8,7 +8,7 @@ export function sealedStore(admin: Admin): SealedStore {
     async list(primaryKeyId, after, batch) {
       const rows = await admin.call('list_sealed_values', {
         primary_key_id: primaryKeyId,
-        after_value: after === null ? undefined : namesOf(after),
+        after_value: after === null ? undefined : { ...namesOf(after.place), value: after.value },
         batch,
       })
       return rows.map((row) => ({

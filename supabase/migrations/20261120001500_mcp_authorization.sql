@@ -175,12 +175,35 @@ begin
   end if;
 
   -- A client that the issuer no longer takes gives way. Its row stays for its connections, whose issuer
-  -- may still take it.
-  update client_mgmt.oauth_clients c set superseded_at = clock_timestamp()
+  -- may still take it. Without one it goes at once: rejections without end must not fill the table. The lock
+  -- comes first, so that the next statement sees every connection.
+  perform 1 from client_mgmt.oauth_clients c
   where c.organization_id = organization and c.issuer = lease_oauth_client.issuer
     and c.source = 'dynamic' and c.redirect_uri = lease_oauth_client.redirect_uri
     and c.superseded_at is null and c.client_id is not null
-    and (c.rejected_at is not null or c.secret_expires_at <= clock_timestamp());
+    and (c.rejected_at is not null or c.secret_expires_at <= clock_timestamp())
+  for update;
+  if found then
+    delete from client_mgmt.oauth_clients c
+    where c.organization_id = organization and c.issuer = lease_oauth_client.issuer
+      and c.source = 'dynamic' and c.redirect_uri = lease_oauth_client.redirect_uri
+      and c.superseded_at is null and c.client_id is not null
+      and (c.rejected_at is not null or c.secret_expires_at <= clock_timestamp())
+      and not exists (
+        select 1 from public.mcp_oauth_tokens t
+        where t.organization_id = c.organization_id and t.oauth_client_id = c.id
+      )
+      and not exists (
+        select 1 from public.oauth_states s
+        where s.organization_id = c.organization_id and s.oauth_client_id = c.id
+          and s.expires_at > clock_timestamp()
+      );
+    update client_mgmt.oauth_clients c set superseded_at = clock_timestamp()
+    where c.organization_id = organization and c.issuer = lease_oauth_client.issuer
+      and c.source = 'dynamic' and c.redirect_uri = lease_oauth_client.redirect_uri
+      and c.superseded_at is null and c.client_id is not null
+      and (c.rejected_at is not null or c.secret_expires_at <= clock_timestamp());
+  end if;
   -- One statement decides which caller registers: only it can set a lease where none is valid.
   insert into client_mgmt.oauth_clients as c (
     organization_id, issuer, source, redirect_uri, lease_id, lease_expires_at

@@ -2,30 +2,11 @@
 -- Special: for service_role only. Each function reads the membership and the configuration again, because
 -- the calling work may last longer than both.
 
-create function private.connection_to_revoke(connection public.mcp_oauth_tokens) returns jsonb
-language sql stable security definer set search_path = ''
-as $$
-  -- Definer: called by functions for service_role.
-  select jsonb_build_object(
-    'organization_id', connection.organization_id, 'user_id', connection.user_id,
-    'mcp_configuration_id', connection.mcp_configuration_id,
-    'issuer', connection.issuer, 'client_id', connection.client_id,
-    'server_metadata', connection.server_metadata,
-    'access_token', connection.access_token, 'refresh_token', connection.refresh_token,
-    'client', private.oauth_client_json(connection.organization_id, connection.oauth_client_id),
-    'allowed_hosts', private.mcp_allowed_hosts(connection.organization_id)
-  )
-$$;
-comment on function private.connection_to_revoke(public.mcp_oauth_tokens) is
-  'The sealed tokens that the function oauth revokes at their issuer, with their client.';
-revoke all on function private.connection_to_revoke(public.mcp_oauth_tokens)
-  from public, anon, authenticated, service_role;
-
 create function public.store_mcp_connection(
   organization_id bigint,
   user_id uuid,
   connection jsonb
-) returns jsonb
+) returns bigint
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: connections deny everyone. Executable by service_role only.
@@ -81,15 +62,21 @@ begin
     refreshed_at = clock_timestamp(), refresh_failed_at = null, refresh_error = null
   returning t.id into stored;
   -- At the same client the issuer may take both for one grant, and end the new tokens with the old ones.
-  return jsonb_build_object('id', stored, 'replaced', case
-    when (replaced.issuer, replaced.client_id) <> (connection ->> 'issuer', connection ->> 'client_id')
-      then private.connection_to_revoke(replaced) end);
+  if (replaced.issuer, replaced.client_id) <> (connection ->> 'issuer', connection ->> 'client_id')
+  then
+    perform private.queue_mcp_revocation(replaced);
+  end if;
+  delete from private.mcp_revocations r
+  where r.organization_id = organization and r.user_id = account
+    and r.mcp_configuration_id = found_configuration.id
+    and r.issuer = connection ->> 'issuer' and r.client_id = connection ->> 'client_id';
+  return stored;
 end
 $$;
 comment on function public.store_mcp_connection(bigint, uuid, jsonb) is
-  'Stores the tokens of an authorization in place of earlier ones: { id, replaced }. replaced: the sealed '
-  'tokens of another client, which the function revokes, else null. PT404 when the membership or the '
-  'configuration is gone. Service role only.';
+  'Stores the tokens of an authorization in place of earlier ones, and returns the id of the connection. '
+  'Earlier tokens of another client wait for their revocation; those of the same client do not. PT404 when '
+  'the membership or the configuration is gone. Service role only.';
 
 create function public.use_mcp_connection(
   organization_id bigint,
@@ -311,12 +298,17 @@ begin
   if not found then
     return null;
   end if;
-  return private.connection_to_revoke(gone);
+  -- The deletion has stored them; the first try is this caller's.
+  return jsonb_build_object('revocation', private.claim_mcp_revocation(gone.organization_id, (
+    select r.id from private.mcp_revocations r
+    where r.organization_id = gone.organization_id and r.user_id = gone.user_id
+      and r.access_token = gone.access_token
+  )));
 end
 $$;
 comment on function public.delete_mcp_connection(bigint, bigint, uuid) is
-  'Deletes a connection and returns its sealed tokens, so that the function can revoke them; null when it '
-  'is gone. Service role only.';
+  'Deletes a connection: { revocation: its sealed tokens as claim_mcp_revocations() returns them, for a '
+  'first try; null when there is nothing to revoke }. Null when the connection is gone. Service role only.';
 
 revoke all on function
   public.store_mcp_connection(bigint, uuid, jsonb),

@@ -73,6 +73,20 @@ select 'private.oauth_client_secrets', o.organization_id,
 from private.oauth_client_secrets s
 join client_mgmt.oauth_clients o on o.organization_id = s.organization_id and o.id = s.oauth_client_id
 union all
+-- An ended connection keeps the seals of its row and of its client's.
+select 'public.mcp_oauth_tokens', r.organization_id, r.user_id || '/' || r.mcp_configuration_id,
+  'access_token', r.access_token
+from private.mcp_revocations r
+union all
+select 'public.mcp_oauth_tokens', r.organization_id, r.user_id || '/' || r.mcp_configuration_id,
+  'refresh_token', r.refresh_token
+from private.mcp_revocations r where r.refresh_token is not null
+union all
+select 'private.oauth_client_secrets', r.organization_id, concat_ws(
+    ' ', r.client ->> 'source', r.client ->> 'issuer', r.client ->> 'redirect_uri', r.client ->> 'client_id'
+  ), 'client_secret', r.client_secret
+from private.mcp_revocations r where r.client_secret is not null
+union all
 select 'private.provider_keys', k.organization_id, k.provider, 'sealed_key', k.sealed_key
 from private.provider_keys k;
 comment on view private.sealed_values is
@@ -91,15 +105,15 @@ as $$
   select v.table_name, v.organization_id, v.row_key, v.column_name, v.value
   from private.sealed_values v
   where split_part(v.value, '.', 2) <> primary_key_id
-    and (after_value is null or (v.table_name, v.organization_id, v.row_key, v.column_name) > (
+    and (after_value is null or (v.table_name, v.organization_id, v.row_key, v.column_name, v.value) > (
       after_value ->> 'table_name', (after_value ->> 'organization_id')::bigint,
-      after_value ->> 'row_key', after_value ->> 'column_name'
+      after_value ->> 'row_key', after_value ->> 'column_name', coalesce(after_value ->> 'value', '')
     ))
-  order by v.table_name, v.organization_id, v.row_key, v.column_name
+  order by v.table_name, v.organization_id, v.row_key, v.column_name, v.value
   limit least(greatest(batch, 0), 1000)
 $$;
 comment on function public.list_sealed_values(text, jsonb, integer) is
-  'The next values that are sealed with another key than the primary one, after a place. Service role '
+  'The next values that are sealed with another key than the primary one, after a value. Service role '
   'only.';
 
 create function public.reseal_value(
@@ -117,6 +131,7 @@ as $$
 #variable_conflict use_column
 declare
   organization constant bigint := reseal_value.organization_id;
+  replaced boolean;
 begin
   case reseal_value.table_name || '.' || reseal_value.column_name
     when 'private.mcp_bearer_tokens.bearer_token' then
@@ -141,16 +156,31 @@ begin
       update public.mcp_oauth_tokens t set access_token = new_value
       where t.organization_id = organization and t.user_id || '/' || t.mcp_configuration_id = row_key
         and t.access_token = old_value;
+      if not found then
+        update private.mcp_revocations r set access_token = new_value
+        where r.organization_id = organization and r.user_id || '/' || r.mcp_configuration_id = row_key
+          and r.access_token = old_value;
+      end if;
     when 'public.mcp_oauth_tokens.refresh_token' then
       update public.mcp_oauth_tokens t set refresh_token = new_value
       where t.organization_id = organization and t.user_id || '/' || t.mcp_configuration_id = row_key
         and t.refresh_token = old_value;
+      if not found then
+        update private.mcp_revocations r set refresh_token = new_value
+        where r.organization_id = organization and r.user_id || '/' || r.mcp_configuration_id = row_key
+          and r.refresh_token = old_value;
+      end if;
     when 'private.oauth_client_secrets.client_secret' then
       update private.oauth_client_secrets s set client_secret = new_value
       from client_mgmt.oauth_clients o
       where o.organization_id = organization
         and concat_ws(' ', o.source, o.issuer, o.redirect_uri, o.client_id) = row_key
         and s.organization_id = organization and s.oauth_client_id = o.id and s.client_secret = old_value;
+      replaced := found;
+      -- Ended connections keep a copy.
+      update private.mcp_revocations r set client_secret = new_value
+      where r.organization_id = organization and r.client_secret = old_value;
+      return replaced or found;
     when 'private.provider_keys.sealed_key' then
       update private.provider_keys k set sealed_key = new_value
       where k.organization_id = organization and k.provider = row_key and k.sealed_key = old_value;

@@ -91,6 +91,7 @@ insert into private.table_bounds (table_name, reason) values
   ('private.mcp_bearer_tokens', 'One row per MCP configuration.'),
   ('private.mcp_endpoint_queries', '1,000 rows per member, and 1,000 of the organization.'),
   ('private.mcp_header_keys', '16 rows per MCP configuration and member.'),
+  ('private.mcp_revocations', '100 rows per member, for three days at most.'),
   ('private.oauth_client_secrets', 'One row per client at an issuer.'),
   ('private.platform_limits', 'One row.'),
   ('private.provider_keys', 'One row per organization and provider.'),

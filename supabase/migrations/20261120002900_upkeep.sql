@@ -141,6 +141,29 @@ comment on function public.cleanup_unused_oauth_clients(integer) is
   'Deletes up to batch clients that another client has superseded and that no connection uses. Returns how '
   'many.';
 
+create function public.cleanup_ended_mcp_revocations(batch integer default 1000) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: no role holds a grant on the queue. Executable by service_role only.
+declare
+  handled integer;
+begin
+  with ended as (
+    select r.organization_id, r.id from private.mcp_revocations r
+    where r.expires_at <= clock_timestamp()
+    order by r.expires_at
+    limit greatest(batch, 0)
+    for update skip locked
+  )
+  delete from private.mcp_revocations r using ended e
+  where r.organization_id = e.organization_id and r.id = e.id;
+  get diagnostics handled = row_count;
+  return handled;
+end
+$$;
+comment on function public.cleanup_ended_mcp_revocations(integer) is
+  'Deletes up to batch tokens that no issuer has revoked within three days. Returns how many.';
+
 create function public.expire_execution_leases(batch integer default 1000) returns integer
 language plpgsql volatile security definer set search_path = '' set lock_timeout = '100ms'
 as $$
@@ -304,6 +327,7 @@ as $$
     ('expired_oauth_states', 'cleanup_expired_oauth_states', '*/5 * * * *'),
     ('expired_oauth_tokens', 'cleanup_expired_oauth_tokens', '*/5 * * * *'),
     ('unused_oauth_clients', 'cleanup_unused_oauth_clients', '*/5 * * * *'),
+    ('ended_mcp_revocations', 'cleanup_ended_mcp_revocations', '*/5 * * * *'),
     ('expired_idempotency_keys', 'expire_idempotency_keys', '*/5 * * * *'),
     ('ended_invitations', 'cleanup_ended_invitations', '*/5 * * * *'),
     ('transient_sessions', 'cleanup_transient_sessions', '*/5 * * * *'),
@@ -317,6 +341,7 @@ comment on function public.clean_ups() is
 revoke all on function
   public.cleanup_expired_sessions(integer), public.cleanup_expired_oauth_states(integer),
   public.cleanup_expired_oauth_tokens(integer), public.cleanup_unused_oauth_clients(integer),
+  public.cleanup_ended_mcp_revocations(integer),
   public.expire_execution_leases(integer),
   public.expire_idempotency_keys(integer), public.cleanup_ended_invitations(integer),
   public.cleanup_transient_sessions(integer), public.cleanup_change_windows(integer), public.clean_ups()
@@ -324,6 +349,7 @@ revoke all on function
 grant execute on function
   public.cleanup_expired_sessions(integer), public.cleanup_expired_oauth_states(integer),
   public.cleanup_expired_oauth_tokens(integer), public.cleanup_unused_oauth_clients(integer),
+  public.cleanup_ended_mcp_revocations(integer),
   public.expire_execution_leases(integer),
   public.expire_idempotency_keys(integer), public.cleanup_ended_invitations(integer),
   public.cleanup_transient_sessions(integer), public.cleanup_change_windows(integer), public.clean_ups()

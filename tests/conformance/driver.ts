@@ -5,6 +5,7 @@ import { createAccessTokenVerifier } from '../../supabase/functions/_shared/auth
 import { createDatabase } from '../../supabase/functions/_shared/database.ts'
 import { readEnv } from '../../supabase/functions/_shared/env.ts'
 import { AppError } from '../../supabase/functions/_shared/errors.ts'
+import { createWaitUntil } from '../../supabase/functions/_shared/http/wait-until.ts'
 import { createOAuth } from '../../supabase/functions/_shared/oauth/create-oauth.ts'
 import { createCredentials } from '../../supabase/functions/_shared/oauth/credentials.ts'
 import { createToolServers } from '../../supabase/functions/_shared/tools/create-tool-servers.ts'
@@ -50,7 +51,13 @@ export async function createDriver(stack: Stack): Promise<(scenario: Scenario) =
   const { allowLoopback } = deps.settings
   const openToolServer = createToolServers({ ...deps, allowLoopback })
   const verifyAccessToken = createAccessTokenVerifier(env)
-  const app = createApp({ ...deps, credentials, verifyAccessToken, openToolServer })
+  const app = createApp({
+    ...deps,
+    credentials,
+    verifyAccessToken,
+    openToolServer,
+    waitUntil: createWaitUntil(deps.log),
+  })
 
   async function call(person: ConformancePerson, method: string, path: string, body: unknown) {
     const headers = {

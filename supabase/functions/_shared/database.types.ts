@@ -3140,6 +3140,7 @@ export type Database = {
       }
       cancel_execution: { Args: { execution_id: string }; Returns: string }
       claim_mcp_authorization: { Args: { handle: string }; Returns: Json }
+      claim_mcp_revocations: { Args: { batch?: number }; Returns: Json }
       claim_tool_calls: { Args: { execution_id: string; organization_id: number }; Returns: Json }
       clean_ups: {
         Args: Record<PropertyKey, never>
@@ -3151,6 +3152,7 @@ export type Database = {
       }
       cleanup_change_windows: { Args: { batch?: number }; Returns: number }
       cleanup_ended_invitations: { Args: { batch?: number }; Returns: number }
+      cleanup_ended_mcp_revocations: { Args: { batch?: number }; Returns: number }
       cleanup_expired_oauth_states: { Args: { batch?: number }; Returns: number }
       cleanup_expired_oauth_tokens: { Args: { batch?: number }; Returns: number }
       cleanup_expired_sessions: { Args: { batch?: number }; Returns: number }
@@ -3183,6 +3185,7 @@ export type Database = {
         Returns: Json
       }
       encrypt_token: { Args: { key: string; token: string }; Returns: string }
+      end_mcp_revocation: { Args: { id: number; organization_id: number }; Returns: undefined }
       end_oauth_state: { Args: { id: number; organization_id: number }; Returns: undefined }
       expire_execution_leases: { Args: { batch?: number }; Returns: number }
       expire_idempotency_keys: { Args: { batch?: number }; Returns: number }
@@ -3380,6 +3383,15 @@ export type Database = {
       }
       preview_system_prompt: { Args: { content: string; variables?: Json }; Returns: string }
       provider_credential: { Args: { organization_id: number; provider: string }; Returns: string }
+      queue_mcp_revocation: {
+        Args: {
+          mcp_configuration_id: number
+          organization_id: number
+          tokens: Json
+          user_id: string
+        }
+        Returns: undefined
+      }
       read_execution: {
         Args: { after_seq?: number; execution_id: string; max_batches?: number }
         Returns: Json
@@ -3442,8 +3454,8 @@ export type Database = {
         Returns: undefined
       }
       resolve_mcp_endpoint: {
-        Args: { endpoint: string; id: number; organization_id: number }
-        Returns: string
+        Args: { endpoint: string; id: number; organization_id: number; user_id: string }
+        Returns: Json
       }
       revoke_invitation: { Args: { id: number }; Returns: undefined }
       revoke_session: { Args: { session_id: string }; Returns: undefined }
@@ -3508,7 +3520,7 @@ export type Database = {
       start_execution: { Args: { execution_id: string; providers?: string[] }; Returns: Json }
       store_mcp_connection: {
         Args: { connection: Json; organization_id: number; user_id: string }
-        Returns: Json
+        Returns: number
       }
       store_mcp_refresh: {
         Args: { generation: number; id: number; organization_id: number; tokens: Json }

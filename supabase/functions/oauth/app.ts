@@ -6,6 +6,7 @@ import { allowOnly } from '../_shared/http/handle-error.ts'
 import { readJson } from '../_shared/http/read-json.ts'
 import { maxRequests, RequestLimit } from '../_shared/http/request-limit.ts'
 import { validate } from '../_shared/http/validate.ts'
+import type { WaitUntil } from '../_shared/http/wait-until.ts'
 import { authorizationSchema, beginAuthorization } from '../_shared/oauth/begin-authorization.ts'
 import { clientIdMetadataDocument } from '../_shared/oauth/client-metadata.ts'
 import type { Credentials } from '../_shared/oauth/credentials.ts'
@@ -15,6 +16,7 @@ import {
   finishAuthorization,
 } from '../_shared/oauth/finish-authorization.ts'
 import { receiveCallback } from '../_shared/oauth/receive-callback.ts'
+import { revokeEndedConnections } from '../_shared/oauth/revoke-ended-connections.ts'
 import { bearerTokenSchema, setBearerToken } from '../_shared/oauth/set-bearer-token.ts'
 import {
   headerKeySchema,
@@ -34,6 +36,8 @@ export interface OAuthAppDependencies extends OAuthDependencies {
   readonly credentials: Credentials
   readonly verifyAccessToken: VerifyAccessToken
   readonly openToolServer: OpenToolServer
+  /** For revocations, which no request waits for. */
+  readonly waitUntil: WaitUntil
 }
 
 const bodyLimit = { bytes: 64 * 1024, path: '' }
@@ -46,6 +50,9 @@ export function createApp(deps: OAuthAppDependencies): Hono {
   const app = createFunctionApp('oauth', deps.log, deps.clock)
   const requests = new RequestLimit(deps.verifyAccessToken, maxRequests)
   app.use(requests.release)
+  // As the service role: the queue crosses people and organizations.
+  const revoke = async () =>
+    revokeEndedConnections(deps, await deps.database.admin.call('claim_mcp_revocations', {}))
   const callerOf = (c: Context) => requests.verifyAccessToken(c.req.raw.headers)
   const idOf = (c: Context) => validate(idSchema, { id: c.req.param('id') }).id
   const bodyOf = async <Schema extends z.ZodType>(c: Context, schema: Schema) =>
@@ -72,10 +79,13 @@ export function createApp(deps: OAuthAppDependencies): Hono {
 
   app.post('/connections/finish', async (c) => {
     const caller = await callerOf(c)
-    return c.json(
-      await finishAuthorization(deps, caller, await bodyOf(c, authorizationCodeSchema)),
-      201,
-    )
+    const body = await bodyOf(c, authorizationCodeSchema)
+    try {
+      return c.json(await finishAuthorization(deps, caller, body), 201)
+    } finally {
+      // Of a connection that this one replaces, or that could not be stored.
+      deps.waitUntil(revoke())
+    }
   })
   app.all('/connections/finish', allowOnly('POST'))
 
@@ -90,9 +100,12 @@ export function createApp(deps: OAuthAppDependencies): Hono {
   })
   app.all('/connections/:id/refresh', allowOnly('POST'))
 
-  app.delete('/connections/:id', async (c) =>
-    c.json(await disconnect(deps, await callerOf(c), idOf(c))),
-  )
+  app.delete('/connections/:id', async (c) => {
+    const ended = await disconnect(deps, await callerOf(c), idOf(c))
+    // Also the connections that ended without this function, such as a former member's.
+    deps.waitUntil(revoke())
+    return c.json(ended)
+  })
   app.all('/connections/:id', allowOnly('DELETE'))
 
   app.put('/configurations/:id/bearer-token', async (c) => {

@@ -1,6 +1,7 @@
 import { createDatabase } from '../_shared/database.ts'
 import { findProblems, readEnv } from '../_shared/env.ts'
 import { createLazyFunction } from '../_shared/http/lazy-function.ts'
+import { createWaitUntil } from '../_shared/http/wait-until.ts'
 import { createLog, createProblemReport, logDefects } from '../_shared/log/log.ts'
 import { createOAuth } from '../_shared/oauth/create-oauth.ts'
 import { lazyToolServers } from '../_shared/tools/lazy-tool-servers.ts'
@@ -27,6 +28,7 @@ export default {
       credentials: createCredentials(oauth),
       openToolServer: lazyToolServers({ ...oauth, allowLoopback: oauth.settings.allowLoopback }),
       verifyAccessToken: createAccessTokenVerifier(env),
+      waitUntil: createWaitUntil(log),
     })
   }),
 }

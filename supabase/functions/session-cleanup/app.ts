@@ -4,6 +4,7 @@ import type { Admin } from '../_shared/database.ts'
 import { notConfigured } from '../_shared/errors.ts'
 import { createFunctionApp } from '../_shared/http/function-app.ts'
 import { allowOnly } from '../_shared/http/handle-error.ts'
+import type { WaitUntil } from '../_shared/http/wait-until.ts'
 import type { Log } from '../_shared/log/log.ts'
 import type { Clock } from '../_shared/time.ts'
 import { cleanUp, type CleanupLimits } from './clean-up.ts'
@@ -14,6 +15,9 @@ export interface CleanupDependencies {
   /** The secret key named `session_cleanup`; without one every request is refused. Read by each. */
   readonly cleanupKey: string | undefined
   readonly limits: CleanupLimits
+  /** Revokes tokens of ended connections at their issuers, which the schedule does not wait for. */
+  readonly revoke: () => Promise<unknown>
+  readonly waitUntil: WaitUntil
   readonly clock: Clock
   readonly log: Log
 }
@@ -31,7 +35,9 @@ export function createApp(deps: CleanupDependencies): Hono {
       throw notConfigured('SUPABASE_SECRET_KEYS has no key named "session_cleanup"')
     }
     await verifySecretKey(c.req.raw.headers, cleanupKey)
-    return c.json(await cleanUp(deps.admin, deps.limits, deps.clock))
+    const report = await cleanUp(deps.admin, deps.limits, deps.clock)
+    deps.waitUntil(deps.revoke())
+    return c.json(report)
   })
   app.all('/', allowOnly('POST'))
 

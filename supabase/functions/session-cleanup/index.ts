@@ -1,5 +1,6 @@
 import { createDatabase } from '../_shared/database.ts'
 import { findProblems, readEnv } from '../_shared/env.ts'
+import { createWaitUntil } from '../_shared/http/wait-until.ts'
 import { createLog, createProblemReport, logDefects } from '../_shared/log/log.ts'
 import { systemClock } from '../_shared/time.ts'
 import { createApp } from './app.ts'
@@ -8,11 +9,21 @@ const env = readEnv()
 const log = createLog(console.error)
 findProblems(env).forEach(createProblemReport(log))
 
+const database = createDatabase(env)
 const app = createApp({
-  admin: createDatabase(env).admin,
+  admin: database.admin,
   get cleanupKey() {
     return env.secretKeys['session_cleanup']
   },
+  revoke: async () => {
+    const claimed = await database.admin.call('claim_mcp_revocations', {})
+    if (Array.isArray(claimed) && claimed.length === 0) return
+    // Loaded only now: it is a large part of a cold start, and most calls find none.
+    const { createOAuth } = await import('../_shared/oauth/create-oauth.ts')
+    const { revokeEndedConnections } = await import('../_shared/oauth/revoke-ended-connections.ts')
+    await revokeEndedConnections(await createOAuth(env, database, log), claimed)
+  },
+  waitUntil: createWaitUntil(log),
   limits: { batch: 1_000, budget: 20_000 },
   clock: systemClock,
   log,

@@ -108,10 +108,10 @@ describe('finishing', () => {
       return false
     }
     expect(await codeOf(await finish(made.ann, connection))).toBe('mcp_configuration_not_found')
-    expect(issuer.revocations.map((form) => form.token_type_hint)).toEqual([
-      'refresh_token',
-      'access_token',
-    ])
+    // Without the person, who has their answer by now.
+    await expect
+      .poll(() => issuer.revocations.map((form) => form.token_type_hint), { timeout: 30_000 })
+      .toEqual(['refresh_token', 'access_token'])
     expect(await countConnections()).toBe(0)
   })
 

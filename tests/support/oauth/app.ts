@@ -2,6 +2,7 @@ import type { Hono } from 'hono'
 import { createAccessTokenVerifier } from '../../../supabase/functions/_shared/auth/access-token.ts'
 import { createDatabase } from '../../../supabase/functions/_shared/database.ts'
 import { readEnv } from '../../../supabase/functions/_shared/env.ts'
+import { createWaitUntil } from '../../../supabase/functions/_shared/http/wait-until.ts'
 import type { LogEntry } from '../../../supabase/functions/_shared/log/log.ts'
 import { createOAuth } from '../../../supabase/functions/_shared/oauth/create-oauth.ts'
 import {
@@ -41,6 +42,7 @@ export async function startWorker(
     credentials,
     verifyAccessToken: createAccessTokenVerifier(env),
     openToolServer: createToolServers({ ...deps, allowLoopback }),
+    waitUntil: createWaitUntil(deps.log),
   })
   return {
     app,

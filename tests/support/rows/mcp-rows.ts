@@ -39,8 +39,11 @@ export async function addConnection(
     access_token?: string
     refresh_token?: string | null
     expires_at?: Date | null
+    oauth_client_id?: number
+    revocation_endpoint?: string
   } = {},
 ): Promise<number> {
+  const { revocation_endpoint, ...columns } = changes
   const row = {
     ...server,
     organization_id: organizationId,
@@ -48,10 +51,10 @@ export async function addConnection(
     mcp_configuration_id: await addConfiguration(tx, organizationId),
     mcp_name: 'server',
     oauth_provider: 'provider',
-    server_metadata: tx.json({}),
+    server_metadata: tx.json(revocation_endpoint === undefined ? {} : { revocation_endpoint }),
     access_token: 'v1.key.nonce.access',
     refresh_token: 'v1.key.nonce.refresh',
-    ...changes,
+    ...columns,
   }
   const [inserted] = await tx<{ id: string }[]>`
     insert into public.mcp_oauth_tokens ${tx(row)} returning id`

@@ -9,8 +9,8 @@ export interface SealedValue {
 
 /** Where sealed values are kept. */
 export interface SealedStore {
-  /** The next values that another key than the primary one has sealed, after a place, in a fixed order. */
-  list(primaryKeyId: string, after: Place | null, batch: number): Promise<SealedValue[]>
+  /** The next values that another key than the primary one has sealed, after one of them, in a fixed order. */
+  list(primaryKeyId: string, after: SealedValue | null, batch: number): Promise<SealedValue[]>
   /** Replaces a value if it is still the old one. @returns whether it was */
   replace(place: Place, old: string, value: string): Promise<boolean>
 }
@@ -36,11 +36,11 @@ export async function rotate(
   let sealed = 0
   let changed = 0
   const failed: Place[] = []
-  let after: Place | null = null
+  let after: SealedValue | null = null
   for (;;) {
     const values = await store.list(keyset.primary.id, after, batch)
     for (const { place, value } of values) {
-      after = place
+      after = { place, value }
       const secret = await open(keyset, place, value).catch(() => {
         // Counted with its place; the reason is always the same and says nothing of the secret.
         failed.push(place)

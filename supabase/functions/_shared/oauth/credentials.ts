@@ -1,19 +1,14 @@
-import type { Keyset } from '../crypto/keyset.ts'
-import { open, OpenError, type Place } from '../crypto/seal.ts'
+import { open, OpenError } from '../crypto/seal.ts'
 import { untilStored } from '../database.ts'
 import { AppError, type ErrorCode, isErrorCode } from '../errors.ts'
 import { sleep } from '../time.ts'
 import { openClient } from './client.ts'
 import { kindOf } from './failure.ts'
 import { rejectClient } from './finish-authorization.ts'
-import {
-  bearerTokenPlace,
-  type ConnectionKey,
-  headerKeyPlace,
-  tokenPlace,
-} from './secret-places.ts'
-import { revokeTokens } from './revoke-tokens.ts'
-import { type ConnectionUse, connectionUse, type Target } from './rows.ts'
+import { giveBackTokens } from './give-back-tokens.ts'
+import { openCredential, openHeaderKeys } from './open-credential.ts'
+import { bearerTokenPlace, type ConnectionKey, tokenPlace } from './secret-places.ts'
+import { type ConnectionUse, connectionUse } from './rows.ts'
 import { sealTokens } from './sealed-tokens.ts'
 import type { CredentialDependencies } from './dependencies.ts'
 import { GrantRefused, refreshTokens } from './token-request.ts'
@@ -165,7 +160,7 @@ async function credentialOf(
     generation: onlyGeneration,
     endpoint: use.endpoint,
     query: use.query,
-    headers: await headersOf(keyset, key, use.headers),
+    headers: await openHeaderKeys(keyset, key, use.headers),
     allowedHosts: use.allowed_hosts,
     expiresAt: null,
     issuer: null,
@@ -173,37 +168,14 @@ async function credentialOf(
   if (use.status === 'none') return { ...common, token: null }
   if (use.status === 'bearer') {
     const place = bearerTokenPlace(key.organizationId, key.configurationId)
-    return { ...common, token: await opened(keyset, place, use.bearer_token) }
+    return { ...common, token: await openCredential(keyset, place, use.bearer_token) }
   }
   return {
     ...common,
-    token: await opened(keyset, tokenPlace(key, 'access_token'), use.access_token),
+    token: await openCredential(keyset, tokenPlace(key, 'access_token'), use.access_token),
     generation: use.generation,
     expiresAt: use.expires_at,
     issuer: use.issuer,
-  }
-}
-
-async function headersOf(
-  keyset: Keyset,
-  { organizationId, userId, configurationId }: ConnectionKey,
-  sealed: Target['headers'],
-): Promise<Record<string, string>> {
-  const entries = sealed.map(async ({ name, is_organizations, sealed_value }) => {
-    const holder = is_organizations ? null : userId
-    const place = headerKeyPlace(organizationId, configurationId, holder, name)
-    return [name, await opened(keyset, place, sealed_value)] as const
-  })
-  return Object.fromEntries(await Promise.all(entries))
-}
-
-/** @throws AppError `credential_unreadable` */
-async function opened(keyset: Keyset, place: Place, sealed: string): Promise<string> {
-  try {
-    return await open(keyset, place, sealed)
-  } catch (error) {
-    if (!(error instanceof OpenError)) throw error
-    throw new AppError('credential_unreadable', { cause: error.message })
   }
 }
 
@@ -246,7 +218,7 @@ async function refresh(
       deps,
     )
     // The person has disconnected or connected anew meanwhile: nobody else will end this grant.
-    if (stored === 'unwanted') await revokeTokens(deps, request, tokens)
+    if (stored === 'unwanted') await giveBackTokens(deps, key, request, tokens)
   } catch (error) {
     const failed =
       error instanceof AppError

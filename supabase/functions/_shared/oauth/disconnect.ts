@@ -2,7 +2,7 @@ import * as z from 'zod'
 import type { Caller } from '../auth/access-token.ts'
 import { AppError } from '../errors.ts'
 import { revokeConnection } from './revoke-connection.ts'
-import { deletedConnection } from './rows.ts'
+import { endedConnection } from './rows.ts'
 import type { OAuthDependencies } from './dependencies.ts'
 
 const ownConnection = z.object({
@@ -27,9 +27,16 @@ export async function openConnection(
 
 export interface Disconnected {
   readonly id: number
-  /** Whether the issuer has revoked the tokens; null when it has no revocation endpoint. */
+  /**
+   * Whether the issuer has revoked the tokens. false: not yet, and the backend tries again; null:
+   * there is nothing to revoke, or the issuer has no revocation endpoint.
+   */
   readonly revoked: boolean | null
 }
+
+const deleted = z.object({ revocation: endedConnection.nullable() }).nullable()
+/** Milliseconds that a person waits for each token; a later try is made without the person. */
+const patience = 1_000
 
 /**
  * Ends a connection: always deletes it here first, then tries to revoke its tokens at the issuer.
@@ -41,11 +48,11 @@ export async function disconnect(
   id: number,
 ): Promise<Disconnected> {
   const { organization_id, user_id } = await openConnection(deps, caller, id)
-  const gone = deletedConnection
-    .nullable()
-    .parse(
-      await deps.database.admin.call('delete_mcp_connection', { organization_id, id, user_id }),
-    )
-  if (gone === null) throw new AppError('connection_not_found')
-  return { id, revoked: await revokeConnection(deps, gone) }
+  const ended = deleted.parse(
+    await deps.database.admin.call('delete_mcp_connection', { organization_id, id, user_id }),
+  )
+  if (ended === null) throw new AppError('connection_not_found')
+  const { revocation } = ended
+  if (revocation === null) return { id, revoked: null }
+  return { id, revoked: await revokeConnection(deps, revocation, patience) }
 }

@@ -5,12 +5,10 @@ import { sha256Hex } from '../crypto/secret.ts'
 import { untilStored } from '../database.ts'
 import { AppError } from '../errors.ts'
 import { openClient } from './client.ts'
-import { kindOf } from './failure.ts'
+import { giveBackTokens } from './give-back-tokens.ts'
 import { type ConnectionKey, statePlace } from './secret-places.ts'
 import type { Tokens } from './read-token-answer.ts'
-import { revokeConnection } from './revoke-connection.ts'
-import { revokeTokens } from './revoke-tokens.ts'
-import { storedConnection, takenState } from './rows.ts'
+import { takenState } from './rows.ts'
 import { sealTokens } from './sealed-tokens.ts'
 import type { OAuthDependencies } from './dependencies.ts'
 import { exchangeCode, GrantRefused } from './token-request.ts'
@@ -79,21 +77,11 @@ export async function finishAuthorization(
   })
   // RFC 6749, section 5.1: no scope in the answer means the one that was asked for.
   const scope = tokens.scope ?? taken.scope
-  const stored = await store(deps, key, taken, { ...tokens, scope }).catch(
-    async (error: unknown) => {
-      // After a failure no tokens stay, also not at the issuer.
-      await revokeTokens(deps, request, tokens)
-      throw error
-    },
-  )
-  const { id, replaced } = storedConnection.parse(stored)
-  // Of another client, and so of another grant, which nothing else ends. The new tokens are stored, so a
-  // failure must not tell the person that they are not connected.
-  if (replaced) {
-    await revokeConnection(deps, replaced).catch((error: unknown) => {
-      deps.log({ level: 'error', event: 'revocation_failed', detail: kindOf(error) })
-    })
-  }
+  const id = await store(deps, key, taken, { ...tokens, scope }).catch(async (error: unknown) => {
+    // After a failure no tokens stay, also not at the issuer.
+    await giveBackTokens(deps, key, request, tokens)
+    throw error
+  })
   return { id, mcp_configuration_id: configurationId, issuer: taken.issuer, scope }
 }
 
@@ -116,7 +104,7 @@ async function store(
   key: ConnectionKey,
   taken: z.infer<typeof takenState>,
   tokens: Tokens,
-): Promise<unknown> {
+): Promise<number> {
   const connection = {
     mcp_configuration_id: key.configurationId,
     endpoint: taken.endpoint,

@@ -42,6 +42,9 @@ const target = {
 }
 export type Target = z.infer<z.ZodObject<typeof target>>
 
+/** What the requests of a discovery need. */
+export const wholeEndpoint = z.object({ endpoint: target.endpoint, headers: target.headers })
+
 /** A configuration as its user sees it. */
 export const configurationRow = z.object({
   organization_id: z.number(),
@@ -95,9 +98,10 @@ export const takenState = z.object({
   allowed_hosts: hosts,
 })
 
-/** Sealed tokens that are not ours any more, to be revoked at their issuer. */
-export const deletedConnection = z.object({
+/** Sealed tokens of an ended connection, to be revoked at their issuer. */
+export const endedConnection = z.object({
   organization_id: z.number(),
+  id: z.number(),
   user_id: z.string(),
   mcp_configuration_id: z.number(),
   client_id: z.string(),
@@ -107,6 +111,7 @@ export const deletedConnection = z.object({
   client: clientRow.nullable(),
   allowed_hosts: hosts,
 })
+export type EndedConnection = z.infer<typeof endedConnection>
 
 /** The credential of a person's calls to an MCP server, or the step before it. */
 export const connectionUse = z.discriminatedUnion('status', [
@@ -139,10 +144,3 @@ export const connectionUse = z.discriminatedUnion('status', [
   z.object({ status: z.literal('needs_authorization') }),
 ])
 export type ConnectionUse = z.infer<typeof connectionUse>
-
-/** A connection that has been stored. */
-export const storedConnection = z.object({
-  id: z.number(),
-  /** Tokens of another client, which these have replaced. */
-  replaced: deletedConnection.nullable(),
-})

@@ -130,6 +130,7 @@ export const mcp: Readonly<Record<string, RelationExpectation>> = {
     triggers: {
       ...audited('oauth_clients', 'oauth_client'),
       ...touched('oauth_clients'),
+      ...trigger('oauth_clients_end_connections', 'BEFORE DELETE', 'end_connections_of_client()'),
     },
     references: ofOrganization,
   },
@@ -148,10 +149,12 @@ export const mcp: Readonly<Record<string, RelationExpectation>> = {
     triggers: {
       ...audited('mcp_oauth_tokens', 'mcp_connection', 'id', tokens),
       ...touched('mcp_oauth_tokens'),
+      ...trigger('mcp_oauth_tokens_revoke', 'AFTER DELETE', 'revoke_ended_connection()'),
     },
     references: ofConnection,
     secret: tokens,
   },
+  'private.mcp_revocations': { grants: {}, references: {}, secret: ['client_secret', ...tokens] },
   'private.sealed_values': { grants: {} },
   'client_mgmt.mcp_tool_policies': {
     kept: 'mcp_configuration_id tool_name',
