@@ -379,26 +379,12 @@ comment on function public.read_mcp_endpoint(bigint) is
   'The whole endpoint of a configuration with its query, for a member who may change it. PT404 '
   'mcp_configuration_not_found.';
 
-create function public.resolve_mcp_endpoint(organization_id bigint, id bigint, endpoint text) returns text
-language sql stable security definer set search_path = ''
-as $$
-  -- Definer: no API role holds a grant on the queries. Executable by service_role only, for a configuration
-  -- that the caller has opened.
-  select split_part(c.endpoint, '?', 1) || coalesce('?' || private.mcp_endpoint_query(c), '')
-  from public.mcp_configurations c
-  where c.organization_id = resolve_mcp_endpoint.organization_id and c.id = resolve_mcp_endpoint.id
-    and c.endpoint = resolve_mcp_endpoint.endpoint
-$$;
-comment on function public.resolve_mcp_endpoint(bigint, bigint, text) is
-  'The whole address of an endpoint with its query; null when the configuration names another one by now. '
-  'Service role only.';
 revoke all on function
   private.mcp_endpoint_query(public.mcp_configurations), private.read_mcp_endpoint(bigint),
-  public.read_mcp_endpoint(bigint), public.resolve_mcp_endpoint(bigint, bigint, text)
+  public.read_mcp_endpoint(bigint)
   from public, anon, authenticated, service_role;
 grant execute on function private.read_mcp_endpoint(bigint), public.read_mcp_endpoint(bigint)
   to authenticated;
-grant execute on function public.resolve_mcp_endpoint(bigint, bigint, text) to service_role;
 
 -- ── Credentials ───────────────────────────────────────────────────────────────────────────────
 
@@ -782,11 +768,39 @@ $$;
 comment on function private.usable_header_keys(public.mcp_configurations, uuid) is
   'The sealed header keys of a person''s requests to a server: [{ name, is_organizations, sealed_value }].';
 
+create function public.resolve_mcp_endpoint(
+  organization_id bigint, user_id uuid, id bigint, endpoint text
+) returns jsonb
+language sql stable security definer set search_path = ''
+as $$
+  -- Definer: no API role holds a grant on the queries and the keys. Executable by service_role only, for a
+  -- configuration that the caller has opened. One statement reads all of it, so a key that is stored for
+  -- another endpoint in the meantime never goes to this one.
+  select jsonb_build_object(
+    'endpoint', split_part(c.endpoint, '?', 1) || coalesce('?' || private.mcp_endpoint_query(c), ''),
+    'headers', private.usable_header_keys(c, resolve_mcp_endpoint.user_id)
+  )
+  from public.mcp_configurations c
+  join client_mgmt.client_users m on m.organization_id = c.organization_id
+    and m.user_id = resolve_mcp_endpoint.user_id
+    and m.ended_at is null
+  where c.organization_id = resolve_mcp_endpoint.organization_id and c.id = resolve_mcp_endpoint.id
+    and (c.user_id is null or c.user_id = resolve_mcp_endpoint.user_id)
+    and c.endpoint = resolve_mcp_endpoint.endpoint
+$$;
+comment on function public.resolve_mcp_endpoint(bigint, uuid, bigint, text) is
+  'What a person''s requests to a server need before there is a connection: { endpoint, with its query, '
+  'headers: the sealed keys as usable_header_keys() returns them }. Null when the person does not use the '
+  'configuration, or it names another endpoint by now. Service role only.';
+
 revoke all on function
   public.set_mcp_header_key(bigint, uuid, bigint, text, boolean, text, text), private.mcp_header_keys(),
-  public.mcp_header_keys(), private.usable_header_keys(public.mcp_configurations, uuid)
+  public.mcp_header_keys(), private.usable_header_keys(public.mcp_configurations, uuid),
+  public.resolve_mcp_endpoint(bigint, uuid, bigint, text)
   from public, anon, authenticated, service_role;
-grant execute on function public.set_mcp_header_key(bigint, uuid, bigint, text, boolean, text, text)
+grant execute on function
+  public.set_mcp_header_key(bigint, uuid, bigint, text, boolean, text, text),
+  public.resolve_mcp_endpoint(bigint, uuid, bigint, text)
   to service_role;
 grant execute on function private.mcp_header_keys(), public.mcp_header_keys() to authenticated;
 create trigger mcp_configurations_require_permission

@@ -2,7 +2,8 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { createAuthorizedFetch } from '../../../supabase/functions/_shared/oauth/authorized-fetch.ts'
 import { withWholeEndpoint } from '../../../supabase/functions/_shared/oauth/open-configuration.ts'
 import { type OAuthWorker, startWorker } from '../../support/oauth/app.ts'
-import { addConfiguration, codeOf } from '../../support/oauth/connect.ts'
+import { addConfiguration, codeOf, connect, redirectTo } from '../../support/oauth/connect.ts'
+import { startServers } from '../../support/oauth/fixture.ts'
 import { joinOrganization } from '../../support/oauth/join.ts'
 import {
   type Organization,
@@ -157,6 +158,29 @@ describe('a key in a header', () => {
   })
 })
 
+describe('a gateway that wants a key in a header and a token', () => {
+  it('is connected and used with the key of its person, which no issuer sees', async () => {
+    const { issuer, server } = await startServers()
+    server.requiredKey = 'of one'
+    const seen: string[] = []
+    issuer.intercept = (request) => (seen.push(JSON.stringify(request.headers)), false)
+    const id = await addConfiguration(ann, server.endpoint, { user_id: null })
+    const body = { mcp_configuration_id: id, redirect_to: redirectTo }
+    const begin = (person: Person) => worker.call(person, 'POST', '/connections', body)
+    expect(await codeOf(await begin(colleague))).toBe('not_an_mcp_server')
+    await put(ann, id, 'x-gateway-key', { value: 'of all', owner: 'organization' })
+    expect(await codeOf(await begin(colleague))).toBe('not_an_mcp_server')
+    await put(colleague, id, 'x-gateway-key', { value: 'of one' })
+    await connect(worker, colleague, id)
+    const tested = await worker.call(colleague, 'POST', `/configurations/${id}/test`)
+    expect(await tested.json()).toMatchObject({ usable: true, tools: [{ name: 'add' }] })
+    // Another person's key does not help.
+    expect(await codeOf(await begin(ann))).toBe('not_an_mcp_server')
+    expect(seen.length).toBeGreaterThan(3)
+    expect(seen.join()).not.toMatch(/x-gateway-key|of one|of all/)
+  })
+})
+
 describe('the query of an endpoint', () => {
   const secret = 'canary-query'
 
@@ -184,8 +208,8 @@ describe('the query of an endpoint', () => {
 
   it('is read for the endpoint that the request saw, and for no later one', async () => {
     const id = await shared(`${endpoint}?api_key=${secret}`)
-    const seen = { id, organization_id: ann.organization.id, endpoint }
-    await expect(withWholeEndpoint(worker.deps.database, seen)).rejects.toMatchObject({
+    const seen = { id, organization_id: ann.organization.id, user_id: ann.id, endpoint }
+    await expect(withWholeEndpoint(worker.deps, seen)).rejects.toMatchObject({
       code: 'mcp_configuration_changed',
     })
   })

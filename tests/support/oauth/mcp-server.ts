@@ -15,6 +15,8 @@ export interface ProtectedMcpServer {
   readonly calls: string[]
   /** Forgets the sessions, as a restart does. */
   restart(): void
+  /** The key that each request needs in `x-gateway-key`; null: none. */
+  requiredKey: string | null
   /** Changes the protected resource metadata; null: there is none. */
   metadata: ((metadata: Record<string, unknown>) => Record<string, unknown>) | null
 }
@@ -65,6 +67,7 @@ export async function startMcpServer(
     tokens: [],
     requiredScope: '',
     calls: [],
+    requiredKey: null,
     restart: () => sessions.clear(),
     metadata: (document) => document,
   }
@@ -72,6 +75,12 @@ export async function startMcpServer(
 
   async function respond(request: Request): Promise<Response> {
     const { pathname } = new URL(request.url)
+    if (
+      server.requiredKey !== null &&
+      request.headers.get('x-gateway-key') !== server.requiredKey
+    ) {
+      return new Response('no key', { status: 403 })
+    }
     if (pathname === '/.well-known/oauth-protected-resource/mcp' && server.metadata) {
       const document = {
         resource: server.endpoint,

@@ -4,6 +4,7 @@ import type { OutboundFetch } from '../../../supabase/functions/_shared/outbound
 export interface Requested {
   readonly url: string
   readonly body: string
+  readonly headers: Readonly<Record<string, string>>
 }
 
 /** A fetch that answers by address, and with 404 where nothing is written down. */
@@ -14,7 +15,8 @@ export function scriptedFetch(
   const fetch: OutboundFetch = async (url, init = {}) => {
     const { href } = new URL(url)
     const body = init.body instanceof URLSearchParams ? init.body.toString() : init.body
-    requested.push({ url: href, body: typeof body === 'string' ? body : '' })
+    const headers = Object.fromEntries(new Headers(init.headers).entries())
+    requested.push({ url: href, body: typeof body === 'string' ? body : '', headers })
     const answer = answers[href]
     const said: unknown =
       typeof answer === 'function'

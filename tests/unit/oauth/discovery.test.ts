@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { readChallenge } from '../../../supabase/functions/_shared/oauth/challenge.ts'
 import type { OAuthConfiguration } from '../../../supabase/functions/_shared/oauth/open-configuration.ts'
 import { discover } from '../../../supabase/functions/_shared/oauth/discover.ts'
+import type { KeyedServer } from '../../../supabase/functions/_shared/oauth/with-keys.ts'
 import { OutboundError } from '../../../supabase/functions/_shared/outbound/error.ts'
 import { scriptedFetch } from '../../support/oauth/scripted-fetch.ts'
 
@@ -21,7 +22,7 @@ const issuer = {
   response_types_supported: ['code'],
   code_challenge_methods_supported: ['S256'],
 }
-const configuration: OAuthConfiguration = {
+const configuration: OAuthConfiguration & KeyedServer = {
   organization_id: 1,
   user_id: 'u',
   id: 1,
@@ -35,6 +36,7 @@ const configuration: OAuthConfiguration = {
   required_scope: null,
   allowed_hosts: null,
   pkce_exceptions: [],
+  headers: {},
 }
 const find = (answers: Record<string, unknown>, changes: Partial<OAuthConfiguration> = {}) =>
   discover(
@@ -125,6 +127,31 @@ describe('metadata that is a little off is used', () => {
   ])('%s', async (_what, answers) => {
     const found = await find(answers)
     expect(found.metadata.document.token_endpoint).toBe('https://as.example/token')
+  })
+})
+
+describe('the keys of a server', () => {
+  it('are in the requests to it, and in none to an authorization server, also at its origin', async () => {
+    const own = 'https://mcp.example'
+    const found = {
+      ...issuer,
+      issuer: own,
+      authorization_endpoint: `${own}/a`,
+      token_endpoint: `${own}/t`,
+    }
+    const elsewhere = 'https://docs.example/metadata'
+    const named = { 'www-authenticate': `Bearer resource_metadata="${elsewhere}"` }
+    const fetch = scriptedFetch({
+      [endpoint]: new Response(null, { status: 401, headers: named }),
+      [resourceUrl]: { ...resource, authorization_servers: ['https://dead.example', own] },
+      [`${own}/.well-known/oauth-authorization-server`]: found,
+    })
+    await discover(fetch, { ...configuration, headers: { 'x-key': 'secret' } }, false)
+    const keyed = fetch.requested.filter(({ headers }) => headers['x-key'] === 'secret')
+    const plain = fetch.requested.filter(({ headers }) => headers['x-key'] === undefined)
+    expect(keyed.map(({ url }) => url)).toEqual([endpoint, resourceUrl])
+    expect(plain.map(({ url }) => url)).toContain(elsewhere)
+    expect(plain.map(({ url }) => url)).toContain(`${own}/.well-known/oauth-authorization-server`)
   })
 })
 

@@ -115,7 +115,7 @@ const clients: Record<string, Goes> = {
   'calling a tool': (url) => mcp('http', url).call(definition, {}, signal),
   'calling a tool over SSE': (url) => mcp('sse', url).call(definition, {}, signal),
   'discovering an authorization server': (url) =>
-    discover(fetch, { endpoint: `${url}/mcp`, type: 'http' } as never, true),
+    discover(fetch, { endpoint: `${url}/mcp`, type: 'http', headers: {} } as never, true),
   'registering a client': (url) =>
     findClient(
       {

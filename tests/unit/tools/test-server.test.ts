@@ -39,7 +39,7 @@ function test(
   const { log, entries } = fakeLog()
   const database = {
     forCaller: () => ({ call: () => Promise.resolve({ ...row, ...changes }) }),
-    admin: { call: () => Promise.resolve(endpoint) },
+    admin: { call: () => Promise.resolve({ endpoint, headers: [] }) },
   } as unknown as Database
   let closed = 0
   const close = () => Promise.resolve(void (closed += 1))

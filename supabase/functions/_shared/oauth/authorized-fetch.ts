@@ -6,6 +6,7 @@ import type { Credential, Credentials } from './credentials.ts'
 import { hasMoved } from './discover.ts'
 import type { ConnectionKey } from './secret-places.ts'
 import type { OAuthDependencies } from './dependencies.ts'
+import { isAt, withKeys } from './with-keys.ts'
 
 /**
  * A guarded `fetch` for the calls of one person to one MCP server, for the protocol's transport. The
@@ -52,21 +53,18 @@ const moved = () =>
 /** Whether the server that refused a token wants one of another authorization server by now. */
 async function isElsewhere(
   { outbound }: Pick<OAuthDependencies, 'outbound'>,
-  { allowedHosts, endpoint, query, issuer }: Credential,
+  { allowedHosts, endpoint, query, headers: keys, issuer }: Credential,
   { headers }: Response,
 ): Promise<boolean> {
   if (issuer === null) return false
   const whole = new URL(endpoint)
   if (query !== null) whole.search = query
-  return hasMoved(outbound(allowedHosts), whole.href, readChallenge(headers), issuer)
+  const server = { endpoint: whole.href, headers: keys }
+  return hasMoved(outbound(allowedHosts), server, readChallenge(headers), issuer)
 }
 
 function tokenFor({ token, endpoint }: Credential, url: string | URL): string | null {
   return isAt(endpoint, url) ? token : null
-}
-
-function isAt(endpoint: string, url: string | URL): boolean {
-  return new URL(url).origin === new URL(endpoint).origin
 }
 
 function send(
@@ -79,13 +77,11 @@ function send(
   const headers = new Headers(init.headers)
   // Replaces any other value of the caller: only this server's own credentials are sent.
   headers.delete('authorization')
-  if (isAt(endpoint, url)) {
-    for (const [name, value] of Object.entries(keys)) headers.set(name, value)
-  }
   if (token !== null) headers.set('authorization', `Bearer ${token}`)
   const target = new URL(url)
   if (query !== null && target.href === new URL(endpoint).href) target.search = query
-  return outbound(allowedHosts)(target, { ...init, headers })
+  const fetch = withKeys(outbound(allowedHosts), { endpoint, headers: keys })
+  return fetch(target, { ...init, headers })
 }
 
 /** RFC 6750, section 3.1: the token is good, and not enough. */

@@ -50,7 +50,7 @@ export async function beginAuthorization(
 
   const found = await discover(
     fetch,
-    await withWholeEndpoint(database, configuration),
+    await withWholeEndpoint(deps, configuration),
     settings.allowLoopback,
   )
   const { document, kept } = found.metadata

@@ -7,6 +7,7 @@ import { fetchDocument, issuerMetadataUrls, resourceMetadataUrls } from './fetch
 import { checkIssuerMetadata, type IssuerMetadata } from './issuer-metadata.ts'
 import { type Probe, probe } from './probe.ts'
 import { type IssuerDocument, readIssuerDocument, readResourceDocument } from './read-document.ts'
+import { type KeyedServer, withKeys } from './with-keys.ts'
 
 /** The authorization server of an MCP server, and the resource. */
 export interface Discovery {
@@ -31,17 +32,20 @@ const mostIssuers = 4
 /**
  * Finds the authorization server of an MCP server: challenge, protected resource metadata (RFC
  * 9728), metadata of the issuer (RFC 8414 or OpenID Connect Discovery), each checked against the
- * address it was asked at. Of several issuers the first that can be used.
+ * address it was asked at. Of several issuers the first that can be used. Requests to the server's own
+ * origin carry its keys.
  * @throws AppError what is wrong with the server, its metadata or the first issuer's
  */
 export async function discover(
   fetch: OutboundFetch,
-  configuration: OAuthConfiguration,
+  configuration: OAuthConfiguration & KeyedServer,
   allowLoopback: boolean,
 ): Promise<Discovery> {
   const { endpoint, type } = configuration
-  const challenge = await probe(fetch, endpoint, type)
-  const found = await findResource(fetch, endpoint, challenge)
+  // The server's own requests alone: no key goes to an authorization server, also not at its origin.
+  const keyed = withKeys(fetch, configuration)
+  const challenge = await probe(keyed, endpoint, type)
+  const found = await findResource(keyed, endpoint, challenge)
   const scope = challenge.scope ?? (found.scopes?.join(' ') || null)
   let reason: unknown
   for (const issuer of found.issuers.slice(0, mostIssuers)) {
@@ -95,12 +99,13 @@ async function fetchIssuer(
  */
 export async function hasMoved(
   fetch: OutboundFetch,
-  endpoint: string,
+  server: KeyedServer,
   challenge: Pick<Probe, 'resourceMetadataUrl'>,
   issuer: string,
 ): Promise<boolean> {
   try {
-    const { issuers, isGuessed } = await findResource(fetch, endpoint, challenge)
+    const keyed = withKeys(fetch, server)
+    const { issuers, isGuessed } = await findResource(keyed, server.endpoint, challenge)
     return !isGuessed && !issuers.some((named) => withSlash(named) === withSlash(issuer))
   } catch {
     return false // Metadata that cannot be read names nobody; the refusal itself is told.

@@ -1,7 +1,10 @@
 import type * as z from 'zod'
-import type { Database, Db } from '../database.ts'
+import type { Db } from '../database.ts'
 import { AppError } from '../errors.ts'
-import { configurationRow } from './rows.ts'
+import { openHeaderKeys } from './open-credential.ts'
+import { configurationRow, wholeEndpoint } from './rows.ts'
+import type { OAuthDependencies } from './dependencies.ts'
+import type { KeyedServer } from './with-keys.ts'
 
 /** A remote MCP server that its user may authorize. */
 export type OAuthConfiguration = z.infer<typeof configurationRow> & {
@@ -28,16 +31,25 @@ export async function openOAuthConfiguration(db: Db, id: number): Promise<OAuthC
 }
 
 /**
- * The same configuration with the query of its endpoint, to be sent to that server alone. As the service
- * role: a member who may not change the configuration must not read a key in its query.
- * @throws AppError `mcp_configuration_changed` when it names another endpoint by now
+ * The same configuration with the query of its endpoint and with the keys in headers, to be sent to that
+ * server alone. As the service role: a member who may not change the configuration must not read them.
+ * @throws AppError `mcp_configuration_changed` when it names another endpoint by now,
+ * `credential_unreadable`
  */
-export async function withWholeEndpoint<Row extends { id: number; organization_id: number }>(
-  { admin }: Pick<Database, 'admin'>,
-  row: Row & { readonly endpoint: string },
-): Promise<Row & { readonly endpoint: string }> {
-  const { organization_id, id, endpoint } = row
-  const whole = await admin.call('resolve_mcp_endpoint', { organization_id, id, endpoint })
-  if (whole === null) throw new AppError('mcp_configuration_changed')
-  return { ...row, endpoint: whole }
+export async function withWholeEndpoint<Row extends EndpointRow>(
+  { database: { admin }, keyset }: Pick<OAuthDependencies, 'database' | 'keyset'>,
+  row: Row,
+): Promise<Row & KeyedServer> {
+  const { organization_id, user_id, id, endpoint } = row
+  const found = wholeEndpoint
+    .nullable()
+    .parse(await admin.call('resolve_mcp_endpoint', { organization_id, user_id, id, endpoint }))
+  if (found === null) throw new AppError('mcp_configuration_changed')
+  const key = { organizationId: organization_id, userId: user_id, configurationId: id }
+  const headers = await openHeaderKeys(keyset, key, found.headers)
+  return { ...row, endpoint: found.endpoint, headers }
+}
+
+type EndpointRow = Pick<z.infer<typeof configurationRow>, 'id' | 'organization_id' | 'user_id'> & {
+  readonly endpoint: string
 }

@@ -1,7 +1,7 @@
 import type { Caller } from '../auth/access-token.ts'
 import { AppError, type ErrorCode, toAppError } from '../errors.ts'
 import { errorStack } from '../log/log.ts'
-import { withWholeEndpoint } from '../oauth/open-configuration.ts'
+import { type OAuthConfiguration, withWholeEndpoint } from '../oauth/open-configuration.ts'
 import { discover } from '../oauth/discover.ts'
 import { configurationRow } from '../oauth/rows.ts'
 import type { OAuthDependencies } from '../oauth/dependencies.ts'
@@ -118,14 +118,14 @@ export async function testServer(
 }
 
 async function findIssuer(
-  { database, outbound, settings }: OAuthDependencies,
-  configuration: Parameters<typeof discover>[1],
+  deps: OAuthDependencies,
+  configuration: OAuthConfiguration,
   contact: Contact,
 ): Promise<string> {
-  const guarded = withDeadline(outbound(configuration.allowed_hosts), patience)
+  const guarded = withDeadline(deps.outbound(configuration.allowed_hosts), patience)
   // The endpoint comes first: the other documents are fetched after its answer.
   const fetch = contact.watch(guarded)
-  const whole = await withWholeEndpoint(database, configuration)
-  const { metadata } = await discover(fetch, whole, settings.allowLoopback)
+  const whole = await withWholeEndpoint(deps, configuration)
+  const { metadata } = await discover(fetch, whole, deps.settings.allowLoopback)
   return metadata.kept.issuer
 }
