@@ -28,6 +28,8 @@ export interface ToolServer {
   readonly endpoint: string
   readonly asked: Asked[]
   readonly tools: Map<string, TestTool>
+  /** What it says about the use of its tools; it may change at any time. */
+  instructions: string | undefined
   /** Answers a request itself; null leaves it to the protocol. */
   intercept: ((asked: Asked, request: IncomingMessage, response: ServerResponse) => boolean) | null
   /** Calls that arrived, whatever became of them. */
@@ -41,14 +43,18 @@ export async function startToolServer(tools: Record<string, TestTool>): Promise<
   const current = new Map(Object.entries(tools))
   const asked: Asked[] = []
   const make = (request: Request) => {
-    const server = new McpServer({ name: 'tools', version: '1.0.0' })
+    const { instructions } = server
+    const mcp = new McpServer(
+      { name: 'tools', version: '1.0.0' },
+      instructions === undefined ? {} : { instructions },
+    )
     for (const [name, tool] of current) {
       const {
         run = () => textAnswer('done'),
         inputSchema = { type: 'object' },
         outputSchema,
       } = tool
-      server.registerTool(
+      mcp.registerTool(
         name,
         {
           description: tool.description ?? `Does ${name}`,
@@ -60,12 +66,13 @@ export async function startToolServer(tools: Record<string, TestTool>): Promise<
           (await run(args as Args, { headers: request.headers, signal: request.signal })) as never,
       )
     }
-    return server
+    return mcp
   }
   const server: ToolServer = {
     endpoint: '',
     asked,
     tools: current,
+    instructions: undefined,
     intercept: null,
     calls: () => asked.filter(({ method }) => method === 'tools/call').map(({ args = {} }) => args),
     close: () => Promise.resolve(),

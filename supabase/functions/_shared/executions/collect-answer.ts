@@ -13,6 +13,8 @@ import { partsOf, toModelRequest } from './models.ts'
 import { requestBytes } from './request-bytes.ts'
 import { EndedElsewhere, type Run, type RunDependencies, type RunOptions } from './run-state.ts'
 
+const withoutTools = { parts: [], tools: [], instructions: [], length: 0 }
+
 /**
  * Collects the answer of an execution. It calls the model, makes the tool calls that the model asks
  * for, and calls the model again with their results. It ends when the model asks for no more calls,
@@ -27,8 +29,7 @@ export async function collectAnswer(
   const toolbox = await gatherTools(deps, run)
   try {
     if (toolbox) await collectWithTools(deps, run, options, toolbox)
-    else
-      await callModel(deps, run, options, { parts: [], tools: [], length: 0 }, (events) => events)
+    else await callModel(deps, run, options, withoutTools, (events) => events)
   } finally {
     await toolbox?.close()
   }
@@ -70,7 +71,8 @@ async function collectWithTools(
   // The execution that continues after an approval needs the format.
   const continuable = { ...execution, params: keepFormat(execution) }
   for (let step = 1; ; step += 1) {
-    const progress = { parts: [...answer.parts], tools: toolbox.tools }
+    const { tools, instructions } = toolbox
+    const progress = { parts: [...answer.parts], tools, instructions }
     const length = await reserve(deps, run, toolbox, step, progress)
     await callModel(deps, run, options, { ...progress, length }, (events) => ids.take(events))
     const calls = answer.parts.slice(progress.parts.length).filter(isToolCall)

@@ -64,9 +64,11 @@ export interface Progress {
   /** Parts of the answer so far: what the model said in earlier calls, and results of tools. */
   readonly parts: readonly MessagePart[]
   readonly tools: readonly ModelTool[]
+  /** Of the servers of the tools: parts of the prompt. */
+  readonly instructions: readonly string[]
 }
 
-const nothingYet: Progress = { parts: [], tools: [] }
+const nothingYet: Progress = { parts: [], tools: [], instructions: [] }
 
 /**
  * The request to the model of one step: prompts, history, parameters and progress of the execution.
@@ -74,12 +76,12 @@ const nothingYet: Progress = { parts: [], tools: [] }
 export function toModelRequest(
   execution: BegunExecution,
   step: RouteStep,
-  { parts, tools }: Progress = nothingYet,
+  { parts, tools, instructions }: Progress = nothingYet,
 ): ModelRequest {
   return {
     model: step.model,
     config: step.config,
-    systemPrompts: execution.system_prompts,
+    systemPrompts: [...execution.system_prompts, ...instructions],
     messages: toToolMessages([
       // Parts were validated before they were stored; of parameters, through the RPC, only the size.
       ...execution.history.map((message) => ({

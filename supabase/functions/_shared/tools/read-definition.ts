@@ -1,6 +1,7 @@
 import { isRecord } from '../json.ts'
 import { toStorableJson, toStorableText } from '../storable.ts'
 import { cleanSchema } from './clean-schema.ts'
+import { instructionsName } from './server-instructions.ts'
 import { maxDefinitionBytes, maxDefinitionDepth, maxDescription } from './tool-limits.ts'
 import type { RefusedTool, ToolDefinition } from './tool-server.ts'
 
@@ -19,6 +20,7 @@ export function readDefinition(tool: unknown, place: number): ReadDefinition {
   if (!isRecord(tool)) return refuse(`#${place + 1}`, 'is not an object')
   const { name, title, description, inputSchema, outputSchema } = tool
   if (typeof name !== 'string' || name === '') return refuse(`#${place + 1}`, 'has no name')
+  if (name === instructionsName) return refuse(name, 'has a reserved name')
   if (name.length > longestName)
     return overLimit(name, `has a name of over ${longestName} characters`)
   const input = readInputSchema(inputSchema)

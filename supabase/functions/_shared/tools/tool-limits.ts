@@ -13,6 +13,9 @@ export const maxDefinitionBytes = 32 * 1024
 export const maxDefinitionDepth = 32
 /** Characters that are kept of a description where a definition is too large as a whole. */
 export const maxDescription = 4_096
+/** Characters that are kept of a server's instructions, and that the model reads of all servers'. */
+export const maxInstructions = 2_048
+export const maxAllInstructions = 8_192
 /** Pages that are read of a listing. */
 export const maxListingPages = 32
 

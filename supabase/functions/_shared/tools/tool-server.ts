@@ -118,10 +118,17 @@ export interface ServerListing {
 /** How a server turned out to be reached: without sessions, by `initialize`, or by the old transport. */
 export type ServerEra = 'modern' | 'older' | 'sse'
 
+/** A listing, and what connecting to the server showed. */
+export interface ConnectedListing extends ServerListing {
+  readonly era: ServerEra
+  /** What the server says about the use of its tools; foreign text. */
+  readonly instructions?: string | undefined
+}
+
 /** One MCP server, as one person sees it. Connects with the first use. */
 export interface ToolServer {
   /** @throws AppError */
-  list(signal: AbortSignal): Promise<ServerListing & { readonly era: ServerEra }>
+  list(signal: AbortSignal): Promise<ConnectedListing>
   /** Makes one call, once. Never rejects: the outcome reports every failure. */
   call(
     definition: ToolDefinition,

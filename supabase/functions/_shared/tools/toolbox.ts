@@ -2,7 +2,12 @@ import type { Admin } from '../database.ts'
 import { AppError, toAppError } from '../errors.ts'
 import { errorStack, type Log } from '../log/log.ts'
 import type { ModelTool } from '../models/model-protocol.ts'
-import { maxDefinitionsLength, maxTools } from './tool-limits.ts'
+import {
+  instructionsDefinition,
+  instructionsName,
+  instructionsPrompt,
+} from './server-instructions.ts'
+import { maxAllInstructions, maxDefinitionsLength, maxTools } from './tool-limits.ts'
 import { nameTools } from './tool-names.ts'
 import type {
   ExecutionServer,
@@ -51,6 +56,8 @@ export interface ToolNotice {
 /** The tools of one execution, and the servers behind them while it runs. */
 export interface Toolbox {
   readonly tools: readonly ModelTool[]
+  /** Parts of the prompt: what the servers of the tools say about their use. */
+  readonly instructions: readonly string[]
   readonly notices: readonly ToolNotice[]
   find(name: string): KnownTool | undefined
   serverOf(row: ToolServerRow): ToolServer | undefined
@@ -96,9 +103,14 @@ export async function openToolbox(
       }
     }),
   )
-  const named = await fitting(listed.flat(), notices)
+  const all = listed.flat()
+  const named = await fitting(
+    all.filter(({ tool }) => tool !== instructionsName),
+    notices,
+  )
   return {
     tools: [...named].map(([name, { definition }]) => modelTool(name, definition)),
+    instructions: instructionsOf(all, named, notices),
     notices,
     find: (name) => named.get(name),
     serverOf,
@@ -133,7 +145,8 @@ async function ask(
 ): Promise<Listing> {
   const server = serverOf(row)
   if (!server || row.endpoint === null) throw new AppError('mcp_stdio_not_supported')
-  const { tools, refused, incomplete, ttl } = await server.list(signal)
+  const { tools, refused, incomplete, ttl, instructions } = await server.list(signal)
+  const said = instructionsDefinition(instructions)
   notices.push(...refusals(row.server, refused))
   if (incomplete !== null) {
     notices.push({ server: row.server, code: 'tool_listing_incomplete', reason: incomplete })
@@ -143,7 +156,7 @@ async function ask(
     user_id,
     mcp_configuration_id: row.mcp_configuration_id,
     endpoint: row.endpoint,
-    tools,
+    tools: said ? [...tools, said] : tools,
     ttl_seconds: ttl,
   })
   return listing as Listing
@@ -176,6 +189,23 @@ async function fitting(
     notices.push({ server: tool.server, code: 'tool_over_limit', tools: [tool.tool] })
   }
   return named
+}
+
+/** The instructions of servers with tools, the first of them as far as they fit. */
+function instructionsOf(
+  all: readonly KnownTool[],
+  named: ReadonlyMap<string, KnownTool>,
+  notices: ToolNotice[],
+): string[] {
+  const used = new Set([...named.values()].map((tool) => tool.mcp_configuration_id))
+  let left = maxAllInstructions
+  return all.flatMap(({ tool, server, mcp_configuration_id, definition }) => {
+    if (tool !== instructionsName || !used.has(mcp_configuration_id)) return []
+    left -= definition.description?.length ?? 0
+    if (left >= 0) return [instructionsPrompt(server, definition)]
+    notices.push({ server, code: 'tool_over_limit', tools: [instructionsName] })
+    return []
+  })
 }
 
 function known({ name, definition, definition_hash }: ListedTool) {

@@ -74,6 +74,7 @@ export function openMcpServer(key: ToolServerKey, options: McpServerOptions): To
         return await over(signal, async (connection) => ({
           ...(await list(connection, signal, timeouts.list)),
           era: connection.era,
+          instructions: connection.client.getInstructions(),
         }))
       } catch (error) {
         throw connectFailure(error instanceof NotConnected ? error.cause : error)
