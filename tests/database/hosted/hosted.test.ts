@@ -176,38 +176,3 @@ test('people and sessions from before the migrations found an organization', asy
     await tx`select * from public.create_organization('Late', 'late')`
   })
 }, 60_000)
-
-test.each([
-  [
-    'tables',
-    'create table public.users (); create table public.agents (id int)',
-    ['public.users', 'public.agents'],
-  ],
-  ['views', 'create view public.v_agent_status as select 1 as a', ['public.v_agent_status']],
-  ['types', 'create type public.models as enum ()', ['public.models']],
-  [
-    'schemas',
-    'create schema private; create schema conversation',
-    ['schema private', 'schema conversation'],
-  ],
-  [
-    'a token hook',
-    "create function public.custom_access_token_hook(event jsonb) returns jsonb language sql as 'select event'",
-    ['public.custom_access_token_hook()'],
-  ],
-])('%s of the project’s own are found before the first statement', async (name, setUp, found) => {
-  const database = await project(`collision_${name.replaceAll(' ', '_')}`, olderDefaults)
-  await database.postgres.unsafe(setUp)
-  const catalog = () =>
-    Promise.all([
-      dumpObjects(database.superuser),
-      database.superuser`select nspname from pg_namespace where nspname <> 'supabase_migrations' order by 1`,
-      database.superuser`select defaclrole, defaclnamespace, defaclobjtype, defaclacl::text from pg_default_acl order by 1, 2, 3`,
-      database.superuser`select count(*) from pg_roles`,
-    ])
-  const before = await catalog()
-  const failure = await deploy(database).then(String, String)
-  expect(failure).toContain('migrations_need_free_names')
-  for (const each of found) expect(failure).toContain(each)
-  expect(await catalog()).toEqual(before)
-})
