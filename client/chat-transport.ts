@@ -42,6 +42,11 @@ export class ColloquyChatTransport<
   readonly #unread = new Map<string, string>()
 
   constructor(options: ChatTransportOptions) {
+    if (typeof ReadableStream === 'undefined') {
+      throw new Error(
+        'The chat needs ReadableStream, which this runtime lacks: import a polyfill first.',
+      )
+    }
     this.#options = options
     this.#connection = new Connection(options)
     this.#agents = new Agents(this.#connection)

@@ -27,6 +27,10 @@ export class Connection {
     this.#options = options
   }
 
+  static of(options: ConnectionOptions | Connection): Connection {
+    return options instanceof Connection ? options : new Connection(options)
+  }
+
   /**
    * Sends one request.
    * @param path after the project's address: `functions/v1/…` or `rest/v1/…`
@@ -51,14 +55,18 @@ export class Connection {
     return response
   }
 
+  /** Sends one request whose answer is JSON. */
+  async json<Answer>(path: string, options?: RequestOptions): Promise<Answer> {
+    return (await (await this.request(path, options)).json()) as Answer
+  }
+
   /** The rows that a read through REST gives, page after page. */
   async rows<Row>(path: string, schema = 'public'): Promise<Row[]> {
     const rows: Row[] = []
     for (;;) {
-      const response = await this.request(`rest/v1/${path}&limit=${page}&offset=${rows.length}`, {
+      const next = await this.json<Row[]>(`rest/v1/${path}&limit=${page}&offset=${rows.length}`, {
         headers: { 'accept-profile': schema },
       })
-      const next = (await response.json()) as Row[]
       rows.push(...next)
       if (next.length < page) return rows
     }

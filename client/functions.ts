@@ -1,21 +1,26 @@
 import { Connection, type ConnectionOptions, type RequestOptions } from './connection.ts'
-import type { Decision, InvokeAnswer, InvokeRequest } from './invocation.ts'
+import type {
+  Decision,
+  InvokeAnswer,
+  InvokeRequest,
+  KeyProvider,
+  StoredProviderKey,
+} from './invocation.ts'
 
 /** The routes of the function `agents`, with types. Each throws ColloquyError with a sentence. */
 export class Agents {
   readonly #connection: Connection
 
   constructor(options: ConnectionOptions | Connection) {
-    this.#connection = options instanceof Connection ? options : new Connection(options)
+    this.#connection = Connection.of(options)
   }
 
   /** Asks an agent and waits for its whole answer. */
-  async invoke(request: InvokeRequest, signal?: AbortSignal): Promise<InvokeAnswer> {
-    const response = await this.#connection.request('functions/v1/agents/invoke', {
+  invoke(request: InvokeRequest, signal?: AbortSignal): Promise<InvokeAnswer> {
+    return this.#connection.json('functions/v1/agents/invoke', {
       body: { ...request, stream: false },
       ...(signal && { signal }),
     })
-    return (await response.json()) as InvokeAnswer
   }
 
   /** Asks an agent; the answer's body is the AI SDK's UI message stream. */
@@ -42,15 +47,22 @@ export class Agents {
   }
 
   /** Approves or denies a tool call that waits for the caller. */
-  async decide(
-    executionId: string,
-    toolCallId: string,
-    decision: 'approve' | 'deny',
-  ): Promise<Decision> {
+  decide(executionId: string, toolCallId: string, decision: 'approve' | 'deny'): Promise<Decision> {
     const path = `executions/${executionId}/approvals/${encodeURIComponent(toolCallId)}`
-    const response = await this.#connection.request(`functions/v1/agents/${path}`, {
-      body: { decision },
+    return this.#connection.json(`functions/v1/agents/${path}`, { body: { decision } })
+  }
+
+  /** Stores the organization's own key of a provider, after a call with it has succeeded. */
+  setProviderKey(provider: KeyProvider, apiKey: string): Promise<StoredProviderKey> {
+    return this.#connection.json(`functions/v1/agents/provider-credentials/${provider}`, {
+      method: 'PUT',
+      body: { api_key: apiKey },
     })
-    return (await response.json()) as Decision
+  }
+
+  async removeProviderKey(provider: KeyProvider): Promise<void> {
+    await this.#connection.request(`functions/v1/agents/provider-credentials/${provider}`, {
+      method: 'DELETE',
+    })
   }
 }

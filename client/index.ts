@@ -2,6 +2,7 @@ export { ColloquyChatTransport, type ChatTransportOptions } from './chat-transpo
 export { Connection, type ConnectionOptions } from './connection.ts'
 export type { Database } from './database.ts'
 export { ColloquyError } from './error.ts'
+export { readEvents, type StreamEvent } from './events.ts'
 export { Agents } from './functions.ts'
 export { loadMessages, type ChatMetadata } from './load-messages.ts'
 export type {
@@ -10,4 +11,19 @@ export type {
   InvokePart,
   InvokeRequest,
   InvokeSettings,
+  KeyProvider,
+  StoredProviderKey,
 } from './invocation.ts'
+export {
+  McpServers,
+  type BegunConnection,
+  type EndedConnection,
+  type HeaderKey,
+  type IssuerClient,
+  type KeyOwner,
+  type McpConnection,
+  type RefreshedConnection,
+  type StoredIssuerClient,
+  type TestedServer,
+} from './mcp-servers.ts'
+export { watchSession, type LiveChannel, type LiveClient } from './watch-session.ts'

@@ -78,3 +78,12 @@ export interface Decision {
   /** The execution that continues the answer; null while calls wait. */
   readonly execution_id: string | null
 }
+
+/** Providers whose keys organizations may bring. */
+export type KeyProvider = 'openrouter' | 'vertex-ai'
+
+export interface StoredProviderKey {
+  readonly provider: KeyProvider
+  /** The last characters of the key, by which its owner tells it from others. */
+  readonly last_four: string
+}

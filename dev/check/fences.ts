@@ -18,6 +18,7 @@ declare global {
   const ColloquyChatTransport: typeof Transport
   const lastAssistantMessageIsCompleteWithApprovalResponses: typeof areDecided
   const sessionId: string
+  const organizationId: number
   const id: number
   const proposed_hash: string
   const user_id: string

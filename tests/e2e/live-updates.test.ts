@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { RealtimeChannel } from '@supabase/supabase-js'
 import { afterEach, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
+import { watchSession } from '../../client/index.ts'
 import { forgeToken, invoke } from '../support/agents/invoke.ts'
 import {
   accessToken,
@@ -86,6 +87,21 @@ describe('with supabase-js', () => {
     await expect
       .poll(() => own.messages.at(-1))
       .toMatchObject({ event: 'sessions_deleted', payload: { session_ids: [closed], count: 1 } })
+  })
+
+  test('watchSession reads when it joins, once more, and when a turn was made', async () => {
+    const owner = await signUpWithOrganization()
+    people.push(owner)
+    const session = await addSession(owner)
+    let reads = 0
+    const count = () => void (reads += 1)
+    const stop = watchSession(owner.client, owner.organization.id, session, count)
+    await expect.poll(() => reads).toBe(2)
+    const answer = await invoke(owner, { session_id: session, message: { content: 'Hello' } })
+    await answer.text()
+    await expect.poll(() => reads).toBeGreaterThan(2)
+    stop()
+    expect(owner.client.getChannels()).toEqual([])
   })
 
   test.each([
