@@ -1,5 +1,5 @@
 import type { UIMessageChunk } from 'ai'
-import { abortError, streamError } from './error.ts'
+import { abortError, ColloquyError, streamError } from './error.ts'
 import { readEvents } from './events.ts'
 import type { Agents } from './functions.ts'
 
@@ -21,8 +21,10 @@ export interface ChatStreamOptions {
 /** Every stream begins with these events: the start of its message, and of its first step. */
 const beginning = 2
 
-/** How often one stream is taken up again after its connection was cut. */
+/** How often a stream is taken up again without a new event in between. */
 const resumptions = 5
+/** Milliseconds before the second of these attempts; each further one waits twice as long. */
+const firstPause = 250
 
 /**
  * The chunks of an execution's stream. A cut connection is taken up again after the last event, so a
@@ -63,12 +65,14 @@ async function* readChunks(
   { agents, executionId, onEnd, onMessageId }: ChatStreamOptions,
   left: AbortSignal,
 ): AsyncGenerator<UIMessageChunk, void, void> {
-  let response = first
+  let response: Response | undefined = first
   let last = '0'
   for (let attempt = 0; ; attempt += 1) {
     let cut: unknown = new TypeError('network error: the stream was cut')
     try {
+      response ??= await agents.follow(executionId, last)
       for await (const { id, data } of readEvents(response, left)) {
+        if (id !== undefined && id !== last) attempt = 0
         last = id ?? last
         if (data === '[DONE]') return onEnd()
         const chunk = JSON.parse(data) as UIMessageChunk
@@ -82,14 +86,30 @@ async function* readChunks(
         yield chunk.type === 'start' && onMessageId ? withoutId(chunk, onMessageId) : chunk
       }
     } catch (error) {
-      // `fetch` tells a lost connection by this type.
-      if (!(error instanceof TypeError)) throw error
+      if (!passes(error)) throw error
       cut = error
     }
     if (left.aborted) throw abortError()
     if (attempt === resumptions) throw cut
-    response = await agents.follow(executionId, last)
+    response = undefined
+    if (attempt > 0) await pause(firstPause * 2 ** (attempt - 1), left)
+    if (left.aborted) throw abortError()
   }
+}
+
+/** `fetch` tells a lost connection by a TypeError; a server that restarts answers 5xx. */
+function passes(error: unknown): boolean {
+  return (
+    error instanceof TypeError ||
+    (error instanceof ColloquyError && [502, 503, 504].includes(error.details.status ?? 0))
+  )
+}
+
+function pause(milliseconds: number, left: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, milliseconds)
+    left.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true })
+  })
 }
 
 function withoutId(

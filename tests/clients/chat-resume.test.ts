@@ -123,4 +123,29 @@ describe('a chat that is taken up again', () => {
     expect([chat.error, chat.text(), cuts]).toEqual([undefined, 'All of it.', 1])
     expect(sent.some((path) => path.endsWith('/stream'))).toBe(true)
   })
+
+  it('takes a stream up as often as it is cut, while each piece brings something new', async () => {
+    let cuts = 0
+    const { chat } = open({
+      async send(target, init) {
+        const response = await fetch(target, init)
+        if (!/\/(invoke|stream)$/.test(new URL(urlOf(target)).pathname)) return response
+        const frames = (await response.text()).split(/(?<=\n\n)/)
+        if (frames.length <= 1) return new Response(frames.join(''), { headers: response.headers })
+        cuts += 1
+        // Between two cuts a server that restarts.
+        if (cuts % 3 === 0) return Response.json({}, { status: 503 })
+        const body = new ReadableStream<Uint8Array>({
+          start: (controller) =>
+            controller.enqueue(new TextEncoder().encode(frames.slice(0, 1).join(''))),
+          pull: (controller) => controller.error(new TypeError('network error')),
+        })
+        return new Response(body, { headers: response.headers })
+      },
+    })
+    const words = Array.from({ length: 20 }, (_, index) => `Word ${index}. `)
+    stage.scripted.answer({ text: words })
+    await chat.sendMessage({ text: 'Tell me' })
+    expect([chat.error, chat.text(), cuts > 5]).toEqual([undefined, words.join(''), true])
+  })
 })

@@ -159,10 +159,12 @@ const messages = {
     model_unavailable: 'The agent has no enabled model. Enable a model or name another agent.',
     not_configured: 'The server lacks a setting that the request needs. An operator must set it.',
     provider_not_configured: 'The model provider has no key. An operator must set one.',
+    worker_ending: 'This worker is about to end. Send the request again.',
   },
   504: {
     provider_timeout: 'The model provider did not answer in time. Ask again.',
     provider_stalled: 'The model stopped in the middle of its answer. Ask again.',
+    answer_timeout: 'The whole answer takes longer than 145 s. Ask for a stream.',
   },
 } as const satisfies Record<number, Record<string, string>>
 
@@ -198,6 +200,8 @@ const retryAfter: Partial<Record<ErrorCode, number>> = {
   circuit_open: 30,
   provider_timeout: 1,
   provider_stalled: 1,
+  worker_ending: 1,
+  answer_timeout: 1,
 }
 
 /** Whether a text is one of our codes; a database message is only trusted when it is. */

@@ -50,7 +50,9 @@ export function createApp(given: AgentsDependencies): Hono {
   app.use(requests.release)
   const deps = {
     ...given,
-    shutdown: given.worker.ending,
+    get shutdown() {
+      return given.worker.ending
+    },
     verifyAccessToken: requests.verifyAccessToken,
     polls: new SharedPolls({ ...given, admin: given.database.admin }),
     followers: new PersonLimit('followed_executions', maxFollowed),

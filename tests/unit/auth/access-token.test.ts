@@ -187,7 +187,7 @@ describe('an access token', () => {
   )
 })
 
-describe('without local keys', () => {
+describe('the key endpoint', () => {
   let respond: () => { status: number; body: string }
   const paths: string[] = []
   const server = createServer((request, response) => {
@@ -212,6 +212,16 @@ describe('without local keys', () => {
     expect(paths).toEqual(['/auth/v1/.well-known/jwks.json'])
     const unknown = await signed({ alg: 'ES256', kid: 'unknown' })
     await expect(verify(unknown, null, url)).rejects.toMatchObject(invalidToken)
+  })
+
+  it.each([
+    ['an older set', () => [oct, rsa.jwk]],
+    ['an empty set', () => []],
+  ] as const)('a key that %s lacks is looked up there', async (_, local) => {
+    respond = () => ({ status: 200, body: JSON.stringify({ keys: [ec.jwk] }) })
+    await expect(verify(await signed(), [...local()], url)).resolves.toMatchObject({ userId })
+    const unknown = await signed({ alg: 'ES256', kid: 'unknown' })
+    await expect(verify(unknown, [...local()], url)).rejects.toMatchObject(invalidToken)
   })
 
   it('an algorithm we do not use is refused, though its key would fit', async () => {

@@ -66,11 +66,9 @@ export function createAccessTokenVerifier(options: AccessTokenOptions): VerifyAc
 function createVerify(options: AccessTokenOptions): (token: string) => Promise<JWTPayload> {
   const { supabaseUrl, jwtIssuer: issuer, jwks, clock = systemClock } = options
   const { timeout: timeoutDuration = patience } = options
-  const findKey = jwks
-    ? localKeys(jwks.keys)
-    : createRemoteJWKSet(new URL(`${supabaseUrl}/auth/v1/.well-known/jwks.json`), {
-        timeoutDuration,
-      })
+  const endpoint = new URL(`${supabaseUrl}/auth/v1/.well-known/jwks.json`)
+  const askEndpoint = createRemoteJWKSet(endpoint, { timeoutDuration })
+  const findKey = jwks ? firstOf(localKeys(jwks.keys), askEndpoint) : askEndpoint
   // Functions hold no shared secret of a hosted project; only a local key set has one.
   const hasSecret = jwks?.keys.some(({ kty }) => kty === 'oct') === true
   const auth = new AskAuth(options)
@@ -146,6 +144,19 @@ function callerOf(claims: JWTPayload, accessToken: string): Caller {
   const isText = typeof organizationId === 'string' || typeof organizationId === 'number'
   if (!isText || !organization.test(`${organizationId}`)) throw new AppError('no_organization')
   return { userId: sub, sessionId, organizationId: Number(organizationId), accessToken }
+}
+
+/** A key that was added since the worker started is at the endpoint, which is asked twice a minute at most. */
+function firstOf(local: JWTVerifyGetKey, askEndpoint: JWTVerifyGetKey): JWTVerifyGetKey {
+  return async (header, token) => {
+    try {
+      return await local(header, token)
+    } catch (error) {
+      const isNew = error instanceof errors.JWKSNoMatchingKey && header.kid !== undefined
+      if (!isNew || header.alg === 'HS256') throw error
+      return askEndpoint(header, token)
+    }
+  }
 }
 
 function localKeys(keys: readonly JWK[]): JWTVerifyGetKey {

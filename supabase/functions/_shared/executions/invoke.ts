@@ -9,6 +9,7 @@ import { type BegunExecution, endingError, type FinishedExecution } from './exec
 import type { Invocation } from './invocation.ts'
 import { awaitTurn } from './queue.ts'
 import { type RunDependencies, runExecution, type RunOptions } from './run.ts'
+import { timeForWholeAnswer } from './run-state.ts'
 import { answerStream } from './stream/answer-stream.ts'
 import {
   awaitExecution,
@@ -38,18 +39,21 @@ export async function invoke(
   idempotencyKey: string | undefined,
   signal: AbortSignal,
 ): Promise<Response> {
-  const { database, models, waitUntil } = deps
+  const { database, models, waitUntil, clock } = deps
   const { stream, format } = invocation
+  const since = clock.now()
   const db = database.forCaller(caller.accessToken)
   const execution = await beginExecution(db, invocation, idempotencyKey, models.providers)
   if (execution.replayed) {
     const { execution_id, result } = execution
     if (stream) return followExecution({ ...deps, db }, caller, execution_id, 0)
-    const stored = result ?? (await awaitExecution(deps, caller, execution_id, signal))
+    const stored =
+      result ?? (await awaitExecution(deps, caller, execution_id, signal, timeForWholeAnswer))
     return answerJson(execution, stored, format?.schema)
   }
   const options: RunOptions = {
     stream,
+    since,
     ...(format && { check: (answer) => checkFormat(format.schema, answer) }),
   }
   const work = (write?: Write) =>

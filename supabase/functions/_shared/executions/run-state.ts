@@ -27,12 +27,17 @@ export interface RunDependencies {
   readonly shutdown?: AbortSignal
 }
 
+/** Milliseconds for a whole answer; the platform ends a request that is silent for 150 s. */
+export const timeForWholeAnswer = 145_000
+
 export interface RunOptions {
   /**
    * Whether the model streams its answer, and what it says is stored and written as it comes, for the
    * client and for who follows; else all of it comes at the end.
    */
   readonly stream: boolean
+  /** When the request came, on the clock: a whole answer has 145 s from then. Without it, now. */
+  readonly since?: number
   /** Receives the UI message stream as it is written, its end included; it must not throw. */
   readonly write?: (text: string) => void
   /** Receives the events of each upstream read; it must neither wait nor throw. */
@@ -67,14 +72,15 @@ export interface Run {
   readonly blindModels: Set<RouteStep['model_id']>
 }
 
-/** The execution was ended elsewhere while it ran: cancelled, or taken from this worker. */
+/** The execution was ended while it ran: cancelled, taken from this worker, or out of time. */
 export class EndedElsewhere extends Error {
-  readonly code: 'execution_cancelled' | 'access_revoked' | 'interrupted'
+  readonly code: 'execution_cancelled' | 'access_revoked' | 'interrupted' | 'answer_timeout'
 
   constructor(readonly status: unknown) {
     super('the execution was ended elsewhere')
     const isCancelled = status === 'cancelling' || status === 'cancelled'
     if (status === 'revoked') this.code = 'access_revoked'
+    else if (status === 'late') this.code = 'answer_timeout'
     else this.code = isCancelled ? 'execution_cancelled' : 'interrupted'
   }
 }

@@ -18,6 +18,7 @@ import {
   type Run,
   type RunDependencies,
   type RunOptions,
+  timeForWholeAnswer,
 } from './run-state.ts'
 import { AnswerRecorder } from './stream/answer-recorder.ts'
 import { EventLog } from './stream/event-log.ts'
@@ -43,12 +44,15 @@ export async function runExecution(
   deps.shutdown?.addEventListener('abort', shutDown, { once: true })
   // A worker may end while this execution waits for its turn.
   if (deps.shutdown?.aborted === true) shutDown()
+  const tooLate = () => provider.abort(new EndedElsewhere('late'))
   const log = new EventLog(deps.admin, execution, {
     clock,
     onEnded: (status) => provider.abort(new EndedElsewhere(status)),
     onError: (error) => report(deps, execution, 'events_not_stored', error),
   })
   const began = clock.now()
+  const { since = began } = options
+  const timer = live ? null : clock.setTimeout(tooLate, since + timeForWholeAnswer - began)
   const run: Run = {
     execution,
     answer: emptyAnswer(),
@@ -69,6 +73,7 @@ export async function runExecution(
   const outcome = await answer(deps, run, options)
   run.recorder.end()
   deps.shutdown?.removeEventListener('abort', shutDown)
+  if (timer !== null) clock.clearTimeout(timer)
   const end = { ...outcome, ...whatIsKnownOf(run), ...(await log.stop()) }
   const stored = await finishExecution(deps.admin, execution, end, deps)
   write?.(endText(execution.execution_id, run.recorder.position, stored))

@@ -1,8 +1,12 @@
 import type { MiddlewareHandler } from 'hono'
+import { AppError } from '../errors.ts'
 import type { Clock } from '../time.ts'
 
-/** Milliseconds before the worker's end in which it stores what was said. */
-export const timeToStore = 5_000
+/**
+ * The part of its life in which a worker works. The platform's runtime says at this age that the
+ * worker ends (supabase/edge-runtime, `beforeunload` at 90 % of the wall clock).
+ */
+export const workingShare = 0.9
 
 /**
  * The life of this worker. The platform bounds it from the worker's start, whatever the worker does,
@@ -12,10 +16,11 @@ export class WorkerLife {
   readonly #clock: Clock
   readonly #readSeconds: () => number | null
   readonly #startedAt: number
-  readonly #ending = new AbortController()
   /** Undefined before the first request; null without a bound. */
   #seconds: number | null | undefined
   #timer: unknown
+  #ending = new AbortController()
+  #isOver = false
 
   /**
    * @param seconds how long the platform lets a worker live; null without a bound. It is asked once,
@@ -27,7 +32,7 @@ export class WorkerLife {
     this.#startedAt = clock.now()
   }
 
-  /** Aborts shortly before the worker ends: what runs then ends as interrupted. */
+  /** Aborts when the worker is about to end: what runs then ends as interrupted. */
   get ending(): AbortSignal {
     return this.#ending.signal
   }
@@ -37,11 +42,13 @@ export class WorkerLife {
     if (this.ending.aborted) return 0
     const seconds = this.#bound()
     if (seconds === null) return Infinity
-    return Math.max(0, this.#startedAt + seconds * 1_000 - timeToStore - this.#clock.now())
+    const end = this.#startedAt + seconds * 1_000 * workingShare
+    return Math.max(0, end - this.#clock.now())
   }
 
   /** The platform said that it is about to end the worker. */
   end(): void {
+    this.#isOver = true
     this.#clock.clearTimeout(this.#timer)
     this.#ending.abort()
   }
@@ -49,13 +56,15 @@ export class WorkerLife {
   /**
    * For requests that begin an execution. A request in the second half shows that the bound is
    * another one than we were told: from then on only the platform's word ends the worker's work.
+   * @throws AppError `worker_ending` after that word
    */
   readonly begin: MiddlewareHandler = async (_, next) => {
+    if (this.#isOver) throw new AppError('worker_ending')
     const seconds = this.#bound()
     if (seconds !== null) {
       const isLate = this.#clock.now() - this.#startedAt > (seconds * 1_000) / 2
       if (isLate) this.#forgetBound()
-      else this.#timer ??= this.#clock.setTimeout(() => this.end(), this.left())
+      else this.#timer ??= this.#clock.setTimeout(() => this.#ending.abort(), this.left())
     }
     await next()
   }
@@ -68,5 +77,7 @@ export class WorkerLife {
   #forgetBound(): void {
     this.#clock.clearTimeout(this.#timer)
     this.#seconds = null
+    // The presumed end may have come while no request did.
+    if (this.ending.aborted) this.#ending = new AbortController()
   }
 }

@@ -7,6 +7,7 @@ import {
   type FinishedExecution,
 } from '../executions/execution.ts'
 import type { InvokeDependencies } from '../executions/invoke.ts'
+import { timeForWholeAnswer } from '../executions/run-state.ts'
 import { awaitExecution } from '../executions/stream/follow-execution.ts'
 import { errorStack } from '../log/log.ts'
 import { beginChat } from './begin-chat.ts'
@@ -41,9 +42,11 @@ export async function completeChat(
   if (signal.aborted) leave()
   try {
     const { execution_id } = execution
-    const awaitEnd = (left: AbortSignal) => awaitExecution(deps, caller, execution_id, left)
+    const awaitEnd = (left: AbortSignal, longest?: number) =>
+      awaitExecution(deps, caller, execution_id, left, longest)
     if (request.stream) return await streamChat(deps, execution, request, awaitEnd, leave)
-    return await answerWhole(deps, execution, request, () => awaitEnd(signal))
+    const awaitWhole = () => awaitEnd(signal, timeForWholeAnswer)
+    return await answerWhole(deps, execution, request, awaitWhole)
   } finally {
     signal.removeEventListener('abort', leave)
   }

@@ -147,26 +147,33 @@ async function readOn(
 
 /**
  * Waits for the end of an execution that another worker runs, as long as the client waits.
- * @throws AppError `execution_not_found`, `too_many_requests`, and `execution_in_progress` to a
- * client that left
+ * @param longest milliseconds after which it waits no longer
+ * @throws AppError `execution_not_found`, `too_many_requests`, `answer_timeout` after the longest time,
+ * and `execution_in_progress` to a client that left
  */
 export async function awaitExecution(
-  { polls, followers }: Pick<FollowDependencies, 'polls' | 'followers'>,
+  { polls, followers, clock }: Pick<FollowDependencies, 'polls' | 'followers' | 'clock'>,
   { userId, organizationId, sessionId }: Reader,
   executionId: string,
   signal: AbortSignal,
+  longest?: number,
 ): Promise<FinishedExecution> {
   const leave = followers.enter(userId)
   const follower = polls.join({ organizationId, executionId, sessionId }, null)
+  const late = new AbortController()
+  const timer = longest === undefined ? null : clock.setTimeout(() => late.abort(), longest)
+  const ended = AbortSignal.any([signal, late.signal])
   try {
     for (;;) {
-      const told = await follower.next(Number.MAX_SAFE_INTEGER, signal)
+      const told = await follower.next(Number.MAX_SAFE_INTEGER, ended)
       if (told.kind === 'end') return told.result
       if (told.kind === 'refused') throw new AppError('execution_not_found')
     }
   } catch (error) {
+    if (late.signal.aborted) throw new AppError('answer_timeout')
     throw signal.aborted ? new AppError('execution_in_progress') : error
   } finally {
+    if (timer !== null) clock.clearTimeout(timer)
     follower.leave()
     leave()
   }
