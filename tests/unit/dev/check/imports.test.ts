@@ -64,7 +64,7 @@ describe('the direction of imports', () => {
       /the function oauth imports the function agents/,
     ],
     ['_shared/errors.ts', `import '../agents/app.ts'`, /shared code imports the function agents/],
-    ['_shared/json.ts', `import './env.ts'`, /json and env stand side by side/],
+    ['_shared/json.ts', `import './errors.ts'`, /json and errors stand side by side/],
     ['agents/app.ts', `import './index.ts'`, /app imports upwards, from index/],
     ['_shared/surprise.ts', `export {}`, /has no layer/],
     ['_shared/http/sse.ts', `import '../../../../tests/support/x.ts'`, /is not a file/],
