@@ -1,6 +1,9 @@
 import type { Clock } from '../../supabase/functions/_shared/time.ts'
 
-/** A clock on which timers are due at once, in order, and time passes only by them. */
+/** Milliseconds from which a timer is the limit of a whole piece of work, and no pause in it. */
+const limit = 100_000
+
+/** A clock on which pauses are over at once, in order; time passes only by them. Limits never pass. */
 export function fakeClock(): Clock & { readonly pauses: number[] } {
   let time = 1_000_000
   const pauses: number[] = []
@@ -8,13 +11,14 @@ export function fakeClock(): Clock & { readonly pauses: number[] } {
     pauses,
     now: () => time,
     setTimeout(callback, milliseconds) {
+      if (milliseconds >= limit) return null
       pauses.push(milliseconds)
       return setImmediate(() => {
         time += milliseconds
         callback()
       })
     },
-    clearTimeout: (handle) => clearImmediate(handle as NodeJS.Immediate),
+    clearTimeout: (handle) => clearImmediate(handle as NodeJS.Immediate | undefined),
   }
 }
 
