@@ -18,7 +18,7 @@ export const sharedLayers: Layers = [
   ['http'],
   ['auth', 'database', 'json-schema', 'outbound'],
   ['crypto', 'database.types', 'env', 'load-once', 'log', 'storable', 'time'],
-  ['errors', 'json'],
+  ['cut-end', 'errors', 'json'],
 ]
 
 export const devLayers: Layers = [

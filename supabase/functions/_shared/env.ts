@@ -1,3 +1,4 @@
+import { cutEnd } from './cut-end.ts'
 import { AppError, notConfigured } from './errors.ts'
 import { isRecord } from './json.ts'
 
@@ -121,7 +122,7 @@ export function readEnv(variables: Variables = process.env): Env {
     get oauthPublicUrl() {
       return publicUrl === undefined
         ? `${supabaseUrl()}/functions/v1/oauth`
-        : readUrl('OAUTH_PUBLIC_URL', publicUrl).replace(/\/+$/, '')
+        : cutEnd(readUrl('OAUTH_PUBLIC_URL', publicUrl), '/')
     },
   }
 }

@@ -1,9 +1,7 @@
+import { cutEnd } from '../cut-end.ts'
 import type { ModelEvent } from '../models/model-protocol.ts'
 
 const opening = /^\s*```[^\n`]*\n/
-const closing = /\s*```\s*$/
-/** What may still become a closing fence. */
-const mayClose = /\s*`{0,3}\s*$/
 
 /**
  * Takes the Markdown fence off an answer for which JSON was asked: many models wrap it, whatever they
@@ -18,7 +16,7 @@ export class JsonFence {
     return events.flatMap((event): readonly ModelEvent[] => {
       if (event.type === 'text') return withText(event, this.#add(event.text))
       if (event.type !== 'finish') return [event]
-      const rest = this.#state === 'fenced' ? this.#held.replace(closing, '') : this.#held
+      const rest = this.#state === 'fenced' ? withoutFence(this.#held) : this.#held
       this.#held = ''
       return [...withText({ type: 'text', text: '' }, rest), event]
     })
@@ -32,9 +30,8 @@ export class JsonFence {
       this.#state = fence === undefined ? 'plain' : 'fenced'
       this.#held = this.#held.slice(fence?.length ?? 0)
     }
-    const held = this.#state === 'fenced' ? (mayClose.exec(this.#held)?.[0] ?? '') : ''
-    const said = this.#held.slice(0, this.#held.length - held.length)
-    this.#held = held
+    const said = this.#state === 'fenced' ? withoutClosing(this.#held) : this.#held
+    this.#held = this.#held.slice(said.length)
     return said
   }
 }
@@ -43,6 +40,19 @@ export class JsonFence {
 function mayOpen(text: string): boolean {
   const begun = text.trimStart()
   return begun.length < 3 ? '```'.startsWith(begun) : /^```[^\n`]{0,40}$/.test(begun)
+}
+
+/** A text without its end that may still become a closing fence: blanks around three backticks at most. */
+function withoutClosing(text: string): string {
+  const inner = text.trimEnd()
+  const plain = cutEnd(inner, '`')
+  return inner.length - plain.length > 3 ? inner.slice(0, -3) : plain.trimEnd()
+}
+
+/** A text without the closing fence at its end, if it has one. */
+function withoutFence(text: string): string {
+  const inner = text.trimEnd()
+  return inner.endsWith('```') ? inner.slice(0, -3).trimEnd() : text
 }
 
 function withText(event: ModelEvent & { type: 'text' }, text: string): ModelEvent[] {

@@ -1,3 +1,4 @@
+import { cutEnd } from '../cut-end.ts'
 /**
  * A configured base URL without trailing slashes.
  *
@@ -12,5 +13,5 @@ export function parseBaseUrl(value: string): string {
   if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
     throw new TypeError('The base URL of a model provider has more than a host and a path')
   }
-  return url.href.replace(/\/+$/, '')
+  return cutEnd(url.href, '/')
 }

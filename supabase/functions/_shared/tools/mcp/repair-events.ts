@@ -1,3 +1,4 @@
+import { cutEnd } from '../../cut-end.ts'
 import type { Message } from './repair-message.ts'
 
 /**
@@ -34,7 +35,7 @@ export function repairEvents(
       },
       flush(controller) {
         // The last event of a stream that ends without a blank line.
-        const rest = held.replace(/\r\n?/g, '\n').replace(/\n+$/, '')
+        const rest = cutEnd(held.replace(/\r\n?/g, '\n'), '\n')
         if (rest !== '') controller.enqueue(encoder.encode(repairEvent(rest, repair)))
       },
     }),
