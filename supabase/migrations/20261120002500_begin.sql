@@ -1,6 +1,6 @@
 -- The beginning of an execution: begin_execution(), and start_execution() for a queued one.
 -- Special: one transaction as the caller begins an execution, so a refused request writes nothing and needs
--- no privilege. The file follows the file end, because it first ends the executions of dead workers.
+-- no privilege. The file follows the file end: begin_execution() first ends the executions of dead workers.
 
 -- ── begin_execution ───────────────────────────────────────────────────────────────────────────
 
@@ -38,7 +38,7 @@ begin
 end
 $$;
 comment on function private.are_message_parts(jsonb) is
-  'Whether a content is no list, or a list of parts that an adapter can send.';
+  'False for a list with a part that no adapter can send.';
 
 -- The message that asks stands beside the list: its place has only its role.
 create function private.are_input_messages(input jsonb) returns boolean
@@ -200,7 +200,7 @@ $$;
 comment on function private.message_text(jsonb) is
   'The text of a content: itself, or that of its text parts, without those that name a file.';
 
--- What is long is read here, before the caller locks what other people wait for.
+-- Reads the long values before its caller locks rows that other people wait for.
 create function private.execution_input(
   chat public.chat_sessions, execution public.agent_executions, params jsonb, input_bytes bigint,
   out input jsonb, out bytes bigint
@@ -241,12 +241,13 @@ begin
       chat.organization_id, chat.id,
       private.conversation_history(chat.organization_id, execution.message_id));
   end if;
-  -- A file is sent as its address, and the provider reads its content: each counts as more than most large
-  -- images.
+  -- A file is sent as its address, and the provider reads its content: each file counts 4,096 bytes, which is
+  -- more than most large images.
   bytes := octet_length(history::text) + 4096 * jsonb_array_length(
     jsonb_path_query_array(history, '$[*].parts[*] ? (@.type == "image" || @.type == "file")'));
-  -- The caller names the size of what it sends beside what is stored, so it counts only up to the largest
-  -- body. A client that keeps its conversation itself sends it instead of the history.
+  -- The caller names input_bytes, the size of what it sends and the database does not store. It counts up to
+  -- the size of the largest body. A client that keeps its conversation itself sends it in place of the
+  -- history.
   bytes := case when chat.metadata @> '{"transient": true}'
       then greatest(bytes, least(coalesce(input_bytes, 0), 8388608))
       else bytes + least(coalesce(input_bytes, 0), 8388608) end
@@ -309,8 +310,8 @@ begin
     jsonb_agg(r - 'generation' order by n)
   into execution.route, sent
   from jsonb_array_elements(route) with ordinality e(r, n);
-  -- One that waited is there already; any other is written once, whole: each writing of a row this wide
-  -- is one in each of its indexes.
+  -- A queued execution is stored already. A new one is written once and complete: each write of the row
+  -- also writes to each of its indexes.
   if execution.updated_at is null then
     execution.updated_at := execution.created_at;
     with begun as (
@@ -342,7 +343,7 @@ begin
       private.route_cost(route, bytes, max_output_tokens), bytes + max_output_tokens
     );
   end if;
-  -- Last, because every end in the organization waits for this row.
+  -- Last: each finish_execution() of the organization waits for this row.
   execution := private.count_rate(execution, more_requests, more_tokens);
   return input || jsonb_build_object('route', sent, 'params', params);
 end
@@ -378,7 +379,8 @@ begin
 end
 $$;
 comment on function private.new_execution(public.chat_sessions, uuid, bigint, bigint, jsonb) is
-  'An execution of the owner of a session, which prepare_execution() writes: updated_at is null until then.';
+  'A new execution of the owner of a session, not stored yet: prepare_execution() stores it. Until then its '
+  'updated_at is null.';
 
 create function private.require_response(
   organization_id bigint, execution_id uuid
@@ -427,7 +429,7 @@ declare
   as_root constant boolean := (invocation -> 'as_root')::boolean;
   transient constant boolean := (invocation -> 'transient')::boolean;
   key constant text := coalesce(begin_execution.idempotency_key, message ->> 'id');
-  -- A field that does not change the answer does not distinguish requests.
+  -- Without the fields that do not change the answer: requests that differ in them are repetitions.
   hash constant bytea := sha256(convert_to(
     (invocation - '{on_busy,transient,input_bytes}'::text[])::text, 'UTF8'));
   words constant text := private.message_text(message -> 'content');
@@ -509,7 +511,7 @@ begin
     case when agent is null then chat.agent_id end
   );
   route := private.plan_route(organization, chosen.id, model, chat.id, project, providers);
-  -- Refuses what admit_execution() would, before another person can wait for it.
+  -- Refuses what admit_execution() would refuse, before another person can wait for this transaction.
   has_dead := private.check_admission(organization, account);
 
   if chat.id is null then
@@ -523,15 +525,16 @@ begin
       case when transient then '{"transient": true}'::jsonb else '{}' end,
       asked
     ) returning * into chat;
-    -- After the insert, which locks the person's quota: every transaction locks that before the limits.
+    -- After the insert, because the insert locks the person's quota: every transaction locks the quota
+    -- before the limits.
     if has_dead then
       perform private.end_expired_executions(organization);
     end if;
   end if;
 
   if regenerate is not null then
-    -- For regenerate: the message itself when a person wrote it, else the message that it answered. An
-    -- answer that continued after an approval follows another answer.
+    -- The message itself when a person wrote it, else the message that it answered. An answer that continued
+    -- after an approval follows another answer.
     with recursive branch as (
       select m.id, m.parent_id, m.role from public.chat_messages m
       where m.organization_id = organization and m.session_id = chat.id and m.id = regenerate
@@ -547,7 +550,7 @@ begin
       raise exception using errcode = 'PT404', message = 'message_not_found',
         detail = 'No message of the session has this id.';
     end if;
-    -- A model would answer without the file, and say nothing of it.
+    -- Without the file a model would answer, and not say that the file is missing.
     if exists (
       select 1 from public.chat_messages m
       where m.organization_id = organization and m.session_id = chat.id and m.id = asked
@@ -639,7 +642,7 @@ begin
   end if;
   chat := private.require_own_session(organization, execution.session_id);
   perform private.end_expired_executions(organization, execution.id);
-  -- An execution without a live worker gave its place back, and needs a new one.
+  -- An execution whose lease ran out has lost its place, and needs a new one.
   if execution.status = 'pending' and execution.lease_expires_at <= clock_timestamp() then
     perform private.admit_execution(organization, execution.user_id);
   end if;
