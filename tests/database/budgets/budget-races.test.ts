@@ -18,7 +18,7 @@ import {
 import { begin, type Begun, finish, outcomes } from '../../support/rows/executions.ts'
 import { ownDatabase } from '../../support/stack/own-database.ts'
 
-const database = ownDatabase(60)
+const database = ownDatabase(24)
 
 /** What `count` equal requests at once are answered, and what those that were admitted began. */
 async function race(count: number, owner: Member, agent: string) {

@@ -7,7 +7,8 @@ import { ownDatabase } from '../../support/stack/own-database.ts'
 import { randomFrom } from '../../support/random.ts'
 import { arrange, Load } from './load.ts'
 
-const connections = 60
+// As many as can stand in each other's way on a small machine: a connection costs more than its steps.
+const connections = 24
 const database = ownDatabase(connections)
 
 test('requests, ends, cancels, crashes, deletions and managers at once never wait in a circle, and the books add up', async () => {

@@ -15,7 +15,7 @@ import { rolledBack } from '../../support/stack/database.ts'
 import { ownDatabase } from '../../support/stack/own-database.ts'
 
 // Of its own, because a platform counts everyone's executions.
-const database = ownDatabase(40)
+const database = ownDatabase(24)
 
 type Limits = Partial<Record<'organization' | 'user', number>>
 
@@ -103,14 +103,14 @@ test('an organization runs as many as it may, over all its members', async () =>
 test.each([
   ['organization', { organization: 7 }],
   ['user', { user: 7 }],
-] as const)('of 80 at once exactly the 7 that the %s may run are admitted', async (_, limits) => {
+] as const)('of 24 at once exactly the 7 that the %s may run are admitted', async (_, limits) => {
   const sql = database()
   const { owner, agent } = await sql.begin((tx) => arrange(tx, limits))
   const answers = await Promise.all(
-    Array.from({ length: 80 }, () => beginLasting(sql, owner, agent)),
+    Array.from({ length: 24 }, () => beginLasting(sql, owner, agent)),
   )
   expect(answers.filter((answer) => answer === 'allowed')).toHaveLength(7)
-  expect(answers.filter((answer) => answer === 'PT429 too_many_executions')).toHaveLength(73)
+  expect(answers.filter((answer) => answer === 'PT429 too_many_executions')).toHaveLength(17)
   await sql`delete from public.agent_executions`
 })
 
@@ -215,7 +215,7 @@ test('the executions of a person count over all their organizations', async () =
   })
 })
 
-test('of 40 at once in two organizations exactly the 5 that a person may run are admitted', async () => {
+test('of 24 at once in two organizations exactly the 5 that a person may run are admitted', async () => {
   const sql = database()
   const places = await sql.begin(async (tx) => {
     const first = await arrange(tx, { user: 5 })
@@ -227,13 +227,13 @@ test('of 40 at once in two organizations exactly the 5 that a person may run are
     ]
   })
   const answers = await Promise.all(
-    Array.from({ length: 40 }, (_, n) => {
+    Array.from({ length: 24 }, (_, n) => {
       const { person, agent } = places[n % 2] as (typeof places)[number]
       return beginLasting(sql, person, agent)
     }),
   )
   expect(answers.filter((answer) => answer === 'allowed')).toHaveLength(5)
-  expect(answers.filter((answer) => answer === 'PT429 too_many_executions')).toHaveLength(35)
+  expect(answers.filter((answer) => answer === 'PT429 too_many_executions')).toHaveLength(19)
   await sql`delete from public.agent_executions`
 })
 

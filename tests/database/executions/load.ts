@@ -47,7 +47,7 @@ export async function arrange(tx: TransactionSql): Promise<Arranged> {
   return { people, agents, projects }
 }
 
-/** Sixty workers that do what requests, other devices, crashes, schedulers and managers do. */
+/** What requests, other devices, crashes, schedulers and managers do, step by step. */
 export class Load {
   readonly answers = new Map<string, number>()
   readonly #running: { person: Member; begun: Begun; modelIds: number[] }[] = []

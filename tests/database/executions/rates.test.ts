@@ -14,7 +14,7 @@ import { rolledBack } from '../../support/stack/database.ts'
 import { ownDatabase } from '../../support/stack/own-database.ts'
 
 // Of its own, because it begins many at once and a platform counts everyone's executions.
-const database = ownDatabase(64)
+const database = ownDatabase(24)
 
 type Limit =
   | 'requests_per_minute'
@@ -90,15 +90,15 @@ test.each([
   ['tokens_per_minute', 7 * 4_200],
   ['tokens_per_minute_per_user', 7 * 4_200],
 ] as const)(
-  'of 60 at once exactly the 7 that %s lets begin are admitted',
+  'of 24 at once exactly the 7 that %s lets begin are admitted',
   async (limit, allowed) => {
     const sql = database()
     const { owner, agent } = await sql.begin((tx) => arrange(tx, { [limit]: allowed }))
     const answers = await Promise.all(
-      Array.from({ length: 60 }, () => outcome(committedAs(sql, owner, begin({ agent })))),
+      Array.from({ length: 24 }, () => outcome(committedAs(sql, owner, begin({ agent })))),
     )
     expect(answers.filter((answer) => answer === 'allowed')).toHaveLength(7)
-    expect(answers.filter((answer) => answer === 'PT429 rate_limited')).toHaveLength(53)
+    expect(answers.filter((answer) => answer === 'PT429 rate_limited')).toHaveLength(17)
     const windows = await sql.begin((tx) => windowsOf(tx, owner))
     expect(windows.map(({ requests }) => requests)).toEqual([7, 7])
     await sql`delete from public.agent_executions where organization_id = ${owner.organizationId}`
