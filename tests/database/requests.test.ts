@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Sql, TransactionSql } from 'postgres'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { connect } from '../../dev/postgres/database.ts'
 import { addMember, addOwner, type Member } from '../support/people/tenants.ts'
 import { connectOwner } from '../support/stack/database.ts'
@@ -61,11 +61,16 @@ function held(pool: Sql, count: number): Promise<string[]> {
 }
 
 /** Runs `work` while a number of requests of a person run. */
-async function during(count: number, asked: Asked, work: () => Promise<void>): Promise<void> {
+async function during(
+  count: number,
+  asked: Asked,
+  work: () => Promise<void>,
+  pool = sql,
+): Promise<void> {
   if (count === 0) return work()
-  await sql.begin(async (tx) => {
+  await pool.begin(async (tx) => {
     await begin(tx, asked)
-    await during(count - 1, asked, work)
+    await during(count - 1, asked, work, pool)
   })
 }
 
@@ -123,14 +128,6 @@ describe('the requests of one person at once', () => {
     }
   }, 30_000)
 
-  test('are counted by person, on every device and in every organization', async () => {
-    const elsewhere = { ...owner.claims, session_id: randomUUID(), organization_id: 1 }
-    const impatient = { claims: elsewhere }
-    await during(2, {}, async () => {
-      expect(await outcome(sql, impatient)).toBe('PT429 too_many_requests')
-    })
-  }, 30_000)
-
   test('do not hold up a colleague, the secret key or a caller without a token', async () => {
     await during(2, {}, async () => {
       expect(await outcome(sql, { claims: colleague.claims })).toBe('allowed')
@@ -138,28 +135,70 @@ describe('the requests of one person at once', () => {
       expect(await outcome(sql, { role: 'anon' })).toBe('allowed')
     })
   })
+})
 
-  test('are refused at once while one of them has waited long', async () => {
-    await during(2, {}, async () => {
-      const next = outcome(sql)
-      await untilNextInLine()
+// At once, each with a person of its own: a third request waits for several seconds.
+describe.concurrent('the third request of a person, while the two others last', () => {
+  const pool = connect(useStack().databaseUrl, 12)
+  afterAll(() => pool.end())
+
+  test('is counted by person, on every device and in every organization', async () => {
+    const { claims } = await addOwner(sql)
+    const elsewhere = { ...claims, session_id: randomUUID(), organization_id: 1 }
+    const refused = async () =>
+      expect(await outcome(pool, { claims: elsewhere })).toBe('PT429 too_many_requests')
+    await during(2, { claims }, refused, pool)
+  })
+
+  test('is refused at once when another one has waited long', async () => {
+    const { id, claims } = await addOwner(sql)
+    const compared = async () => {
+      const next = outcome(pool, { claims })
+      await untilNextInLine(id)
       const waits = next.then(() => 'waited')
-      expect(await Promise.race([waits, outcome(sql)])).toBe('PT429 too_many_requests')
+      const another = outcome(pool, { claims })
+      expect(await Promise.race([waits, another])).toBe('PT429 too_many_requests')
       expect(await next).toBe('PT429 too_many_requests')
-    })
-  }, 30_000)
+    }
+    await during(2, { claims }, compared, pool)
+  })
 
-  async function untilNextInLine(): Promise<void> {
+  test('is refused with the limit, and with the time to come back', async () => {
+    const { claims } = await addOwner(sql)
+    let answer: Response | undefined
+    const asked = async () => void (answer = await get('/chat_sessions?select=id', {}, claims))
+    await during(2, { claims }, asked, pool)
+    expect(answer?.status).toBe(429)
+    expect(answer?.headers.get('retry-after')).toBe('1')
+    const body = (await answer?.json()) as { code: string; message: string; hint: string }
+    expect([body.code, body.message]).toEqual(['PT429', 'too_many_requests'])
+    expect(JSON.parse(body.hint)).toMatchObject({ max_concurrent: 2, retry_after: 1 })
+  })
+
+  async function untilNextInLine(id: string): Promise<void> {
     for (;;) {
       const rows = await sql`
         select 1 from pg_locks
         where locktype = 'advisory' and classid = 1700 and granted
-          and objid = (hashtext(${owner.id})::bigint & 4294967295)::oid`
+          and objid = (hashtext(${id})::bigint & 4294967295)::oid`
       if (rows.length > 0) return
       await sql`select pg_sleep(0.01)`
     }
   }
 })
+
+/** A request of a person through REST. */
+function get(
+  path: string,
+  headers: Record<string, string> = {},
+  claims: Record<string, unknown> = owner.claims,
+): Promise<Response> {
+  const { url, publishableKey } = useStack()
+  const authorization = `Bearer ${signToken(claims)}`
+  return fetch(`${url}/rest/v1${path}`, {
+    headers: { apikey: publishableKey, authorization, ...headers },
+  })
+}
 
 test('a read ends after three seconds, a write when its role says', async () => {
   const timeouts: Record<string, string | undefined> = {}
@@ -176,34 +215,12 @@ test('a read ends after three seconds, a write when its role says', async () => 
 })
 
 describe('through REST', () => {
-  const get = (path: string, headers: Record<string, string> = {}) => {
-    const { url, publishableKey } = useStack()
-    return fetch(`${url}/rest/v1${path}`, {
-      headers: {
-        apikey: publishableKey,
-        authorization: `Bearer ${signToken(owner.claims)}`,
-        ...headers,
-      },
-    })
-  }
-
   test('a page that asks fifteen things at once gets them all', async () => {
     const answers = await Promise.all(
       Array.from({ length: 15 }, () => get('/chat_sessions?select=id')),
     )
     expect(answers.map(({ status }) => status)).toEqual(Array(15).fill(200))
   })
-
-  test('a refusal names the limit and says when to come back', async () => {
-    const answer = await new Promise<Response>((resolve, reject) => {
-      during(2, {}, async () => resolve(await get('/chat_sessions?select=id'))).catch(reject)
-    })
-    expect(answer.status).toBe(429)
-    expect(answer.headers.get('retry-after')).toBe('1')
-    const body = (await answer.json()) as { code: string; message: string; hint: string }
-    expect([body.code, body.message]).toEqual(['PT429', 'too_many_requests'])
-    expect(JSON.parse(body.hint)).toMatchObject({ max_concurrent: 2, retry_after: 1 })
-  }, 30_000)
 
   test('a planned count is refused with its code', async () => {
     const answer = await get('/chat_sessions?select=id', { prefer: 'count=planned' })
