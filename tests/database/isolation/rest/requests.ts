@@ -91,28 +91,23 @@ export function writeRequests(subject: Subject): Request[] {
   const updatable = columnsFor(subject, 'update')
   const values = { [updatable[0] ?? relation.columns[0]?.name ?? '']: null }
   const mayUpdate = updatable.length > 0 ? unlessGuarded(subject, open) : refused
-  const update = (target: Target, note: string, filter: Row): Make[] => [
-    {
-      verb: 'update',
-      target,
-      note: `${note}, minimal`,
-      sent: '',
-      expected: mayUpdate,
-      send: (client) => table(client).update(values).match(filter),
-    },
-    {
-      verb: 'update',
-      target,
-      note: `${note}, representation`,
-      sent: '',
-      expected: mayUpdate,
-      send: (client) =>
-        table(client)
-          .update(values)
-          .match(filter)
-          .select(shown || '*'),
-    },
-  ]
+  const changed = { verb: 'update', sent: '', expected: mayUpdate } as const
+  const representation = (target: Target, note: string, filter: Row): Make => ({
+    ...changed,
+    target,
+    note: `${note}, representation`,
+    send: (client) =>
+      table(client)
+        .update(values)
+        .match(filter)
+        .select(shown || '*'),
+  })
+  const unfiltered: Make = {
+    ...changed,
+    target: 'all',
+    note: 'unfiltered, minimal',
+    send: (client) => table(client).update(values),
+  }
   return named(relation, [
     {
       verb: 'insert',
@@ -134,7 +129,7 @@ export function writeRequests(subject: Subject): Request[] {
           .select(shown || '*'),
     },
     ...targets(subject).flatMap(([target, key]): Make[] => [
-      ...update(target, 'by its key', key),
+      representation(target, 'by its key', key),
       {
         verb: 'upsert',
         target,
@@ -146,7 +141,7 @@ export function writeRequests(subject: Subject): Request[] {
       },
     ]),
     // The service role passes all policies and would change the rows of other tests.
-    ...(actor.role === 'service_role' ? [] : update('all', 'unfiltered', {})),
+    ...(actor.role === 'service_role' ? [] : [representation('all', 'unfiltered', {}), unfiltered]),
   ])
 }
 

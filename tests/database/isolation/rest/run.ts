@@ -60,7 +60,7 @@ export async function runRest(
   // What a tenant's people have sent in any request is no news to them afterwards.
   const told = new Map<string, string>()
   const run = async (who: readonly Actor[], width: number, phase: Phase): Promise<void> => {
-    const all = who.flatMap((actor) => phase(actor).map((request) => [actor, request] as const))
+    const all = inTurns(who.map((actor) => phase(actor).map((one) => [actor, one] as const)))
     await inParallel(all, width, async ([actor, request]) => {
       const client = clients.get(actor)
       if (client === undefined) throw new Error(`${actor.name} has no client`)
@@ -122,6 +122,14 @@ async function viewRows(sql: Sql, id: string, actor: Actor): Promise<Row[]> {
     const [row] = await tx.unsafe<{ coalesce: Row[] }[]>(asJson(`select * from ${id}`))
     return row?.coalesce ?? []
   })
+}
+
+/** One of each list after the other, because REST answers two requests of a person at once. */
+function inTurns<Item>(lists: readonly (readonly Item[])[]): Item[] {
+  const longest = Math.max(0, ...lists.map(({ length }) => length))
+  return Array.from({ length: longest }, (_, n) =>
+    lists.flatMap((list) => list.slice(n, n + 1)),
+  ).flat()
 }
 
 async function inParallel<Item>(
