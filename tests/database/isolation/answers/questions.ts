@@ -33,17 +33,20 @@ export function tableQuestions(world: World, relation: Relation, actor: Actor): 
   const ask = (query: string, headers: Record<string, string>): Question[] =>
     (['GET', 'HEAD'] as const).map((method) => ({ method, path: target + query, schema, headers }))
   const foreign = foreignValues(world, relation)
-  const filters = columns.flatMap((column) =>
-    (foreign.get(column) ?? []).flatMap((value): Question[] => {
-      const filter = (operator: string, count: string): Question => ({
-        method: 'GET',
-        path: `${target}&${column}=${operator}.${encodeURIComponent(value)}&limit=1`,
-        schema,
-        headers: prefer(count),
-      })
-      return [filter('gte', 'planned'), filter('eq', 'exact')]
-    }),
+  const filter = (column: string, value: string, operator: string, count: string): Question => ({
+    method: 'GET',
+    path: `${target}&${column}=${operator}.${encodeURIComponent(value)}&limit=1`,
+    schema,
+    headers: prefer(count),
+  })
+  const known = columns.flatMap((column) =>
+    (foreign.get(column) ?? []).map((value) => [column, value] as const),
   )
+  const filters = [
+    ...known.map(([column, value]) => filter(column, value, 'eq', 'exact')),
+    // Refused before any column is read.
+    ...known.slice(0, 1).map(([column, value]) => filter(column, value, 'gte', 'planned')),
+  ]
   return [
     ...[{}, plan, ...counts.map(prefer)].flatMap((headers) => ask('', headers)),
     ...ask('&limit=1', { ...prefer('exact'), range: '0-0' }),

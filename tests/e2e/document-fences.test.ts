@@ -1,0 +1,69 @@
+import { randomUUID } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import ts from 'typescript'
+import { expect, test } from 'vitest'
+import { readFences } from '../../dev/check/fences.ts'
+import { addConfiguration } from '../support/oauth/connect.ts'
+import { signUpWithOrganization } from '../support/people/people.ts'
+import { openClient } from '../support/people/supabase-client.ts'
+import { useStack } from '../support/stack/stack.ts'
+
+const docs = fileURLToPath(new URL('../../docs/', import.meta.url))
+const read = (file: string) => readFileSync(`${docs}${file}`, 'utf8')
+
+/** The statuses of the requests that each fence of a document sends, as an owner. */
+const fences: readonly (readonly [document: string, fence: number, statuses: readonly number[]])[] =
+  [
+    ['executions.md', 0, [200, 200]],
+    ['executions.md', 1, [201, 201]],
+    ['mcp-servers.md', 0, [201]],
+    ['tools.md', 0, [201, 201]],
+    // No definition of the configuration has changed.
+    ['tools.md', 1, [200, 404]],
+    ['tools.md', 2, [200]],
+  ]
+
+test.each(fences)('the TypeScript of %s (%d) runs', async (document, index, expected) => {
+  const code = readFences(read(document))[index]?.code ?? ''
+  const ann = await signUpWithOrganization('ann')
+  const id = await addConfiguration(ann, 'https://mcp.example.com/mcp')
+  const answers: string[] = []
+  const { url, publishableKey } = useStack()
+  const supabase = openClient(url, publishableKey, async (input, init) => {
+    const response = await fetch(input, init)
+    answers.push(`${response.status} ${await response.clone().text()}`)
+    return response
+  })
+  await supabase.auth.signInWithPassword(ann)
+  answers.length = 0
+
+  const names = { supabase, id, user_id: ann.id, proposed_hash: randomUUID().replaceAll('-', '') }
+  const { outputText } = ts.transpileModule(
+    code.replaceAll('mcp_configuration_id: 7', 'mcp_configuration_id: id'),
+    {
+      compilerOptions: { target: ts.ScriptTarget.ES2023, module: ts.ModuleKind.ESNext },
+    },
+  )
+  const module = `export default async (names) => {
+    const { ${Object.keys(names).join(', ')} } = names
+    ${outputText}
+  }`
+  const { default: run } = (await import(
+    /* @vite-ignore */ `data:text/javascript,${encodeURIComponent(module)}`
+  )) as { default: (given: object) => Promise<void> }
+  await run(names)
+  expect(
+    answers.map((answer) => Number(answer.slice(0, 3))),
+    answers.join('\n'),
+  ).toEqual(expected)
+})
+
+test('every fence of TypeScript in docs/ is run here, or is a function that clients copy', () => {
+  const copied = ['live-updates.md 0']
+  const there = readdirSync(docs)
+    .filter((name) => name.endsWith('.md'))
+    .flatMap((name) => readFences(read(name)).map((_, index) => `${name} ${index}`))
+  const run = fences.map(([document, index]) => `${document} ${index}`)
+  expect([...run, ...copied].sort()).toEqual(there.sort())
+})
