@@ -1,61 +1,42 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type AgentsWorker, startAgentsWorker } from '../support/agents/agents-worker.ts'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { answerOf, gate, stop, StreamReader, text } from '../support/agents/chat-stream.ts'
 import { createAgent, type ErrorBody } from '../support/agents/invoke.ts'
 import { eventStream } from '../support/agents/raw-http.ts'
-import {
-  type RawProvider,
-  type RawScript,
-  STALL,
-  startRawProvider,
-} from '../support/agents/raw-provider.ts'
+import { type RawScript, STALL } from '../support/agents/raw-provider.ts'
+import { useAgents } from '../support/agents/use-agents.ts'
 import {
   claimsOf,
-  type Organization,
   type Person,
   signInAgain,
   signUpAsMember,
   signUpWithOrganization,
 } from '../support/people/people.ts'
-import { connectOwner } from '../support/stack/database.ts'
 
-const sql = connectOwner()
-let provider: RawProvider
-let worker: AgentsWorker
-let owner: Person & { organization: Organization }
-let member: Person
-let agent: string
+const made = useAgents({ person: false })
+const { sql } = made
 
-beforeAll(async () => {
-  provider = await startRawProvider()
-  worker = await startAgentsWorker({
-    OPENROUTER_API_KEY: 'sk-or-v1-platform',
-    OPENROUTER_BASE_URL: provider.url,
-  })
-})
-afterAll(async () => {
-  await worker.close()
-  await provider.close()
-})
-beforeEach(async () => {
-  owner = await signUpWithOrganization('owner')
-  member = await signUpAsMember(sql, owner.organization)
-  agent = await createAgent(sql, owner.organization, ['openrouter'])
-})
+/** An organization of the test's own. */
+async function arrange() {
+  const owner = await signUpWithOrganization('owner')
+  const member = await signUpAsMember(sql, owner.organization)
+  const agent = await createAgent(sql, owner.organization, ['openrouter'])
+  return { owner, member, agent }
+}
+type Scene = Awaited<ReturnType<typeof arrange>>
 
 /** Every role brings agents.invoke: it is lost with the membership, the account or the organization. */
-const ends: Record<string, () => PromiseLike<unknown>> = {
-  'the owner removes the member': () =>
+const ends: Record<string, (scene: Scene) => PromiseLike<unknown>> = {
+  'the owner removes the member': ({ owner, member }) =>
     owner.client.rpc('remove_member', { user_id: member.id }).throwOnError(),
-  'the member leaves': async () => {
+  'the member leaves': async ({ member }) => {
     const { client } = await signInAgain(member)
     await client.rpc('leave_organization').throwOnError()
   },
-  'the account is suspended': () =>
+  'the account is suspended': ({ member }) =>
     sql`update public.users set is_active = false where id = ${member.id}`,
-  'the organization is suspended': () =>
+  'the organization is suspended': ({ owner }) =>
     sql`update public.organizations set is_active = false where id = ${owner.organization.id}`,
-  'another device revokes the session': async () => {
+  'another device revokes the session': async ({ member }) => {
     const { session_id } = await claimsOf(member)
     const { client } = await signInAgain(member)
     await client.rpc('revoke_session', { session_id: String(session_id) }).throwOnError()
@@ -63,8 +44,9 @@ const ends: Record<string, () => PromiseLike<unknown>> = {
 }
 
 const [head = '', said = ''] = eventStream([text('said')])
-/** A model that says a word and then nothing, and one that goes on for a minute. */
+/** A model that never speaks, one that says a word and then nothing, and one that goes on for a minute. */
 const models: Record<string, RawScript> = {
+  speechless: [STALL],
   silent: [head, said, STALL],
   talkative: [
     head,
@@ -74,9 +56,12 @@ const models: Record<string, RawScript> = {
   ],
 }
 
-const cases = Object.keys(ends).flatMap((end) => Object.keys(models).map((model) => [end, model]))
+/** A question that names the model which answers it, and the test. */
+const question = (model: string, end: string) => `${model}: ${end}`
+const requestsOf = (content: string) =>
+  made.provider.journal.filter(({ body }) => body.includes(JSON.stringify(content)))
 
-const stored = async () => {
+const stored = async ({ owner }: Scene) => {
   const [row] = await sql`
     select x.status, x.error_code, m.content,
       (select count(*)::int from client_mgmt.usage_ledger l where l.execution_id = x.id) as paid,
@@ -89,21 +74,34 @@ const stored = async () => {
   return row
 }
 
-describe('an answer that runs ends with its person’s access', () => {
+const cases = Object.keys(ends).flatMap((end) =>
+  ['silent', 'talkative'].map((model) => [end, model] as const),
+)
+
+// At once: each waits for the worker's next look at its lease.
+const patience = { timeout: 120_000 }
+describe.concurrent('an answer that runs ends with its person’s access', patience, () => {
+  beforeAll(() => {
+    const answered = Object.entries(models)
+    made.provider.respond(
+      ({ body }) => answered.find(([model]) => body.includes(`"${model}: `))?.[1] ?? [],
+    )
+  })
+
   it.each(cases)('when %s, of a %s model', async (end, model) => {
+    const scene = await arrange()
     await sql`insert into client_mgmt.budgets (organization_id, period, limit_tokens)
-      values (${owner.organization.id}, 'day', 1000000)`
-    provider.respond(models[model] ?? [])
-    const calls = provider.journal.length
+      values (${scene.owner.organization.id}, 'day', 1000000)`
+    const content = question(model, end)
     const live = new StreamReader(
-      await worker.invoke(member, { agent, message: { content: 'Hi' } }),
+      await made.worker.invoke(scene.member, { agent: scene.agent, message: { content } }),
     )
     await live.until('"delta":"said"')
-    await ends[end]?.()
-    await provider.journal[calls]?.closed
+    await ends[end]?.(scene)
+    await requestsOf(content)[0]?.closed
     const stream = await live.toEnd()
     expect(stream).toMatch(/data: \{"type":"abort"[^\n]*\n\n(id: \d+\n)?data: \[DONE\]\n\n$/)
-    expect(await stored()).toEqual({
+    expect(await stored(scene)).toEqual({
       status: 'cancelled',
       error_code: 'access_revoked',
       content: answerOf(stream),
@@ -113,31 +111,35 @@ describe('an answer that runs ends with its person’s access', () => {
   })
 
   it.each(Object.keys(ends))('when %s, of a request for the whole answer', async (end) => {
-    provider.respond([STALL])
-    const calls = provider.journal.length
-    const body = { agent, message: { content: 'Hi' }, stream: false }
-    const answer = worker.invoke(member, body)
-    await expect.poll(() => provider.journal).toHaveLength(calls + 1)
-    await ends[end]?.()
-    await provider.journal[calls]?.closed
+    const scene = await arrange()
+    const content = question('speechless', end)
+    const body = { agent: scene.agent, message: { content }, stream: false }
+    const answer = made.worker.invoke(scene.member, body)
+    await expect.poll(() => requestsOf(content)).toHaveLength(1)
+    await ends[end]?.(scene)
+    await requestsOf(content)[0]?.closed
     const response = await answer
     expect(response.status).toBe(403)
     expect((await response.json()) as ErrorBody).toMatchObject({
       error: { code: 'access_revoked' },
     })
-    expect(await stored()).toMatchObject({ status: 'cancelled', error_code: 'access_revoked' })
-    expect(provider.journal).toHaveLength(calls + 1)
+    expect(await stored(scene)).toMatchObject({
+      status: 'cancelled',
+      error_code: 'access_revoked',
+    })
+    expect(requestsOf(content)).toHaveLength(1)
   })
 })
 
 it('an answer of another member goes on to its end', async () => {
+  const { owner, member, agent } = await arrange()
   const other = await signUpAsMember(sql, owner.organization, 'other')
   const { step, open } = gate()
   const [, more = '', ...rest] = eventStream([text(' more'), stop])
-  provider.respond([head, said, step, more, ...rest])
+  made.provider.respond([head, said, step, more, ...rest])
   const start = async (person: Person) => {
     const live = new StreamReader(
-      await worker.invoke(person, { agent, message: { content: 'Hi' } }),
+      await made.worker.invoke(person, { agent, message: { content: 'Hi' } }),
     )
     await live.until('"delta":"said"')
     return live

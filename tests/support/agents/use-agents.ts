@@ -41,8 +41,9 @@ export class AgentsFixture {
  *
  * @param workers processes of the function
  * @param models of the agent: all of them at the provider
+ * @param person false: there is no `ann`, because tests that run at once need a person each
  */
-export function useAgents({ workers = 1, models = 1 } = {}): AgentsFixture {
+export function useAgents({ workers = 1, models = 1, person = true } = {}): AgentsFixture {
   const made = new AgentsFixture()
   beforeAll(async () => {
     made.provider = await startRawProvider()
@@ -53,6 +54,7 @@ export function useAgents({ workers = 1, models = 1 } = {}): AgentsFixture {
     await Promise.all(made.workers.map((worker) => worker.close()))
     await made.provider.close()
   })
+  if (!person) return made
   beforeEach(async () => {
     made.provider.journal.length = 0
     made.ann = await signUpWithOrganization('ann')
