@@ -182,10 +182,10 @@ describe('compared with @cfworker/json-schema', () => {
           }
         },
       ),
-      { numRuns: 3_000 },
+      { numRuns: 1_000 },
     )
     // Both answers must have been asked for often, or the comparison says little.
-    expect(Math.min(matched, differed)).toBeGreaterThan(500)
+    expect(Math.min(matched, differed)).toBeGreaterThan(200)
   })
 
   // A reference in a referenced schema could go in a circle, which theirs does not survive.

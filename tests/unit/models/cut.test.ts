@@ -15,25 +15,22 @@ afterAll(() => provider.close())
 
 const PARALLEL = 12
 
-/** Asks once for every offset at which the body can be cut; the offset travels in the path. */
-async function cutEverywhere(
+/** Asks once for each offset at which the body is cut; the offset travels in the path. */
+async function cutAll(
   frames: readonly string[],
   framing: Framing,
   adapterOf: (url: string) => ModelAdapter,
-  length: number,
-): Promise<Outcome[]> {
+  offsets: readonly number[],
+): Promise<(readonly [offset: number, Outcome])[]> {
   provider.respond(({ path }) => {
     const cutAt = Number(/^\/cut\/(\d+)\//.exec(path)?.[1])
     return eventStream(frames, { framing, cutAt })
   })
-  const outcomes: Outcome[] = []
-  let next = 0
+  const outcomes: (readonly [number, Outcome])[] = []
+  const left = [...offsets]
   const worker = async (): Promise<void> => {
-    for (;;) {
-      const offset = next
-      next += 1
-      if (offset > length) return
-      outcomes[offset] = await collect(adapterOf(`${provider.url}/cut/${offset}`))
+    for (let offset = left.pop(); offset !== undefined; offset = left.pop()) {
+      outcomes.push([offset, await collect(adapterOf(`${provider.url}/cut/${offset}`))])
     }
   }
   await Promise.all(Array.from({ length: PARALLEL }, worker))
@@ -80,19 +77,30 @@ const cases: [string, readonly string[], (url: string) => ModelAdapter, number][
   ['a Vertex AI stream', vertexFrames, vertexAdapter, Buffer.byteLength(vertexFrames.join('')) - 1],
 ]
 
-describe.each(cases)('%s cut at every byte', (_, frames, adapterOf, completeFrom) => {
+describe.each(cases)('%s cut anywhere', (_, frames, adapterOf, completeFrom) => {
   const length = Buffer.byteLength(frames.join(''))
+  const everywhere = Array.from({ length: length + 1 }, (_, offset) => offset)
 
-  it.each(['close', 'chunked'] as const)(
-    'is complete from the finish reason on and an error before it (%s)',
-    { timeout: 60_000 },
-    async (framing) => {
-      const outcomes = await cutEverywhere(frames, framing, adapterOf, length)
-      expect(outcomes).toHaveLength(length + 1)
-      for (const [offset, outcome] of outcomes.entries()) {
+  // The framing ends before the decoder begins: at every byte once, and around the truth twice.
+  it.each<[string, Framing, (offset: number) => boolean]>([
+    ['at every byte', 'chunked', () => true],
+    ['near its finish reason and its end', 'close', near],
+  ])(
+    'is complete from the finish reason on and an error before it: %s (%s)',
+    { timeout: 120_000 },
+    async (_where, framing, isTried) => {
+      const offsets = everywhere.filter(isTried)
+      const outcomes = await cutAll(frames, framing, adapterOf, offsets)
+      expect(outcomes).toHaveLength(offsets.length)
+      for (const [offset, outcome] of outcomes) {
         expectTruth(outcome, offset >= completeFrom, offset)
       }
-      expect(outcomes.at(-1)?.answer.usage?.totalTokens).toBe(21)
+      const whole = outcomes.find(([offset]) => offset === length)
+      expect(whole?.[1].answer.usage?.totalTokens).toBe(21)
     },
   )
+
+  function near(offset: number): boolean {
+    return Math.abs(offset - completeFrom) < 50 || length - offset < 50 || offset % 16 === 0
+  }
 })
