@@ -429,7 +429,7 @@ declare
   as_root constant boolean := (invocation -> 'as_root')::boolean;
   transient constant boolean := (invocation -> 'transient')::boolean;
   key constant text := coalesce(begin_execution.idempotency_key, message ->> 'id');
-  -- Without the fields that do not change the answer: requests that differ in them are repetitions.
+  -- Without the fields that do not change the answer: requests that differ in them alone are repeated.
   hash constant bytea := sha256(convert_to(
     (invocation - '{on_busy,transient,input_bytes}'::text[])::text, 'UTF8'));
   words constant text := private.message_text(message -> 'content');
