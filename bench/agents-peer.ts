@@ -32,4 +32,5 @@ process.send?.({
   agentsUrl: agents.address(),
   agentsPid: agents.pid(),
   restPid: process.pid,
+  functionEnv: stack.functionEnv,
 })

@@ -27,6 +27,8 @@ export interface AgentsPeer extends StackPeer {
   agentsPid: number
   /** The process that serves REST. */
   restPid: number
+  /** The environment of the stack's functions, for more workers. */
+  functionEnv: Record<string, string>
 }
 
 /** Each in its own process, so that the measuring process does not pay for their work. */
@@ -45,6 +47,11 @@ export async function startAgentsPeer(env: Record<string, string>): Promise<Agen
 /** What answers for REST and the database where they are not what is measured. */
 export async function startRestStandIn(): Promise<{ url: string; close: () => Promise<void> }> {
   return startPeer<{ url: string; close: () => Promise<void> }>('rest-stand-in.ts', {})
+}
+
+/** A server that answers as fast as the question asks. */
+export async function startPacedServer(): Promise<{ url: string; close: () => Promise<void> }> {
+  return startPeer<{ url: string; close: () => Promise<void> }>('paced-server.ts', {})
 }
 
 /** A server that answers everything with the same stream of 200 chunks: its URL. */

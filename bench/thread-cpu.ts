@@ -31,19 +31,3 @@ function runTime(directory: string): number {
   const [nanoseconds] = readFileSync(`${directory}/schedstat`, 'utf8').split(' ')
   return Number(nanoseconds) / 1e6
 }
-
-/** Milliseconds of CPU of all processes below one: those that live. */
-export function childrenCpu(parent: number): number {
-  let sum = 0
-  for (const entry of readdirSync('/proc')) {
-    if (!/^\d+$/.test(entry)) continue
-    try {
-      const stat = readFileSync(`/proc/${entry}/stat`, 'utf8')
-      const ppid = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
-      if (ppid === parent) sum += runTime(`/proc/${entry}`)
-    } catch {
-      // Ended between the two looks.
-    }
-  }
-  return sum
-}

@@ -243,18 +243,18 @@ describe('a worker that is killed in the middle of its answer', () => {
 })
 
 describe('writing events', () => {
-  it('costs at most one database call per 250 ms', async () => {
+  it('costs at most one database call per second', async () => {
     made.provider.respond(slowAnswer(pieces, 25))
     const response = await ask(made.worker)
     await response.text()
     // All that were made until the end, the last one of which brought the end.
     const [calls] = await sql<{ made: number; allowed: number }[]>`
       select count(*)::int as made,
-        2 + floor(extract(epoch from x.completed_at - x.created_at) / 0.25)::int as allowed
+        2 + floor(extract(epoch from x.completed_at - x.created_at))::int as allowed
       from public.agent_executions x
       join conversation.execution_events e on e.execution_id = x.id
       where x.id = ${idOf(response)} group by x.completed_at, x.created_at`
-    expect(calls?.made).toBeGreaterThan(3)
+    expect(calls?.made).toBeGreaterThan(1)
     expect(calls?.made).toBeLessThanOrEqual(calls?.allowed ?? 0)
   })
 

@@ -8,6 +8,11 @@ import { type SseEvent, SseParser } from './sse.ts'
 /** After the end mark the body may still end in order, which keeps the connection for others. */
 const DRAIN_MS = 1_000
 
+/** A pause that is shorter costs more than it saves. */
+const shortestPause = 5
+/** A read that brought as much is followed at once: the answer comes faster than a person reads. */
+const muchAtOnce = 8 * 1024
+
 /** Reads the body of one stream: every upstream read becomes at most one batch of events. */
 export class AnswerReader {
   readonly #call: ModelCall
@@ -16,6 +21,9 @@ export class AnswerReader {
   readonly #take: TakeEvents
   readonly #parser = new SseParser()
   readonly #frames: SseEvent[] = []
+  #firstOutput = Infinity
+  #lastRead = -Infinity
+  #isMuch = false
 
   constructor(
     call: ModelCall,
@@ -33,6 +41,7 @@ export class AnswerReader {
   async read(): Promise<void> {
     for (;;) {
       let bytes: Uint8Array | null
+      await this.#pace()
       try {
         bytes = await this.#reader.read()
       } catch (error) {
@@ -57,6 +66,21 @@ export class AnswerReader {
     }
   }
 
+  /**
+   * Waits until the next read is due. In the first moments after the first output the pauses are as
+   * long as the output is old, so that a short answer comes as fast as it is made. The end of an answer
+   * that says it is over is not waited for.
+   */
+  async #pace(): Promise<void> {
+    const { readInterval, answer } = this.#call
+    if (readInterval === 0) return
+    const now = this.#call.now()
+    const pause = Math.min(readInterval, now - this.#firstOutput) - (now - this.#lastRead)
+    const isUrgent = this.#isMuch || answer.finishing
+    if (pause >= shortestPause && !isUrgent) await this.#call.pause(pause)
+    this.#lastRead = this.#call.now()
+  }
+
   #end(cut: boolean): void {
     const { answer } = this.#call
     let last
@@ -78,6 +102,7 @@ export class AnswerReader {
   #decode(bytes: Uint8Array): boolean {
     const { answer, timeouts } = this.#call
     const { progress, finishing } = answer
+    this.#isMuch = bytes.length >= muchAtOnce
     try {
       if (this.#decodeFrames(bytes)) return true
     } catch (error) {
@@ -87,6 +112,7 @@ export class AnswerReader {
     }
     if (answer.finishing && !finishing) this.#call.expect('provider_stalled', timeouts.trailerMs)
     else if (answer.progress > progress) {
+      if (progress === 0) this.#firstOutput = this.#call.now()
       const left = answer.finishing ? timeouts.trailerMs : timeouts.betweenTokensMs
       this.#call.expect('provider_stalled', left)
     }

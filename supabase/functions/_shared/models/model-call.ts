@@ -1,5 +1,7 @@
 import { errorLine } from '../log/redact.ts'
-import { type Clock, systemClock, Watchdog } from '../time.ts'
+import { denoRuntime } from '../outbound/connection.ts'
+import { createPooledFetch } from '../outbound/pooled-fetch.ts'
+import { type Clock, sleep, systemClock, Watchdog } from '../time.ts'
 import { AnswerBuilder } from './answer-builder.ts'
 import { readText } from './byte-reader.ts'
 import { type ModelAdapter, ProviderReportedError } from './model-adapter.ts'
@@ -40,13 +42,28 @@ export interface ModelCallOptions {
   /** Makes ids for tool calls of providers that give none. */
   newId?: () => string
   timeouts?: Partial<ModelTimeouts>
+  /**
+   * Milliseconds between two reads of a stream that speaks; 0 reads each piece as it comes. Only for
+   * a `fetch` whose body gives, with each read, all that came.
+   */
+  readInterval?: number
 }
+
+/**
+ * A model speaks a word at a time, and to wake up for each is most of what a stream costs. A person
+ * sees no difference.
+ */
+const defaultReadInterval = 100
+
+/** Under Node, which runs our tests and tools, `fetch` itself. */
+const providerFetch = denoRuntime ? createPooledFetch(denoRuntime, systemClock) : fetch
 
 const MAX_ERROR_BODY_BYTES = 64 * 1024
 
 /** One request to a provider: its deadline, its abort signal and its one error. */
 export class ModelCall {
   readonly timeouts: ModelTimeouts
+  readonly readInterval: number
   readonly #adapter: ModelAdapter
   readonly #options: ModelCallOptions
   readonly #clock: Clock
@@ -67,6 +84,8 @@ export class ModelCall {
     this.#options = options
     this.#clock = options.clock ?? systemClock
     this.timeouts = { ...defaultTimeouts, ...options.timeouts }
+    const givesAll = options.fetch === undefined && denoRuntime !== undefined
+    this.readInterval = options.readInterval ?? (givesAll ? defaultReadInterval : 0)
     this.#endsAt = this.#clock.now() + this.timeouts.totalMs
     this.answer = this.#newAnswer(null)
     this.#watchdog = new Watchdog(this.#clock, (reason) => {
@@ -83,6 +102,16 @@ export class ModelCall {
     this.#watchdog.expect(code, Math.min(milliseconds, this.#endsAt - this.#clock.now()))
   }
 
+  /** Milliseconds since the epoch. */
+  now(): number {
+    return this.#clock.now()
+  }
+
+  /** Lets time pass, or ends at once when the call does. */
+  pause(milliseconds: number): Promise<void> {
+    return sleep(this.#clock, milliseconds, this.#controller.signal)
+  }
+
   /** Whether the caller gave up. */
   get aborted(): boolean {
     return this.#options.signal?.aborted === true
@@ -91,7 +120,7 @@ export class ModelCall {
   /** Sends the request and returns a 200, or throws what any other answer means. */
   async open(request: ModelRequest, mode: 'stream' | 'complete'): Promise<Response> {
     const { signal } = this.#controller
-    const send = this.#options.fetch ?? fetch
+    const send = this.#options.fetch ?? providerFetch
     signal.throwIfAborted()
     const context = { fetch: send, clock: this.#clock, signal }
     const wire = await this.#adapter.prepare(request, mode, context)

@@ -3,6 +3,7 @@ import { abortable } from '../time.ts'
 import { connect } from './connect.ts'
 import { OutboundError } from './error.ts'
 import { limitBody, type OutboundLimits } from './limits.ts'
+import { requestHead } from './request-head.ts'
 import { type Resolve, resolveTarget } from './resolve.ts'
 import { ResponseReader } from './response-reader.ts'
 import type { OutboundPolicy } from './target.ts'
@@ -58,17 +59,10 @@ export async function dial(request: DialRequest, options: DialOptions): Promise<
   }
 }
 
-/** What a URL and Headers hold has neither blanks nor line breaks where they would end something. */
 function send(socket: Socket, { target, method, headers, body }: DialRequest): void {
   const all = new Headers(headers)
   if (body === undefined && method === 'POST') all.set('content-length', '0')
-  all.set('accept-encoding', 'identity')
-  all.set('connection', 'close')
-  all.delete('host')
-  const lines = [`${method} ${target.pathname}${target.search} HTTP/1.1`, `host: ${target.host}`]
-  for (const [name, value] of all) lines.push(`${name}: ${value}`)
-  lines.push('', '')
-  socket.write(lines.join('\r\n'), 'latin1')
+  socket.write(requestHead(method, target, all, 'close'), 'latin1')
   if (body !== undefined) socket.write(body)
 }
 

@@ -1,3 +1,4 @@
+import { ChunkedDecoder } from './chunked-decoder.ts'
 import { OutboundError } from './error.ts'
 
 /** Status and headers of an answer. */
@@ -7,18 +8,20 @@ export interface ResponseHead {
 }
 
 const maxHead = 64 * 1024
-/** The size of a chunk with its extensions; a trailer. */
-const maxLine = 4 * 1024
-/** All extensions and trailers of one answer, which no limit of its content counts. */
-const maxExtra = 64 * 1024
 
-/** Reads the one answer of a connection that is closed after it: HTTP/1.1 (RFC 9112). */
+/** Reads the one answer to a request: HTTP/1.1 (RFC 9112). */
 export class ResponseReader {
   readonly #chunks: AsyncIterator<Uint8Array, undefined>
   #rest: Uint8Array = new Uint8Array(0)
+  #isExact = false
 
   constructor(connection: AsyncIterable<Uint8Array>) {
     this.#chunks = connection[Symbol.asyncIterator]() as AsyncIterator<Uint8Array, undefined>
+  }
+
+  /** Whether the answer has ended by its framing, and nothing followed: the connection is free. */
+  get isExact(): boolean {
+    return this.#isExact
   }
 
   /** @throws OutboundError `broken_answer`, `too_large` */
@@ -39,7 +42,11 @@ export class ResponseReader {
     }
   }
 
-  /** The content, in pieces as they come. @throws OutboundError `broken_answer`, `too_large` */
+  /**
+   * The content, one piece for each read of the connection: what it brought is decoded at once,
+   * because a model's answer has a chunk for each word.
+   * @throws OutboundError `broken_answer`, `too_large`
+   */
   async *body({ headers }: ResponseHead): AsyncGenerator<Uint8Array, undefined> {
     const coding = headers.get('transfer-encoding')
     const length = headers.get('content-length')
@@ -55,32 +62,23 @@ export class ResponseReader {
   }
 
   async *#chunked(): AsyncGenerator<Uint8Array, undefined> {
-    let left = maxExtra
-    const spend = (extra: number) => {
-      left -= extra
-      if (left < 0) throw new OutboundError('too_large', 'what surrounds the content')
-    }
-    for (;;) {
-      const line = await this.#line(maxLine)
-      const size = /^([\da-f]{1,8})[ \t]*(?:;|$)/i.exec(line)?.[1]
-      if (size === undefined) throw broken('no size of a chunk')
-      spend(line.length - size.length)
-      const bytes = parseInt(size, 16)
-      yield* this.#exactly(bytes)
-      // Trailers follow the last one; this backend ignores them.
-      for (let extra; (extra = await this.#line(maxLine)) !== '';) {
-        if (bytes > 0) throw broken('a longer chunk')
-        spend(extra.length)
-      }
-      if (bytes === 0) return
+    const decoder = new ChunkedDecoder()
+    while (!decoder.isOver) {
+      const piece = await this.#take(Infinity)
+      if (piece === null) throw broken('it ended early')
+      const content = decoder.decode(piece)
+      this.#isExact = decoder.isOver && decoder.surplus === 0
+      if (content.length > 0) yield content
     }
   }
 
   async *#exactly(bytes: number): AsyncGenerator<Uint8Array, undefined> {
+    this.#isExact = bytes === 0 && this.#rest.length === 0
     for (let left = bytes; left > 0;) {
       const piece = await this.#take(left)
       if (piece === null) throw broken('it ended early')
       left -= piece.length
+      this.#isExact = left === 0 && this.#rest.length === 0
       yield piece
     }
   }

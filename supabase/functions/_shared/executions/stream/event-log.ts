@@ -3,7 +3,7 @@ import { type Clock, sleep } from '../../time.ts'
 import type { BegunExecution, Outcome } from '../execution.ts'
 
 /** Milliseconds between two database calls of one stream, at least. */
-export const appendInterval = 250
+export const appendInterval = 1_000
 /** Milliseconds for which the first batch waits for more: most of a short answer then needs no call. */
 export const firstAppendDelay = 50
 /**
