@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { growingPause } from '../process/growing-pause.ts'
-import { StartError } from '../process/start-error.ts'
+import { firstLine, StartError } from '../process/start-error.ts'
 import { startTiedProcess, stopProcess } from '../process/tied-process.ts'
 import { findDeno } from './deno-binary.ts'
 
@@ -24,6 +24,8 @@ interface FunctionProcessOptions {
   log: (line: string) => void
 }
 
+type Start = typeof startTiedProcess
+
 /** Compiled modules are kept here, so that every start but the first after a change is fast. */
 const CACHE = fileURLToPath(new URL('../../node_modules/.cache/deno', import.meta.url))
 /** Deno takes no notice of SIGTERM while it watches files (2.9.6). */
@@ -33,9 +35,13 @@ const READY_TIMEOUT_MS = 30_000
 /**
  * Serves one function under Deno with the least permissions: network, the named variables (any
  * other reads as undefined, as an unset one does), no files, no programs. Started again, with
- * growing delays, when it ends.
+ * growing delays, when it ends or cannot be started.
+ * @param start starts the process that it is given; a test passes one that fails
  */
-export function startFunction(options: FunctionProcessOptions): FunctionProcess {
+export function startFunction(
+  options: FunctionProcessOptions,
+  start: Start = startTiedProcess,
+): FunctionProcess {
   const { name, log } = options
   let child: ChildProcess | undefined
   let address: string | undefined
@@ -47,7 +53,19 @@ export function startFunction(options: FunctionProcessOptions): FunctionProcess 
     const run = () => {
       const startedAt = Date.now()
       let lastError = 'no reason given'
-      child = spawn(options, (line) => {
+      const ended = (reason: string) => {
+        address = undefined
+        if (closing) return
+        reject(new StartError(`The function ${name} did not start: ${lastError}`))
+        timer = setTimeout(
+          () => {
+            log(`${name}: ended (${reason}) and is started again.`)
+            run()
+          },
+          pause(Date.now() - startedAt),
+        )
+      }
+      const onLine = (line: string) => {
         const listening = /Listening on (http:\/\/[\d.]+:\d+)/.exec(line)?.[1]
         if (listening !== undefined) {
           address = listening
@@ -58,20 +76,25 @@ export function startFunction(options: FunctionProcessOptions): FunctionProcess 
         if (/^(error|Uncaught|\w*Error)\b/.test(line)) lastError = line
         if (line.includes('Restarting on file change')) resolve()
         if (!line.startsWith('Watcher ') && line !== '') log(`${name}: ${line}`)
+      }
+      // Without memory, processes or files the system starts nothing: thrown, or told as `error`.
+      const failed = (error: unknown) => {
+        lastError = firstLine(error)
+        ended(lastError)
+      }
+      try {
+        child = spawn(options, start, onLine)
+      } catch (error) {
+        failed(error)
+        return
+      }
+      const { pid } = child
+      // An error of a running process is a signal that did not reach it.
+      child.on('error', (error) => {
+        if (pid === undefined) failed(error)
+        else log(`${name}: ${firstLine(error)}`)
       })
-      child.once('error', reject)
-      child.once('exit', (code) => {
-        address = undefined
-        if (closing) return
-        reject(new StartError(`The function ${name} did not start: ${lastError}`))
-        timer = setTimeout(
-          () => {
-            log(`${name}: ended (exit code ${code}) and is started again.`)
-            run()
-          },
-          pause(Date.now() - startedAt),
-        )
-      })
+      child.once('exit', (code) => ended(`exit code ${code}`))
     }
     run()
     const late = new StartError(
@@ -92,7 +115,11 @@ export function startFunction(options: FunctionProcessOptions): FunctionProcess 
   }
 }
 
-function spawn(options: FunctionProcessOptions, onLine: (line: string) => void): ChildProcess {
+function spawn(
+  options: FunctionProcessOptions,
+  start: Start,
+  onLine: (line: string) => void,
+): ChildProcess {
   const folder = join(options.directory, options.name)
   const config = join(folder, 'deno.json')
   const args = [
@@ -111,13 +138,14 @@ function spawn(options: FunctionProcessOptions, onLine: (line: string) => void):
     ...(options.watch ? ['--watch', '--no-clear-screen'] : []),
     join(folder, 'index.ts'),
   ]
-  const child = startTiedProcess(findDeno(), args, {
+  const child = start(findDeno(), args, {
     env: { ...options.env, DENO_DIR: CACHE, DENO_NO_UPDATE_CHECK: '1', NO_COLOR: '1' },
     cwd: folder,
     signal: STOP,
   })
+  // A process that could not be started for want of files has no streams, whatever the type says.
   for (const stream of [child.stdout, child.stderr]) {
-    if (stream !== null) forEachLine(stream, onLine)
+    if (stream) forEachLine(stream, onLine)
   }
   return child
 }
