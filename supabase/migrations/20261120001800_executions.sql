@@ -417,16 +417,24 @@ revoke all on function private.execution_cost(text, text, bigint, bigint, bigint
   from public, anon, authenticated, service_role;
 
 create function private.events_text(organization_id bigint, execution_id uuid) returns text
-language sql stable security definer set search_path = ''
+language plpgsql stable security definer set search_path = ''
 as $$
-  -- Definer: called by functions that end the execution of a dead worker.
-  select coalesce(string_agg(chunk ->> 'delta', '' order by e.seq, n), '')
-  from conversation.execution_events e
-  cross join lateral json_array_elements(e.event) with ordinality c(chunk, n)
-  where e.organization_id = events_text.organization_id and e.execution_id = events_text.execution_id
-    and chunk ->> 'type' = 'text-delta'
+-- Definer: called by functions that end the execution of a dead worker. An end or a deletion never fails by
+-- the events: the type json keeps escapes that no text can have.
+begin
+  return (
+    select coalesce(string_agg(chunk ->> 'delta', '' order by e.seq, n), '')
+    from conversation.execution_events e
+    cross join lateral json_array_elements(e.event) with ordinality c(chunk, n)
+    where e.organization_id = events_text.organization_id and e.execution_id = events_text.execution_id
+      and chunk ->> 'type' = 'text-delta'
+  );
+exception when untranslatable_character or invalid_text_representation then
+  return '';
+end
 $$;
-comment on function private.events_text(bigint, uuid) is 'The text of an execution''s stored events.';
+comment on function private.events_text(bigint, uuid) is
+  'The text of an execution''s stored events; empty when an event has an escape that no text can have.';
 
 create function private.describe_execution(
   execution public.agent_executions,

@@ -55,7 +55,10 @@ begin
   select distinct on (b.agent_id) b.agent_id, b.state
   from public.circuit_breaker_state b
   join public.agents a on a.id = b.agent_id
+  -- Another organization's own model of a shared agent is not the caller's.
+  join public.models m on m.id = b.model_id
   where (a.organization_id is null or a.organization_id = organization)
+    and (m.organization_id is null or m.organization_id = organization)
     and (b.organization_id is null or b.organization_id = organization)
   order by b.agent_id, case b.state when 'open' then 0 when 'half_open' then 1 else 2 end;
 end

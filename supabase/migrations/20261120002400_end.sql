@@ -52,7 +52,10 @@ as $$
 -- must not wait for a scheduler. It can only end an execution whose lease has run out.
 #variable_conflict use_column
 declare
+  -- Conflicts, exhausted resources, locks, shutdowns and system errors: the next call may succeed.
+  transient constant text := '^(40|53|55|57|58|XX)';
   dead public.agent_executions;
+  bare jsonb;
 begin
   select x.* into dead from public.agent_executions x
   join public.chat_sessions s on s.organization_id = x.organization_id and s.id = x.session_id
@@ -68,16 +71,38 @@ begin
   if not found then
     return false;
   end if;
-  perform public.finish_execution(dead.organization_id, dead.id, jsonb_build_object(
+  bare := jsonb_build_object(
     'status', case when dead.cancel_requested_at is null then 'failed' else 'cancelled' end,
     -- Shows readers that the worker may have sent events that are not stored.
     'error_code', 'interrupted',
     'error_message', 'The worker stopped before the answer was complete.',
-    'content', private.events_text(dead.organization_id, dead.id),
-    'parts', private.interrupted_parts(
-      dead.organization_id, dead.id, private.events_text(dead.organization_id, dead.id)),
     'fault', 'platform'
-  ));
+  );
+  begin
+    perform public.finish_execution(dead.organization_id, dead.id, bare || jsonb_build_object(
+      'content', private.events_text(dead.organization_id, dead.id),
+      'parts', private.interrupted_parts(
+        dead.organization_id, dead.id, private.events_text(dead.organization_id, dead.id))
+    ));
+  exception when others then
+    if sqlstate ~ transient then
+      raise;
+    end if;
+    -- No stored text keeps an execution from its end.
+    raise warning 'execution % ends without its text: % (%)', dead.id, sqlerrm, sqlstate;
+    begin
+      perform public.finish_execution(dead.organization_id, dead.id, bare);
+    exception when others then
+      if sqlstate ~ transient then
+        raise;
+      end if;
+      raise warning 'execution % was not ended: % (%)', dead.id, sqlerrm, sqlstate;
+      -- It leaves the head of the queue, where it would keep others from their end.
+      update public.agent_executions x set lease_expires_at = clock_timestamp() + interval '1 minute'
+      where x.organization_id = dead.organization_id and x.id = dead.id;
+      return false;
+    end;
+  end;
   return true;
 end
 $$;
@@ -167,7 +192,9 @@ begin
     from (
       select case when exists (
         select 1 from public.circuit_breaker_state b
+        join public.models m on m.id = b.model_id
         where b.agent_id = execution.agent_id and b.state <> 'closed'
+          and (m.organization_id is null or m.organization_id = execution.organization_id)
           and (b.organization_id is null or b.organization_id = execution.organization_id)
       ) then 'degraded' else 'healthy' end as status
     ) recovered
@@ -217,18 +244,25 @@ begin
   if content = '' and parts is null then
     return execution;
   end if;
-  insert into public.chat_messages (
-    organization_id, id, session_id, user_id, parent_id, role, content, parts,
-    tokens_in, tokens_out, tokens_total, metadata
-  ) values (
-    execution.organization_id, execution.response_message_id, execution.session_id, execution.user_id,
-    execution.message_id, 'assistant', store_answer.content, store_answer.parts,
-    execution.input_tokens, execution.output_tokens, execution.total_tokens,
-    jsonb_build_object(
-      'execution_id', execution.id, 'status', execution.status, 'partial', execution.status <> 'success'
-    )
-  );
-    -- A user who switched to another branch meanwhile stays there.
+  loop
+    insert into public.chat_messages (
+      organization_id, id, session_id, user_id, parent_id, role, content, parts,
+      tokens_in, tokens_out, tokens_total, metadata
+    ) values (
+      execution.organization_id, execution.response_message_id, execution.session_id, execution.user_id,
+      execution.message_id, 'assistant', store_answer.content, store_answer.parts,
+      execution.input_tokens, execution.output_tokens, execution.total_tokens,
+      jsonb_build_object(
+        'execution_id', execution.id, 'status', execution.status, 'partial', execution.status <> 'success'
+      )
+    ) on conflict on constraint chat_messages_pkey do nothing;
+    exit when found;
+    -- Another message took the id: an end never fails by it.
+    execution.response_message_id := private.uuid_v7();
+    update public.agent_executions x set response_message_id = execution.response_message_id
+    where x.organization_id = execution.organization_id and x.id = execution.id;
+  end loop;
+  -- A user who switched to another branch meanwhile stays there.
   update public.chat_sessions s
   set last_message_at = clock_timestamp(),
     current_message_id = case when s.current_message_id = execution.message_id
@@ -419,7 +453,7 @@ begin
     )),
     latency_ms = coalesce(
       (outcome ->> 'latency_ms')::integer,
-      (extract(epoch from clock_timestamp() - x.created_at) * 1000)::integer
+      least(extract(epoch from clock_timestamp() - x.created_at) * 1000, 2147483647)::integer
     ),
     first_chunk_ms = (outcome ->> 'first_chunk_ms')::integer,
     -- The question was counted when it began. Events are as long as they are stored, compressed. A call is

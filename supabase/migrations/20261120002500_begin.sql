@@ -569,6 +569,15 @@ begin
           detail = 'No message of the session has this id.';
       end if;
     end if;
+    -- The id of an answer that is being written belongs to it.
+    if exists (
+      select 1 from public.agent_executions x
+      where x.organization_id = organization and x.status in ('pending', 'running')
+        and x.response_message_id = asked
+    ) then
+      raise exception using errcode = '23505', message = 'idempotency_conflict',
+        detail = 'The message id was used for another request.';
+    end if;
     begin
       insert into public.chat_messages (
         organization_id, id, session_id, user_id, parent_id, role, content, parts, metadata

@@ -9,12 +9,21 @@ export function toStorableText(text: string): string {
 /** A JSON value as PostgreSQL can store it, names included. */
 export function toStorableJson<Value>(value: Value): Value {
   const text = JSON.stringify(value)
-  if (text === undefined || !suspicious.test(text)) return value
-  return JSON.parse(text, (_key, item: unknown) => {
+  return text !== undefined && suspicious.test(text) ? (storableOf(text) as Value) : value
+}
+
+/** The JSON text of a value, as PostgreSQL can store it and read it as text. */
+export function stringifyStorable(value: object): string {
+  const text = JSON.stringify(value)
+  return suspicious.test(text) ? JSON.stringify(storableOf(text)) : text
+}
+
+function storableOf(json: string): unknown {
+  return JSON.parse(json, (_key, item: unknown) => {
     if (typeof item === 'string') return toStorableText(item)
     if (typeof item !== 'object' || item === null || Array.isArray(item)) return item
     return Object.fromEntries(
       Object.entries(item).map(([key, each]) => [toStorableText(key), each]),
     )
-  }) as Value
+  }) as unknown
 }

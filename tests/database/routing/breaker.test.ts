@@ -217,6 +217,27 @@ test('one organization’s bad key opens nothing for another', async () => {
   })
 })
 
+test('faults of an organization’s own model of a shared agent show to nobody else', async () => {
+  await rolledBack(sql, async (tx) => {
+    const { owner } = await arrange(tx)
+    const { owner: other } = await arrange(tx)
+    await tx`
+      insert into public.models (organization_id, agent_id, name, display_name, provider, model_id)
+      select ${owner.organizationId}, id, 'mine', 'mine', 'openrouter', 'a/mine'
+      from public.agents where name = 'droid' and organization_id is null`
+    for (let n = 0; n < 5; n++) {
+      await invoke(tx, owner, { agent: 'droid', model: 'mine' }, outcomes.fault)
+    }
+    // Ends of each are judged by what is its own.
+    for (const each of [owner, other]) await invoke(tx, each, { agent: 'droid', model: 'gpt-4' })
+    const status = (t: TransactionSql) =>
+      t`select health, circuit_state from public.v_agent_status where name = 'droid'`
+    const degraded = [{ health: 'degraded', circuit_state: 'open' }]
+    expect(await as(tx, owner, status)).toEqual(degraded)
+    expect(await as(tx, other, status)).toEqual([{ health: 'healthy', circuit_state: 'closed' }])
+  })
+})
+
 test('nobody but service_role takes a probe, and nobody writes a breaker', async () => {
   await rolledBack(sql, async (tx) => {
     const arranged = await arrange(tx)

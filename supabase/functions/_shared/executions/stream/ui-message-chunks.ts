@@ -1,4 +1,5 @@
 import type { SourcePart } from '../../models/model-protocol.ts'
+import { stringifyStorable } from '../../storable.ts'
 import type { Chunk } from '../../tools/tool-chunks.ts'
 import { type BegunExecution, type FinishedExecution, isRefusal } from '../execution.ts'
 
@@ -131,7 +132,7 @@ function closePart(open: OpenPart | null): string[] {
 }
 
 function json(chunk: Chunk): string {
-  return JSON.stringify(chunk)
+  return stringifyStorable(chunk)
 }
 
 // The AI SDK's words for ours; any other is `other`.
