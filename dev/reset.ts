@@ -30,7 +30,14 @@ async function main(): Promise<void> {
   } finally {
     lock.release()
   }
-  const stack = await startStack({ port: 0, directory, functionsDirectory: directory, log })
+  const durable = process.env.COLLOQUY_DURABLE !== 'false'
+  const stack = await startStack({
+    port: 0,
+    directory,
+    durable,
+    functionsDirectory: directory,
+    log,
+  })
   await stack.close()
   log('Built a new database from the migrations and the seed. Accounts and tokens are gone.')
 }

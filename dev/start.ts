@@ -18,7 +18,7 @@ async function main(): Promise<void> {
   const dotenv = join(root, '.env')
   // Variables that are set already win over the file.
   if (existsSync(dotenv)) process.loadEnvFile(dotenv)
-  const { COLLOQUY_DIRECTORY: directory, DATABASE_URL, PORT } = process.env
+  const { COLLOQUY_DIRECTORY: directory, COLLOQUY_DURABLE, DATABASE_URL, PORT } = process.env
   const databaseUrl = externalDatabase(DATABASE_URL)
   const port = readPort(PORT)
 
@@ -28,6 +28,7 @@ async function main(): Promise<void> {
     ...(directory ? { directory } : {}),
     ...(databaseUrl ? { databaseUrl } : {}),
     env: definedOnly(process.env),
+    durable: COLLOQUY_DURABLE !== 'false',
     watch: true,
     log: (line) => console.log(line),
   })

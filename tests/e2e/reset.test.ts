@@ -40,7 +40,7 @@ test('db:reset builds a new, migrated database; a running stack keeps its own', 
   } finally {
     await after.close()
   }
-}, 60_000)
+}, 180_000)
 
 test('db:reset does not touch a database of your own', async () => {
   const reset = await runReset(directory, { DATABASE_URL: 'postgresql://me@127.0.0.1:1/db' })
@@ -53,4 +53,4 @@ test('db:reset mends damaged secrets', async () => {
   const reset = await runReset(directory)
   expect([await reset.exited, reset.errors()]).toEqual([0, ''])
   expect(existsSync(join(directory, 'postgres', 'PG_VERSION'))).toBe(true)
-}, 30_000)
+}, 120_000)

@@ -3,9 +3,9 @@ import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { findFreePort } from '../../dev/process/free-port.ts'
 import { makeDirectory } from '../support/stack/directory.ts'
 import { descendantsOf, type ProcessMark, survivors } from '../support/stack/processes.ts'
+import { startEnv } from '../support/stack/start-command.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const STARTS = {
@@ -33,12 +33,7 @@ async function start([command, ...args]: readonly string[]): Promise<Started> {
   const child = spawn(command ?? '', args, {
     cwd: ROOT,
     detached: true,
-    env: {
-      PATH: process.env.PATH,
-      HOME: process.env.HOME,
-      COLLOQUY_DIRECTORY: directory,
-      PORT: String(await findFreePort()),
-    },
+    env: await startEnv(directory),
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   let output = ''

@@ -49,9 +49,11 @@ async function expectOneLine(command: StartCommand, line: RegExp): Promise<void>
 
 describe('npm start', () => {
   test('says when it is ready, ends on Ctrl-C with every process, and finds its data again', async () => {
-    const first = await start()
+    const durable = { COLLOQUY_DURABLE: '' }
+    const first = await start(durable)
     await first.printed('Ctrl-C stops everything')
     expect(first.output()).toMatch(/ready after \d+\.\d s/)
+    expect(await fsync()).toBe('on')
     expect(statSync(join(directory, '.env.local')).mode & 0o777).toBe(0o600)
     expect(statSync(join(directory, 'secrets.json')).mode & 0o777).toBe(0o600)
     const account = { email: 'ada@example.com', password: 'a long password' }
@@ -64,7 +66,7 @@ describe('npm start', () => {
     expect(await survivors(children, 2_000)).toEqual([])
     expect(existsSync(join(directory, 'lock'))).toBe(false)
 
-    const second = await start()
+    const second = await start(durable)
     await second.printed('Ctrl-C stops everything')
     expect((await client().auth.signInWithPassword(account)).error).toBeNull()
   }, 120_000)
@@ -72,6 +74,7 @@ describe('npm start', () => {
   test('leaves no process when it is killed, and starts again over what it left', async () => {
     const killed = await start()
     await killed.printed('Ctrl-C stops everything')
+    expect(await fsync()).toBe('off')
     const id = await beginDying()
     const children = descendantsOf(killed.child.pid ?? 0)
     expect(children.length).toBeGreaterThan(3)
@@ -175,6 +178,13 @@ const executionOf = (id: string) =>
     const [row] = await sql`
       select status, error_code from public.agent_executions where id = ${id}`
     return { ...row }
+  })
+
+/** Whether PostgreSQL waits until the disk has what it wrote. */
+const fsync = () =>
+  withDatabase(async (sql) => {
+    const [row] = await sql<{ fsync: string }[]>`show fsync`
+    return row?.fsync
   })
 
 async function withDatabase<Result>(work: (sql: Sql) => Promise<Result>): Promise<Result> {

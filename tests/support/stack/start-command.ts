@@ -15,7 +15,18 @@ export interface StartCommand {
 
 type Env = Record<string, string>
 
-/** Runs what `npm start` runs, with a state directory of its own. */
+/** What a stack of a test's own needs of the test's environment. */
+export async function startEnv(directory: string): Promise<Env> {
+  return {
+    PATH: process.env.PATH ?? '',
+    HOME: process.env.HOME ?? '',
+    COLLOQUY_DIRECTORY: directory,
+    COLLOQUY_DURABLE: 'false',
+    PORT: String(await findFreePort()),
+  }
+}
+
+/** Runs what `npm start` runs, with a state directory of its own that is not durable. */
 export function runStart(directory: string, env: Env = {}): Promise<StartCommand> {
   return run('../../../dev/start.ts', directory, env)
 }
@@ -28,13 +39,7 @@ export function runReset(directory: string, env: Env = {}): Promise<StartCommand
 async function run(file: string, directory: string, env: Env): Promise<StartCommand> {
   const script = fileURLToPath(new URL(file, import.meta.url))
   const child = spawn(process.execPath, ['--import', 'tsx', script], {
-    env: {
-      PATH: process.env.PATH ?? '',
-      HOME: process.env.HOME ?? '',
-      COLLOQUY_DIRECTORY: directory,
-      PORT: String(await findFreePort()),
-      ...env,
-    },
+    env: { ...(await startEnv(directory)), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let output = ''
