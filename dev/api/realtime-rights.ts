@@ -1,5 +1,5 @@
 import { errors, jwtVerify, type JWTPayload } from 'jose'
-import type { Sql } from 'postgres'
+import type { PgPool } from '../postgres/pg-pool.ts'
 import type { Secrets } from '../postgres/secrets.ts'
 
 /** Realtime refuses a channel; its client receives the reason. */
@@ -36,25 +36,32 @@ export async function readToken(token: unknown, secrets: Secrets): Promise<JWTPa
  * message of the topic that is there for as long as the question takes.
  * @throws ChannelRefused
  */
-export async function requireHearer(sql: Sql, topic: string, claims: JWTPayload): Promise<void> {
-  const role = roles.find((name) => name === claims.role)
+export async function requireHearer(
+  pool: PgPool,
+  topic: string,
+  claims: JWTPayload,
+): Promise<void> {
+  const role = roles.find((name) => name === claims.role) ?? 'anon'
+  const client = await pool.connect()
   let isHearer = false
-  const undo = new Error('undo')
   try {
-    await sql.begin(async (tx) => {
-      const [message] = await tx<{ id: string }[]>`
-        insert into realtime.messages (topic, extension, private)
-        values (${topic}, 'broadcast', true) returning id`
-      await tx`
-        select set_config('role', ${role ?? 'anon'}, true),
-          set_config('realtime.topic', ${topic}, true),
-          set_config('request.jwt.claims', ${JSON.stringify(claims)}, true)`
-      const rows = await tx`select from realtime.messages where id = ${message?.id ?? null}`
-      isHearer = rows.length > 0
-      throw undo
-    })
-  } catch (error) {
-    if (error !== undo) throw error
+    await client.query('begin', [])
+    const written = await client.query(
+      `insert into realtime.messages (topic, extension, private)
+        values ($1, 'broadcast', true) returning id`,
+      [topic],
+    )
+    await client.query(
+      `select set_config('role', $1, true), set_config('realtime.topic', $2, true),
+        set_config('request.jwt.claims', $3, true)`,
+      [role, topic, JSON.stringify(claims)],
+    )
+    const read = await client.query('select from realtime.messages where id = $1', [
+      written.rows[0]?.['id'],
+    ])
+    isHearer = read.rows.length > 0
+  } finally {
+    await client.query('rollback', []).finally(() => client.release())
   }
   if (!isHearer) {
     throw new ChannelRefused(

@@ -2,7 +2,8 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { WebSocketServer } from 'ws'
-import { connect } from '../postgres/database.ts'
+import { listen } from '../postgres/pg-listener.ts'
+import { openPool } from '../postgres/pg-pool.ts'
 import { firstLine } from '../process/start-error.ts'
 import { growingPause } from '../process/growing-pause.ts'
 import type { LiteOptions } from './lite.ts'
@@ -12,6 +13,12 @@ import { type Broadcast, RealtimeSocket } from './realtime-socket.ts'
 
 /** Bytes of one message of a client. */
 const maxMessage = 256 * 1024
+
+const TAKE_MESSAGES = `
+  with told as (
+    delete from realtime.messages returning id, topic, event, payload, extension, inserted_at
+  )
+  select id, topic, event, payload from told where extension = 'broadcast' order by inserted_at, id`
 
 export interface Realtime {
   /** Takes a WebSocket of `/realtime/v1/websocket`. */
@@ -29,30 +36,32 @@ export async function startRealtime({
   secrets,
   log,
 }: Pick<LiteOptions, 'database' | 'secrets' | 'log'>): Promise<Realtime> {
-  const sql = connect(database.ownerUrl, 3)
+  const pool = openPool({ url: database.ownerUrl, options: {} }, 3)
   const server = new WebSocketServer({ noServer: true, maxPayload: maxMessage })
   const sockets = new Set<RealtimeSocket>()
   const delivery = deliver(
-    async () => sql<Broadcast[]>`
-      with told as (
-        delete from realtime.messages returning id, topic, event, payload, extension, inserted_at
-      )
-      select id, topic, event, payload from told where extension = 'broadcast' order by inserted_at, id`,
+    async () => {
+      const { rows } = await pool.query(TAKE_MESSAGES, [])
+      return rows as unknown as Broadcast[]
+    },
     (message) => sockets.forEach((socket) => socket.send(message)),
     log,
   )
   let isClosed = false
-  try {
-    // Heard again after each new connection: what was written meanwhile is still in the table.
-    await sql.listen('realtime_messages', delivery.wake, delivery.wake)
-  } catch (error) {
-    await sql.end({ timeout: 1 })
+  // Read after each new connection: what was written meanwhile is still in the table.
+  const listener = await listen({
+    url: database.ownerUrl,
+    channel: 'realtime_messages',
+    wake: delivery.wake,
+    log,
+  }).catch(async (error: unknown) => {
+    await pool.end()
     throw error
-  }
+  })
 
   const authorize = async (topic: string, token: unknown) => {
     const claims = await readToken(token, secrets)
-    await requireHearer(sql, topic, claims)
+    await requireHearer(pool, topic, claims)
     return claims
   }
   return {
@@ -74,8 +83,9 @@ export async function startRealtime({
     async close() {
       isClosed = true
       for (const socket of sockets) socket.close()
+      await listener.close()
       await delivery.close()
-      await sql.end({ timeout: 1 })
+      await pool.end()
     },
   }
 }

@@ -124,7 +124,7 @@ function isTimeout(error: unknown): boolean {
 }
 
 /** The address with settings of the session, which PostgreSQL makes before the first statement. */
-function withSettings(url: string, settings: Readonly<Record<string, unknown>>): string {
+export function withSettings(url: string, settings: Readonly<Record<string, unknown>>): string {
   const address = new URL(url)
   const { searchParams: parameters } = address
   const given = parameters.get('options')

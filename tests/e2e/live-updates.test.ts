@@ -181,6 +181,31 @@ describe('the protocol', () => {
     removed.close()
   })
 
+  test('a connection that ends while it asks the policies fails the join, and the next join succeeds', async () => {
+    const owner = await signUpWithOrganization()
+    const topic = `realtime:${listOf(owner.organization)}`
+    const token = await accessToken(owner)
+    const client = await open()
+    await sql.begin(async (tx) => {
+      await tx`lock table realtime.messages in share mode`
+      client.send(topic, 'phx_join', join(token))
+      const terminate = async () => {
+        const rows = await sql`
+          select pg_terminate_backend(pid) from pg_stat_activity
+          where wait_event_type = 'Lock' and query like '%insert into realtime.messages%'`
+        return rows.length
+      }
+      await expect.poll(terminate, { timeout: 30_000 }).toBe(1)
+    })
+    const reasons = () => client.answers.map(({ payload }) => payload.response?.reason)
+    await expect
+      .poll(reasons, { timeout: 30_000 })
+      .toEqual([expect.stringContaining('DatabaseConnectionIssue')])
+    client.send(topic, 'phx_join', join(token))
+    await expect.poll(() => client.answers.at(-1)?.payload.status, { timeout: 30_000 }).toBe('ok')
+    client.close()
+  }, 120_000)
+
   test.each([
     ['no key', ''],
     ['a wrong key', '?apikey=sb_publishable_wrong'],
