@@ -39,6 +39,8 @@ comment on function private.is_not_explained() is
 revoke all on function private.is_not_explained() from public, anon, authenticated, service_role;
 grant execute on function private.is_not_explained() to authenticated;
 
+-- Tables of the migrations alone: the schema public may hold others, which do not force row-level security on
+-- their owner.
 do $$
 declare
   relation regclass;
@@ -47,6 +49,7 @@ begin
     select c.oid from pg_catalog.pg_class c
     where c.relnamespace = any ('{public,client_mgmt,conversation}'::regnamespace[])
       and c.relkind in ('r', 'p') and not c.relispartition
+      and c.relforcerowsecurity and c.relowner = current_user::regrole
       and has_any_column_privilege('authenticated', c.oid, 'select')
     order by c.oid::regclass::text
   loop
