@@ -54,6 +54,11 @@ describe.each(revisions)('a listing of a server of %s', (_revision, script, stam
     },
   )
 
+  it.each([7, true, ['x'], { page: 2 }])('says that %j is no cursor', async (nextCursor) => {
+    const { tools, incomplete } = await listed({ tools: [tool('a')], nextCursor })
+    expect([names(tools), incomplete]).toEqual([['a'], 'the cursor is no text'])
+  })
+
   it('of many pages is read to its end', async () => {
     const pages = each(({ params }) => {
       const page = Number(params?.['cursor'] ?? 0)
@@ -153,6 +158,28 @@ describe('an envelope that is a little off is read all the same', () => {
       }),
     })
     expect((await openAt(server).list(never)).tools).toMatchObject([{ name: 'ü' }])
+  })
+
+  const forms: Record<string, (answer: string) => string> = {
+    plain: (answer) => answer,
+    pretty: (answer) => JSON.stringify(JSON.parse(answer), null, 2),
+    event: (answer) => `event: message\ndata: ${answer}\n\n`,
+    'open event': (answer) => `data: ${answer}`,
+  }
+  const types = ['application/json', 'text/event-stream', 'text/plain', 'text/html', '']
+  it.each(
+    types.flatMap((type) => Object.entries(forms).map(([name, form]) => ({ type, name, form }))),
+  )('also with the type "$type", the form "$name" and the status 202', async ({ type, form }) => {
+    const server = await startScripted({
+      initialize: initialized,
+      'tools/call': byHand((response, { id }) => {
+        const result = { content: [{ type: 'text', text: 'done' }] }
+        response.writeHead(202, type === '' ? {} : { 'content-type': type })
+        response.end(form(JSON.stringify({ jsonrpc: '2.0', id, result })))
+      }),
+    })
+    const outcome = await openAt(server).call({ name: 'a', input_schema: {} }, {}, never)
+    expect(outcome).toMatchObject({ status: 'success', result: { text: 'done' } })
   })
 
   it('and an error without an id answers the call', async () => {

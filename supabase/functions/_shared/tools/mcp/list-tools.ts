@@ -48,7 +48,8 @@ export async function listTools({ page, isModern }: ListOptions): Promise<Server
       if (definition) tools.set(definition.name, definition)
       if (refusal && refused.length < maxTools) refused.push(refusal)
     }
-    if (typeof nextCursor !== 'string' || nextCursor === '') return end(null)
+    if (nextCursor === undefined || nextCursor === null || nextCursor === '') return end(null)
+    if (typeof nextCursor !== 'string') return end('the cursor is no text')
     if (cursors.has(nextCursor)) return end('the cursor does not advance')
     if (tools.size >= maxTools) return end(`more than ${maxTools} tools`)
     if (pages >= maxListingPages) return end(`more than ${maxListingPages} pages`)

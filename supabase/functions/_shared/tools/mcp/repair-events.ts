@@ -43,6 +43,8 @@ export function repairEvents(
 }
 
 function repairEvent(event: string, repair: (data: string) => readonly Message[]): string {
+  // An answer in plain JSON, to which its server gave the type of a stream.
+  if (/^\s*[[{]/.test(event)) return repairEvent(event.replace(/^/gm, 'data:'), repair)
   const lines = event.split('\n')
   const isData = (line: string) => line === 'data' || line.startsWith('data:')
   const name = lines

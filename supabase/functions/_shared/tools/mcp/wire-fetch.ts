@@ -58,8 +58,8 @@ export function createWire(fetch: OutboundFetch, { type, probe, clock }: WireOpt
   const read = (text: string, sole: Waiting | null): Message[] =>
     repairMessages(parse(text), takeRequest(sole), raws)
   const repaired = (response: Response, sole: Waiting | null) =>
+    // With the status 200, as the library reads no answer of a 202.
     new Response(response.body && repairEvents(response.body, (data) => read(data, sole)), {
-      status: response.status,
       headers: keptHeaders(response),
     })
 
