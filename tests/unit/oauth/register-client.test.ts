@@ -43,6 +43,10 @@ describe('a registration', () => {
     })
   })
 
+  it('answered with a number for an id is used', async () => {
+    expect((await register({ client_id: 12345 })).client.clientId).toBe('12345')
+  })
+
   it('that refuses what it need not know is repeated with the least, and with the scopes', async () => {
     const { fetch, client } = await register(({ body }: Requested) =>
       body.includes('application_type') || !body.includes('"scope":"a b"')

@@ -35,7 +35,7 @@ export function readTokenAnswer(value: unknown): TokenAnswer {
   const isBearer =
     type === undefined ||
     type === null ||
-    (typeof type === 'string' && ['', 'bearer'].includes(type.toLowerCase()))
+    (typeof type === 'string' && ['', 'bearer'].includes(type.trim().toLowerCase()))
   if (!isBearer || !/^[\x21-\x7e]+$/.test(accessToken)) {
     return { unusable: 'not a bearer token', received }
   }
@@ -64,6 +64,7 @@ function scopeOf(value: unknown): string | null {
 
 function secondsOf(value: unknown): number | null {
   const seconds = typeof value === 'string' && value.trim() !== '' ? Number(value) : value
-  if (typeof seconds !== 'number' || !Number.isFinite(seconds)) return null
+  // Some write 0 for tokens without an end, and -1. A token that is over is refused, and then refreshed.
+  if (typeof seconds !== 'number' || !Number.isFinite(seconds) || seconds <= 0) return null
   return Math.min(Math.max(1, Math.floor(seconds)), tenYears)
 }

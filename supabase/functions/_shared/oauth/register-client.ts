@@ -99,7 +99,8 @@ async function ask(
 /** Null is absent, and a secret of a public client is none. */
 function readClient(body: unknown): RegisteredClient | null {
   if (!isRecord(body)) return null
-  const clientId = stringOf(body['client_id'])
+  const given = body['client_id']
+  const clientId = Number.isSafeInteger(given) ? String(given) : stringOf(given)
   if (clientId === null || clientId.length > longest) return null
   const method = stringOf(body['token_endpoint_auth_method'])
   const authMethod = authMethods.find((name) => name === method) ?? null

@@ -83,7 +83,7 @@ async function send(
   try {
     const init = { method: 'POST', headers, body }
     response = await withinOrigin(fetch)(metadata.token_endpoint, init)
-    answer = await jsonOf(response)
+    answer = await fieldsOf(response)
   } catch (error) {
     throw authorizationServerFailure(error)
   }
@@ -124,9 +124,14 @@ function refusal(
   return new AppError('authorization_server_refused', { cause })
 }
 
-/** undefined: no JSON. */
-async function jsonOf(response: Response): Promise<unknown> {
+/** The fields of an answer; some servers write them as a form whatever they are asked for. */
+async function fieldsOf(response: Response): Promise<unknown> {
   const text = await response.text()
+  if (
+    /^\s*application\/x-www-form-urlencoded\b/i.test(response.headers.get('content-type') ?? '')
+  ) {
+    return Object.fromEntries(new URLSearchParams(text))
+  }
   try {
     return JSON.parse(text)
   } catch {
