@@ -1,5 +1,6 @@
 import type { Sql } from 'postgres'
 import { platformSettings } from '../api/platform-settings.ts'
+import { findUnboundedWrites } from './unbounded-writes.ts'
 
 /** Each gives one line per offence; $1 is the exposed schemas, $2 all schemas of ours. */
 const rules = [
@@ -112,7 +113,7 @@ const rules = [
 export async function findCatalogProblems(sql: Sql): Promise<string[]> {
   const exposed = [...platformSettings.api.schemas]
   const parameters = [exposed, [...exposed, 'private']]
-  const problems: string[] = []
+  const problems = await findUnboundedWrites(sql, [...exposed, 'private'])
   for (const rule of rules) {
     const query = `with unused as (select $1::text[], $2::text[]) ${rule}`
     const rows = await sql.unsafe(query, parameters).values()
