@@ -337,6 +337,54 @@ revoke all on function private.keep_an_owner() from public, anon, authenticated,
 create trigger client_users_keep_an_owner after update of role, ended_at on client_mgmt.client_users
   for each row execute function private.keep_an_owner();
 
+-- A deletion of an account comes from Auth, which nobody can refuse there: the organization closes instead.
+create function private.close_ownerless_organizations() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: runs as the role that deletes the account. The lock lets two owners who go at once see each
+-- other.
+declare
+  organization bigint;
+begin
+  for organization in
+    select m.organization_id from client_mgmt.client_users m
+    where m.user_id = old.id and m.role = 'owner' and m.ended_at is null
+    order by m.organization_id
+  loop
+    perform private.lock_memberships(organization);
+    if not private.has_owner_beside(organization, old.id) then
+      update public.organizations o set is_active = false where o.id = organization and o.is_active;
+      perform private.write_audit_event(
+        organization, 'organization.close', 'organization', organization::text,
+        jsonb_build_object('reason', 'The account of the only owner was deleted.')
+      );
+    end if;
+  end loop;
+  return old;
+end
+$$;
+comment on function private.close_ownerless_organizations() is
+  'Trigger on users: closes each organization whose only owner goes. appoint_owner() opens it again.';
+
+create function private.has_owner_beside(organization_id bigint, user_id uuid) returns boolean
+language sql stable security definer set search_path = ''
+as $$
+  -- Definer: counts owners past the policies, for definer functions only.
+  select exists (
+    select 1 from client_mgmt.client_users m
+    where m.organization_id = has_owner_beside.organization_id and m.role = 'owner' and m.ended_at is null
+      and m.user_id is distinct from has_owner_beside.user_id
+  )
+$$;
+comment on function private.has_owner_beside(bigint, uuid) is
+  'Whether an organization has an owner beside this person; null: any owner.';
+revoke all on function
+  private.close_ownerless_organizations(), private.has_owner_beside(bigint, uuid)
+  from public, anon, authenticated, service_role;
+-- Named so that it runs before users_audit_erasure: the organization is locked before its audit head.
+create trigger users_abandon_organizations before delete on public.users
+  for each row execute function private.close_ownerless_organizations();
+
 create function private.set_member_role(user_id uuid, role text, permissions text[]) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -502,11 +550,39 @@ end
 $$;
 comment on function private.revoke_invitation(bigint) is 'Body of public.revoke_invitation().';
 
-create function private.accept_invitation(token text) returns jsonb
+create function private.invitation_stands(invitation client_mgmt.invitations) returns boolean
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: called by definer functions only, for a person who is no member yet.
+begin
+  return invitation.accepted_at is null and invitation.revoked_at is null
+    and invitation.expires_at > clock_timestamp()
+    and exists (
+      select 1 from public.organizations o where o.id = invitation.organization_id and o.is_active
+    )
+    -- The sender must still be a member who may send the invitation.
+    and exists (
+      select 1 from client_mgmt.client_users m
+      join public.users inviter on inviter.id = m.user_id and inviter.is_active
+      where m.organization_id = invitation.organization_id and m.user_id = invitation.invited_by
+        and m.ended_at is null
+        and private.role_rank(m.role) >= private.role_rank(invitation.role)
+        and 'members.manage' = any (private.role_permissions(m.role) || m.permissions)
+        and (m.role = 'owner'
+          or private.role_permissions(invitation.role)
+            <@ (private.role_permissions(m.role) || m.permissions))
+    );
+end
+$$;
+comment on function private.invitation_stands(client_mgmt.invitations) is
+  'Whether an invitation can still be accepted: open, of an active organization, and its sender may still '
+  'send it.';
+
+create function private.take_invitation(organization_id bigint, invitation_id bigint) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: the invited person is not a member yet. One update decides, so one of many concurrent callers
--- gets the row. Unknown, used, revoked and expired tokens and those of another person give one error.
+-- gets the row. Unknown, used, revoked and expired invitations and those of another person give one error.
 #variable_conflict use_column
 declare
   account constant uuid := private.require_account();
@@ -515,29 +591,14 @@ declare
   joined_role text;
 begin
   -- First, in the common order of locks. Waits for a running suspension or invitation.
-  perform 1 from public.organizations o
-  where o.id = (
-    select t.organization_id from private.invitation_tokens t
-    where t.token_hash = sha256(convert_to(accept_invitation.token, 'UTF8'))
-  ) for share;
+  perform 1 from public.organizations o where o.id = take_invitation.organization_id for share;
   update client_mgmt.invitations i
   set accepted_at = clock_timestamp(), accepted_by = account
-  from private.invitation_tokens t, public.users u, public.organizations o
-  where t.token_hash = sha256(convert_to(accept_invitation.token, 'UTF8'))
-    and i.organization_id = t.organization_id and i.id = t.invitation_id
-    and i.accepted_at is null and i.revoked_at is null and i.expires_at > clock_timestamp()
+  from public.users u
+  where i.organization_id = take_invitation.organization_id and i.id = take_invitation.invitation_id
     and u.id = account and lower(u.email) = i.email
-    and o.id = i.organization_id and o.is_active
-        -- The sender must still be a member who may send the invitation.
-    and exists (
-      select 1 from client_mgmt.client_users m
-      join public.users inviter on inviter.id = m.user_id and inviter.is_active
-      where m.organization_id = i.organization_id and m.user_id = i.invited_by and m.ended_at is null
-        and private.role_rank(m.role) >= private.role_rank(i.role)
-        and 'members.manage' = any (private.role_permissions(m.role) || m.permissions)
-        and (m.role = 'owner'
-          or private.role_permissions(i.role) <@ (private.role_permissions(m.role) || m.permissions))
-    )
+    and i.accepted_at is null and i.revoked_at is null
+    and private.invitation_stands(i)
   returning i.* into invitation;
   if not found then
     raise exception using errcode = 'PT404', message = 'invalid_invitation',
@@ -560,7 +621,90 @@ begin
   return jsonb_build_object('organization_id', invitation.organization_id, 'role', joined_role);
 end
 $$;
+comment on function private.take_invitation(bigint, bigint) is
+  'Makes the caller a member by an invitation to their address: { organization_id, role }; else PT404 '
+  'invalid_invitation.';
+
+create function private.accept_invitation(token text) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: finds an invitation of an organization that the caller has not joined, by its token.
+#variable_conflict use_column
+declare
+  named private.invitation_tokens;
+begin
+  perform private.require_account();
+  select t.* into named from private.invitation_tokens t
+  where t.token_hash = sha256(convert_to(accept_invitation.token, 'UTF8'));
+  return private.take_invitation(named.organization_id, named.invitation_id);
+end
+$$;
 comment on function private.accept_invitation(text) is 'Body of public.accept_invitation().';
+
+create function private.my_invitations()
+returns table (
+  id bigint, organization_id bigint, organization_name text, role text, invited_by text,
+  created_at timestamptz, expires_at timestamptz
+)
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: the caller is no member of these organizations yet. Without a token the address alone tells whom
+-- an invitation is for, so Auth must have confirmed it.
+#variable_conflict use_column
+begin
+  return query
+  select i.id, i.organization_id, o.name, i.role, coalesce(sender.display_name, sender.email),
+    i.created_at, i.expires_at
+  from auth.users a
+  join client_mgmt.invitations i on i.email = lower(a.email)
+  join public.organizations o on o.id = i.organization_id
+  join public.users sender on sender.id = i.invited_by
+  where a.id = private.current_account_id() and a.email_confirmed_at is not null
+    and private.invitation_stands(i)
+  order by i.created_at desc, i.id desc;
+end
+$$;
+comment on function private.my_invitations() is 'Body of public.my_invitations().';
+
+create function private.accept_my_invitation(id bigint) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: as private.my_invitations(), which lists what this accepts.
+#variable_conflict use_column
+declare
+  organization bigint;
+begin
+  perform private.require_account();
+  select m.organization_id into organization from private.my_invitations() m
+  where m.id = accept_my_invitation.id;
+  return private.take_invitation(organization, accept_my_invitation.id);
+end
+$$;
+comment on function private.accept_my_invitation(bigint) is 'Body of public.accept_my_invitation().';
+
+-- ── Own organizations ─────────────────────────────────────────────────────────────────────────
+
+create function private.my_organizations()
+returns table (
+  organization_id bigint, name text, slug text, role text, permissions text[], is_active boolean,
+  is_current boolean, joined_at timestamptz
+)
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: a person sees the organizations of their own memberships, whichever is active, or none.
+#variable_conflict use_column
+begin
+  return query
+  select o.id, o.name, o.slug, m.role,
+    array(select distinct p from unnest(private.role_permissions(m.role) || m.permissions) p order by p),
+    o.is_active, o.id is not distinct from private.current_organization_id(), m.created_at
+  from client_mgmt.client_users m
+  join public.organizations o on o.id = m.organization_id
+  where m.user_id = private.current_account_id() and m.ended_at is null
+  order by m.created_at, o.id;
+end
+$$;
+comment on function private.my_organizations() is 'Body of public.my_organizations().';
 
 -- ── Sessions ──────────────────────────────────────────────────────────────────────────────────
 
@@ -607,13 +751,16 @@ revoke all on function
   private.create_organization(text, text), private.switch_organization(bigint),
   private.set_member_role(uuid, text, text[]), private.remove_member(uuid), private.leave_organization(),
   private.organization_members(), private.invite_member(text, text), private.revoke_invitation(bigint),
-  private.accept_invitation(text), private.list_sessions(), private.revoke_session(uuid)
+  private.invitation_stands(client_mgmt.invitations), private.take_invitation(bigint, bigint),
+  private.accept_invitation(text), private.my_invitations(), private.accept_my_invitation(bigint),
+  private.my_organizations(), private.list_sessions(), private.revoke_session(uuid)
   from public, anon, authenticated, service_role;
 grant execute on function
   private.create_organization(text, text), private.switch_organization(bigint),
   private.set_member_role(uuid, text, text[]), private.remove_member(uuid), private.leave_organization(),
   private.organization_members(), private.invite_member(text, text), private.revoke_invitation(bigint),
-  private.accept_invitation(text), private.list_sessions(), private.revoke_session(uuid)
+  private.accept_invitation(text), private.my_invitations(), private.accept_my_invitation(bigint),
+  private.my_organizations(), private.list_sessions(), private.revoke_session(uuid)
   to authenticated;
 
 -- ── The RPCs ──────────────────────────────────────────────────────────────────────────────────
@@ -681,6 +828,37 @@ comment on function public.accept_invitation(text) is
   'Joins with a token that was sent to the caller''s address: { organization_id, role }. PT404 '
   'invalid_invitation for every other token.';
 
+create function public.my_invitations()
+returns table (
+  id bigint, organization_id bigint, organization_name text, role text, invited_by text,
+  created_at timestamptz, expires_at timestamptz
+)
+language sql stable security invoker set search_path = ''
+as $$ select * from private.my_invitations() $$;
+comment on function public.my_invitations() is
+  'The invitations that the caller can accept, with any active organization or none: those to the address '
+  'of the account, once Auth has confirmed it.';
+
+create function public.accept_my_invitation(id bigint) returns public.joined_organization
+language sql volatile security invoker set search_path = ''
+as $$
+  select * from jsonb_populate_record(null::public.joined_organization, private.accept_my_invitation(id))
+$$;
+comment on function public.accept_my_invitation(bigint) is
+  'Joins by an invitation of my_invitations(), without its token: { organization_id, role }. PT404 '
+  'invalid_invitation for every other id.';
+
+create function public.my_organizations()
+returns table (
+  organization_id bigint, name text, slug text, role text, permissions text[], is_active boolean,
+  is_current boolean, joined_at timestamptz
+)
+language sql stable security invoker set search_path = ''
+as $$ select * from private.my_organizations() $$;
+comment on function public.my_organizations() is
+  'The caller''s memberships, with any active organization or none; is_active is false for a suspended or '
+  'closed organization. switch_organization() makes one the current one.';
+
 create function public.revoke_invitation(id bigint) returns void
 language sql volatile security invoker set search_path = ''
 as $$ select private.revoke_invitation(id) $$;
@@ -725,12 +903,14 @@ comment on function public.revoke_session(uuid) is
 revoke all on function
   public.create_organization(text, text), public.switch_organization(bigint), public.organization_members(),
   public.invite_member(text, text), public.accept_invitation(text), public.revoke_invitation(bigint),
+  public.my_invitations(), public.accept_my_invitation(bigint), public.my_organizations(),
   public.set_member_role(uuid, text, text[]), public.remove_member(uuid), public.leave_organization(),
   public.list_sessions(), public.revoke_session(uuid)
   from public, anon, authenticated, service_role;
 grant execute on function
   public.create_organization(text, text), public.switch_organization(bigint), public.organization_members(),
   public.invite_member(text, text), public.accept_invitation(text), public.revoke_invitation(bigint),
+  public.my_invitations(), public.accept_my_invitation(bigint), public.my_organizations(),
   public.set_member_role(uuid, text, text[]), public.remove_member(uuid), public.leave_organization(),
   public.list_sessions(), public.revoke_session(uuid)
   to authenticated;

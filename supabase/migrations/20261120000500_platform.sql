@@ -102,7 +102,9 @@ comment on function private.require_reason(boolean, text) is
 revoke all on function private.require_reason(boolean, text) from public, anon, authenticated, service_role;
 
 create function private.platform_organizations()
-returns table (id bigint, name text, slug text, is_active boolean, members bigint, created_at timestamptz)
+returns table (
+  id bigint, name text, slug text, is_active boolean, members bigint, created_at timestamptz, owners bigint
+)
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: administrators are members of none of these. Shows no settings and no content.
@@ -112,7 +114,10 @@ begin
   return query
   select o.id, o.name, o.slug, o.is_active, (
     select count(*) from client_mgmt.client_users m where m.organization_id = o.id and m.ended_at is null
-  ), o.created_at
+  ), o.created_at, (
+    select count(*) from client_mgmt.client_users m
+    where m.organization_id = o.id and m.ended_at is null and m.role = 'owner'
+  )
   from public.organizations o order by o.id;
 end
 $$;
@@ -129,6 +134,13 @@ as $$
 begin
   perform private.require_platform_admin();
   perform private.require_reason(set_organization_active.is_active, reason);
+  perform private.lock_memberships(set_organization_active.organization_id);
+  if set_organization_active.is_active and exists (
+    select 1 from public.organizations o where o.id = set_organization_active.organization_id
+  ) and not private.has_owner_beside(set_organization_active.organization_id, null) then
+    raise exception using errcode = 'PT409', message = 'organization_without_owner',
+      detail = 'The organization has no owner. Appoint one.';
+  end if;
   update public.organizations o set is_active = set_organization_active.is_active
   where o.id = set_organization_active.organization_id;
   if not found then
@@ -143,6 +155,50 @@ end
 $$;
 comment on function private.set_organization_active(bigint, boolean, text) is
   'Body of public.set_organization_active().';
+
+create function private.appoint_owner(organization_id bigint, user_id uuid, reason text) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: no role holds a grant to insert memberships. An administrator cannot enter an organization by it:
+-- one that has an owner is refused, and so is the administrator's own account.
+#variable_conflict use_column
+declare
+  administrator constant uuid := private.require_platform_admin();
+begin
+  perform private.require_reason(true, reason);
+  perform private.lock_memberships(appoint_owner.organization_id);
+  if not exists (select 1 from public.organizations o where o.id = appoint_owner.organization_id) then
+    raise exception using errcode = 'PT404', message = 'organization_not_found',
+      detail = 'No organization has this id. Check the id.';
+  elsif private.has_owner_beside(appoint_owner.organization_id, null) then
+    raise exception using errcode = 'PT409', message = 'organization_has_owner',
+      detail = 'The organization has an owner, who appoints others.';
+  elsif appoint_owner.user_id = administrator then
+    raise exception using errcode = '42501', message = 'permission_denied',
+      detail = 'An administrator cannot appoint themselves.';
+  elsif not exists (select 1 from public.users u where u.id = appoint_owner.user_id and u.is_active) then
+    raise exception using errcode = 'PT404', message = 'account_not_found',
+      detail = 'No active account has this id. Check the id.';
+  end if;
+  insert into client_mgmt.client_users as m (organization_id, user_id, role)
+  values (appoint_owner.organization_id, appoint_owner.user_id, 'owner')
+  on conflict on constraint client_users_pkey do update
+    set role = 'owner', ended_at = null,
+      permissions = case when m.ended_at is null then m.permissions else '{}' end;
+  update public.users u set organization_id = appoint_owner.organization_id
+  where u.id = appoint_owner.user_id and u.organization_id is null;
+  update public.organizations o set is_active = true where o.id = appoint_owner.organization_id;
+  perform private.write_audit_event(
+    appoint_owner.organization_id, 'organization.appoint_owner', 'membership', appoint_owner.user_id::text,
+    jsonb_build_object('reason', reason)
+  );
+  perform private.write_admin_event(
+    'organization.appoint_owner', 'organization', appoint_owner.organization_id::text,
+    jsonb_build_object('reason', reason, 'user_id', appoint_owner.user_id)
+  );
+end
+$$;
+comment on function private.appoint_owner(bigint, uuid, text) is 'Body of public.appoint_owner().';
 
 create function private.set_account_active(user_id uuid, is_active boolean, reason text) returns void
 language plpgsql volatile security definer set search_path = ''
@@ -239,21 +295,33 @@ comment on function private.close_break_glass(bigint) is 'Body of public.close_b
 
 revoke all on function
   private.platform_organizations(), private.set_organization_active(bigint, boolean, text),
+  private.appoint_owner(bigint, uuid, text),
   private.set_account_active(uuid, boolean, text), private.open_break_glass(bigint, text, text, numeric),
   private.close_break_glass(bigint)
   from public, anon, authenticated, service_role;
 grant execute on function
   private.platform_organizations(), private.set_organization_active(bigint, boolean, text),
+  private.appoint_owner(bigint, uuid, text),
   private.set_account_active(uuid, boolean, text), private.open_break_glass(bigint, text, text, numeric),
   private.close_break_glass(bigint)
   to authenticated;
 
 create function public.platform_organizations()
-returns table (id bigint, name text, slug text, is_active boolean, members bigint, created_at timestamptz)
+returns table (
+  id bigint, name text, slug text, is_active boolean, members bigint, created_at timestamptz, owners bigint
+)
 language sql volatile security invoker set search_path = ''
 as $$ select * from private.platform_organizations() $$;
 comment on function public.platform_organizations() is
-  'All organizations, without content. For platform administrators; the log records the call.';
+  'All organizations, without content; owners is 0 for one that closed because its last owner''s account '
+  'was deleted. For platform administrators; the log records the call.';
+
+create function public.appoint_owner(organization_id bigint, user_id uuid, reason text) returns void
+language sql volatile security invoker set search_path = ''
+as $$ select private.appoint_owner(organization_id, user_id, reason) $$;
+comment on function public.appoint_owner(bigint, uuid, text) is
+  'Gives an organization without an owner a new one, and opens it again. For platform administrators; '
+  'recorded in both logs. PT409 organization_has_owner; PT404 account_not_found, organization_not_found.';
 
 create function public.set_organization_active(
   organization_id bigint,
@@ -264,7 +332,7 @@ language sql volatile security invoker set search_path = ''
 as $$ select private.set_organization_active(organization_id, is_active, reason) $$;
 comment on function public.set_organization_active(bigint, boolean, text) is
   'Suspends or resumes an organization from the next statement on. For platform administrators; recorded '
-  'in the log.';
+  'in the log. PT409 organization_without_owner: appoint_owner() resumes such a one.';
 
 create function public.set_account_active(user_id uuid, is_active boolean, reason text) returns void
 language sql volatile security invoker set search_path = ''
@@ -302,11 +370,13 @@ comment on function public.close_break_glass(bigint) is
 
 revoke all on function
   public.platform_organizations(), public.set_organization_active(bigint, boolean, text),
+  public.appoint_owner(bigint, uuid, text),
   public.set_account_active(uuid, boolean, text), public.open_break_glass(bigint, text, text, numeric),
   public.close_break_glass(bigint)
   from public, anon, authenticated, service_role;
 grant execute on function
   public.platform_organizations(), public.set_organization_active(bigint, boolean, text),
+  public.appoint_owner(bigint, uuid, text),
   public.set_account_active(uuid, boolean, text), public.open_break_glass(bigint, text, text, numeric),
   public.close_break_glass(bigint)
   to authenticated;

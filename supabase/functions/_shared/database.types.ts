@@ -3106,6 +3106,16 @@ export type Database = {
           isSetofReturn: false
         }
       }
+      accept_my_invitation: {
+        Args: { id: number }
+        Returns: Database['public']['CompositeTypes']['joined_organization']
+        SetofOptions: {
+          from: '*'
+          to: 'joined_organization'
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
       acquire_probe: {
         Args: { execution_id: string; model_id: number; organization_id: number }
         Returns: boolean
@@ -3113,6 +3123,10 @@ export type Database = {
       append_execution_events: {
         Args: { events: string; execution_id: string; organization_id: number; seq: number }
         Returns: string
+      }
+      appoint_owner: {
+        Args: { organization_id: number; reason: string; user_id: string }
+        Returns: undefined
       }
       approve_mcp_tool: { Args: { id: number; proposed_hash: string }; Returns: undefined }
       available_models: {
@@ -3347,6 +3361,31 @@ export type Database = {
           proposed_hash: string
         }[]
       }
+      my_invitations: {
+        Args: Record<PropertyKey, never>
+        Returns: {
+          created_at: string
+          expires_at: string
+          id: number
+          invited_by: string
+          organization_id: number
+          organization_name: string
+          role: string
+        }[]
+      }
+      my_organizations: {
+        Args: Record<PropertyKey, never>
+        Returns: {
+          is_active: boolean
+          is_current: boolean
+          joined_at: string
+          name: string
+          organization_id: number
+          permissions: string[]
+          role: string
+          slug: string
+        }[]
+      }
       open_break_glass: {
         Args: { hours?: number; organization_id: number; reason: string; scope?: string }
         Returns: Database['public']['CompositeTypes']['opened_grant']
@@ -3378,6 +3417,7 @@ export type Database = {
           is_active: boolean
           members: number
           name: string
+          owners: number
           slug: string
         }[]
       }

@@ -40,6 +40,7 @@ export const accounts: Readonly<Record<string, RelationExpectation>> = {
     triggers: {
       ...touched('users'),
       ...trigger('users_audit', 'AFTER UPDATE OF is_active', 'audit_account()'),
+      ...trigger('users_abandon_organizations', 'BEFORE DELETE', 'close_ownerless_organizations()'),
       ...trigger('users_audit_erasure', 'BEFORE DELETE', 'audit_erasure()'),
       ...trigger('users_erase_invitations', 'BEFORE DELETE', 'erase_invitations()'),
       ...trigger('users_refresh_sessions', 'AFTER UPDATE OF is_active', 'refresh_session_access()'),

@@ -14,6 +14,7 @@ export const internalDefiners: readonly string[] = [
   'check_library_prompt',
   'check_prompt',
   'check_settings',
+  'close_ownerless_organizations',
   'check_shared_references',
   'count_change',
   'count_quota',
@@ -59,6 +60,9 @@ export const internalDefiners: readonly string[] = [
   // Memberships, sessions, audit.
   'count_founding',
   'end_membership',
+  'has_owner_beside',
+  'invitation_stands',
+  'take_invitation',
   'lock_access',
   'make_accounts',
   'place_session',

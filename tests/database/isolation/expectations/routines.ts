@@ -84,6 +84,33 @@ export const routineExpectations: Readonly<Record<string, RoutineExpectation>> =
     example: () => ({ token: invitationToken('a', 'pending') }),
     control: 'invited person',
   }),
+  ...rpc('my_organizations()', {
+    allowed: account,
+    empty: true,
+    // The names of the caller's own organizations, with any of them active.
+    reveals: ['public.organizations.name', 'public.organizations.slug'],
+  }),
+  ...rpc('my_invitations()', {
+    allowed: account,
+    empty: true,
+    reveals: ['public.organizations.name', 'public.users.email', 'public.users.display_name'],
+  }),
+  ...rpc('accept_my_invitation(bigint)', {
+    allowed: account,
+    entersTenant: true,
+    example: (world) => ({
+      id: idOf(
+        world,
+        'client_mgmt.invitations',
+        (row) =>
+          ofA(world)(row) &&
+          row.email === world.others.find(({ key }) => key === 'invited person')?.email &&
+          row.accepted_at === null &&
+          row.revoked_at === null,
+      ),
+    }),
+    control: 'invited person',
+  }),
   ...rpc('organization_members()', {
     empty: true,
     allowed: inOrganization,
@@ -140,6 +167,10 @@ export const routineExpectations: Readonly<Record<string, RoutineExpectation>> =
     control: 'platform administrator',
     crossesTenants: true,
     example: (world) => ({ organization_id: world.a.organizationId, is_active: false, reason }),
+  }),
+  ...rpc('appoint_owner(bigint, uuid, text)', {
+    allowed: runsPlatform,
+    crossesTenants: true,
   }),
   ...rpc('set_account_active(uuid, boolean, text)', {
     allowed: runsPlatform,

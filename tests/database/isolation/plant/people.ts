@@ -16,7 +16,9 @@ export const accountDirectly =
       sessionId: names.uuid(),
       email: `${names.text()}@example.com`,
     }
-    await sql`insert into auth.users (id, email) values (${planted.id}, ${planted.email})`
+    await sql`
+      insert into auth.users (id, email, email_confirmed_at)
+      values (${planted.id}, ${planted.email}, now())`
     await sql`insert into auth.sessions (id, user_id) values (${planted.sessionId}, ${planted.id})`
     return planted
   }
