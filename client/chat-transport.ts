@@ -91,6 +91,12 @@ export class ColloquyChatTransport<
     return this.#stream(chatId, response, abortSignal, { executionId })
   }
 
+  /** Rates an answer; a person has one rating per answer, and null removes it. */
+  async rate(messageId: string, rating: 'up' | 'down' | null, comment?: string): Promise<void> {
+    const body = { message_id: this.#ids.assign(messageId), rating, comment }
+    await this.#connection.request('rest/v1/rpc/rate_message', { body })
+  }
+
   /** Sends what `useChat` asks for; a request whose target is not stored becomes the next best. */
   async #invoke(options: SendOptions<Message>): Promise<Response> {
     const { chatId, body, headers } = options

@@ -56,7 +56,8 @@ declare
   ', '\s+', ' ', 'g')), ' ');
   -- Also with other arguments: PostgREST could not choose between the two.
   functions constant text[] := string_to_array(btrim(regexp_replace('
-    accept_invitation acquire_probe append_execution_events approve_mcp_tool available_models
+    accept_invitation accept_my_invitation acquire_probe append_execution_events appoint_owner
+    approve_mcp_tool available_models
     begin_execution begin_tool_calls cancel_execution claim_mcp_authorization claim_mcp_revocations
     claim_tool_calls clean_ups cleanup_change_windows cleanup_ended_invitations
     cleanup_ended_mcp_revocations cleanup_expired_oauth_states cleanup_expired_oauth_tokens
@@ -64,11 +65,14 @@ declare
     consume_oauth_state create_oauth_state create_organization custom_access_token_hook decide_tool_call
     decrypt_token delete_mcp_connection encrypt_token end_mcp_revocation end_oauth_state
     expire_execution_leases expire_idempotency_keys expire_tool_approvals explain_effective_llm
-    explain_effective_prompts export_audit_log fail_mcp_refresh finish_execution finish_tool_call
+    explain_effective_prompts export_audit_log fail_mcp_refresh feedback_by_agent finish_execution
+    finish_tool_call
     follow_execution get_effective_system_prompts has_permission invite_member lease_oauth_client
     leave_organization list_sealed_values list_sessions log_audit_event mcp_connections mcp_header_keys
-    mcp_tool_changes open_break_glass open_mcp_configuration open_mcp_connection organization_members
-    platform_organizations preview_system_prompt provider_credential queue_mcp_revocation read_execution
+    mcp_tool_changes my_invitations my_organizations open_break_glass open_mcp_configuration
+    open_mcp_connection organization_members
+    platform_organizations preview_system_prompt provider_credential queue_mcp_revocation rate_message
+    read_execution
     read_execution_result read_mcp_endpoint read_response record_mcp_tools reject_oauth_client
     release_oauth_client remove_member remove_provider_credential renew_execution_lease require_mcp_scope
     reseal_value reserve_execution_step resolve_mcp_endpoint revoke_invitation revoke_session

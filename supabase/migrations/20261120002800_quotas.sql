@@ -42,6 +42,7 @@ insert into private.table_bounds (table_name, scope, max_rows, max_bytes) values
   ('conversation.block_turns', 'organization', 5000000, 1073741824),
   ('conversation.blocks', 'organization', 100000, 1073741824),
   ('conversation.lens_prototypes', 'organization', 1000, 67108864),
+  ('conversation.message_feedback', 'member', 100000, 134217728),
   ('conversation.participants', 'organization', 100000, 1073741824),
   ('conversation.turns', 'organization', 2000000, 8589934592),
   ('public.agents', 'organization', 500, 16777216),

@@ -134,6 +134,28 @@ describe('a chat over the transport', () => {
     goOn()
   })
 
+  it('rates an answer, and takes the rating back', async () => {
+    const { chat, transport } = open()
+    says('One.')
+    await chat.sendMessage({ text: 'First' })
+    const answer = chat.messages.at(-1)?.id ?? ''
+    const ratings = async () => {
+      const { data, error } = await stage.ann.client
+        .schema('conversation')
+        .from('message_feedback')
+        .select('rating, comment')
+        .eq('message_id', answer)
+      expect(error).toBeNull()
+      return data
+    }
+    await transport.rate(answer, 'down', 'Too short.')
+    expect(await ratings()).toEqual([{ rating: 'down', comment: 'Too short.' }])
+    await transport.rate(answer, null)
+    expect(await ratings()).toEqual([])
+    const absent = transport.rate(chat.messages[0]?.id ?? '', 'up')
+    await expect(absent).rejects.toMatchObject({ code: 'message_not_found' })
+  })
+
   it('gives the model a picture of the person', async () => {
     const { chat } = open()
     says('A pixel.')

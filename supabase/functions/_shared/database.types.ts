@@ -1303,6 +1303,43 @@ export type Database = {
         }
         Relationships: []
       }
+      message_feedback: {
+        Row: {
+          comment: string | null
+          created_at: string
+          execution_id: string | null
+          message_id: string
+          organization_id: number
+          rating: string
+          session_id: string
+          updated_at: string
+          user_id: string
+        }
+        ComputedFields: never
+        Insert: {
+          comment?: string | null
+          created_at?: string
+          execution_id?: string | null
+          message_id: string
+          organization_id: number
+          rating: string
+          session_id: string
+          updated_at?: string
+          user_id: string
+        }
+        Update: {
+          comment?: string | null
+          created_at?: string
+          execution_id?: string | null
+          message_id?: string
+          organization_id?: number
+          rating?: string
+          session_id?: string
+          updated_at?: string
+          user_id?: string
+        }
+        Relationships: []
+      }
       participants: {
         Row: {
           created_at: string
@@ -3239,6 +3276,15 @@ export type Database = {
         }
         Returns: boolean
       }
+      feedback_by_agent: {
+        Args: { since: string; until?: string }
+        Returns: {
+          agent: string
+          agent_id: number
+          down: number
+          up: number
+        }[]
+      }
       finish_execution: {
         Args: { execution_id: string; organization_id: number; outcome: Json }
         Returns: Json
@@ -3430,6 +3476,10 @@ export type Database = {
           tokens: Json
           user_id: string
         }
+        Returns: undefined
+      }
+      rate_message: {
+        Args: { comment?: string; message_id: string; rating: string }
         Returns: undefined
       }
       read_execution: {

@@ -99,18 +99,30 @@ function mayKnow(
     if (expectation === undefined) return false
     if (actor.role === 'service_role') return true
     if (isRevealed(place) && actor.isPlatformAdministrator) return true
-    if (isRevealed(place))
-      return actor.organizationId !== null && sharesTenant(world, relation, row, actor)
+    if (isRevealed(place)) return sharesTenant(world, relation, row, actor)
     return maySee(world, relation, expectation, actor, row)
   })
 }
 
-/** Whether a revealed row is of the actor's organization; an account is, through its membership. */
+/**
+ * Whether a revealed row is of the actor's organization; an account is, through its membership. A person
+ * knows the organizations of all their memberships, and who invited them where.
+ */
 function sharesTenant(world: World, relation: string, row: Row, actor: Actor): boolean {
-  if (relation !== 'public.users') return row.organization_id === actor.organizationId
-  return (world.rows.get('client_mgmt.client_users') ?? []).some(
-    (membership) =>
-      membership.user_id === row.id && membership.organization_id === actor.organizationId,
+  const memberships = world.rows.get('client_mgmt.client_users') ?? []
+  const own = memberships.filter(({ user_id, ended_at }) => user_id === actor.userId && !ended_at)
+  const person = world.rows.get('public.users')?.find(({ id }) => id === actor.userId)
+  const invitations = world.rows.get('client_mgmt.invitations') ?? []
+  const invited = (organization: unknown) =>
+    invitations.some((one) => one.email === person?.email && one.organization_id === organization)
+  if (relation === 'public.organizations')
+    return own.some((one) => one.organization_id === row.id) || invited(row.id)
+  if (relation !== 'public.users')
+    return actor.organizationId !== null && row.organization_id === actor.organizationId
+  return memberships.some(
+    ({ user_id, organization_id: at }) =>
+      user_id === row.id &&
+      ((actor.organizationId !== null && at === actor.organizationId) || invited(at)),
   )
 }
 

@@ -2,6 +2,7 @@ import { accounts } from './accounts.ts'
 import { agents } from './agents.ts'
 import { budgets } from './budgets.ts'
 import { content } from './content.ts'
+import { feedback } from './feedback.ts'
 import { mcp } from './mcp.ts'
 import { prompts } from './prompts.ts'
 import type { RelationExpectation } from './types.ts'
@@ -12,6 +13,7 @@ export const relationExpectations: Readonly<Record<string, RelationExpectation>>
   ...agents,
   ...budgets,
   ...content,
+  ...feedback,
   ...mcp,
   ...prompts,
 }

@@ -16,6 +16,7 @@ const counted: readonly string[] = [
   'conversation.block_turns',
   'conversation.blocks',
   'conversation.lens_prototypes',
+  'conversation.message_feedback',
   'conversation.participants',
   'conversation.turns',
   'public.agents',

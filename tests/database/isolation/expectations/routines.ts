@@ -1,44 +1,9 @@
-import type { Actor } from '../actors.ts'
-import { invitationToken } from '../plant/special.ts'
-import type { Row, Value } from '../rules.ts'
-import type { World } from '../world.ts'
+import { peopleRoutines } from './routines-people.ts'
+import { helper, holds, idOf, inOrganization, ofA, rpc } from './rpc.ts'
 import { serviceRoutines } from './routines-service.ts'
 import type { RoutineExpectation } from './types.ts'
 
-type Allowed = (actor: Actor) => boolean
-
-const account: Allowed = ({ hasAccount }) => hasAccount
-const inOrganization: Allowed = ({ organizationId }) => organizationId !== null
-const holds =
-  (permission: string): Allowed =>
-  ({ permissions }) =>
-    permissions.has(permission)
-const runsPlatform: Allowed = ({ isPlatformAdministrator }) => isPlatformAdministrator
-
-type Options = Omit<RoutineExpectation, 'executors' | 'definer'>
-
-/** A function for people: the body in private checks its caller, the one in public calls it. */
-function rpc(signature: string, options: Options): Record<string, RoutineExpectation> {
-  return {
-    [`public.${signature}`]: { executors: ['authenticated'], definer: false, ...options },
-    [`private.${signature}`]: { executors: ['authenticated'], definer: true, ...options },
-  }
-}
-
-/** What policies and column defaults call as the caller. */
-const helper = (definer: boolean): RoutineExpectation => ({
-  executors: ['authenticated', 'service_role'],
-  definer,
-})
-
-function idOf(world: World, table: string, wanted: (row: Row) => boolean): Value {
-  return world.rows.get(table)?.find(wanted)?.id ?? null
-}
-const ofA = (world: World) => (row: Row) => row.organization_id === world.a.organizationId
-const person = (world: World, key: string): string =>
-  world.a.people.find((one) => one.key === key)?.id ?? ''
 const hello = { request: { message: { content: 'hello' }, agent: 'droid' } }
-const reason = 'Looking into a reported fault'
 
 export const routineExpectations: Readonly<Record<string, RoutineExpectation>> = {
   ...serviceRoutines,
@@ -65,131 +30,11 @@ export const routineExpectations: Readonly<Record<string, RoutineExpectation>> =
   'public.verify_audit_chain(bigint)': verifier(false),
   'public.custom_access_token_hook(jsonb)': { executors: ['supabase_auth_admin'], definer: true },
 
-  ...rpc('create_organization(text, text)', {
-    allowed: account,
-    entersTenant: true,
-    example: () => ({ name: 'Fresh', slug: 'fresh-slug' }),
-    // Public handles are unique on the whole platform: the one documented oracle.
-    oracle: 'slug',
-  }),
-  ...rpc('switch_organization(bigint)', {
-    allowed: account,
-    example: (world, actor) => ({
-      organization_id: actor.tenant === 'b' ? world.b.organizationId : world.a.organizationId,
-    }),
-  }),
-  ...rpc('accept_invitation(text)', {
-    allowed: account,
-    entersTenant: true,
-    example: () => ({ token: invitationToken('a', 'pending') }),
-    control: 'invited person',
-  }),
-  ...rpc('my_organizations()', {
-    allowed: account,
-    empty: true,
-    // The names of the caller's own organizations, with any of them active.
-    reveals: ['public.organizations.name', 'public.organizations.slug'],
-  }),
-  ...rpc('my_invitations()', {
-    allowed: account,
-    empty: true,
-    reveals: ['public.organizations.name', 'public.users.email', 'public.users.display_name'],
-  }),
-  ...rpc('accept_my_invitation(bigint)', {
-    allowed: account,
-    entersTenant: true,
-    example: (world) => ({
-      id: idOf(
-        world,
-        'client_mgmt.invitations',
-        (row) =>
-          ofA(world)(row) &&
-          row.email === world.others.find(({ key }) => key === 'invited person')?.email &&
-          row.accepted_at === null &&
-          row.revoked_at === null,
-      ),
-    }),
-    control: 'invited person',
-  }),
-  ...rpc('organization_members()', {
-    empty: true,
-    allowed: inOrganization,
-    reveals: ['public.users.email', 'public.users.display_name'],
-  }),
-  ...rpc('invite_member(text, text)', {
-    allowed: holds('members.manage'),
-    example: () => ({ email: 'fresh@example.com', role: 'member' }),
-  }),
-  ...rpc('revoke_invitation(bigint)', {
-    allowed: holds('members.manage'),
-    example: (world) => ({
-      id: idOf(
-        world,
-        'client_mgmt.invitations',
-        (row) => ofA(world)(row) && row.revoked_at === null && row.accepted_at === null,
-      ),
-    }),
-  }),
-  ...rpc('set_member_role(uuid, text, text[])', {
-    allowed: holds('members.manage'),
-    example: (world) => ({
-      user_id: person(world, 'member with audit.read'),
-      role: 'member',
-      permissions: [],
-    }),
-  }),
-  ...rpc('remove_member(uuid)', {
-    allowed: holds('members.manage'),
-    example: (world) => ({ user_id: person(world, 'member with audit.read') }),
-  }),
-  'public.has_permission(text)': {
-    executors: ['authenticated'],
-    definer: false,
-    example: () => ({ permission: 'agents.invoke' }),
-  },
-  ...rpc('leave_organization()', { allowed: inOrganization, example: () => ({}) }),
-  ...rpc('list_sessions()', { allowed: account, empty: true }),
-  ...rpc('revoke_session(uuid)', { allowed: account }),
+  ...peopleRoutines,
   ...rpc('export_audit_log(bigint, integer)', {
     allowed: holds('audit.read'),
     example: () => ({ after_sequence: 0, max_rows: 100 }),
   }),
-
-  ...rpc('platform_organizations()', {
-    allowed: runsPlatform,
-    control: 'platform administrator',
-    crossesTenants: true,
-    example: () => ({}),
-    reveals: ['public.organizations.name', 'public.organizations.slug'],
-  }),
-  ...rpc('set_organization_active(bigint, boolean, text)', {
-    allowed: runsPlatform,
-    control: 'platform administrator',
-    crossesTenants: true,
-    example: (world) => ({ organization_id: world.a.organizationId, is_active: false, reason }),
-  }),
-  ...rpc('appoint_owner(bigint, uuid, text)', {
-    allowed: runsPlatform,
-    crossesTenants: true,
-  }),
-  ...rpc('set_account_active(uuid, boolean, text)', {
-    allowed: runsPlatform,
-    control: 'platform administrator',
-    crossesTenants: true,
-    example: (world) => ({ user_id: person(world, 'member'), is_active: false, reason }),
-  }),
-  ...rpc('open_break_glass(bigint, text, text, numeric)', {
-    allowed: runsPlatform,
-    control: 'platform administrator',
-    crossesTenants: true,
-    example: (world) => ({
-      organization_id: world.a.organizationId,
-      reason,
-      scope: 'content',
-      hours: 1,
-    }),
-  }),
-  ...rpc('close_break_glass(bigint)', { allowed: account }),
 
   ...rpc('preview_system_prompt(text, jsonb)', {
     allowed: inOrganization,
@@ -238,6 +83,11 @@ export const routineExpectations: Readonly<Record<string, RoutineExpectation>> =
     aboutOthers: true,
   },
 
+  ...rpc('rate_message(uuid, text, text)', { allowed: holds('agents.invoke') }),
+  ...rpc('feedback_by_agent(date, date)', {
+    allowed: holds('agents.manage'),
+    example: () => ({ since: '2000-01-01' }),
+  }),
   ...rpc('decide_tool_call(uuid, text, text, text[])', { allowed: holds('agents.invoke') }),
   ...rpc('approve_mcp_tool(bigint, text)', { allowed: inOrganization }),
   'public.usage_by_day(date, date, uuid)': {

@@ -1,0 +1,138 @@
+import { invitationToken } from '../plant/special.ts'
+import {
+  account,
+  holds,
+  idOf,
+  inOrganization,
+  ofA,
+  person,
+  reason,
+  rpc,
+  runsPlatform,
+} from './rpc.ts'
+import type { RoutineExpectation } from './types.ts'
+
+/** Functions about organizations, memberships, sessions and the platform. */
+export const peopleRoutines: Readonly<Record<string, RoutineExpectation>> = {
+  ...rpc('create_organization(text, text)', {
+    allowed: account,
+    entersTenant: true,
+    example: () => ({ name: 'Fresh', slug: 'fresh-slug' }),
+    // Public handles are unique on the whole platform: the one documented oracle.
+    oracle: 'slug',
+  }),
+  ...rpc('switch_organization(bigint)', {
+    allowed: account,
+    example: (world, actor) => ({
+      organization_id: actor.tenant === 'b' ? world.b.organizationId : world.a.organizationId,
+    }),
+  }),
+  ...rpc('accept_invitation(text)', {
+    allowed: account,
+    entersTenant: true,
+    example: () => ({ token: invitationToken('a', 'pending') }),
+    control: 'invited person',
+  }),
+  ...rpc('my_organizations()', {
+    allowed: account,
+    empty: true,
+    crossesTenants: true,
+    // The names of the caller's own organizations, with any of them active.
+    reveals: ['public.organizations.name', 'public.organizations.slug'],
+  }),
+  ...rpc('my_invitations()', {
+    allowed: account,
+    empty: true,
+    reveals: ['public.organizations.name', 'public.users.email', 'public.users.display_name'],
+  }),
+  ...rpc('accept_my_invitation(bigint)', {
+    allowed: account,
+    entersTenant: true,
+    example: (world) => ({
+      id: idOf(
+        world,
+        'client_mgmt.invitations',
+        (row) =>
+          ofA(world)(row) &&
+          row.email === world.others.find(({ key }) => key === 'invited person')?.email &&
+          row.accepted_at === null &&
+          row.revoked_at === null,
+      ),
+    }),
+    control: 'invited person',
+  }),
+  ...rpc('organization_members()', {
+    empty: true,
+    allowed: inOrganization,
+    reveals: ['public.users.email', 'public.users.display_name'],
+  }),
+  ...rpc('invite_member(text, text)', {
+    allowed: holds('members.manage'),
+    example: () => ({ email: 'fresh@example.com', role: 'member' }),
+  }),
+  ...rpc('revoke_invitation(bigint)', {
+    allowed: holds('members.manage'),
+    example: (world) => ({
+      id: idOf(
+        world,
+        'client_mgmt.invitations',
+        (row) => ofA(world)(row) && row.revoked_at === null && row.accepted_at === null,
+      ),
+    }),
+  }),
+  ...rpc('set_member_role(uuid, text, text[])', {
+    allowed: holds('members.manage'),
+    example: (world) => ({
+      user_id: person(world, 'member with audit.read'),
+      role: 'member',
+      permissions: [],
+    }),
+  }),
+  ...rpc('remove_member(uuid)', {
+    allowed: holds('members.manage'),
+    example: (world) => ({ user_id: person(world, 'member with audit.read') }),
+  }),
+  'public.has_permission(text)': {
+    executors: ['authenticated'],
+    definer: false,
+    example: () => ({ permission: 'agents.invoke' }),
+  },
+  ...rpc('leave_organization()', { allowed: inOrganization, example: () => ({}) }),
+  ...rpc('list_sessions()', { allowed: account, empty: true }),
+  ...rpc('revoke_session(uuid)', { allowed: account }),
+  ...rpc('platform_organizations()', {
+    allowed: runsPlatform,
+    control: 'platform administrator',
+    crossesTenants: true,
+    example: () => ({}),
+    reveals: ['public.organizations.name', 'public.organizations.slug'],
+  }),
+  ...rpc('set_organization_active(bigint, boolean, text)', {
+    allowed: runsPlatform,
+    control: 'platform administrator',
+    crossesTenants: true,
+    example: (world) => ({ organization_id: world.a.organizationId, is_active: false, reason }),
+  }),
+  ...rpc('appoint_owner(bigint, uuid, text)', {
+    allowed: runsPlatform,
+    crossesTenants: true,
+  }),
+  ...rpc('set_account_active(uuid, boolean, text)', {
+    allowed: runsPlatform,
+    control: 'platform administrator',
+    crossesTenants: true,
+    example: (world) => ({ user_id: person(world, 'member'), is_active: false, reason }),
+  }),
+  ...rpc('open_break_glass(bigint, text, text, numeric)', {
+    allowed: runsPlatform,
+    control: 'platform administrator',
+    crossesTenants: true,
+    example: (world) => ({
+      organization_id: world.a.organizationId,
+      reason,
+      scope: 'content',
+      hours: 1,
+    }),
+  }),
+  ...rpc('close_break_glass(bigint)', { allowed: account }),
+}
