@@ -6,6 +6,7 @@ import { type CommandOptions, root, runTool } from './command.ts'
 import { findListProblems } from './document-lists.ts'
 import { findFenceProblems } from './fences.ts'
 import { findSizeProblems } from './file-sizes.ts'
+import { findStartProblems } from './function-starts.ts'
 import { findImportMapProblems } from './import-maps.ts'
 import { findImportProblems } from './imports.ts'
 import { listProjectFiles } from './machine-names.ts'
@@ -42,7 +43,11 @@ export const sourceSteps: Step[] = [
     name: 'sizes',
     run: async () => {
       const files = await listProjectFiles(root)
-      return outcomeOf([...(await findSizeProblems(root, files)), ...findTestTreeProblems(files)])
+      return outcomeOf([
+        ...(await findSizeProblems(root, files)),
+        ...findTestTreeProblems(files),
+        ...(await findStartProblems(root)),
+      ])
     },
   },
 ]
