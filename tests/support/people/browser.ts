@@ -85,19 +85,25 @@ async function send<Value>(url: string, body: object): Promise<Value> {
 }
 
 /** Starts chromedriver on a free port; `url` is where sessions are made. */
-async function startDriver(): Promise<{ url: string; stop(): Promise<void> }> {
+async function startDriver(attempts = 5): Promise<{ url: string; stop(): Promise<void> }> {
   const child = spawn(CHROMEDRIVER, ['--port=0'], { stdio: ['ignore', 'pipe', 'inherit'] })
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()))
-  const port = await new Promise<string>((resolve, reject) => {
-    let output = ''
+  let output = ''
+  const port = await new Promise<string | null>((resolve, reject) => {
     child.once('error', reject)
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       output += text
       const found = /started successfully on port (\d+)/.exec(output)?.[1]
       if (found !== undefined) resolve(found)
     })
-    void ended.then(() => reject(new Error(`chromedriver ended: ${output}`)))
+    void ended.then(() => resolve(null))
   })
+  if (port === null) {
+    // It takes a port that is free under IPv6, and wants the same one under IPv4.
+    const isTaken = output.includes('port not available')
+    if (isTaken && attempts > 1) return startDriver(attempts - 1)
+    throw new Error(`chromedriver ended: ${output}`)
+  }
   return {
     url: `http://127.0.0.1:${port}/session`,
     async stop() {
