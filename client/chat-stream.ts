@@ -21,10 +21,8 @@ export interface ChatStreamOptions {
 /** Every stream begins with these events: the start of its message, and of its first step. */
 const beginning = 2
 
-/** How often a stream is taken up again without a new event in between. */
-const resumptions = 5
-/** Milliseconds before the second of these attempts; each further one waits twice as long. */
-const firstPause = 250
+/** Milliseconds before each attempt to take up a stream that was cut, while nothing of it arrives. */
+const pauses = [0, 500, 1_000, 2_000, 4_000, 8_000]
 
 /**
  * The chunks of an execution's stream. A cut connection is taken up again after the last event, so a
@@ -65,14 +63,14 @@ async function* readChunks(
   { agents, executionId, onEnd, onMessageId }: ChatStreamOptions,
   left: AbortSignal,
 ): AsyncGenerator<UIMessageChunk, void, void> {
-  let response: Response | undefined = first
+  let response: Response | null = first
   let last = '0'
-  for (let attempt = 0; ; attempt += 1) {
+  for (let failures = 0; ;) {
     let cut: unknown = new TypeError('network error: the stream was cut')
     try {
-      response ??= await agents.follow(executionId, last)
+      response ??= await agents.follow(executionId, last, left)
       for await (const { id, data } of readEvents(response, left)) {
-        if (id !== undefined && id !== last) attempt = 0
+        if (id !== null && id !== last) failures = 0
         last = id ?? last
         if (data === '[DONE]') return onEnd()
         const chunk = JSON.parse(data) as UIMessageChunk
@@ -86,29 +84,34 @@ async function* readChunks(
         yield chunk.type === 'start' && onMessageId ? withoutId(chunk, onMessageId) : chunk
       }
     } catch (error) {
-      if (!passes(error)) throw error
+      if (isFinal(error)) throw error
       cut = error
     }
     if (left.aborted) throw abortError()
-    if (attempt === resumptions) throw cut
-    response = undefined
-    if (attempt > 0) await pause(firstPause * 2 ** (attempt - 1), left)
-    if (left.aborted) throw abortError()
+    response = null
+    const pause = pauses[failures]
+    if (pause === undefined) throw cut
+    failures += 1
+    await wait(pause, left)
   }
 }
 
-/** `fetch` tells a lost connection by a TypeError; a server that restarts answers 5xx. */
-function passes(error: unknown): boolean {
-  return (
-    error instanceof TypeError ||
-    (error instanceof ColloquyError && [502, 503, 504].includes(error.details.status ?? 0))
-  )
+/** Whether another attempt is of no help. Each runtime names a lost connection in its own way. */
+function isFinal(error: unknown): boolean {
+  // A server that restarts answers so.
+  if (error instanceof ColloquyError) return ![502, 503, 504].includes(error.details.status ?? 0)
+  return error instanceof SyntaxError
 }
 
-function pause(milliseconds: number, left: AbortSignal): Promise<void> {
+function wait(milliseconds: number, left: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, milliseconds)
-    left.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true })
+    const end = () => {
+      clearTimeout(timer)
+      left.removeEventListener('abort', end)
+      resolve()
+    }
+    const timer = setTimeout(end, milliseconds)
+    left.addEventListener('abort', end)
   })
 }
 

@@ -41,6 +41,9 @@ export class ColloquyChatTransport<
   /** The execution whose answer a chat has not read to its end, by chat. */
   readonly #unread = new Map<string, string>()
 
+  /** Chats whose session was there once: one that is gone was deleted, and is not made again. */
+  readonly #stored = new Set<string>()
+
   constructor(options: ChatTransportOptions) {
     if (typeof ReadableStream === 'undefined') {
       throw new Error(
@@ -56,6 +59,7 @@ export class ColloquyChatTransport<
   async loadMessages(chatId: string): Promise<Message[]> {
     const onUnread = (execution: string) => void this.#unread.set(chatId, execution)
     const messages = await loadMessages(this.#connection, chatId, this.#ids, onUnread)
+    if (messages.length > 0) this.#stored.add(chatId)
     return messages as unknown as Message[]
   }
 
@@ -115,7 +119,8 @@ export class ColloquyChatTransport<
         )
       } catch (error) {
         const code = error instanceof ColloquyError ? error.code : null
-        if (code === 'session_not_found' && !isNew) isNew = true
+        const isAbsent = code === 'session_not_found' && !isNew && !this.#stored.has(chatId)
+        if (isAbsent) isNew = true
         else if (isNotStored(code) && next < requests.length - 1) next += 1
         else throw error
       }
@@ -211,6 +216,7 @@ export class ColloquyChatTransport<
       if (this.#unread.get(chatId) === executionId) this.#unread.delete(chatId)
     }
     this.#unread.set(chatId, executionId)
+    this.#stored.add(chatId)
     const stream = { agents: this.#agents, executionId, signal, onAbort, onEnd }
     return chatStream(response, { ...stream, ...(onMessageId && { onMessageId }) })
   }

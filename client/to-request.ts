@@ -1,4 +1,5 @@
 import type { UIMessage } from 'ai'
+import { ColloquyError } from './error.ts'
 import type { MessageIds } from './identifiers.ts'
 import type { InvokePart, InvokeRequest } from './invocation.ts'
 
@@ -8,6 +9,10 @@ export function toContent({ parts }: UIMessage): InvokePart[] {
     if (part.type === 'text') return [{ type: 'text', text: part.text }]
     if (part.type !== 'file') return []
     const { url, mediaType, filename } = part
+    if (/^data:[^,]*,$/.test(url)) {
+      const name = filename === undefined ? 'A file' : `The file ${filename}`
+      throw new ColloquyError('invalid_request', `${name} is empty.`, { path: 'message' })
+    }
     return [{ type: 'file', url, mediaType, ...(filename !== undefined && { filename }) }]
   })
 }

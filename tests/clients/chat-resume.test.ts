@@ -100,28 +100,45 @@ describe('a chat that is taken up again', () => {
     expect(await executions(chat.id)).toEqual([{ status: 'success', error_code: null }])
   })
 
-  it('takes a cut stream up again where it was cut', async () => {
-    let cuts = 0
-    const { chat, sent } = open({
+  it('waits for a connection that is away, whatever the runtime calls that', async () => {
+    const away = [
+      async () => Promise.reject(new Error('The network connection was lost.')),
+      async () => new Response('<html>Bad gateway</html>', { status: 502 }),
+      async () => Promise.reject(new TypeError('Network request failed')),
+    ]
+    const { chat } = open({
       async send(target, init) {
+        const isFollowing = urlOf(target).endsWith('/stream')
+        const fails = isFollowing ? away.shift() : undefined
+        if (fails) return fails()
         const response = await fetch(target, init)
-        if (!urlOf(target).endsWith('/invoke') || cuts > 0) return response
-        cuts += 1
-        const reader = response.body?.getReader()
-        const body = new ReadableStream<Uint8Array>({
-          async pull(controller) {
-            const next = await reader?.read()
-            if (next?.value) controller.enqueue(next.value)
-            controller.error(new TypeError('network error'))
-          },
-        })
-        return new Response(body, { headers: response.headers })
+        return urlOf(target).endsWith('/invoke') ? cutAfterOneEvent(response) : response
       },
     })
     says('All of it.')
     await chat.sendMessage({ text: 'Tell me' })
-    expect([chat.error, chat.text(), cuts]).toEqual([undefined, 'All of it.', 1])
-    expect(sent.some((path) => path.endsWith('/stream'))).toBe(true)
+    expect([chat.error, chat.text(), away]).toEqual([undefined, 'All of it.', []])
+  })
+
+  it('says that the person must sign in, and has the rest after that', async () => {
+    let isSignedIn = true
+    const { chat } = open({
+      async send(target, init) {
+        const headers = new Headers(init?.headers)
+        if (!isSignedIn) headers.set('authorization', 'Bearer of yesterday')
+        const response = await fetch(target, { ...init, headers })
+        if (!urlOf(target).endsWith('/invoke')) return response
+        isSignedIn = false
+        return cutAfterOneEvent(response)
+      },
+    })
+    says('All of it.')
+    await chat.sendMessage({ text: 'Tell me' })
+    expect(chat.error).toMatchObject({ details: { status: 401 } })
+    expect(chat.error?.message).toMatch(/^[A-Z][^{}]*\.$/)
+    isSignedIn = true
+    await chat.resumeStream()
+    expect([chat.status, chat.text(), chat.messages.length]).toEqual(['ready', 'All of it.', 2])
   })
 
   it('takes a stream up as often as it is cut, while each piece brings something new', async () => {
@@ -149,3 +166,18 @@ describe('a chat that is taken up again', () => {
     expect([chat.error, chat.text(), cuts > 5]).toEqual([undefined, words.join(''), true])
   })
 })
+
+/** The answer with its first event only; then the connection is lost. */
+async function cutAfterOneEvent(response: Response): Promise<Response> {
+  const text = await response.text()
+  const end = text.indexOf('\n\n', text.indexOf('data:')) + 2
+  const steps = [
+    (body: ReadableStreamDefaultController) =>
+      body.enqueue(new TextEncoder().encode(text.slice(0, end))),
+    (body: ReadableStreamDefaultController) => body.error(new TypeError('network error')),
+  ]
+  const pull = (body: ReadableStreamDefaultController) => steps.shift()?.(body)
+  // Pulled one by one: an error drops what waits before it.
+  const body = new ReadableStream({ pull }, { highWaterMark: 0 })
+  return new Response(body, { headers: response.headers })
+}
