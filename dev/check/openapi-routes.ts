@@ -7,6 +7,7 @@ import { bearerTokenSchema } from '../../supabase/functions/_shared/oauth/set-be
 import { headerKeySchema } from '../../supabase/functions/_shared/oauth/set-header-key.ts'
 import { preregisteredClientSchema } from '../../supabase/functions/_shared/oauth/set-preregistered-client.ts'
 import { chatBodySchema } from '../../supabase/functions/_shared/openai/chat-body.ts'
+import { embeddingsBodySchema } from '../../supabase/functions/_shared/openai/embeddings-body.ts'
 import { responsesBodySchema } from '../../supabase/functions/_shared/openai/responses-body.ts'
 import { providerKeySchema } from '../../supabase/functions/_shared/provider-keys/store-key.ts'
 
@@ -84,6 +85,12 @@ export const operations: readonly Operation[] = [
     summary: 'OpenAI’s responses, streamed or whole.',
     body: responsesBodySchema,
     headers: idempotency,
+  },
+  {
+    method: 'POST',
+    path: '/agents/v1/embeddings',
+    summary: 'OpenAI’s embeddings: a vector for each text.',
+    body: embeddingsBodySchema,
   },
   { method: 'GET', path: '/agents/v1/models', summary: 'OpenAI’s list of models.' },
   { method: 'GET', path: '/agents/v1/models/:id{.+}', summary: 'One model of the list.' },

@@ -106,12 +106,20 @@ create table public.models (
   model_id text not null constraint models_model_id_length check (char_length(model_id) between 1 and 200),
   enabled boolean not null default true,
   priority integer not null default 100,
+  capabilities text[] not null default '{chat}'
+    constraint models_capabilities check (
+      capabilities <@ '{chat,embeddings}' and cardinality(capabilities) > 0
+    ),
+  context_tokens integer constraint models_context_tokens check (context_tokens > 0),
   config jsonb not null default '{}'
     constraint models_config_object check (jsonb_typeof(config) = 'object')
     constraint models_config_length check (octet_length(config::text) <= 65536),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
-  constraint models_agent_id_name_key unique nulls not distinct (organization_id, agent_id, name)
+  constraint models_agent_id_name_key unique nulls not distinct (organization_id, agent_id, name),
+  constraint models_embeddings_provider check (
+    provider in ('openrouter', 'openai-compatible') or not capabilities @> '{embeddings}'
+  )
 );
 comment on table public.models is 'The models of an agent, in order of priority: its route.';
 comment on column public.models.model_id is 'The provider''s own name of the model.';
@@ -119,6 +127,11 @@ comment on column public.models.config is
   'As agents.config, without provider. It wins over the agent''s.';
 comment on column public.models.priority is
   'Position in the agent''s route; the lowest enabled one is the agent''s default.';
+comment on column public.models.capabilities is
+  'chat: answers conversations; embeddings: makes vectors. A request for one finds only models with it.';
+comment on column public.models.context_tokens is
+  'Tokens of its window, as its provider says. A longer conversation loses its oldest turns before the call. '
+  'Null: unknown, and the provider decides.';
 create index models_agent_id_idx on public.models (agent_id, priority, id);
 create index models_enabled_idx on public.models (organization_id, agent_id, enabled);
 
@@ -216,8 +229,14 @@ comment on policy delete_manager on public.models is
   'Own models, with agents.manage, while nothing refers to them.';
 revoke all on public.models from anon, authenticated, service_role;
 grant select, delete on public.models to authenticated;
-grant insert (agent_id, name, display_name, description, provider, model_id, enabled, priority, config),
-  update (agent_id, name, display_name, description, provider, model_id, enabled, priority, config)
+grant insert (
+    agent_id, name, display_name, description, provider, model_id, enabled, priority, capabilities,
+    context_tokens, config
+  ),
+  update (
+    agent_id, name, display_name, description, provider, model_id, enabled, priority, capabilities,
+    context_tokens, config
+  )
   on public.models to authenticated;
 grant select, insert, update, delete on public.models to service_role;
 create trigger models_keep_columns before update of agent_id, provider, model_id on public.models

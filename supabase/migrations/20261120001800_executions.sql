@@ -402,7 +402,8 @@ begin
       greatest(input_tokens - coalesce(cached_input_tokens, 0), 0) * p.input_per_million
       -- No provider asks more for what it reads from its cache: without a price of its own, that is a bound.
       + coalesce(cached_input_tokens, 0) * coalesce(p.cached_input_per_million, p.input_per_million)
-      + output_tokens * p.output_per_million
+      -- A model that makes embeddings puts nothing out, and its price for output is unknown.
+      + case when output_tokens = 0 then 0 else output_tokens * p.output_per_million end
     ) / 1000000
     from client_mgmt.model_prices p
     where p.provider = execution_cost.provider and p.model_id = execution_cost.model_id

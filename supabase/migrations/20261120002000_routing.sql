@@ -80,7 +80,8 @@ create trigger llm_configs_audit_delete after delete on client_mgmt.llm_configs
 -- ── Routing ─────────────────────────────────────────────────────────────────────────────────────
 
 create function private.effective_llm(
-  organization_id bigint, agent_id bigint, model text, session_id uuid, project_id bigint
+  organization_id bigint, agent_id bigint, model text, session_id uuid, project_id bigint,
+  capability text default 'chat'
 ) returns table (
   layer_order integer, layer text, model_id bigint, name text, provider text, settings jsonb,
   is_winner boolean
@@ -130,6 +131,7 @@ begin
     (select 6, 'agent', m.id, null, null, '{}'
     from public.models m
     where m.agent_id = effective_llm.agent_id and m.enabled
+      and m.capabilities @> array[effective_llm.capability]
       and (m.organization_id is null or m.organization_id = effective_llm.organization_id)
     order by m.priority, m.id limit 1)
   ),
@@ -138,6 +140,7 @@ begin
     from named n
     join public.models m
       on m.agent_id = effective_llm.agent_id and m.enabled
+      and m.capabilities @> array[effective_llm.capability]
       and (m.organization_id is null or m.organization_id = effective_llm.organization_id)
       and (m.id = n.model_id or (n.model_id is null and m.name = n.name))
       and (n.provider is null or m.provider = n.provider)
@@ -148,10 +151,10 @@ begin
   order by c.layer_order, c.model_id;
 end
 $$;
-comment on function private.effective_llm(bigint, bigint, text, uuid, bigint) is
-  'Every layer that names an enabled model of the agent: request, session, project, schema '
-  'preference, organization, agent.';
-revoke all on function private.effective_llm(bigint, bigint, text, uuid, bigint)
+comment on function private.effective_llm(bigint, bigint, text, uuid, bigint, text) is
+  'Every layer that names an enabled model of the agent with the capability: request, session, project, '
+  'schema preference, organization, agent.';
+revoke all on function private.effective_llm(bigint, bigint, text, uuid, bigint, text)
   from public, anon, authenticated, service_role;
 
 create function private.find_agent(organization_id bigint, agent text, agent_id bigint) returns public.agents
@@ -463,7 +466,8 @@ grant execute on function public.available_models(text[]) to authenticated;
 -- The route of an invocation as JSON: the winning model, then, unless the request or session chose it, the
 -- agent's other models in order. Without models whose provider has no key or whose breaker is open.
 create function private.plan_route(
-  organization_id bigint, agent_id bigint, model text, session_id uuid, project_id bigint, providers text[]
+  organization_id bigint, agent_id bigint, model text, session_id uuid, project_id bigint, providers text[],
+  capability text default 'chat'
 ) returns jsonb
 language plpgsql stable security definer set search_path = ''
 as $$
@@ -478,7 +482,7 @@ declare
   opens_at timestamptz;
 begin
   for candidate in
-    select m.id, m.name, m.provider, m.model_id, a.config || m.config as config,
+    select m.id, m.name, m.provider, m.model_id, m.context_tokens, a.config || m.config as config,
       coalesce(s.probe_expires_at, s.opened_at + interval '30 seconds') as opens_at,
       c.organization_id as credential_owner, b.generation, b.needs_probe,
       -- Each setting wins over those before it; a request wins over all.
@@ -486,9 +490,10 @@ begin
         || winner.settings as params
     from private.effective_llm(
       plan_route.organization_id, plan_route.agent_id, plan_route.model, plan_route.session_id,
-      plan_route.project_id
+      plan_route.project_id, plan_route.capability
     ) winner
     join public.models m on m.agent_id = plan_route.agent_id and m.enabled
+      and m.capabilities @> array[plan_route.capability]
       and (m.organization_id is null or m.organization_id = plan_route.organization_id)
       and (m.id = winner.model_id or winner.layer not in ('request', 'session'))
     join public.agents a on a.id = m.agent_id
@@ -526,10 +531,21 @@ begin
       'params', candidate.params,
       'credential', case when candidate.credential_owner is null then 'platform' else 'organization' end,
       'generation', candidate.generation, 'probe', candidate.needs_probe
-    ));
+    ) || jsonb_strip_nulls(jsonb_build_object(
+      'context_tokens', candidate.context_tokens, 'capability', nullif(plan_route.capability, 'chat')
+    )));
   end loop;
 
-  if not has_model then
+  if not has_model and exists (
+    select 1 from public.models m
+    where m.agent_id = plan_route.agent_id and m.enabled
+      and (m.organization_id is null or m.organization_id = plan_route.organization_id)
+      and (plan_route.model is null or m.name = plan_route.model)
+  ) then
+    raise exception using errcode = '22023', message = 'invalid_request',
+      detail = case plan_route.capability when 'chat' then 'model: makes embeddings and does not chat.'
+        else 'model: makes no embeddings. Name a model that does.' end;
+  elsif not has_model then
     raise exception using errcode = 'PT404', message = 'model_not_found',
       detail = 'The agent has no enabled model of this name. Check the name.';
   end if;
@@ -546,10 +562,11 @@ begin
   return route;
 end
 $$;
-comment on function private.plan_route(bigint, bigint, text, uuid, bigint, text[]) is
-  'The models to try, in order, each with its configuration and the parameters of its calls. PT404 '
-  'model_not_found; PT503 provider_not_configured or circuit_open.';
-revoke all on function private.plan_route(bigint, bigint, text, uuid, bigint, text[])
+comment on function private.plan_route(bigint, bigint, text, uuid, bigint, text[], text) is
+  'The models with the capability to try, in order, each with its configuration and the parameters of its '
+  'calls. PT404 model_not_found; 22023 invalid_request for a model without the capability; PT503 '
+  'provider_not_configured or circuit_open.';
+revoke all on function private.plan_route(bigint, bigint, text, uuid, bigint, text[], text)
   from public, anon, authenticated, service_role;
 create trigger llm_configs_require_permission before insert or update or delete on client_mgmt.llm_configs
   for each statement execute function private.require_permission('agents.manage');

@@ -72,7 +72,8 @@ declare
   content constant jsonb := message -> 'content';
   unknown constant jsonb := request - array[
     'message', 'agent', 'model', 'session_id', 'project_id', 'parent_id', 'params', 'on_busy',
-    'regenerate', 'as_root', 'transient', 'input_bytes', 'previous', 'prompt'
+    'regenerate', 'as_root', 'transient', 'input_bytes', 'previous', 'prompt',
+    'capability'
   ];
   unknown_of_message constant jsonb := case jsonb_typeof(message)
     when 'object' then message - array['id', 'content', 'digest', 'input'] else '{}' end;
@@ -145,6 +146,10 @@ begin
       then 'session_id: is required with regenerate.'
     when message is null and not request ? 'regenerate'
       then 'message: is required, unless regenerate is given.'
+    when request -> 'capability' not in ('"chat"', '"embeddings"')
+      then 'capability: must be chat or embeddings.'
+    when request @> '{"capability": "embeddings"}' and not request @> '{"transient": true}'
+      then 'capability: embeddings can come only with transient.'
     when request @> '{"as_root": true}' and request ?| '{parent_id,regenerate}'
       then 'as_root: cannot come with parent_id or regenerate.'
     when request @> '{"transient": true}' and request ? 'session_id'
@@ -287,11 +292,12 @@ declare
   asked constant bigint := case
     when params ->> 'max_output_tokens' ~ '^[1-9][0-9]{0,6}$'
       then (params ->> 'max_output_tokens')::bigint end;
-  -- Any model of the route may answer.
-  max_output_tokens constant bigint := coalesce(asked, (
-    select max(coalesce((r -> 'params' ->> 'max_output_tokens')::bigint, 4096))
-    from jsonb_array_elements(route) r
-  ));
+  -- Any model of the route may answer. A model that makes embeddings puts nothing out.
+  max_output_tokens constant bigint := case when route @> '[{"capability": "embeddings"}]' then 0
+    else coalesce(asked, (
+      select max(coalesce((r -> 'params' ->> 'max_output_tokens')::bigint, 4096))
+      from jsonb_array_elements(route) r
+    )) end;
   more_tokens bigint;
   more_requests integer;
 begin
@@ -510,7 +516,10 @@ begin
     ),
     case when agent is null then chat.agent_id end
   );
-  route := private.plan_route(organization, chosen.id, model, chat.id, project, providers);
+  route := private.plan_route(
+    organization, chosen.id, model, chat.id, project, providers,
+    coalesce(invocation ->> 'capability', 'chat')
+  );
   -- Refuses what admit_execution() would refuse, before another person can wait for this transaction.
   has_dead := private.check_admission(organization, account);
 
@@ -616,7 +625,13 @@ begin
     where s.organization_id = organization and s.id = chat.id;
   end if;
 
-  input := private.execution_input(chat, execution, params, (invocation -> 'input_bytes')::bigint);
+  if invocation @> '{"capability": "embeddings"}' then
+    -- Vectors are made of texts alone, and only the caller has these.
+    select '{"system_prompts": [], "history": [], "tools": []}'::jsonb as input,
+      least(coalesce((invocation -> 'input_bytes')::bigint, 0), 8388608) as bytes into input;
+  else
+    input := private.execution_input(chat, execution, params, (invocation -> 'input_bytes')::bigint);
+  end if;
   return private.describe_execution(execution, chosen)
     || jsonb_build_object('replayed', false, 'result', null)
     || private.prepare_execution(execution, route, params, input.input, input.bytes);
@@ -709,11 +724,11 @@ comment on function public.begin_execution(jsonb, text, text[]) is
   'session_id, project_id, params, prompt { name, variables? } (of the library: the last system prompt), '
   'parent_id (continues from a message), as_root (begins a new branch), on_busy (queue waits for '
   'start_execution), transient (keeps the session out of the lists), with it message.input (the messages to '
-  'store beside it) and previous (the execution that it follows), and '
-  'input_bytes; an unknown field is refused by its name. The same idempotency key (or message id) and '
-  'request return the same execution (replayed). For the function agents: an execution without a worker '
-  'ends failed (interrupted) when its lease runs out. docs/error-codes.md lists the errors; a refused '
-  'request writes nothing.';
+  'store beside it), previous (the execution that it follows) and capability (embeddings: of a model that '
+  'makes vectors), and input_bytes; an unknown field is refused by its name. The same idempotency key (or '
+  'message id) and request return the same execution (replayed). For the function agents: an execution '
+  'without a worker ends failed (interrupted) when its lease runs out. docs/error-codes.md lists the errors; '
+  'a refused request writes nothing.';
 
 create function public.start_execution(execution_id uuid, providers text[] default null) returns jsonb
 language sql volatile security invoker set search_path = ''

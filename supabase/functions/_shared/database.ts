@@ -194,10 +194,13 @@ export function databaseError(failure: PostgrestFailure, status: number): AppErr
   if (code) {
     const isOurs = code === failure.message && explained.includes(code)
     const sentence = isOurs ? failure.details : undefined
+    // A refused field is named before its sentence, as in a refusal of ours.
+    const path = code === 'invalid_request' ? /^([\w.]+): /.exec(sentence ?? '')?.[1] : undefined
     const { retry_after: wait, ...details } = isOurs ? readHint(failure.hint) : {}
     return new AppError(code, {
       cause,
       ...(sentence && { message: sentence }),
+      ...(path !== undefined && { path }),
       ...(wait !== undefined && { headers: { 'retry-after': String(wait) } }),
       ...(Object.keys(details).length > 0 && { details }),
     })

@@ -2512,7 +2512,9 @@ export type Database = {
       models: {
         Row: {
           agent_id: number
+          capabilities: string[]
           config: NonNullable<Json>
+          context_tokens: number | null
           created_at: string
           description: string | null
           display_name: string
@@ -2528,7 +2530,9 @@ export type Database = {
         ComputedFields: never
         Insert: {
           agent_id: number
+          capabilities?: string[]
           config?: NonNullable<Json>
+          context_tokens?: number | null
           created_at?: string
           description?: string | null
           display_name: string
@@ -2543,7 +2547,9 @@ export type Database = {
         }
         Update: {
           agent_id?: number
+          capabilities?: string[]
           config?: NonNullable<Json>
+          context_tokens?: number | null
           created_at?: string
           description?: string | null
           display_name?: string

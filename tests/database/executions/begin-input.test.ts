@@ -131,6 +131,8 @@ const wrong: readonly (readonly [path: string, wrong: Record<string, unknown>])[
   ['transient', { transient: 0 }],
   ['transient', { transient: true, session_id: id }],
   ['input_bytes', { input_bytes: -1 }],
+  ['capability', { capability: 'pictures', transient: true }],
+  ['capability', { capability: 'embeddings' }],
   ['previous', { previous: id }],
   ['previous', { previous: 1, transient: true }],
   ['previous', { previous: id, transient: true, parent_id: id }],

@@ -64,6 +64,7 @@ export interface BeginArguments {
   params?: Record<string, unknown>
   prompt?: { name: string; variables?: object }
   transient?: boolean
+  capability?: string
   input_bytes?: number
 }
 

@@ -16,6 +16,8 @@ export interface RouteStep {
   readonly params: Readonly<Record<string, unknown>>
   /** The owner of the key: an organization's own key is used before the platform's. */
   readonly credential: 'platform' | 'organization'
+  /** Tokens of the model's window, where they are known. */
+  readonly context_tokens?: number
   /** The circuit breaker is open: only the worker that acquires its one probe may call. */
   readonly probe: boolean
 }
@@ -53,7 +55,10 @@ export interface BegunExecution {
   readonly continues?: string
   /** The client's own messages for the model, instead of the stored history. */
   readonly asked?: Partial<
-    Pick<ModelRequest, 'messages' | 'tools' | 'toolChoice' | 'parallelToolCalls' | 'responseFormat'>
+    Pick<
+      ModelRequest,
+      'messages' | 'tools' | 'toolChoice' | 'parallelToolCalls' | 'responseFormat' | 'embed'
+    >
   >
   /** The parts of the new message, when pictures or files in the request are among them. */
   readonly given?: readonly MessagePart[]

@@ -1,5 +1,5 @@
 import type { ReportProblem } from '../log/log.ts'
-import { completeModel } from '../models/complete-model.ts'
+import { completeModel, embedModel } from '../models/complete-model.ts'
 import type { ModelAnswer } from '../models/model-answer.ts'
 import type {
   MessagePart,
@@ -8,6 +8,7 @@ import type {
   ModelTool,
   TakeEvents,
 } from '../models/model-protocol.ts'
+import type { EmbeddingAnswer } from '../models/openai-embeddings.ts'
 import { configuredProviders, type ModelConfiguration, resolveAdapter } from '../models/registry.ts'
 import { streamModel } from '../models/stream-model.ts'
 import type { ReadOrganizationKey } from '../provider-keys/read-key.ts'
@@ -53,7 +54,10 @@ export function createModels(
       const own = credential === 'organization'
       const used = own ? await readOrganizationKey(organizationId, provider) : configuration
       const adapter = resolveAdapter(provider, used)
-      if (stream) await streamModel(adapter, request, take, { signal })
+      const { embed } = request
+      if (embed)
+        take(toEmbeddingEvents(await embedModel(adapter, { ...request, embed }, { signal })))
+      else if (stream) await streamModel(adapter, request, take, { signal })
       else take(toEvents(await completeModel(adapter, request, { signal })))
     },
   }
@@ -104,6 +108,15 @@ export function partsOf(
   { id, parts }: HistoryMessage,
 ): readonly MessagePart[] | null {
   return given && id === message_id ? given : (parts as readonly MessagePart[] | null)
+}
+
+function toEmbeddingEvents({ requestId, model, vectors, usage }: EmbeddingAnswer): ModelEvent[] {
+  return [
+    { type: 'start', requestId, model },
+    { type: 'embeddings', vectors },
+    ...(usage ? [{ type: 'usage', usage } as const] : []),
+    { type: 'finish', reason: 'stop', rawReason: 'stop' },
+  ]
 }
 
 /** A whole answer as the events of which it is made. */

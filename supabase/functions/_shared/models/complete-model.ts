@@ -3,10 +3,11 @@ import { type ModelAdapter, ProviderReportedError } from './model-adapter.ts'
 import { foldEvents, type ModelAnswer } from './model-answer.ts'
 import { ModelCall, type ModelCallOptions } from './model-call.ts'
 import { ModelError } from './model-error.ts'
-import type { ModelRequest } from './model-protocol.ts'
+import type { EmbeddingInput, ModelRequest } from './model-protocol.ts'
+import { type EmbeddingAnswer, readEmbeddings, readEmbeddingUsage } from './openai-embeddings.ts'
 import { findErrorObject } from './provider-failure.ts'
 
-/** A longer answer counts as broken; 16 MiB is hundreds of times the longest output. */
+/** A longer answer counts as broken: 16 MiB are hundreds of times the longest text, and 1,000 vectors. */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
 /**
@@ -16,11 +17,42 @@ const MAX_ANSWER_BYTES = 16 * 1024 * 1024
  * @throws ModelError for everything the provider does wrong
  * @throws the reason of `options.signal` when the caller aborts
  */
-export async function completeModel(
+export function completeModel(
   adapter: ModelAdapter,
   request: ModelRequest,
   options: ModelCallOptions = {},
 ): Promise<ModelAnswer> {
+  return askWhole(adapter, request, options, (body, call) => {
+    adapter.decodeAnswer(body, request, call.answer)
+    if (!call.answer.finishing) throw malformed('no finish reason')
+    return foldEvents(call.answer.end(false))
+  })
+}
+
+/**
+ * Asks for the vectors of texts.
+ * @throws as completeModel()
+ */
+export function embedModel(
+  adapter: ModelAdapter,
+  request: ModelRequest & { readonly embed: EmbeddingInput },
+  options: ModelCallOptions = {},
+): Promise<EmbeddingAnswer> {
+  return askWhole(adapter, request, options, (body, call) => {
+    const usage = readEmbeddingUsage(body)
+    // Before the vectors, which may be broken and are paid all the same.
+    if (usage) call.answer.usage(usage)
+    const answer = readEmbeddings(body, request.embed)
+    return { ...answer, requestId: call.answer.requestId ?? answer.requestId }
+  })
+}
+
+async function askWhole<Answer>(
+  adapter: ModelAdapter,
+  request: ModelRequest,
+  options: ModelCallOptions,
+  decode: (body: unknown, call: ModelCall) => Answer,
+): Promise<Answer> {
   const call = new ModelCall(adapter, options)
   let whole = false
   try {
@@ -33,9 +65,7 @@ export async function completeModel(
     const body = parseBody(text)
     const reported = findErrorObject(body)
     if (reported !== undefined) throw new ProviderReportedError(reported)
-    adapter.decodeAnswer(body, request, call.answer)
-    if (!call.answer.finishing) throw malformed('no finish reason')
-    return foldEvents(call.answer.end(false))
+    return decode(body, call)
   } catch (error) {
     throw withoutBlame(call.failure(error))
   } finally {

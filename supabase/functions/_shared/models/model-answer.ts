@@ -46,6 +46,8 @@ export function addToAnswer(answer: ModelAnswer, events: readonly ModelEvent[]):
         break
       case 'tool_call_delta':
         break // Shown only; the whole call follows.
+      case 'embeddings':
+        break // Given to the client and not stored.
       case 'tool_call': {
         const { id, name, arguments: text, metadata } = event
         answer.parts.push({ type: 'tool_call', id, name, arguments: text, ...keep(metadata) })

@@ -118,7 +118,20 @@ export interface ModelRequest {
   /** False: one call at a time. Gemini has no such setting and may still make several. */
   parallelToolCalls?: boolean
   responseFormat?: ResponseFormat
+  /** What to make vectors of, instead of an answer to messages. */
+  embed?: EmbeddingInput
 }
+
+/** Texts, or texts as the tokens of the model. */
+export interface EmbeddingInput {
+  readonly input: readonly string[] | readonly (readonly number[])[]
+  readonly dimensions?: number
+  /** `base64`: 32-bit floats, little-endian. */
+  readonly encoding: 'float' | 'base64'
+}
+
+/** A vector, in the encoding that was asked for. */
+export type Vector = readonly number[] | string
 
 /** The answer must be JSON, of `schema` when there is one; not every model obeys: validate it. */
 export type ResponseFormat =
@@ -206,6 +219,12 @@ export interface UsageEvent {
   usage: ModelUsage
 }
 
+/** One vector for each input, in the order of the inputs. */
+export interface EmbeddingsEvent {
+  type: 'embeddings'
+  vectors: readonly Vector[]
+}
+
 /** Last event, and only with a reason the provider gave. */
 export interface FinishEvent {
   type: 'finish'
@@ -222,6 +241,7 @@ export type ModelEvent =
   | SourceEvent
   | ToolCallDeltaEvent
   | ToolCallEvent
+  | EmbeddingsEvent
   | UsageEvent
   | FinishEvent
 

@@ -1,5 +1,6 @@
 import { stringOf } from '../json.ts'
 import type { ModelAdapter, WireRequest } from './model-adapter.ts'
+import { toEmbeddingRequest } from './openai-embeddings.ts'
 import { OpenAiDecoder } from './openai-decoder.ts'
 import { toChatCompletionRequest } from './openai-request.ts'
 import { parseBaseUrl } from './parse-base-url.ts'
@@ -7,7 +8,7 @@ import { parseBaseUrl } from './parse-base-url.ts'
 export const OPENROUTER_BASE_URL = 'https://openrouter.ai/api/v1'
 
 export interface OpenAiCompatibleConfiguration {
-  /** Everything before `/chat/completions`. */
+  /** Everything before `/chat/completions` and `/embeddings`. */
   baseUrl: string
   /** Absent for services without authentication, such as one on this machine. */
   apiKey?: string
@@ -30,7 +31,7 @@ export function createOpenRouterAdapter(configuration: OpenRouterConfiguration):
   return createAdapter('openrouter', { baseUrl, apiKey }, headers)
 }
 
-/** Any service with OpenAI's chat completions. @throws TypeError for an invalid base URL */
+/** Any service with OpenAI's chat completions, and embeddings where it has them. @throws TypeError for an invalid base URL */
 export function createOpenAiCompatibleAdapter(
   configuration: OpenAiCompatibleConfiguration,
 ): ModelAdapter {
@@ -42,7 +43,7 @@ function createAdapter(
   { baseUrl, apiKey }: OpenAiCompatibleConfiguration,
   extraHeaders: Record<string, string>,
 ): ModelAdapter {
-  const url = `${parseBaseUrl(baseUrl)}/chat/completions`
+  const base = parseBaseUrl(baseUrl)
   const dialect = { provider, openRouter: provider === 'openrouter' }
   const credentials: Record<string, string> =
     apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }
@@ -51,14 +52,18 @@ function createAdapter(
     async prepare(request, mode): Promise<WireRequest> {
       const stream = mode === 'stream'
       return {
-        url,
+        url: request.embed ? `${base}/embeddings` : `${base}/chat/completions`,
         headers: {
           'content-type': 'application/json',
           accept: stream ? 'text/event-stream' : 'application/json',
           ...credentials,
           ...extraHeaders,
         },
-        body: JSON.stringify(toChatCompletionRequest(request, stream, dialect)),
+        body: JSON.stringify(
+          request.embed
+            ? toEmbeddingRequest(request.model, request.embed)
+            : toChatCompletionRequest(request, stream, dialect),
+        ),
       }
     },
     createDecoder: (request) => new OpenAiDecoder(provider, request.model),

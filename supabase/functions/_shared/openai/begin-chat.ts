@@ -57,7 +57,7 @@ export async function beginChat(
 }
 
 /** `agent/model` needs no look at the list first; anything else does, and so does a miss. */
-async function inOrder<Result>(
+export async function inOrder<Result>(
   db: Db,
   id: string,
   begin: (target: Target) => Promise<Result>,

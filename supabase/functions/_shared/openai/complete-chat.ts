@@ -35,7 +35,7 @@ export async function completeChat(
   const db = deps.database.forCaller(caller.accessToken)
   const execution = await beginChat(db, request, idempotencyKey, deps.models.providers)
   const leave = () => {
-    if (idempotencyKey === undefined) deps.waitUntil(cancel(deps, db, execution))
+    if (idempotencyKey === undefined) deps.waitUntil(cancelLeft(deps, db, execution))
   }
   signal.addEventListener('abort', leave, { once: true })
   // Left while it began: the event has been.
@@ -67,8 +67,8 @@ async function answerWhole(
   return Response.json(request.dialect.toWhole(execution, stored), { headers })
 }
 
-/** Asks the worker to stop, which is this one: it looks for that with each renewal of the lease. */
-async function cancel(
+/** After a client left: asks the worker to stop, which is this one: it looks for that with each renewal of the lease. */
+export async function cancelLeft(
   { log }: InvokeDependencies,
   db: Db,
   { execution_id }: BegunExecution,

@@ -62,6 +62,7 @@ export class ResponseItems {
         break
       // No item shows these; the response itself has them.
       case 'start':
+      case 'embeddings':
       case 'usage':
       case 'finish':
     }

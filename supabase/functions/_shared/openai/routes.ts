@@ -9,6 +9,8 @@ import { validate } from '../http/validate.ts'
 import type { Log } from '../log/log.ts'
 import { chatLimit, readChatRequest } from './chat-request.ts'
 import { completeChat } from './complete-chat.ts'
+import { embed } from './embed.ts'
+import { embeddingsLimit, readEmbeddingsRequest } from './embeddings-body.ts'
 import { findModel, listModels } from './model-list.ts'
 import { toOpenAiError } from './openai-error.ts'
 import { readResponsesRequest } from './responses-request.ts'
@@ -57,6 +59,17 @@ export function createOpenAiRoutes(deps: OpenAiDependencies): Hono {
     return completeChat({ ...deps, log }, caller, request, options)
   })
   routes.all('/chat/completions', allowOnly('POST'))
+
+  routes.post('/embeddings', deps.worker.begin, async (c) => {
+    const { headers, signal } = c.req.raw
+    const caller = await deps.verifyAccessToken(headers)
+    const key = headers.get('idempotency-key')
+    const request = readEmbeddingsRequest(await readJson(c.req.raw, embeddingsLimit), key)
+    const request_id = c.get('requestId')
+    const log: Log = (entry) => deps.log({ request_id, ...entry })
+    return embed({ ...deps, log }, caller, request, signal)
+  })
+  routes.all('/embeddings', allowOnly('POST'))
 
   routes.get('/models', async (c) => {
     const { accessToken } = await deps.verifyAccessToken(c.req.raw.headers)

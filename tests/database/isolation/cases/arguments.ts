@@ -104,6 +104,7 @@ export function argumentPools(world: World): Readonly<Record<string, readonly Va
     input_bytes: [null, 0, 100_000_000],
     as_root: hostile('boolean'),
     transient: hostile('boolean'),
+    capability: ['chat', 'embeddings', 'pictures'],
     previous: [null, ...ids('public.agent_executions'), absentUuid],
   }
   return { ...pools, request: invocations(pools) }
@@ -123,6 +124,7 @@ const fields = [
   'transient',
   'input_bytes',
   'previous',
+  'capability',
   'prompt',
 ]
 

@@ -41,8 +41,9 @@ export const agents: Readonly<Record<string, RelationExpectation>> = {
     grants: {
       authenticated: {
         select: '*',
-        insert: 'agent_id name display_name description provider model_id enabled priority config',
-        update: 'name display_name description enabled priority config',
+        insert:
+          'agent_id name display_name description provider model_id enabled priority capabilities context_tokens config',
+        update: 'name display_name description enabled priority capabilities context_tokens config',
         delete: true,
       },
       service_role: everything,
