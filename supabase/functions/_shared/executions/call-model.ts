@@ -2,7 +2,7 @@ import { addToAnswer } from '../models/model-answer.ts'
 import { ModelError } from '../models/model-error.ts'
 import type { ModelEvent, TakeEvents } from '../models/model-protocol.ts'
 import { hasFiles, withoutToolFiles } from '../tools/tool-messages.ts'
-import type { RouteStep } from './execution.ts'
+import type { BegunExecution, RouteStep } from './execution.ts'
 import { JsonFence } from './json-fence.ts'
 import { type CallOptions, type Progress, toModelRequest } from './models.ts'
 import type { StepUsage } from './outcome.ts'
@@ -10,7 +10,7 @@ import { callAlongRoute, defaultRetryPolicy } from './route.ts'
 import { report, type Run, type RunDependencies, type RunOptions } from './run-state.ts'
 import { StorableEvents } from './storable-events.ts'
 import { trimChunk } from './stream/ui-message-chunks.ts'
-import { trimFurther, withoutOldest } from './trim-history.ts'
+import { trimFurther, trimToWindow, withoutOldest } from './trim-history.ts'
 
 /** A provider that sends more characters of output counts as broken. */
 export const maxAnswerLength = 4 * 1024 * 1024
@@ -73,12 +73,22 @@ export async function callModel(
 function mayTrim(deps: RunDependencies, run: Run, error: unknown): boolean {
   const isTooLong = error instanceof ModelError && error.code === 'context_length_exceeded'
   if (!isTooLong || run.execution.asked?.messages) return false
-  const trimmed = trimFurther(run.execution.history, run.trimmed)
+  const trimmed = trimFurther(run.execution.history, run.leftOut)
   if (trimmed === null) return false
   run.trimmed = trimmed
   report(deps, run.execution, 'context_trimmed', error)
-  run.recorder.put([trimChunk(trimmed)])
   return true
+}
+
+/** The execution as a model gets it: without the oldest turns where it cannot hold them. */
+function fitted(run: Run, { context_tokens: window }: RouteStep): BegunExecution {
+  const { execution, recorder, trimmed } = run
+  if (execution.asked?.messages) return execution
+  const surely = window === undefined ? 0 : trimToWindow(execution.history, window)
+  const leftOut = Math.max(trimmed, surely)
+  if (leftOut !== run.leftOut) recorder.put([trimChunk(leftOut)])
+  run.leftOut = leftOut
+  return withoutOldest(execution, leftOut)
 }
 
 function alongRoute(
@@ -125,13 +135,14 @@ function alongRoute(
  */
 async function callStep(
   { models }: RunDependencies,
-  { execution, trimmed, blindModels }: Run,
+  run: Run,
   step: RouteStep,
   progress: Progress,
   take: TakeEvents,
   options: CallOptions,
 ): Promise<void> {
-  const request = toModelRequest(withoutOldest(execution, trimmed), step, progress)
+  const { blindModels } = run
+  const request = toModelRequest(fitted(run, step), step, progress)
   const blind = { ...request, messages: withoutToolFiles(request.messages) }
   const isShown = request.messages.some(({ parts }) => parts?.some(hasFiles))
   if (!isShown || blindModels.has(step.model_id)) return models.call(step, blind, take, options)

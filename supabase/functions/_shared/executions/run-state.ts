@@ -63,8 +63,10 @@ export interface Run {
   /** Where in the answer's text the last call of the model begins. */
   lastText: number
   firstChunk: number | null
-  /** Messages, from the oldest, that the model did not get: with them the request was too long. */
+  /** Messages, from the oldest, with which a provider found the request too long. */
   trimmed: number
+  /** Messages, from the oldest, that the model that was called last did not get. */
+  leftOut: number
   /** The reason to end the answer although the model asked to continue. */
   finishReason: string | null
   readonly failedModels: RouteStep['model_id'][]

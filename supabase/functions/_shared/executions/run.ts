@@ -65,6 +65,7 @@ export async function runExecution(
     lastText: 0,
     firstChunk: null,
     trimmed: 0,
+    leftOut: 0,
     finishReason: null,
     failedModels: [],
     blindModels: new Set(),
@@ -80,11 +81,11 @@ export async function runExecution(
   return stored
 }
 
-function whatIsKnownOf({ step, firstChunk, failedModels, trimmed, elapsed }: Run) {
+function whatIsKnownOf({ step, firstChunk, failedModels, leftOut, elapsed }: Run) {
   return {
     ...(step && { model_id: step.model_id }),
     ...(firstChunk !== null && { first_chunk_ms: firstChunk }),
-    ...(trimmed > 0 && { trimmed_messages: trimmed }),
+    ...(leftOut > 0 && { trimmed_messages: leftOut }),
     ...(failedModels.length > 0 && { failed_models: failedModels }),
     latency_ms: elapsed(),
   }
