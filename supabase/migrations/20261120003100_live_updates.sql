@@ -41,11 +41,7 @@ comment on function private.stamp_session() is
 revoke all on function private.stamp_session() from public, anon, authenticated, service_role;
 create trigger chat_sessions_stamp before update on public.chat_sessions
   for each row when (
-    old is distinct from new
-    and (
-      old.announced_at < clock_timestamp() - interval '1 second'
-      or old.current_message_id is distinct from new.current_message_id
-    )
+    old is distinct from new and old.announced_at < clock_timestamp() - interval '1 second'
   )
   execute function private.stamp_session();
 
@@ -142,17 +138,16 @@ create trigger chat_sessions_tell_delete after delete on public.chat_sessions
 create function private.tell_of_end() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: calls private.tell_session(). An execution that ends without a word leaves its session as it is.
+-- Definer: no client may stamp a session. An execution that ends without a word leaves its session as it is.
 begin
-  perform private.tell_session(s.organization_id, s.id)
-  from public.chat_sessions s
+  update public.chat_sessions s set announced_at = clock_timestamp()
   where s.organization_id = new.organization_id and s.id = new.session_id
-    and not s.metadata @> '{"transient": true}';
+    and s.announced_at < clock_timestamp() - interval '1 second';
   return null;
 end
 $$;
 comment on function private.tell_of_end() is
-  'Trigger: tells the readers of a session that its execution failed or was cancelled.';
+  'Trigger: marks the session of an execution that failed or was cancelled, so that its readers are told.';
 revoke all on function private.tell_of_end() from public, anon, authenticated, service_role;
 create trigger agent_executions_tell_end after update of status on public.agent_executions
   for each row when (new.status in ('failed', 'cancelled') and old.status is distinct from new.status)

@@ -192,23 +192,27 @@ describe('what is told', () => {
     })
   })
 
-  test('each turn and each end, also within the second, without a word of it', async () => {
+  test('turns and ends, without a word of them, and at most one message a second', async () => {
     await rolledBack(sql, async (tx) => {
       const owner = await addOwner(tx)
       const { name } = await addAgent(tx, owner)
       const begun = await as(tx, owner, begin({ agent: name, content: 'canary' }))
-      await told(tx)
-      await as(tx, 'service_role', finish(begun))
-      const answered = await told(tx)
-      expect(answered).toEqual([
+      const changed = [
         listed(owner, lists(owner).own, [begun.session_id]),
         session(owner, begun.session_id),
-      ])
-      const next = await as(tx, owner, begin({ agent: name, session_id: begun.session_id }))
+      ]
       await told(tx)
+      await as(tx, 'service_role', finish(begun))
+      expect(await told(tx)).toEqual(changed)
+      const next = await as(tx, owner, begin({ agent: name, session_id: begun.session_id }))
+      expect(await told(tx)).toEqual([])
+      await later(tx, begun.session_id)
       const silent = { status: 'failed', error_code: 'provider_error', fault: 'provider' }
       await as(tx, 'service_role', finish(next, silent))
-      expect(await told(tx)).toEqual([session(owner, begun.session_id)])
+      expect(await told(tx)).toEqual(changed)
+      const last = await as(tx, owner, begin({ agent: name, session_id: begun.session_id }))
+      await as(tx, 'service_role', finish(last, silent))
+      expect(await told(tx)).toEqual([])
     })
   })
 
