@@ -236,3 +236,21 @@ comment on function private.current_user_id() is
   'private.current_organization_id(), or use private.current_account_id().';
 revoke all on function private.current_user_id() from public, anon, authenticated, service_role;
 grant execute on function private.current_user_id() to authenticated, service_role;
+
+create function private.refuse_quota(
+  detail text, table_name text, scope text, bound text, allowed bigint
+) returns void
+language plpgsql stable security invoker set search_path = ''
+as $$
+begin
+  raise exception using errcode = 'PT409', message = 'quota_exceeded', detail = refuse_quota.detail,
+    hint = jsonb_build_object(
+      'table', table_name, 'scope', scope, 'bound', bound, 'allowed', allowed
+    )::text;
+end
+$$;
+comment on function private.refuse_quota(text, text, text, text, bigint) is
+  'Raises PT409 quota_exceeded; the hint is JSON: { table, scope (member, organization or configuration), '
+  'bound (rows or bytes), allowed }.';
+revoke all on function private.refuse_quota(text, text, text, text, bigint)
+  from public, anon, authenticated, service_role;

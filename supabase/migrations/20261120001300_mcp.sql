@@ -284,8 +284,10 @@ begin
       select count(*) from private.mcp_endpoint_queries q
       where q.organization_id = new.organization_id and q.user_id is not distinct from new.user_id
     ) >= 1000 then
-      raise exception using errcode = '22023', message = 'invalid_request',
-        detail = 'At most 1,000 endpoints with a query are kept of a member. Try again in a minute.';
+      perform private.refuse_quota(
+        'At most 1,000 endpoints with a query are kept of a member. Enter one without a query, or delete some.',
+        'private.mcp_endpoint_queries', 'member', 'rows', 1000
+      );
     end if;
     insert into private.mcp_endpoint_queries as q (organization_id, user_id, address, query)
     values (new.organization_id, new.user_id, base, given)
@@ -703,8 +705,10 @@ begin
       where k.organization_id = organization and k.mcp_configuration_id = set_mcp_header_key.id
         and k.user_id is not distinct from holder
     ) > 16 then
-      raise exception using errcode = '22023', message = 'invalid_request',
-        detail = 'A configuration has at most 16 header keys of the organization and 16 of each person.';
+      perform private.refuse_quota(
+        'A configuration has at most 16 header keys of the organization and 16 of each person. Remove one.',
+        'private.mcp_header_keys', 'configuration', 'rows', 16
+      );
     end if;
   end if;
   perform private.write_audit_event(

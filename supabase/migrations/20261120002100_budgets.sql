@@ -340,22 +340,6 @@ create trigger agent_executions_stored_delete after delete on public.agent_execu
   referencing old table as before_rows
   for each statement execute function private.return_stored_bytes();
 
-create function private.refuse_quota(
-  detail text, table_name text, scope text, bound text, allowed bigint
-) returns void
-language plpgsql stable security invoker set search_path = ''
-as $$
-begin
-  raise exception using errcode = 'PT409', message = 'quota_exceeded', detail = refuse_quota.detail,
-    hint = jsonb_build_object(
-      'table', table_name, 'scope', scope, 'bound', bound, 'allowed', allowed
-    )::text;
-end
-$$;
-comment on function private.refuse_quota(text, text, text, text, bigint) is
-  'Raises PT409 quota_exceeded; the hint is JSON: { table, scope (member, organization or configuration), '
-  'bound (rows or bytes), allowed }.';
-
 create function private.refuse_over_stored(
   limits client_mgmt.organization_limits,
   used private.rate_windows
@@ -627,7 +611,6 @@ revoke all on function
   private.refuse_rate(text, boolean, bigint, timestamptz), private.count_change(bigint, uuid),
   private.refuse_over_rate(client_mgmt.organization_limits, private.rate_windows),
   private.refuse_over_stored(client_mgmt.organization_limits, private.rate_windows),
-  private.refuse_quota(text, text, text, text, bigint),
   private.check_rate(client_mgmt.organization_limits, uuid),
   private.count_rate(public.agent_executions, integer, bigint),
   private.correct_rate(public.agent_executions, bigint)

@@ -82,6 +82,22 @@ test('service_role stores one for a member who may, and for nobody else', async 
   })
 })
 
+test('a configuration takes 16 header keys, and says so of one more', async () => {
+  await rolledBack(sql, async (tx) => {
+    const { owner, configuration } = await arrange(tx)
+    const key = (n: number) => (t: TransactionSql) => t`
+      select public.set_mcp_header_key(${owner.organizationId}, ${owner.id}, ${configuration},
+        ${endpoint}, true, ${`x-key-${n}`}, 'v1.k.n.c')`
+    for (let n = 1; n <= 16; n += 1) await as(tx, 'service_role', key(n))
+    await as(tx, 'service_role', key(16))
+    const error = await as(tx, 'service_role', key(17)).catch((thrown: unknown) => thrown)
+    expect(error).toMatchObject({ code: 'PT409', message: 'quota_exceeded' })
+    expect(JSON.parse((error as { hint: string }).hint)).toEqual({
+      ...{ table: 'private.mcp_header_keys', scope: 'configuration', bound: 'rows', allowed: 16 },
+    })
+  })
+})
+
 test('a person’s own configuration is there for nobody else, not even an owner', async () => {
   await rolledBack(sql, async (tx) => {
     const owner = await addOwner(tx)
