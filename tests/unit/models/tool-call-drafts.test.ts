@@ -96,6 +96,17 @@ describe('calls of one answer', () => {
       expect(whole).toMatchObject([{ id: 'a', arguments: piece.arguments }])
     }
   })
+
+  it('are 128 at most: more are no answer', () => {
+    const pieces = (count: number) =>
+      Array.from({ length: count }, (_, index) => ({
+        ...{ index, id: `id-${index}`, name: 'send', arguments: '{}' },
+      }))
+    expect(assemble(pieces(128)).whole).toHaveLength(128)
+    expect(() => assemble(pieces(129))).toThrow(
+      expect.objectContaining({ code: 'provider_malformed_response' }),
+    )
+  })
 })
 
 function idAt(_: Call, place: number): string {

@@ -2,7 +2,7 @@ import { ModelError } from './model-error.ts'
 import type { ProviderMetadata, ToolCallDeltaEvent, ToolCallEvent } from './model-protocol.ts'
 
 /** Calls of one answer, and characters of their arguments together: far more than models can say. */
-const maxToolCalls = 1_000
+const maxToolCalls = 128
 const maxToolCallLength = 4 * 1024 * 1024
 
 /** What a provider says of a call in one piece; what is null it does not say. */
