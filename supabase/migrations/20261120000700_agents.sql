@@ -108,7 +108,7 @@ create table public.models (
   priority integer not null default 100,
   capabilities text[] not null default '{chat}'
     constraint models_capabilities check (
-      capabilities <@ '{chat,embeddings}' and cardinality(capabilities) > 0
+      capabilities <@ '{chat,embeddings}' and cardinality(capabilities) > 0 and cardinality(capabilities) <= 2
     ),
   context_tokens integer constraint models_context_tokens check (context_tokens > 0),
   config jsonb not null default '{}'
