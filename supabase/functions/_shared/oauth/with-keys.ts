@@ -25,7 +25,11 @@ export function withKeys(
   }
 }
 
-/** Whether an address has the origin of the endpoint. */
+/** Whether an address has the origin of the endpoint. A text that is no address has none. */
 export function isAt(endpoint: string, url: string | URL): boolean {
-  return new URL(url).origin === new URL(endpoint).origin
+  return (
+    URL.canParse(endpoint) &&
+    URL.canParse(String(url)) &&
+    new URL(url).origin === new URL(endpoint).origin
+  )
 }
