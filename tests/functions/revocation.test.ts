@@ -88,7 +88,7 @@ describe.concurrent('an answer that runs ends with its person’s access', patie
     )
   })
 
-  it.each(cases)('when %s, of a %s model', async (end, model) => {
+  it.for(cases)('when %s, of a %s model', async ([end, model], { expect }) => {
     const scene = await arrange()
     await sql`insert into client_mgmt.budgets (organization_id, period, limit_tokens)
       values (${scene.owner.organization.id}, 'day', 1000000)`
@@ -110,25 +110,28 @@ describe.concurrent('an answer that runs ends with its person’s access', patie
     })
   })
 
-  it.each(Object.keys(ends))('when %s, of a request for the whole answer', async (end) => {
-    const scene = await arrange()
-    const content = question('speechless', end)
-    const body = { agent: scene.agent, message: { content }, stream: false }
-    const answer = made.worker.invoke(scene.member, body)
-    await expect.poll(() => requestsOf(content)).toHaveLength(1)
-    await ends[end]?.(scene)
-    await requestsOf(content)[0]?.closed
-    const response = await answer
-    expect(response.status).toBe(403)
-    expect((await response.json()) as ErrorBody).toMatchObject({
-      error: { code: 'access_revoked' },
-    })
-    expect(await stored(scene)).toMatchObject({
-      status: 'cancelled',
-      error_code: 'access_revoked',
-    })
-    expect(requestsOf(content)).toHaveLength(1)
-  })
+  it.for(Object.keys(ends))(
+    'when %s, of a request for the whole answer',
+    async (end, { expect }) => {
+      const scene = await arrange()
+      const content = question('speechless', end)
+      const body = { agent: scene.agent, message: { content }, stream: false }
+      const answer = made.worker.invoke(scene.member, body)
+      await expect.poll(() => requestsOf(content)).toHaveLength(1)
+      await ends[end]?.(scene)
+      await requestsOf(content)[0]?.closed
+      const response = await answer
+      expect(response.status).toBe(403)
+      expect((await response.json()) as ErrorBody).toMatchObject({
+        error: { code: 'access_revoked' },
+      })
+      expect(await stored(scene)).toMatchObject({
+        status: 'cancelled',
+        error_code: 'access_revoked',
+      })
+      expect(requestsOf(content)).toHaveLength(1)
+    },
+  )
 })
 
 it('an answer of another member goes on to its end', async () => {
