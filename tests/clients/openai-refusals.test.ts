@@ -69,7 +69,8 @@ describe('refusals', () => {
   it.each([
     ['GET', 'chat/completions', 405, 'method_not_allowed'],
     ['POST', 'models', 405, 'method_not_allowed'],
-    ['POST', 'embeddings', 404, 'not_found'],
+    ['GET', 'embeddings', 405, 'method_not_allowed'],
+    ['POST', 'audio/speech', 404, 'not_found'],
     ['GET', '', 404, 'not_found'],
   ])('of %s %s have the same shape', async (method, path, status, code) => {
     const response = await fetch(`${baseURL()}/${path}`, { method })

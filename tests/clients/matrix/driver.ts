@@ -33,7 +33,9 @@ export interface Fault {
   /** A sentence for the documents. */
   readonly reason: string
   /** What is true in place of what the verb's row says. */
-  readonly instead: Partial<Pick<VerbRow, 'gives' | 'ran' | 'sent' | 'asked'>> & {
+  readonly instead: Partial<Pick<VerbRow, 'ran' | 'sent' | 'asked'>> & {
+    /** One of these. */
+    readonly gives?: readonly unknown[]
     /** Part of an error's message: then nothing is given. */
     readonly throws?: string
   }

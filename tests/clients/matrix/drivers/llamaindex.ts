@@ -7,8 +7,10 @@ import type { ClientDriver } from '../driver.ts'
 const noFormat = 'It passes no format on.'
 const asked = [undefined, []]
 const repeats = 'Its stream repeats the last piece of text with each event that follows.'
-/** With the events that end the text, its part, its item and the response. */
-const repeated = (before: string, last: string) => ({ gives: before + last.repeat(5) })
+/** With the events that end the text, its part, its item and the response. Both pieces may come as one. */
+const repeated = (before: string, last: string) => ({
+  gives: [before + last.repeat(5), (before + last).repeat(5)],
+})
 
 /** Faults of its own, which it has at OpenAI too. */
 const responsesLacks: NonNullable<ClientDriver['lacks']> = {
