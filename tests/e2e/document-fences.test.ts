@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 import { expect, test } from 'vitest'
 import { readFences } from '../../dev/check/fences.ts'
+import { invoke } from '../support/agents/invoke.ts'
 import { addConfiguration } from '../support/oauth/connect.ts'
 import { signUpWithOrganization } from '../support/people/people.ts'
 import { openClient } from '../support/people/supabase-client.ts'
@@ -15,8 +16,10 @@ const read = (file: string) => readFileSync(`${docs}${file}`, 'utf8')
 /** The statuses of the requests that each fence of a document sends, as an owner. */
 const fences: readonly (readonly [document: string, fence: number, statuses: readonly number[]])[] =
   [
-    ['executions.md', 0, [200, 200]],
-    ['executions.md', 1, [201, 201]],
+    ['executions.md', 0, [200]],
+    ['executions.md', 1, [200, 200, 201]],
+    ['executions.md', 2, [200, 204, 200, 200]],
+    ['executions.md', 3, [201, 201]],
     ['mcp-servers.md', 0, [201]],
     ['tools.md', 0, [201, 201]],
     // No definition of the configuration has changed.
@@ -28,6 +31,8 @@ test.each(fences)('the TypeScript of %s (%d) runs', async (document, index, expe
   const code = readFences(read(document))[index]?.code ?? ''
   const ann = await signUpWithOrganization('ann')
   const id = await addConfiguration(ann, 'https://mcp.example.com/mcp')
+  const answered = await invoke(ann, { message: { content: 'Hi' }, stream: false })
+  const { session_id: sessionId } = (await answered.json()) as { session_id: string }
   const answers: string[] = []
   const { url, publishableKey } = useStack()
   const supabase = openClient(url, publishableKey, async (input, init) => {
@@ -38,7 +43,8 @@ test.each(fences)('the TypeScript of %s (%d) runs', async (document, index, expe
   await supabase.auth.signInWithPassword(ann)
   answers.length = 0
 
-  const names = { supabase, id, user_id: ann.id, proposed_hash: randomUUID().replaceAll('-', '') }
+  const proposed_hash = randomUUID().replaceAll('-', '')
+  const names = { supabase, id, sessionId, user_id: ann.id, proposed_hash }
   const { outputText } = ts.transpileModule(
     code.replaceAll('mcp_configuration_id: 7', 'mcp_configuration_id: id'),
     {

@@ -157,6 +157,7 @@ const codesOf: Readonly<Record<string, readonly [ErrorCode, ...ErrorCode[]]>> = 
 // Their details are sentences, and their hints facts, that our own functions wrote for this very request.
 const explained: readonly ErrorCode[] = [
   'invalid_request',
+  'circuit_open',
   'budget_exceeded',
   'quota_exceeded',
   'rate_limited',
