@@ -142,7 +142,7 @@ as $$
 -- Definer: no role holds a grant on the queue. Executable by service_role only.
 declare
   due record;
-  answer jsonb := '[]';
+  answer jsonb := jsonb_build_array();
 begin
   for due in
     select r.organization_id, r.id from private.mcp_revocations r

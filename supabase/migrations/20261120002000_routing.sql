@@ -284,7 +284,7 @@ revoke all on function private.require_project(bigint, bigint) from public, anon
 
 create function private.explained_invocation(
   agent text, session_id uuid, project_id bigint,
-  out chat public.chat_sessions, out chosen public.agents, out project bigint
+  out session uuid, out context text, out chosen bigint, out project bigint
 )
 language plpgsql stable security definer set search_path = ''
 as $$
@@ -292,6 +292,7 @@ as $$
 #variable_conflict use_column
 declare
   organization constant bigint := private.require_organization();
+  chat public.chat_sessions;
 begin
   if explained_invocation.session_id is not null then
     select s.* into chat from public.chat_sessions s
@@ -303,18 +304,20 @@ begin
         detail = 'No session of the caller has this id. Check the id.';
     end if;
   end if;
+  session := chat.id;
+  context := coalesce(chat.context, 'general');
   project := coalesce(explained_invocation.project_id, chat.project_id);
   perform private.require_project(organization, project);
-  chosen := private.find_agent(
+  chosen := (private.find_agent(
     organization,
     coalesce(explained_invocation.agent,
       case when chat.agent_id is null then private.preferred_agent(organization, project, null) end),
     case when explained_invocation.agent is null then chat.agent_id end
-  );
+  )).id;
 end
 $$;
 comment on function private.explained_invocation(text, uuid, bigint) is
-  'The session, the agent and the project of an invocation with these arguments.';
+  'The session with its context, the agent and the project of an invocation with these arguments.';
 
 create function private.explain_effective_llm(agent text, model text, session_id uuid, project_id bigint)
 returns table (layer text, model_name text, provider text, settings jsonb, is_winner boolean)
@@ -329,7 +332,7 @@ begin
   return query
   select e.layer, e.name, e.provider, e.settings, e.is_winner
   from private.effective_llm(
-    organization, (asked.chosen).id, explain_effective_llm.model, (asked.chat).id, asked.project
+    organization, asked.chosen, explain_effective_llm.model, asked.session, asked.project
   ) e;
 end
 $$;
@@ -365,8 +368,7 @@ begin
   asked := private.explained_invocation(agent, session_id, project_id);
   return query
   select p.* from private.prompt_layers(
-    organization, private.current_user_id(), (asked.chosen).id, asked.project,
-    coalesce((asked.chat).context, 'general'), false
+    organization, private.current_user_id(), asked.chosen, asked.project, asked.context, false
   ) p;
 end
 $$;
