@@ -285,7 +285,7 @@ begin
       where q.organization_id = new.organization_id and q.user_id is not distinct from new.user_id
     ) >= 1000 then
       perform private.refuse_quota(
-        'At most 1,000 endpoints with a query are kept of a member. Enter one without a query, or delete some.',
+        'At most 1,000 endpoints with a query are kept of a member. Enter one without a query.',
         'private.mcp_endpoint_queries', 'member', 'rows', 1000
       );
     end if;
