@@ -81,7 +81,7 @@ insert into private.table_bounds (table_name, reason) values
   ('conversation.tool_approvals', 'One row per tool call that needs one.'),
   (
     'conversation.tool_calls',
-    '16 calls per step and a bound of steps per execution; counted in the bytes of conversations.'
+    '128 calls per step, of which 16 are made, and a bound of steps; counted in the bytes of conversations.'
   ),
   ('private.audit_heads', 'One row per organization.'),
   ('private.change_windows', 'One row per organization and member; a clean-up deletes ended ones.'),

@@ -124,7 +124,7 @@ describe('a key in a header', () => {
     for (let n = 0; n < 16; n += 1) {
       expect((await put(ann, id, `x-key-${n}`, { value: 'x' })).status).toBe(204)
     }
-    expect(await codeOf(await put(ann, id, 'x-one-more', { value: 'x' }))).toBe('invalid_request')
+    expect(await codeOf(await put(ann, id, 'x-one-more', { value: 'x' }))).toBe('quota_exceeded')
     expect((await put(ann, id, 'x-key-3', { value: 'another' })).status).toBe(204)
   })
 
