@@ -97,7 +97,7 @@ describe('the OpenAI SDK with an access token as its key', () => {
       total_tokens: row.input_tokens + row.output_tokens,
     })
     const deltas = chunks.slice(1, -2)
-    expect(deltas.length).toBeGreaterThan(3)
+    expect(deltas.length).toBeGreaterThan(1)
     for (const { choices, usage } of deltas) {
       const content = choices[0]?.delta.content
       expect(choices).toEqual([{ ...choice, delta: { content } }])

@@ -182,9 +182,10 @@ test('an execution that cannot be ended keeps no other from its end', async () =
     const dead = [await as(tx, owner, begin({ agent })), await as(tx, owner, begin({ agent }))]
     const ids = dead.map(({ execution_id }) => execution_id)
     for (const [n, id] of ids.entries()) {
-      const seconds = 60 - n
+      const years = 10 - n
+      // Before any other that a test has left.
       await tx`
-        update public.agent_executions set lease_expires_at = now() - make_interval(secs => ${seconds})
+        update public.agent_executions set lease_expires_at = now() - make_interval(years => ${years})
         where id = ${id}`
     }
     await tx.unsafe(`alter table client_mgmt.usage_ledger

@@ -144,7 +144,9 @@ test('the layers of a deleted project go with it', async () => {
   await scene(async (tx, { owner, project }) => {
     await as(tx, owner, add({ scope: 'organization', content: 'x', project_id: project }))
     await as(tx, owner, (t) => t`delete from client_mgmt.projects where id = ${project}`)
-    expect(await tx`select 1 from public.system_prompts`).toHaveLength(0)
+    const left = await tx`
+      select 1 from public.system_prompts where organization_id = ${owner.organizationId}`
+    expect(left).toHaveLength(0)
   })
 })
 
