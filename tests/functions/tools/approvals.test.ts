@@ -14,7 +14,8 @@ describe('a tool with policy ask', () => {
     made.agents.script(send)
     const { id, chunks } = await made.answer()
     expect(chunks.map(({ type }) => type)).toEqual([
-      ...['start', 'start-step', 'tool-input-available', 'tool-approval-request'],
+      ...['start', 'start-step', 'tool-input-start', 'tool-input-delta', 'tool-input-available'],
+      'tool-approval-request',
       ...['finish-step', 'finish'],
     ])
     expect(ofType(chunks, 'tool-approval-request')).toEqual([

@@ -14,7 +14,8 @@ describe('a tool with policy auto', () => {
     made.agents.script(add, 'It is 42.')
     const { chunks, id } = await made.answer()
     expect(chunks.map(({ type }) => type)).toEqual([
-      ...['start', 'start-step', 'tool-input-available', 'tool-output-available', 'finish-step'],
+      ...['start', 'start-step', 'tool-input-start', 'tool-input-delta', 'tool-input-available'],
+      ...['tool-output-available', 'finish-step'],
       ...['start-step', 'text-start', 'text-delta', 'text-end', 'finish-step', 'finish'],
     ])
     expect(ofType(chunks, 'tool-output-available')).toMatchObject([

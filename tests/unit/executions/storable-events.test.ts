@@ -28,6 +28,31 @@ describe('what a model says', () => {
     )
   })
 
+  it('is whole in the arguments of calls that come at the same time', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme' }), fc.string({ unit: 'grapheme' }), (a, b) => {
+        const storable = new StorableEvents()
+        const said = { a: '', b: '' }
+        const take = (event: ModelEvent) => {
+          for (const one of storable.take([event])) {
+            if (one.type !== 'tool_call_delta') continue
+            expect(one.arguments.isWellFormed()).toBe(true)
+            said[one.id as 'a' | 'b'] += one.arguments
+          }
+        }
+        const call = { type: 'tool_call_delta', name: 't' } as const
+        for (let at = 0; at < Math.max(a.length, b.length); at += 1) {
+          take({ ...call, id: 'a', arguments: a[at] ?? '' })
+          take({ ...call, id: 'b', arguments: b[at] ?? '' })
+        }
+        for (const [id, text] of Object.entries({ a, b })) {
+          take({ type: 'tool_call', id, name: 't', arguments: text })
+          expect(said[id as 'a' | 'b']).toBe(text.toWellFormed().replaceAll('\0', '\uFFFD'))
+        }
+      }),
+    )
+  })
+
   it('has U+FFFD for half of a character that gets no other half', () => {
     const storable = new StorableEvents()
     expect(storable.take([text('a\uD83C')])).toEqual([text('a')])

@@ -12,7 +12,7 @@ const migrations = 'supabase/migrations'
 const others = new Set([
   ...['tool_call', 'tool_result', 'tool_calls', 'tool_approval_required', 'tool_approvals'],
   ...['tool_outcome_not_stored', 'tool_call_threw', 'tool_call_id', 'tool_name'],
-  'tool_input_tokens',
+  ...['tool_input_tokens', 'tool_call_delta'],
 ])
 const used = [
   'supabase/functions/_shared/executions/collect-answer.ts',

@@ -98,4 +98,17 @@ describe('ids of calls', () => {
       'call_new-4',
     ])
   })
+
+  it('are those of the pieces that were shown, also of calls at the same time', () => {
+    let count = 0
+    const ids = new ToolCallIds(() => `new-${(count += 1)}`)
+    const piece = (id: string) =>
+      ({ type: 'tool_call_delta', id, name: 't', arguments: '1' }) as const
+    const shown = (...wanted: string[]) =>
+      ids.take(wanted.map(piece)).map((event) => ('id' in event ? event.id : ''))
+    expect(shown('call_0', 'ü', 'call_0')).toEqual(['call_0', 'call_new-1', 'call_0'])
+    expect(take(ids, 'call_0', 'ü')).toEqual(['call_0', 'call_new-1'])
+    expect(shown('call_0', 'ü', 'call_0')).toEqual(['call_new-2', 'call_new-3', 'call_new-2'])
+    expect(take(ids, 'call_0', 'ü')).toEqual(['call_new-2', 'call_new-3'])
+  })
 })

@@ -2,7 +2,7 @@ import type { ToolCallPart } from '../models/model-protocol.ts'
 import { callApprovedTools } from '../tools/call-approved-tools.ts'
 import { callTools, type ToolCallDependencies } from '../tools/call-tools.ts'
 import { ToolCallIds } from '../tools/tool-call-ids.ts'
-import { nextStepChunks, noticeChunk } from '../tools/tool-chunks.ts'
+import { inputChunk, nextStepChunks, noticeChunk } from '../tools/tool-chunks.ts'
 import { defaultSteps, maxExecutionMedia, maxSteps } from '../tools/tool-limits.ts'
 import { withoutToolFiles } from '../tools/tool-messages.ts'
 import { openToolbox, type Toolbox } from '../tools/toolbox.ts'
@@ -29,7 +29,12 @@ export async function collectAnswer(
   const toolbox = await gatherTools(deps, run)
   try {
     if (toolbox) await collectWithTools(deps, run, options, toolbox)
-    else await callModel(deps, run, options, withoutTools, (events) => events)
+    else {
+      await callModel(deps, run, options, withoutTools, (events) => events)
+      // Calls of the client's own tools, which the client makes.
+      const calls = run.answer.parts.filter(isToolCall)
+      run.recorder.put(calls.map((call) => inputChunk(call, undefined)))
+    }
   } finally {
     await toolbox?.close()
   }

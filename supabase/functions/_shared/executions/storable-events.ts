@@ -1,4 +1,4 @@
-import type { ModelEvent } from '../models/model-protocol.ts'
+import type { ModelEvent, ToolCallDeltaEvent } from '../models/model-protocol.ts'
 import { toStorableJson, toStorableText } from '../storable.ts'
 
 // PostgreSQL stores neither U+0000 nor half of a surrogate pair. One would cost the whole answer.
@@ -14,9 +14,12 @@ const escaped = /\\u(?:0000|d[89a-f])/i
  */
 export class StorableEvents {
   #half: { readonly type: Said['type']; readonly text: string } | null = null
+  /** The halves that arguments wait with, by the id of their call: calls may come at the same time. */
+  readonly #halves = new Map<string, string>()
 
   take(events: readonly ModelEvent[]): readonly ModelEvent[] {
-    if (!this.#half && !events.some(isSuspicious)) return events
+    const waits = this.#half !== null || this.#halves.size > 0
+    if (!waits && !events.some(isSuspicious)) return events
     const result: ModelEvent[] = []
     for (const event of events) {
       if (event.type === 'text' || event.type === 'reasoning' || event.type === 'refusal') {
@@ -30,6 +33,14 @@ export class StorableEvents {
         continue
       }
       this.#giveUp(result)
+      if (event.type === 'tool_call_delta') {
+        result.push(this.#joinArguments(event))
+        continue
+      }
+      if (event.type === 'tool_call' && this.#halves.delete(event.id)) {
+        const { id, name } = event
+        result.push(toStorableJson({ type: 'tool_call_delta', id, name, arguments: '\uFFFD' }))
+      }
       result.push(isWhole(event) ? toStorableJson(event) : event)
     }
     return result
@@ -37,16 +48,28 @@ export class StorableEvents {
 
   #join(type: Said['type'], piece: string, result: ModelEvent[]): string {
     if (this.#half && this.#half.type !== type) this.#giveUp(result)
-    const text = (this.#half?.text ?? '') + piece
-    const half = halfAtEnd.exec(text)?.[0] ?? ''
+    const { text, half } = split((this.#half?.text ?? '') + piece)
     this.#half = half === '' ? null : { type, text: half }
-    return toStorableText(text.slice(0, text.length - half.length))
+    return text
+  }
+
+  #joinArguments({ arguments: piece, ...event }: ToolCallDeltaEvent): ToolCallDeltaEvent {
+    const { text, half } = split((this.#halves.get(event.id) ?? '') + piece)
+    if (half === '') this.#halves.delete(event.id)
+    else this.#halves.set(event.id, half)
+    return toStorableJson({ ...event, arguments: text })
   }
 
   #giveUp(result: ModelEvent[]): void {
     if (this.#half) result.push({ type: this.#half.type, text: '\uFFFD' })
     this.#half = null
   }
+}
+
+/** A text that can be stored, and the half of a character at its end. */
+function split(all: string): { readonly text: string; readonly half: string } {
+  const half = halfAtEnd.exec(all)?.[0] ?? ''
+  return { text: toStorableText(all.slice(0, all.length - half.length)), half }
 }
 
 /** Events that never arrive in pieces: a tool call, a source, and the provider's names of its answer. */
@@ -56,6 +79,9 @@ function isWhole({ type }: ModelEvent): boolean {
 
 function isSuspicious(event: ModelEvent): boolean {
   if ('text' in event && suspicious.test(event.text)) return true
+  if (event.type === 'tool_call_delta') {
+    return suspicious.test(event.arguments) || escaped.test(JSON.stringify([event.id, event.name]))
+  }
   if (isWhole(event)) return escaped.test(JSON.stringify(event))
   return 'metadata' in event && escaped.test(JSON.stringify(event.metadata))
 }

@@ -8,6 +8,8 @@ const usable = /^[\x21-\x7e]{1,128}$/
  */
 export class ToolCallIds {
   readonly #seen = new Set<string>()
+  /** The ids of calls whose pieces have come and that are not whole yet, by the provider's ids. */
+  readonly #begun = new Map<string, string>()
   readonly #newId: () => string
 
   constructor(newId: () => string = () => crypto.randomUUID()) {
@@ -15,13 +17,19 @@ export class ToolCallIds {
   }
 
   take(events: readonly ModelEvent[]): readonly ModelEvent[] {
-    if (!events.some(({ type }) => type === 'tool_call')) return events
     return events.map((event) => {
-      if (event.type !== 'tool_call') return event
-      const fresh = usable.test(event.id) && !this.#seen.has(event.id)
-      const id = fresh ? event.id : `call_${this.#newId()}`
-      this.#seen.add(id)
-      return fresh ? event : { ...event, id }
+      if (event.type !== 'tool_call' && event.type !== 'tool_call_delta') return event
+      const id = this.#begun.get(event.id) ?? this.#own(event.id)
+      if (event.type === 'tool_call') this.#begun.delete(event.id)
+      else this.#begun.set(event.id, id)
+      return id === event.id ? event : { ...event, id }
     })
+  }
+
+  #own(given: string): string {
+    const fresh = usable.test(given) && !this.#seen.has(given)
+    const id = fresh ? given : `call_${this.#newId()}`
+    this.#seen.add(id)
+    return id
   }
 }

@@ -5,8 +5,25 @@ import type { ToolNotice } from './toolbox.ts'
 /** A chunk of the AI SDK UI message stream (v1). */
 export type Chunk = { readonly type: string } & Readonly<Record<string, unknown>>
 
+/** A call begins; its arguments follow as the model writes them. */
+export function inputStartChunk(toolCallId: string, toolName: string): Chunk {
+  return { type: 'tool-input-start', toolCallId, toolName, dynamic: true }
+}
+
+export function inputDeltaChunk(toolCallId: string, inputTextDelta: string): Chunk {
+  return { type: 'tool-input-delta', toolCallId, inputTextDelta }
+}
+
+const cutCall: ToolErrorCode = 'tool_call_cut'
+
+/** The answer ended before the call was whole. */
+export function inputErrorChunk(toolCallId: string, toolName: string, input: string): Chunk {
+  const errorText = `${cutCall}: The answer ended before the call was whole. It was not made.`
+  return { type: 'tool-input-error', toolCallId, toolName, input, dynamic: true, errorText }
+}
+
 /**
- * What the model asked for. Tools are dynamic: the client does not know them beforehand.
+ * What the model asked for, whole. Tools are dynamic: the client does not know them beforehand.
  * @param source the server and its tool; absent for a name that stands for none
  */
 export function inputChunk(

@@ -3,7 +3,12 @@ import type { Clock } from '../../time.ts'
 import type { Chunk } from '../../tools/tool-chunks.ts'
 import type { BegunExecution } from '../execution.ts'
 import type { EventLog } from './event-log.ts'
-import { type Position, type StreamedKind, UiMessageChunks } from './ui-message-chunks.ts'
+import {
+  type BegunCall,
+  type Position,
+  type StreamedKind,
+  UiMessageChunks,
+} from './ui-message-chunks.ts'
 import { eventsText } from './ui-message-stream.ts'
 
 /**
@@ -29,8 +34,7 @@ export class AnswerRecorder {
   readonly #chunks = new UiMessageChunks()
   #ready: string[] = []
   #unlogged: string[] = []
-  #kind: StreamedKind = 'text'
-  #text = ''
+  #held: Held | null = null
   #sources: SourcePart[] = []
   #lastId = 0
   #nextWrite = -Infinity
@@ -55,9 +59,10 @@ export class AnswerRecorder {
       if (event.type === 'text' || event.type === 'reasoning') this.#delta(event.type, event.text)
       // The AI SDK has no part for a refusal: it is shown like the answer that it stands for.
       else if (event.type === 'refusal') this.#delta('text', event.text)
+      else if (event.type === 'tool_call_delta') this.#hold(event, event.arguments)
       else if (event.type === 'source') this.#sources.push(event)
     }
-    if (!this.#options.live || (this.#text === '' && this.#ready.length === 0)) return
+    if (!this.#options.live || (this.#held === null && this.#ready.length === 0)) return
     const { clock } = this.#options
     const wait = this.#nextWrite - clock.now()
     if (wait <= 0) this.flush()
@@ -73,10 +78,11 @@ export class AnswerRecorder {
     this.flush()
   }
 
-  /** Writes and logs all that is left, before the end is stored. */
+  /** Writes and logs all that is left, before the end is stored. Calls that are not whole end here. */
   end(): void {
     this.#settle()
     this.#tellSources()
+    this.#ready.push(...this.#chunks.cutCalls())
     this.flush()
     this.#store()
   }
@@ -95,14 +101,27 @@ export class AnswerRecorder {
   }
 
   #delta(kind: StreamedKind, text: string): void {
-    if (kind !== this.#kind) this.#settle()
-    this.#kind = kind
-    this.#text += text
+    if (text !== '') this.#hold(kind, text)
+  }
+
+  /** Joins a piece to those before it, of the same part or of the arguments of the same call. */
+  #hold(of: Held['of'], piece: string): void {
+    const held = this.#held
+    if (held && isSame(held.of, of)) {
+      held.text += piece
+      return
+    }
+    this.#settle()
+    this.#held = { of, text: piece }
   }
 
   #settle(): void {
-    if (this.#text !== '') this.#ready.push(...this.#chunks.delta(this.#kind, this.#text))
-    this.#text = ''
+    if (!this.#held) return
+    const { of, text } = this.#held
+    this.#held = null
+    const chunks =
+      typeof of === 'string' ? this.#chunks.delta(of, text) : this.#chunks.input(of, text)
+    this.#ready.push(...chunks)
   }
 
   // After the text that names them, which would be torn in two otherwise.
@@ -121,4 +140,15 @@ export class AnswerRecorder {
     if (this.#unlogged.length > 0) this.#options.log.append(this.#unlogged)
     this.#unlogged = []
   }
+}
+
+/** What is held back: pieces of a kind of part, or of the arguments of a call. */
+interface Held {
+  readonly of: StreamedKind | BegunCall
+  text: string
+}
+
+function isSame(one: Held['of'], other: Held['of']): boolean {
+  if (typeof one === 'string' || typeof other === 'string') return one === other
+  return one.id === other.id
 }

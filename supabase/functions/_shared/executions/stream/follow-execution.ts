@@ -137,7 +137,7 @@ async function readOn(
     }
     case 'end':
       if (told.position) reader.moveTo(told.position)
-      return { text: reader.endWith(told.result), ended: true }
+      return { text: await reader.endWith(told.result), ended: true }
     case 'refused':
       return { text: goneText(), ended: true }
     case 'silence':

@@ -2,7 +2,7 @@ import type { Db } from '../../database.ts'
 import { AppError } from '../../errors.ts'
 import type { ExecutionStatus, FinishedExecution } from '../execution.ts'
 import type { EventBatch } from './shared-events.ts'
-import { beginning, openAfter, type Position } from './ui-message-chunks.ts'
+import { BegunCalls, beginning, openAfter, type Position } from './ui-message-chunks.ts'
 import { endText, eventsText } from './ui-message-stream.ts'
 
 /** Batches per read; the database gives no more. */
@@ -46,9 +46,13 @@ export class LogReader {
     this.#position = position
   }
 
-  /** The end of the stream, as text. */
-  endWith(stored: FinishedExecution): string {
-    return endText(this.#executionId, this.#position, stored, this.#after)
+  /**
+   * The end of the stream, as text.
+   * @throws AppError `execution_not_found` as read()
+   */
+  async endWith(stored: FinishedExecution): Promise<string> {
+    const calls = stored.status === 'success' ? undefined : await this.#begunCalls()
+    return endText(this.#executionId, this.#position, stored, this.#after, calls)
   }
 
   /**
@@ -58,19 +62,32 @@ export class LogReader {
   async read(): Promise<{ readonly text: string; readonly ended: boolean }> {
     let text = ''
     for (;;) {
-      const page = await this.#page()
+      const page = await this.#page(this.seen)
       text += this.#take(page)
       if (page.batches.length >= pageSize) continue
       if (!isOver(page.status)) return { text, ended: false }
       const stored = await readResult(this.#db, this.#executionId)
-      return { text: text + this.endWith(stored), ended: true }
+      return { text: text + (await this.endWith(stored)), ended: true }
     }
   }
 
-  async #page(): Promise<Page> {
+  /** The calls that a worker which died had begun; any other end is preceded by the ends of its calls. */
+  async #begunCalls(): Promise<BegunCalls> {
+    const calls = new BegunCalls()
+    for (let last = 0; ;) {
+      const { batches } = await this.#page(last)
+      for (const { seq, events } of batches) {
+        for (const event of events.slice(Math.max(last + 1 - seq, 0))) calls.add({ ...event })
+        last = Math.max(last, seq + events.length - 1)
+      }
+      if (batches.length < pageSize) return calls
+    }
+  }
+
+  async #page(after: number): Promise<Page> {
     const page = await this.#db.call('read_execution', {
       execution_id: this.#executionId,
-      after_seq: this.seen,
+      after_seq: after,
       max_batches: pageSize,
     })
     return page as Page

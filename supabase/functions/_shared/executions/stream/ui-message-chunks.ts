@@ -1,6 +1,11 @@
 import type { SourcePart } from '../../models/model-protocol.ts'
 import { stringifyStorable } from '../../storable.ts'
-import type { Chunk } from '../../tools/tool-chunks.ts'
+import {
+  type Chunk,
+  inputDeltaChunk,
+  inputErrorChunk,
+  inputStartChunk,
+} from '../../tools/tool-chunks.ts'
 import { type BegunExecution, type FinishedExecution, isRefusal } from '../execution.ts'
 
 /** Kinds of part whose text arrives in pieces. */
@@ -18,6 +23,12 @@ export interface Position {
   readonly open: OpenPart | null
 }
 
+/** A call of which the model has written a part. */
+export interface BegunCall {
+  readonly id: string
+  readonly name: string
+}
+
 export const beginning: Position = { id: 0, open: null }
 
 /**
@@ -29,6 +40,7 @@ export class UiMessageChunks {
   #parts = 0
   #sources = 0
   #open: OpenPart | null = null
+  readonly #calls = new BegunCalls()
 
   get open(): OpenPart | null {
     return this.#open
@@ -60,6 +72,19 @@ export class UiMessageChunks {
     return [...closed, ...begun]
   }
 
+  /** The next piece of the arguments of a call; the first piece tells of the call. */
+  input(call: BegunCall, delta: string): string[] {
+    const { id, name } = call
+    const chunks = this.#calls.has(id) ? [] : [inputStartChunk(id, name)]
+    if (delta !== '') chunks.push(inputDeltaChunk(id, delta))
+    return this.whole(chunks)
+  }
+
+  /** The end of each call that did not become whole: it is never made. */
+  cutCalls(): string[] {
+    return this.whole(this.#calls.cut())
+  }
+
   /** What the model says it read. */
   sources(sources: readonly SourcePart[]): string[] {
     return this.whole(
@@ -73,9 +98,37 @@ export class UiMessageChunks {
 
   /** Chunks that are whole in themselves; a part that is open ends before them. */
   whole(chunks: readonly Chunk[]): string[] {
+    if (chunks.length === 0) return []
     const closed = closePart(this.#open)
     this.#open = null
+    for (const chunk of chunks) this.#calls.add(chunk)
     return [...closed, ...chunks.map(json)]
+  }
+}
+
+/** The calls of a stream that have begun and are not whole: what the model wrote of each. */
+export class BegunCalls {
+  readonly #calls = new Map<string, { readonly name: string; text: string }>()
+
+  has(id: string): boolean {
+    return this.#calls.has(id)
+  }
+
+  add({ type, ...chunk }: { readonly type?: unknown } & Readonly<Record<string, unknown>>): void {
+    const id = String(chunk['toolCallId'])
+    if (type === 'tool-input-start') {
+      this.#calls.set(id, { name: String(chunk['toolName']), text: '' })
+    } else if (type === 'tool-input-delta') {
+      const call = this.#calls.get(id)
+      if (call) call.text += String(chunk['inputTextDelta'])
+    } else if (type === 'tool-input-available' || type === 'tool-input-error') {
+      this.#calls.delete(id)
+    }
+  }
+
+  /** The chunks that end them. */
+  cut(): Chunk[] {
+    return [...this.#calls].map(([id, { name, text }]) => inputErrorChunk(id, name, text))
   }
 }
 
@@ -89,6 +142,12 @@ export function openAfter(chunk: {
 }): OpenPart | null {
   const kind = /^(text|reasoning)-(?:start|delta)$/.exec(String(chunk.type))?.[1]
   return kind === undefined ? null : { kind: kind as StreamedKind, id: String(chunk.id) }
+}
+
+/** The last chunks of the calls of a worker that died while its model wrote them. */
+export function cutCallChunks(open: OpenPart | null, calls: BegunCalls): string[] {
+  const cut = calls.cut()
+  return cut.length === 0 ? [] : [...closePart(open), ...cut.map(json)]
 }
 
 /** The last chunks of an answer that is stored as complete. */

@@ -1,7 +1,15 @@
 import { AppError } from '../../errors.ts'
 import { endingError, type FinishedExecution } from '../execution.ts'
 import { isCancellation } from '../outcome.ts'
-import { abortChunks, errorChunks, finishChunks, type Position } from './ui-message-chunks.ts'
+import {
+  abortChunks,
+  type BegunCalls,
+  cutCallChunks,
+  errorChunks,
+  finishChunks,
+  type OpenPart,
+  type Position,
+} from './ui-message-chunks.ts'
 
 /** Headers of an AI SDK UI message stream, version 1, that no proxy may hold back. */
 export const uiMessageStreamHeaders = {
@@ -40,15 +48,19 @@ export const lostEvents = 1_000_000
  * The end of a stream as text. No table stores it: it follows from the stored end of the execution
  * and the position after the last stored event, so every worker writes the same bytes.
  * @param after events up to this id are left out
+ * @param calls of an execution whose worker died: the calls that had begun
  */
 export function endText(
   executionId: string,
   position: Position,
   stored: FinishedExecution,
   after = 0,
+  calls?: BegunCalls,
 ): string {
   const first = position.id + 1 + (stored.error_code === 'interrupted' ? lostEvents : 0)
-  const chunks = [...lastChunks(executionId, position, stored), '[DONE]']
+  const cut = calls ? cutCallChunks(position.open, calls) : []
+  const open = cut.length > 0 ? null : position.open
+  const chunks = [...cut, ...lastChunks(executionId, open, stored), '[DONE]']
   const seen = Math.min(Math.max(after + 1 - first, 0), chunks.length)
   return eventsText(first + seen, chunks.slice(seen))
 }
@@ -62,7 +74,11 @@ export function goneText(): string {
   return withoutIds([...errorChunks(null, `${code}: ${message}`), '[DONE]'])
 }
 
-function lastChunks(executionId: string, { open }: Position, stored: FinishedExecution): string[] {
+function lastChunks(
+  executionId: string,
+  open: OpenPart | null,
+  stored: FinishedExecution,
+): string[] {
   const error = endingError(executionId, stored)
   if (!error) return finishChunks(open, stored)
   const { code, message } = error
