@@ -2,12 +2,13 @@ import type { UIMessageChunk } from 'ai'
 import { abortError, ColloquyError, streamError } from './error.ts'
 import { readEvents } from './events.ts'
 import type { Agents } from './functions.ts'
+import type { Turn } from './turn.ts'
 
 export interface ChatStreamOptions {
   readonly agents: Agents
   readonly executionId: string
-  readonly signal: AbortSignal | undefined
-  /** Called when the signal aborts. */
+  readonly turn: Turn
+  /** Called when the turn is stopped. */
   readonly onAbort: () => void
   /** Called when the answer was read to its end, or ended with an error. */
   readonly onEnd: () => void
@@ -16,6 +17,8 @@ export interface ChatStreamOptions {
    * chat has, and leave the id out.
    */
   readonly onMessageId?: (id: string) => void
+  /** The error with which the stream ends once the answer is shown. */
+  readonly refused?: ColloquyError
 }
 
 /** Every stream begins with these events: the start of its message, and of its first step. */
@@ -32,13 +35,15 @@ export function chatStream(
   first: Response,
   options: ChatStreamOptions,
 ): ReadableStream<UIMessageChunk> {
-  const { signal, onAbort } = options
+  const { turn, onAbort } = options
+  const { signal } = turn
   const left = new AbortController()
   const abort = () => {
     left.abort()
     onAbort()
   }
-  signal?.addEventListener('abort', abort, { once: true })
+  signal.addEventListener('abort', abort, { once: true })
+  if (signal.aborted) abort()
   const chunks = readChunks(first, options, left.signal)
   // Pulled one by one: an error of a stream would drop the chunks that wait before it.
   return new ReadableStream<UIMessageChunk>(
@@ -46,11 +51,11 @@ export function chatStream(
       async pull(controller) {
         const { value, done } = await chunks.next()
         if (!done) return controller.enqueue(value)
-        signal?.removeEventListener('abort', abort)
+        signal.removeEventListener('abort', abort)
         controller.close()
       },
       cancel() {
-        signal?.removeEventListener('abort', abort)
+        signal.removeEventListener('abort', abort)
         left.abort()
       },
     },
@@ -60,7 +65,7 @@ export function chatStream(
 
 async function* readChunks(
   first: Response,
-  { agents, executionId, onEnd, onMessageId }: ChatStreamOptions,
+  { agents, executionId, turn, onEnd, onMessageId, refused }: ChatStreamOptions,
   left: AbortSignal,
 ): AsyncGenerator<UIMessageChunk, void, void> {
   let response: Response | null = first
@@ -72,7 +77,11 @@ async function* readChunks(
       for await (const { id, data } of readEvents(response, left)) {
         if (id !== null && id !== last) failures = 0
         last = id ?? last
-        if (data === '[DONE]') return onEnd()
+        if (data === '[DONE]') {
+          onEnd()
+          if (refused) throw refused
+          return
+        }
         const chunk = JSON.parse(data) as UIMessageChunk
         if (chunk.type === 'error') {
           onEnd()
@@ -87,7 +96,10 @@ async function* readChunks(
       if (isFinal(error)) throw error
       cut = error
     }
-    if (left.aborted) throw abortError()
+    if (left.aborted) {
+      if (turn.signal.aborted) await turn.over
+      throw abortError()
+    }
     response = null
     const pause = pauses[failures]
     if (pause === undefined) throw cut

@@ -6,7 +6,8 @@ import { Agents } from './functions.ts'
 import { isUuid, MessageIds } from './identifiers.ts'
 import type { InvokeRequest, InvokeSettings } from './invocation.ts'
 import { loadMessages } from './load-messages.ts'
-import { decisionsOf, toEdits, toMessage } from './to-request.ts'
+import { type Decided, decisionsOf, toEdits, toMessage } from './to-request.ts'
+import { Turn } from './turn.ts'
 
 type Chunks = ReadableStream<UIMessageChunk>
 type SendOptions<Message extends UIMessage> = Parameters<ChatTransport<Message>['sendMessages']>[0]
@@ -40,7 +41,8 @@ export class ColloquyChatTransport<
   readonly #resumed = new Map<string, number>()
   /** The execution whose answer a chat has not read to its end, by chat. */
   readonly #unread = new Map<string, string>()
-
+  /** The request that each chat made last. */
+  readonly #turns = new Map<string, Turn>()
   /** Chats whose session was there once: one that is gone was deleted, and is not made again. */
   readonly #stored = new Set<string>()
 
@@ -64,18 +66,26 @@ export class ColloquyChatTransport<
   }
 
   async sendMessages(options: SendOptions<Message>): Promise<Chunks> {
-    const { chatId, messages, messageId, trigger, abortSignal } = options
+    const { chatId, messages, messageId, trigger } = options
     if (!isUuid(chatId)) {
       throw new ColloquyError('invalid_request', 'The id of a chat must be a uuid.', { path: 'id' })
     }
-    await this.#stopping.get(chatId)
     const answer = messages.find(({ id }) => id === messageId) ?? messages.at(-1)
-    if (trigger === 'submit-message' && answer && decisionsOf(answer).length > 0) {
-      return this.#continue(chatId, answer, abortSignal)
+    const decides = trigger === 'submit-message' && answer && decisionsOf(answer).length > 0
+    // Another answer, or one to other words, takes the place of the answer that is being written.
+    const replaces = !decides && (trigger === 'regenerate-message' || messageId !== undefined)
+    const leave = replaces ? this.#turns.get(chatId)?.giveWay() : undefined
+    const turn = this.#begin(chatId, options.abortSignal)
+    try {
+      // A stop is noted in the next microtask.
+      await Promise.resolve()
+      await this.#stopping.get(chatId)
+      if (decides) return await this.#continue(chatId, answer, turn)
+      const response = await this.#unlessStopped(chatId, () => this.#invoke(options), turn)
+      return this.#stream(chatId, response, turn)
+    } finally {
+      await leave?.()
     }
-    const opening = this.#invoke(options)
-    const response = await this.#unlessStopped(chatId, opening, abortSignal)
-    return this.#stream(chatId, response, abortSignal)
   }
 
   async reconnectToStream({
@@ -92,7 +102,7 @@ export class ColloquyChatTransport<
     if (executionId === undefined) return null
     this.#unread.set(chatId, executionId)
     const response = await this.#agents.follow(executionId)
-    return this.#stream(chatId, response, abortSignal, { executionId })
+    return this.#stream(chatId, response, this.#begin(chatId, abortSignal), { executionId })
   }
 
   /** Rates an answer; a person has one rating per answer, and null removes it. */
@@ -140,26 +150,53 @@ export class ColloquyChatTransport<
   }
 
   /** Decides on the tool calls of an answer, and reads the execution that continues it. */
-  async #continue(
-    chatId: string,
-    answer: Message,
-    signal: AbortSignal | undefined,
-  ): Promise<Chunks> {
+  async #continue(chatId: string, answer: Message, turn: Turn): Promise<Chunks> {
     const { execution_id: asked } = (answer.metadata ?? {}) as { execution_id?: string }
     if (asked === undefined) {
       throw new ColloquyError('invalid_request', 'The answer does not name its execution.')
     }
-    let continued: string | null = null
-    for (const { toolCallId, decision } of decisionsOf(answer)) {
-      continued = (await this.#agents.decide(asked, toolCallId, decision)).execution_id
+    const { continued, refused } = await this.#decide(asked, decisionsOf(answer))
+    if (continued === null) {
+      if (refused) throw refused
+      return new ReadableStream({ start: (stream) => stream.close() })
     }
-    if (continued === null) return new ReadableStream({ start: (stream) => stream.close() })
     const response = await this.#agents.follow(continued)
-    return this.#stream(chatId, response, signal, {
+    return this.#stream(chatId, response, turn, {
       executionId: continued,
+      ...(refused && { refused }),
       // What follows continues from there.
       onMessageId: (id) => this.#ids.replace(answer.id, id),
     })
+  }
+
+  /**
+   * Decides on calls. On those on which another device has decided otherwise, its decision stands.
+   * @returns the execution that continues, and the error that tells of the other decision
+   */
+  async #decide(asked: string, decisions: readonly Decided[]): Promise<Continued> {
+    let continued: string | null = null
+    let refused: ColloquyError | null = null
+    for (const { toolCallId, decision } of decisions) {
+      try {
+        continued = (await this.#agents.decide(asked, toolCallId, decision)).execution_id
+      } catch (error) {
+        if (!(error instanceof ColloquyError) || error.code !== 'tool_call_decided') throw error
+        refused = error
+      }
+    }
+    if (refused) {
+      const [row] = await this.#connection.rows<{ id: string }>(
+        `agent_executions?select=id&metadata->>continues=eq.${asked}&order=created_at.desc&limit=1`,
+      )
+      continued ??= row?.id ?? null
+    }
+    return { continued, refused }
+  }
+
+  #begin(chatId: string, stopped: AbortSignal | undefined): Turn {
+    const turn = new Turn(stopped)
+    this.#turns.set(chatId, turn)
+    return turn
   }
 
   async #createSession(id: string): Promise<void> {
@@ -178,30 +215,31 @@ export class ColloquyChatTransport<
   /** Waits for the answer's beginning; a stop meanwhile stops it as soon as it has begun. */
   async #unlessStopped(
     chatId: string,
-    opening: Promise<Response>,
-    signal: AbortSignal | undefined,
+    open: () => Promise<Response>,
+    { signal, over }: Turn,
   ): Promise<Response> {
+    if (signal.aborted) return over.then(() => Promise.reject(abortError()))
+    const opening = open()
     let stop = () => undefined as void
     const stopped = new Promise<never>((_, reject) => {
       stop = () => {
         this.#stop(chatId, opening.then(leave))
-        reject(abortError())
+        void over.then(() => reject(abortError()))
       }
     })
-    signal?.addEventListener('abort', stop, { once: true })
-    if (signal?.aborted) stop()
+    signal.addEventListener('abort', stop, { once: true })
     try {
       return await Promise.race([opening, stopped])
     } finally {
-      signal?.removeEventListener('abort', stop)
+      signal.removeEventListener('abort', stop)
     }
   }
 
   #stream(
     chatId: string,
     response: Response,
-    signal: AbortSignal | undefined,
-    { executionId = executionOf(response), onMessageId }: Continuation = {},
+    turn: Turn,
+    { executionId = executionOf(response), ...continuation }: Continuation = {},
   ): Chunks {
     const resumed = this.#resumed.get(chatId)
     const onAbort = () => {
@@ -214,11 +252,12 @@ export class ColloquyChatTransport<
     }
     const onEnd = () => {
       if (this.#unread.get(chatId) === executionId) this.#unread.delete(chatId)
+      if (this.#turns.get(chatId) === turn) this.#turns.delete(chatId)
     }
     this.#unread.set(chatId, executionId)
     this.#stored.add(chatId)
-    const stream = { agents: this.#agents, executionId, signal, onAbort, onEnd }
-    return chatStream(response, { ...stream, ...(onMessageId && { onMessageId }) })
+    const stream = { agents: this.#agents, executionId, turn, onAbort, onEnd }
+    return chatStream(response, { ...stream, ...continuation })
   }
 
   #stop(chatId: string, execution: Promise<string>): void {
@@ -235,6 +274,12 @@ export class ColloquyChatTransport<
 interface Continuation {
   readonly executionId?: string
   readonly onMessageId?: (id: string) => void
+  readonly refused?: ColloquyError
+}
+
+interface Continued {
+  readonly continued: string | null
+  readonly refused: ColloquyError | null
 }
 
 function executionOf({ headers }: Response): string {

@@ -102,4 +102,45 @@ describe('a tool call that a person must approve', () => {
     expect(chat.error).toBeUndefined()
     expect(JSON.stringify(scripted.asked().at(-1)?.messages)).toContain('Only Bob.')
   })
+
+  const onTwoDevices = async () => {
+    const first = open()
+    scripted.answer({ toolCalls: [call('c1', 'Bob')] }, { text: ['So be it.'] })
+    await first.chat.sendMessage({ text: 'Write to Bob' })
+    const second = open(first.chat.id)
+    second.chat.messages = await second.transport.loadMessages(second.chat.id)
+    expect(states(second.chat)).toEqual(['approval-requested'])
+    return [first.chat, second.chat] as const
+  }
+
+  it('is made once when two devices approve it at once, and both show the answer', async () => {
+    const chats = await onTwoDevices()
+    await Promise.all(chats.map(async (chat) => decide(chat, 'c1', true)))
+    for (const chat of chats) {
+      await settled(chat).toEqual([undefined, 'ready', 'So be it.'])
+      expect(states(chat)).toEqual(['output-available'])
+    }
+    expect(server.calls()).toEqual([{ to: 'Bob' }])
+  })
+
+  it('has one decision when two devices decide otherwise at once; the other one is told', async () => {
+    const chats = await onTwoDevices()
+    await Promise.all(chats.map(async (chat, index) => decide(chat, 'c1', index === 0)))
+    for (const chat of chats) {
+      await expect
+        .poll(() => [chat.text(), ['ready', 'error'].includes(chat.status)])
+        .toEqual(['So be it.', true])
+    }
+    const made = server.calls().length === 1
+    // The one that decided otherwise shows the other decision, and says so.
+    const [loser, winner] = made ? chats.toReversed() : chats
+    expect([winner?.status, winner?.error]).toEqual(['ready', undefined])
+    expect(loser?.error).toMatchObject({ code: 'tool_call_decided' })
+    expect(loser?.error?.message).toMatch(/^[A-Z][^{}]*\.$/)
+    for (const chat of chats)
+      expect(states(chat)).toEqual([made ? 'output-available' : 'output-denied'])
+    scripted.answer({ text: ['On.'] })
+    await loser?.sendMessage({ text: 'Go on' })
+    expect([loser?.error, loser?.text()]).toEqual([undefined, 'On.'])
+  })
 })
