@@ -1,6 +1,7 @@
 import type { ChatTransport, UIMessage, UIMessageChunk } from 'ai'
 import { chatStream } from './chat-stream.ts'
 import { Connection, type ConnectionOptions } from './connection.ts'
+import type { Elicitation, ElicitationAnswer } from './elicitation.ts'
 import { abortError, ColloquyError } from './error.ts'
 import { Agents } from './functions.ts'
 import { isUuid, MessageIds } from './identifiers.ts'
@@ -103,6 +104,19 @@ export class ColloquyChatTransport<
     this.#unread.set(chatId, executionId)
     const response = await this.#agents.follow(executionId)
     return this.#stream(chatId, response, this.#begin(chatId, abortSignal), { executionId })
+  }
+
+  /**
+   * Answers what a tool asked, `data` of a part `data-elicitation`; `resumeStream()` of the chat then shows
+   * how the answer goes on.
+   */
+  async answer(
+    chatId: string,
+    asked: Elicitation,
+    answers: Readonly<Record<string, ElicitationAnswer>>,
+  ): Promise<void> {
+    const { execution_id: continued } = await this.#agents.answer(asked, answers)
+    if (continued !== null) this.#unread.set(chatId, continued)
   }
 
   /** Rates an answer; a person has one rating per answer, and null removes it. */

@@ -1,4 +1,5 @@
 import { Connection, type ConnectionOptions, type RequestOptions } from './connection.ts'
+import type { Elicitation, ElicitationAnswer } from './elicitation.ts'
 import type {
   Decision,
   InvokeAnswer,
@@ -50,6 +51,22 @@ export class Agents {
   decide(executionId: string, toolCallId: string, decision: 'approve' | 'deny'): Promise<Decision> {
     const path = `executions/${executionId}/approvals/${encodeURIComponent(toolCallId)}`
     return this.#connection.json(`functions/v1/agents/${path}`, { body: { decision } })
+  }
+
+  /**
+   * Answers what a tool asked: `data` of a part `data-elicitation`. The page of a question with `url` is
+   * opened by the person; `accept` then says that the person is done there.
+   */
+  answer(
+    {
+      execution_id,
+      tool_call_id,
+      round,
+    }: Pick<Elicitation, 'execution_id' | 'tool_call_id' | 'round'>,
+    answers: Readonly<Record<string, ElicitationAnswer>>,
+  ): Promise<Decision> {
+    const path = `executions/${execution_id}/answers/${encodeURIComponent(tool_call_id)}`
+    return this.#connection.json(`functions/v1/agents/${path}`, { body: { round, answers } })
   }
 
   /** Stores the organization's own key of a provider, after a call with it has succeeded. */

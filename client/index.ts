@@ -1,6 +1,7 @@
 export { ColloquyChatTransport, type ChatTransportOptions } from './chat-transport.ts'
 export { Connection, type ConnectionOptions } from './connection.ts'
 export type { Database } from './database.ts'
+export type { Elicitation, ElicitationAnswer, ElicitationQuestion } from './elicitation.ts'
 export { ColloquyError } from './error.ts'
 export { readEvents, type StreamEvent } from './events.ts'
 export { Agents } from './functions.ts'

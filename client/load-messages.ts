@@ -20,6 +20,7 @@ interface MessageRow {
 interface ExecutionRow {
   readonly id: string
   readonly status: string
+  readonly finish_reason: string | null
   readonly response_message_id: string
 }
 
@@ -51,7 +52,9 @@ export async function loadMessages(
     read.executions.map(({ id, response_message_id: answer }) => [answer, id]),
   )
   const last = read.executions.at(-1)
-  const isUnread = last && answers.has(last.status) && !read.messages.has(last.response_message_id)
+  // An execution that a question of a tool ended at once has no message of its own.
+  const mayAnswer = last && answers.has(last.status) && last.finish_reason !== 'tool_input_required'
+  const isUnread = mayAnswer && !read.messages.has(last.response_message_id)
   if (isUnread) onUnread?.(last.id)
   const calls = await callsOf(connection, branch, writers)
   return toUiMessages(branch, writers, calls, ids)
@@ -69,7 +72,7 @@ async function readConversation(connection: Connection, sessionId: string): Prom
       `chat_messages?select=id,parent_id,role,content,parts&session_id=eq.${sessionId}&order=created_at,id`,
     ),
     connection.rows<ExecutionRow>(
-      `agent_executions?select=id,status,response_message_id&session_id=eq.${sessionId}&order=created_at,id`,
+      `agent_executions?select=id,status,finish_reason,response_message_id&session_id=eq.${sessionId}&order=created_at,id`,
     ),
   ])
   const current = sessions[0]?.current_message_id ?? null
@@ -98,7 +101,8 @@ async function callsOf(
   const calls = new Map<string, ToolCallRow>()
   for (let from = 0; from < askers.length; from += executionsAtOnce) {
     const some = askers.slice(from, from + executionsAtOnce).join(',')
-    const select = 'execution_id,tool_call_id,server,tool,status,error_code,result'
+    const select =
+      'execution_id,tool_call_id,server,tool,status,error_code,result,tool_elicitations(round,questions)'
     const rows = await connection.rows<ToolCallRow>(
       `tool_calls?select=${select}&execution_id=in.(${some})&order=execution_id,step,position`,
       'conversation',

@@ -1,4 +1,5 @@
 import type { DynamicToolUIPart, UIMessage } from 'ai'
+import type { Elicitation, ElicitationRow } from './elicitation.ts'
 
 type UiPart = UIMessage['parts'][number]
 
@@ -11,6 +12,8 @@ export interface ToolCallRow {
   readonly status: string
   readonly error_code: string | null
   readonly result: { readonly text?: string } | null
+  /** What the call asked the person last. */
+  readonly tool_elicitations?: ElicitationRow | null
 }
 
 /** A stored part, with the fields of all types. */
@@ -49,11 +52,28 @@ export function toUiParts(
         return [title === undefined ? source : { ...source, title }]
       }
       case 'tool_call':
-        return [toToolPart(part, callOf(part.id ?? ''))]
+        return toToolParts(part, callOf(part.id ?? ''))
       default:
         return []
     }
   })
+}
+
+/** A call, and what it asks while it waits. */
+function toToolParts(part: StoredPart, call: ToolCallRow | undefined): UiPart[] {
+  const asked = call?.tool_elicitations
+  if (!call || !asked || (call.status !== 'pending' && call.status !== 'approved')) {
+    return [toToolPart(part, call)]
+  }
+  const running = toToolPart(part, { ...call, status: 'running' })
+  // The answer was given, and an execution is about to bring it to the server.
+  if (call.status === 'approved') return [running]
+  const { execution_id, tool_call_id, server, tool } = call
+  const data: Elicitation = {
+    ...{ execution_id, tool_call_id, server: server ?? '', tool: tool ?? '' },
+    ...{ round: asked.round, questions: asked.questions },
+  }
+  return [running, { type: 'data-elicitation', id: tool_call_id, data }]
 }
 
 function toToolPart(part: StoredPart, call: ToolCallRow | undefined): DynamicToolUIPart {

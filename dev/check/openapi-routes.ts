@@ -1,4 +1,5 @@
 import type * as z from 'zod'
+import { answersSchema } from '../../supabase/functions/_shared/executions/answer-tool-call.ts'
 import { decisionSchema } from '../../supabase/functions/_shared/executions/decide-tool-call.ts'
 import { invocationSchema } from '../../supabase/functions/_shared/executions/invocation.ts'
 import { authorizationSchema } from '../../supabase/functions/_shared/oauth/begin-authorization.ts'
@@ -59,6 +60,12 @@ export const operations: readonly Operation[] = [
     path: '/agents/executions/:id/approvals/:tool_call_id',
     summary: 'Approves or denies a tool call that waits.',
     body: decisionSchema,
+  },
+  {
+    method: 'POST',
+    path: '/agents/executions/:id/answers/:tool_call_id',
+    summary: 'Answers the questions of a tool call that waits.',
+    body: answersSchema,
   },
   {
     method: 'PUT',

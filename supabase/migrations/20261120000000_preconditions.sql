@@ -56,8 +56,8 @@ declare
   ', '\s+', ' ', 'g')), ' ');
   -- Also with other arguments: PostgREST could not choose between the two.
   functions constant text[] := string_to_array(btrim(regexp_replace('
-    accept_invitation accept_my_invitation acquire_probe append_execution_events appoint_owner
-    approve_mcp_tool available_models
+    accept_invitation accept_my_invitation acquire_probe answer_tool_call append_execution_events
+    appoint_owner approve_mcp_tool available_models
     begin_execution begin_tool_calls cancel_execution claim_mcp_authorization claim_mcp_revocations
     claim_tool_calls clean_ups cleanup_change_windows cleanup_ended_invitations
     cleanup_ended_mcp_revocations cleanup_expired_oauth_states cleanup_expired_oauth_tokens
@@ -72,14 +72,14 @@ declare
     mcp_tool_changes my_invitations my_organizations open_break_glass open_mcp_configuration
     open_mcp_connection organization_members
     platform_organizations preview_system_prompt provider_credential queue_mcp_revocation rate_message
-    read_execution
+    read_elicitation read_execution
     read_execution_result read_mcp_endpoint read_response record_mcp_tools reject_oauth_client
     release_oauth_client remove_member remove_provider_credential renew_execution_lease require_mcp_scope
     reseal_value reserve_execution_step resolve_mcp_endpoint revoke_invitation revoke_session
     sealed_key_usage set_account_active set_mcp_bearer_token set_mcp_header_key set_member_role
     set_oauth_client set_organization_active start_execution store_mcp_connection store_mcp_refresh
-    store_oauth_client store_oauth_code store_provider_credential switch_organization take_oauth_code
-    usage_by_day use_mcp_connection verify_audit_chain
+    store_oauth_client store_oauth_code store_provider_credential suspend_tool_call switch_organization
+    take_oauth_code usage_by_day use_mcp_connection verify_audit_chain
   ', '\s+', ' ', 'g')), ' ');
   taken text;
   place text;

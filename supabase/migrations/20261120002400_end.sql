@@ -165,6 +165,8 @@ begin
       perform private.settle_breaker(
         step.credential_owner, execution.agent_id, step.model_id, step.generation,
         case
+          -- An execution that ended because a tool asks the person may have called no model.
+          when step.is_last and execution.status = 'success' and execution.total_tokens = 0 then 'neutral'
           when step.is_last and execution.status = 'success' then 'success'
           when step.is_last and fault = 'provider' then 'fault'
           else 'neutral'
@@ -479,7 +481,8 @@ begin
       from (
         -- What only the beginning needed goes, and the parameters, unless a continuation needs them.
         select x.metadata - array['model', 'follows', 'input_bytes'] - case
-          when outcome ->> 'finish_reason' = 'tool_approval_required' then '' else 'params' end
+          when outcome ->> 'finish_reason' in ('tool_approval_required', 'tool_input_required') then ''
+          else 'params' end
           || jsonb_strip_nulls(jsonb_build_object(
             'provider_request_id', outcome ->> 'provider_request_id',
             'trimmed_messages', outcome -> 'trimmed_messages',

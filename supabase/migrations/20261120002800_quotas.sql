@@ -83,8 +83,10 @@ insert into private.table_bounds (table_name, reason) values
     'conversation.tool_calls',
     '128 calls per step, of which 16 are made, and a bound of steps; counted in the bytes of conversations.'
   ),
+  ('conversation.tool_elicitations', 'One row of 64 KiB at most per tool call that asks the person.'),
   ('private.audit_heads', 'One row per organization.'),
   ('private.change_windows', 'One row per organization and member; a clean-up deletes ended ones.'),
+  ('private.elicitation_secrets', 'One row of 128 KiB at most per tool call that asks the person.'),
   ('private.execution_callers', 'One row per live execution.'),
   ('private.founder_salt', 'One row.'),
   ('private.founders', 'One row per account and address that founded an organization.'),

@@ -11,6 +11,7 @@ import { createCredentials } from '../../supabase/functions/_shared/oauth/creden
 import { createToolServers } from '../../supabase/functions/_shared/tools/create-tool-servers.ts'
 import type { ToolDefinition } from '../../supabase/functions/_shared/tools/tool-server.ts'
 import { createApp } from '../../supabase/functions/oauth/app.ts'
+import { callAnswering } from './answer.ts'
 import { type ConformancePerson, newPerson } from './person.ts'
 
 /** One scenario, as the suite tells its client. */
@@ -109,7 +110,7 @@ export async function createDriver(stack: Stack): Promise<(scenario: Scenario) =
       }))
       for (const { name, arguments: args } of context.toolCalls ?? calls) {
         const definition = known.get(name) ?? { name, input_schema: {} }
-        const { status, error_code, result } = await server.call(definition, args, never)
+        const { status, error_code, result } = await callAnswering(server, definition, args)
         if (needsAuthorization(error_code)) throw new AppError('connection_needs_authorization')
         // What a tool answers is not judged here, only that there is an answer.
         if (status === 'unknown') throw new Error(`${name}: ${error_code} ${result.text}`)

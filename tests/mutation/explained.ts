@@ -2,7 +2,7 @@
 export const explained: readonly { pattern: RegExp; reason: string }[] = [
   {
     pattern:
-      /^policy \w+ on (client_mgmt\.(budget_counters|mcp_tools|mcp_tool_policies)|conversation\.(execution_events|tool_approvals|tool_calls)) without \(organization_id = /,
+      /^policy \w+ on (client_mgmt\.(budget_counters|mcp_tools|mcp_tool_policies)|conversation\.(execution_events|tool_approvals|tool_calls|tool_elicitations)) without \(organization_id = /,
     reason:
       'the row shows only beside one of the table it hangs on, found by both columns of their key and under the policies of that table, which name the tenant',
   },

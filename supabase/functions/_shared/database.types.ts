@@ -1486,6 +1486,57 @@ export type Database = {
         }
         Relationships: []
       }
+      tool_elicitations: {
+        Row: {
+          actions: Json | null
+          answered_at: string | null
+          answered_by: string | null
+          arguments_hash: string
+          created_at: string
+          execution_id: string
+          expires_at: string
+          organization_id: number
+          questions: NonNullable<Json>
+          round: number
+          tool_call_id: string
+        }
+        ComputedFields: never
+        Insert: {
+          actions?: Json | null
+          answered_at?: string | null
+          answered_by?: string | null
+          arguments_hash: string
+          created_at?: string
+          execution_id: string
+          expires_at: string
+          organization_id: number
+          questions: NonNullable<Json>
+          round: number
+          tool_call_id: string
+        }
+        Update: {
+          actions?: Json | null
+          answered_at?: string | null
+          answered_by?: string | null
+          arguments_hash?: string
+          created_at?: string
+          execution_id?: string
+          expires_at?: string
+          organization_id?: number
+          questions?: NonNullable<Json>
+          round?: number
+          tool_call_id?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'tool_elicitations_call_fkey'
+            columns: ['organization_id', 'execution_id', 'tool_call_id']
+            isOneToOne: true
+            referencedRelation: 'tool_calls'
+            referencedColumns: ['organization_id', 'execution_id', 'tool_call_id']
+          },
+        ]
+      }
       turns: {
         Row: {
           content: string
@@ -3163,6 +3214,18 @@ export type Database = {
         Args: { execution_id: string; model_id: number; organization_id: number }
         Returns: boolean
       }
+      answer_tool_call: {
+        Args: {
+          actions: Json
+          answers: string
+          answers_hash: string
+          execution_id: string
+          providers?: string[]
+          round: number
+          tool_call_id: string
+        }
+        Returns: Json
+      }
       append_execution_events: {
         Args: { events: string; execution_id: string; organization_id: number; seq: number }
         Returns: string
@@ -3488,6 +3551,7 @@ export type Database = {
         Args: { comment?: string; message_id: string; rating: string }
         Returns: undefined
       }
+      read_elicitation: { Args: { execution_id: string; tool_call_id: string }; Returns: Json }
       read_execution: {
         Args: { after_seq?: number; execution_id: string; max_batches?: number }
         Returns: Json
@@ -3639,6 +3703,18 @@ export type Database = {
           user_id: string
         }
         Returns: Json
+      }
+      suspend_tool_call: {
+        Args: {
+          execution_id: string
+          organization_id: number
+          params: Json
+          questions: Json
+          request_state: string
+          round: number
+          tool_call_id: string
+        }
+        Returns: string
       }
       switch_organization: {
         Args: { organization_id: number }

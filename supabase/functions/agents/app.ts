@@ -1,5 +1,10 @@
 import type { Context, Hono } from 'hono'
 import type { VerifyAccessToken } from '../_shared/auth/access-token.ts'
+import {
+  answersLimit,
+  answersSchema,
+  answerToolCall,
+} from '../_shared/executions/answer-tool-call.ts'
 import { cancelExecution } from '../_shared/executions/cancel.ts'
 import {
   decideToolCall,
@@ -33,7 +38,7 @@ import {
 
 export interface AgentsDependencies
   extends
-    Omit<InvokeDependencies, 'polls' | 'followers' | 'shutdown'>,
+    Omit<InvokeDependencies, 'polls' | 'followers' | 'shutdown' | 'keyset'>,
     Omit<ProviderKeyDependencies, 'db'> {
   readonly verifyAccessToken: VerifyAccessToken
 }
@@ -100,6 +105,17 @@ export function createApp(given: AgentsDependencies): Hono {
     )
   })
   app.all('/executions/:id/approvals/:tool_call_id', allowOnly('POST'))
+
+  app.post('/executions/:id/answers/:tool_call_id', given.worker.begin, async (c) => {
+    const caller = await deps.verifyAccessToken(c.req.raw.headers)
+    const id = readExecutionId(c.req.param('id'))
+    const { tool_call_id } = validate(toolCallIdSchema, c.req.param())
+    const answers = validate(answersSchema, await readJson(c.req.raw, answersLimit))
+    return c.json(
+      await answerToolCall({ ...deps, log: logOf(c) }, caller, id, tool_call_id, answers),
+    )
+  })
+  app.all('/executions/:id/answers/:tool_call_id', allowOnly('POST'))
 
   app.put('/provider-credentials/:provider', async (c) => {
     const caller = await deps.verifyAccessToken(c.req.raw.headers)

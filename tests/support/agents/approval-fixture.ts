@@ -28,6 +28,8 @@ export function useApprovals() {
   afterAll(() => elsewhere.close())
 
   /** From another worker, as another device would. */
+  const post = (path: string, body: unknown, person: Person = made.ann.person) =>
+    elsewhere.request(person, path, { method: 'POST', body })
   const decide = (
     id: string,
     decision: unknown,
@@ -45,7 +47,7 @@ export function useApprovals() {
     return chunksOf(await response.text())
   }
   const elsewhereGet = (path: string) => elsewhere.request(made.ann.person, path)
-  return { made, decide, decided, follow, elsewhereGet }
+  return { made, decide, decided, follow, post, elsewhereGet }
 }
 
 /** The variables of a further worker over the same model. */

@@ -20,6 +20,8 @@ export interface Asked {
   id?: unknown
   tool?: string
   args?: Args
+  /** All parameters of the request. */
+  params?: Readonly<Record<string, unknown>>
   headers: Headers
 }
 
@@ -88,7 +90,7 @@ export async function startToolServer(tools: Record<string, TestTool>): Promise<
     const message = (body === '' ? {} : JSON.parse(body)) as {
       method?: string
       id?: unknown
-      params?: { name?: string; arguments?: Args }
+      params?: { name?: string; arguments?: Args; [name: string]: unknown }
     }
     const headers = new Headers(incoming.headers as Record<string, string>)
     const { name, arguments: args } = message.params ?? {}
@@ -97,6 +99,7 @@ export async function startToolServer(tools: Record<string, TestTool>): Promise<
       id: message.id,
       ...(name !== undefined && { tool: name }),
       ...(args !== undefined && { args }),
+      ...(message.params && { params: message.params }),
       headers,
     }
     asked.push(entry)

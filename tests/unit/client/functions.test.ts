@@ -44,6 +44,11 @@ const agentsUses: Record<Exclude<keyof Agents, symbol>, (agents: Agents) => Prom
   follow: (agents) => agents.follow(execution),
   cancel: (agents) => agents.cancel(execution),
   decide: (agents) => agents.decide(execution, 'call/1', 'approve'),
+  answer: (agents) =>
+    agents.answer(
+      { execution_id: execution, tool_call_id: 'call/1', round: 1 },
+      { q: { action: 'accept', content: { name: 'Ann' } } },
+    ),
   setProviderKey: (agents) => agents.setProviderKey('openrouter', 'sk-or-v1-key'),
   removeProviderKey: (agents) => agents.removeProviderKey('vertex-ai'),
 }

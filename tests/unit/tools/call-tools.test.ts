@@ -266,7 +266,7 @@ describe('the calls that a person has decided', () => {
     const { deps, argsOf, chunks } = setUp(server, {
       claim_tool_calls: () => [claimed({ status: 'running' })],
     })
-    const results = await callApprovedTools(deps, execution)
+    const { results } = await callApprovedTools(deps, execution)
     expect(sent).toEqual([{ q: 'approved' }])
     expect(results).toMatchObject([{ tool_call_id: 'a', content: 'done' }])
     // The call belongs to the execution that asked for it.
@@ -292,7 +292,7 @@ describe('the calls that a person has decided', () => {
     const { deps, chunks } = setUp(server, {
       claim_tool_calls: () => [claimed({ status, error_code, definition })],
     })
-    const results = await callApprovedTools(deps, execution)
+    const { results } = await callApprovedTools(deps, execution)
     expect(results[0]?.content).toMatch(content)
     expect(chunks.map((chunk) => chunk.type)).toEqual(['tool-input-available', type])
   })

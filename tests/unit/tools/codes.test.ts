@@ -12,7 +12,8 @@ const migrations = 'supabase/migrations'
 const others = new Set([
   ...['tool_call', 'tool_result', 'tool_calls', 'tool_approval_required', 'tool_approvals'],
   ...['tool_outcome_not_stored', 'tool_call_threw', 'tool_call_id', 'tool_name'],
-  ...['tool_input_tokens', 'tool_call_delta'],
+  ...['tool_input_tokens', 'tool_input_required', 'tool_elicitations'],
+  'tool_call_delta',
 ])
 const used = [
   'supabase/functions/_shared/executions/collect-answer.ts',
@@ -20,7 +21,7 @@ const used = [
     .filter((name) => name.endsWith('.ts'))
     .map((name) => `${tools}/${name}`),
   ...readdirSync(path.join(root, migrations))
-    .filter((name) => /_tools|_tool_calls|_end|_approvals/.test(name))
+    .filter((name) => /_tools|_tool_calls|_end|_approvals|_elicitations/.test(name))
     .map((name) => `${migrations}/${name}`),
 ]
   .flatMap((file) => [...read(file).matchAll(/'(tool_[a-z_]+|too_many_tool_calls|step_limit)'/g)])

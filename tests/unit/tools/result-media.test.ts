@@ -25,11 +25,13 @@ async function call(content: readonly unknown[], left = 1_000_000) {
     {
       ...{ organization_id: 1, execution_id: 'e', tool_call_id: 'c', name: 's__x', args: {} },
       definition: { name: 'x', input_schema: {} },
+      serverName: 's',
       server: fakeServer({
         call: () => Promise.resolve({ status: 'success', result: readResult({ content }) }),
       }),
     },
   )
+  if (read === null) throw new Error('the call waits')
   return { read, shown: JSON.stringify(chunks), stored: JSON.stringify(argsOf('finish_tool_call')) }
 }
 

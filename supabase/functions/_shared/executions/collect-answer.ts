@@ -67,10 +67,16 @@ async function collectWithTools(
     emit: (chunks) => recorder.put(chunks),
     signal,
     media: { left: maxExecutionMedia },
+    keyset: deps.keyset,
   }
   if (execution.continues !== undefined) {
-    answer.parts.push(...(await callApprovedTools(calling, execution)))
+    const { results, waiting } = await callApprovedTools(calling, execution)
     signal.throwIfAborted()
+    // Another execution continues from the same answer: no message stands between them, and it reports
+    // these results again.
+    run.finishReason = waiting
+    if (waiting !== null) return
+    answer.parts.push(...results)
   }
   const limit = stepLimit(execution)
   // The execution that continues after an approval needs the format.
@@ -87,7 +93,7 @@ async function collectWithTools(
     if (ended !== undefined) throw new EndedElsewhere(ended)
     answer.parts.push(...results)
     signal.throwIfAborted()
-    run.finishReason = waiting ? 'tool_approval_required' : (refusal ?? null)
+    run.finishReason = waiting ?? refusal ?? null
     if (run.finishReason !== null) return
     recorder.put(nextStepChunks)
   }

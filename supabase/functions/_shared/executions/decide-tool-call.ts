@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import type { Caller } from '../auth/access-token.ts'
+import type { Db } from '../database.ts'
 import { AppError, toAppError } from '../errors.ts'
 import { sleep } from '../time.ts'
 import { keptFormat } from './answer-format.ts'
@@ -20,7 +21,7 @@ export const toolCallIdSchema = z.object({
 const patience = 5_000
 const interval = 200
 
-/** What `decide_tool_call` answers. */
+/** What `decide_tool_call` and `answer_tool_call` answer. */
 interface Decided {
   readonly tool_call_id: string
   readonly status: string
@@ -54,17 +55,24 @@ export async function decideToolCall(
   tool_call_id: string,
   decision: z.output<typeof decisionSchema>['decision'],
 ): Promise<Decision> {
+  return continueWith(deps, caller, (db, providers) =>
+    db.call('decide_tool_call', { execution_id, tool_call_id, decision, providers }),
+  )
+}
+
+/** Stores a decision or an answer, and runs the execution that it begins. */
+export async function continueWith(
+  deps: InvokeDependencies,
+  caller: Caller,
+  store: (db: Db, providers: string[]) => Promise<unknown>,
+): Promise<Decision> {
   const { database, models, clock, waitUntil } = deps
   const db = database.forCaller(caller.accessToken)
   const providers = [...models.providers]
   const latest = clock.now() + patience
   for (;;) {
     try {
-      const args = { execution_id, tool_call_id, decision, providers }
-      const { continuation, continued_by, ...decided } = (await db.call(
-        'decide_tool_call',
-        args,
-      )) as Decided
+      const { continuation, continued_by, ...decided } = (await store(db, providers)) as Decided
       if (decided.status === 'expired') throw new AppError('tool_approval_expired')
       if (continuation) {
         const { asked, check } = keptFormat(continuation)

@@ -4,6 +4,7 @@ import { errorStack, type LogEntry } from '../log/log.ts'
 import type { ModelAnswer } from '../models/model-answer.ts'
 import { ModelError } from '../models/model-error.ts'
 import type { ModelEvent } from '../models/model-protocol.ts'
+import type { Keyset } from '../crypto/keyset.ts'
 import type { Clock } from '../time.ts'
 import type { OpenToolServer } from '../tools/tool-server.ts'
 import type { BegunExecution, RouteStep } from './execution.ts'
@@ -18,6 +19,8 @@ export interface RunDependencies {
   readonly models: Models
   /** Opens MCP servers; without it agents call no tool. */
   readonly openToolServer?: OpenToolServer
+  /** Seals what a tool call keeps while it waits for the person; without it no tool may ask. */
+  readonly keyset?: Keyset
   readonly clock: Clock
   /** A number from 0 up to 1. */
   readonly random: () => number
@@ -67,7 +70,7 @@ export interface Run {
   trimmed: number
   /** Messages, from the oldest, that the model that was called last did not get. */
   leftOut: number
-  /** The reason to end the answer although the model asked to continue. */
+  /** The reason to end the answer although it is not whole. */
   finishReason: string | null
   readonly failedModels: RouteStep['model_id'][]
   /** Models that refused a request with what tools showed, and get texts alone. */

@@ -108,7 +108,11 @@ async function answer(
   }
 }
 
-function whatWasUsed({ calls }: Run) {
+function whatWasUsed({ calls, finishReason }: Run) {
+  // Nothing is estimated for an execution that ended before it called a model.
+  if (calls.length === 0 && finishReason === 'tool_input_required') {
+    return { input_tokens: 0, output_tokens: 0, total_tokens: 0 }
+  }
   const { usage, estimatedInputTokens: estimate } = totalUsage(calls)
   return {
     ...usageOutcome(usage),

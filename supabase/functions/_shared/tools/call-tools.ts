@@ -20,11 +20,14 @@ export interface ToolCallExecution {
   readonly params: Readonly<Record<string, unknown>>
 }
 
+/** A call waits for an approval, or its server asks the person something. */
+export type Waiting = 'tool_approval_required' | 'tool_input_required'
+
 export interface MadeCalls {
   /** In the order of the calls; those that wait have none. */
   readonly results: readonly ToolResultPart[]
-  /** A person has to approve some of them. */
-  readonly waiting: boolean
+  /** What the person has to do before the answer continues; null: nothing. */
+  readonly waiting: Waiting | null
   /** Nothing was called: the execution has this status by now. */
   readonly ended?: string
 }
@@ -59,7 +62,7 @@ export async function callTools(
     calls: wanted.map(toIntent),
     params,
   })) as BegunCalls
-  if (begun.status !== 'running') return { results: [], waiting: false, ended: begun.status }
+  if (begun.status !== 'running') return { results: [], waiting: null, ended: begun.status }
 
   const results = await mapConcurrently(wanted, concurrentCalls, async (one, place) => {
     const verdict = begun.calls[place]
@@ -69,15 +72,19 @@ export async function callTools(
       return refuse(deps, one, verdict?.status === 'denied', verdict?.error_code ?? undefined)
     }
     const { id: tool_call_id, name } = one.call
-    const { definition } = one.tool
+    const { definition, server: serverName } = one.tool
     const { args } = one
-    const call = { organization_id, execution_id, tool_call_id, name, server, definition, args }
-    return callTool(deps, call)
+    const call = { organization_id, execution_id, tool_call_id, name, server, serverName }
+    return callTool(deps, { ...call, definition, args, params })
   })
-  const waiting = wanted.filter((_, place) => results[place] === null)
+  const unapproved = wanted.filter((_, place) => begun.calls[place]?.status === 'pending')
   // Last, when everything else of the step is known.
-  if (waiting.length > 0) deps.emit(waiting.map(({ call }) => approvalChunk(call.id)))
-  return { results: results.filter((result) => result !== null), waiting: waiting.length > 0 }
+  if (unapproved.length > 0) deps.emit(unapproved.map(({ call }) => approvalChunk(call.id)))
+  const asking = results.includes(null) ? 'tool_input_required' : null
+  return {
+    results: results.filter((result) => result !== null),
+    waiting: unapproved.length > 0 ? 'tool_approval_required' : asking,
+  }
 }
 
 /** A call with its server and tool, or the reason why it is not made. */

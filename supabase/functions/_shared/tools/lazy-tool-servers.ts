@@ -17,7 +17,7 @@ export function lazyToolServers(options: ToolServersOptions): OpenToolServer {
     const opened = () => (server ??= load().then((open) => (here = open(key))))
     return {
       list: async (signal) => (await opened()).list(signal),
-      call: async (definition, args, signal) => (await opened()).call(definition, args, signal),
+      call: async (...given) => (await opened()).call(...given),
       reached: () => here?.reached() ?? null,
       close: async () => (await server)?.close(),
     }

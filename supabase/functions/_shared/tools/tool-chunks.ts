@@ -1,4 +1,5 @@
 import type { ToolCallPart } from '../models/model-protocol.ts'
+import type { Question } from './elicitation.ts'
 import type { ToolErrorCode, ToolResult } from './tool-server.ts'
 import type { ToolNotice } from './toolbox.ts'
 
@@ -62,6 +63,22 @@ export function deniedChunk(toolCallId: string): Chunk {
 /** Asks the person; `POST /agents/executions/:id/approvals/:tool_call_id` answers. */
 export function approvalChunk(toolCallId: string): Chunk {
   return { type: 'tool-approval-request', approvalId: toolCallId, toolCallId }
+}
+
+/** Questions of a call to the person, as clients show them. */
+export interface ShownElicitation {
+  /** The execution that the answer names; another one than that of the stream, after an approval. */
+  readonly execution_id: string
+  readonly tool_call_id: string
+  readonly server: string
+  readonly tool: string
+  readonly round: number
+  readonly questions: readonly Question[]
+}
+
+/** Asks the person; `POST /agents/executions/:id/answers/:tool_call_id` answers. */
+export function elicitationChunk(data: ShownElicitation): Chunk {
+  return { type: 'data-elicitation', id: data.tool_call_id, data }
 }
 
 /** Tools that are not there, and why. Not kept in the message. */

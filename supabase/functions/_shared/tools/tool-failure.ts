@@ -4,15 +4,14 @@ import { OutboundError } from '../outbound/error.ts'
 import { toStorableText } from '../storable.ts'
 import { answerLost, notProtocol } from './mcp/repair-message.ts'
 import { ServerRefused } from './mcp/server-refused.ts'
+import { type ReadElicitation, readUrlRequired } from './read-questions.ts'
 import { textResult, unknown } from './tool-result.ts'
 import type { ToolErrorCode, ToolOutcome } from './tool-server.ts'
-import { notMadeText, refusedText } from './tool-texts.ts'
+import { askedWronglyText, needsInputText, notMadeText, refusedText } from './tool-texts.ts'
 
 const longestReason = 2_000
 /** 2025-11-25, "URL mode elicitation": the server sends a person to a page before it answers. */
 const urlElicitationRequired = -32_042
-const needsInput =
-  'The tool asks a person for input, by a form or on a page of its own, which is not supported.'
 
 /** Outcome of a call that failed before it was sent. */
 export function notMade(error: unknown): ToolOutcome {
@@ -38,20 +37,24 @@ export function callFailure(error: unknown): ToolOutcome {
   }
   if (cause instanceof ProtocolError) {
     if (cause.code === answerLost || cause.code === notProtocol) return unknown('tool_answer_lost')
-    if (cause.code === urlElicitationRequired) return failed('tool_needs_input', needsInput)
+    if (cause.code === urlElicitationRequired) return asks(readUrlRequired(cause.data))
     // For the model, which can do better; like every answer of a tool it is foreign text.
     return failed('tool_error', toStorableText(cause.message).slice(0, longestReason))
   }
   if (cause instanceof SdkError) {
     if (cause.code === SdkErrorCode.RequestTimeout) return unknown('tool_timeout')
-    if (cause.code === SdkErrorCode.UnsupportedResultType) {
-      return failed('tool_needs_input', needsInput)
-    }
     if (cause.code === SdkErrorCode.InvalidResult) {
       return failed('tool_result_invalid', 'The answer of the tool does not follow the protocol.')
     }
   }
   return unknown('tool_answer_lost')
+}
+
+/** The outcome of a call that asks the person first; a call that cannot wait for it ends with this. */
+export function asks({ elicitation, problem }: ReadElicitation): ToolOutcome {
+  return elicitation
+    ? { ...failed('tool_needs_input', needsInputText), elicitation }
+    : failed('tool_input_invalid', askedWronglyText(problem))
 }
 
 /** Why a server could not be connected to or listed. */

@@ -1,3 +1,5 @@
+import type { Elicitation, Reply } from './elicitation.ts'
+
 /** A tool as its server defined it: what is pinned, shown to people, and given to the model. */
 export interface ToolDefinition {
   readonly name: string
@@ -82,6 +84,8 @@ export interface ToolOutcome {
   readonly status: 'success' | 'error' | 'unknown'
   readonly error_code?: ToolErrorCode
   readonly result: ToolResult
+  /** What the server wants to know first. The outcome is the one of a call that cannot wait for it. */
+  readonly elicitation?: Elicitation
 }
 
 /** Whose account calls which server. */
@@ -129,11 +133,15 @@ export interface ConnectedListing extends ServerListing {
 export interface ToolServer {
   /** @throws AppError */
   list(signal: AbortSignal): Promise<ConnectedListing>
-  /** Makes one call, once. Never rejects: the outcome reports every failure. */
+  /**
+   * Makes one call, once. Never rejects: the outcome reports every failure.
+   * @param reply the answers to what the server asked when the call was made before
+   */
   call(
     definition: ToolDefinition,
     args: Readonly<Record<string, unknown>>,
     signal: AbortSignal,
+    reply?: Reply,
   ): Promise<ToolOutcome>
   /** Whether the server has answered; null while no request is known to have gone to it. */
   reached(): boolean | null

@@ -8,6 +8,18 @@ const longestBody = 2_000
 export const unknownText =
   'The outcome of this call is unknown: it may have been carried out. Do not repeat it unasked.'
 
+/** The text for the model about a call that waits for the person and cannot. */
+export const needsInputText =
+  'The tool asked the person for input, and this call cannot wait for the answer. It was not carried out.'
+
+/** @param problem completes the sentence */
+export const askedWronglyText = (problem: string) =>
+  `The tool asked the person for input that was refused: ${problem}.`
+
+export const declinedText = 'The person did not do what the tool asked for first.'
+export const asksTooOftenText =
+  'The tool asked the person for input again and again, and was stopped.'
+
 const reasons: Readonly<Record<ToolErrorCode, string>> = {
   tool_not_found: 'there is no such tool',
   tool_off: 'the tool is switched off',

@@ -112,6 +112,11 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
     grants: { authenticated: read, service_role: read },
     select: reader,
     policies: ['select_reader'],
+    triggers: trigger(
+      'tool_calls_forget_elicitation',
+      'AFTER UPDATE OF status',
+      'forget_elicitation()',
+    ),
     references: {
       'organization_id execution_id': 'public.agent_executions',
       'organization_id mcp_configuration_id': 'public.mcp_configurations',
@@ -122,6 +127,17 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
     select: reader,
     policies: ['select_reader'],
     references: { 'organization_id execution_id tool_call_id': 'conversation.tool_calls' },
+  },
+  'conversation.tool_elicitations': {
+    grants: { authenticated: read, service_role: read },
+    select: reader,
+    policies: ['select_reader'],
+    references: { 'organization_id execution_id tool_call_id': 'conversation.tool_calls' },
+  },
+  'private.elicitation_secrets': {
+    grants: {},
+    references: { 'organization_id execution_id tool_call_id': 'conversation.tool_elicitations' },
+    secret: ['request_state', 'answers'],
   },
   'conversation.participants': {
     kept: 'user_id',

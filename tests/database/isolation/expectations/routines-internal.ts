@@ -29,6 +29,7 @@ export const internalDefiners: readonly string[] = [
   'end_tool_calls',
   'erase_invitations',
   'forget_changed_server_tools',
+  'forget_elicitation',
   'forget_mcp_endpoint',
   'keep_an_owner',
   'keep_mcp_endpoint',

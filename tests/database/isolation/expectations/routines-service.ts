@@ -13,11 +13,14 @@ const secrets = [
   'public.oauth_states.code',
   'private.oauth_client_secrets.client_secret',
   'private.provider_keys.sealed_key',
+  'private.elicitation_secrets.request_state',
+  'private.elicitation_secrets.answers',
 ]
 
 /** Ciphertexts go to the functions that hold the key, and to nobody else. */
 const sealed = [
   'claim_mcp_revocations(integer)',
+  'claim_tool_calls(bigint, uuid)',
   'delete_mcp_connection(bigint, bigint, uuid)',
   'lease_oauth_client(bigint, text, boolean, text)',
   'list_sealed_values(text, jsonb, integer)',
@@ -32,7 +35,6 @@ const plain = [
   'acquire_probe(bigint, uuid, bigint)',
   'append_execution_events(bigint, uuid, bigint, text)',
   'begin_tool_calls(bigint, uuid, integer, jsonb, jsonb)',
-  'claim_tool_calls(bigint, uuid)',
   'cleanup_change_windows(integer)',
   'cleanup_ended_invitations(integer)',
   'cleanup_ended_mcp_revocations(integer)',
@@ -69,6 +71,7 @@ const plain = [
   'store_mcp_refresh(bigint, bigint, bigint, jsonb)',
   'store_oauth_code(bigint, bigint, text, text)',
   'store_provider_credential(bigint, uuid, text, text, text)',
+  'suspend_tool_call(bigint, uuid, text, integer, jsonb, text, jsonb)',
 ]
 
 const invoker = ['clean_ups()', 'decrypt_token(text, text)', 'encrypt_token(text, text)']

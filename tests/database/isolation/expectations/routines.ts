@@ -89,6 +89,15 @@ export const routineExpectations: Readonly<Record<string, RoutineExpectation>> =
     example: () => ({ since: '2000-01-01' }),
   }),
   ...rpc('decide_tool_call(uuid, text, text, text[])', { allowed: holds('agents.invoke') }),
+  ...rpc('answer_tool_call(uuid, text, integer, jsonb, text, text, text[])', {
+    allowed: holds('agents.invoke'),
+  }),
+  'public.read_elicitation(uuid, text)': {
+    executors: ['authenticated'],
+    definer: false,
+    allowed: inOrganization,
+    empty: true,
+  },
   ...rpc('approve_mcp_tool(bigint, text)', { allowed: inOrganization }),
   'public.usage_by_day(date, date, uuid)': {
     executors: ['authenticated'],

@@ -105,7 +105,7 @@ describe('a server that breaks its promise and rejects', () => {
       signal: never,
       media: { left: 1_000_000 },
     }
-    const part = await callTool(deps, { ...call, server, definition, args: {} })
+    const part = await callTool(deps, { ...call, server, serverName: 'a', definition, args: {} })
     expect(part).toMatchObject({ type: 'tool_result', is_error: true })
     expect(argsOf('finish_tool_call')).toMatchObject([{ outcome: { status: 'unknown' } }])
     expect(emitted).toHaveLength(1)

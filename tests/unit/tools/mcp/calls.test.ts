@@ -73,7 +73,7 @@ describe('a refusal of a call', () => {
     expect(result.text).toMatch(/not made.*\n.*429\.\ncome back later$/)
   })
 
-  it('because a person has to open a page says so', async () => {
+  it('because a person has to open a page that it does not name says so', async () => {
     const refusal = byHand((response, { id }) => {
       response.writeHead(200, { 'content-type': 'application/json' })
       const error = { code: -32_042, message: 'sign in', data: { elicitations: [] } }
@@ -82,7 +82,7 @@ describe('a refusal of a call', () => {
     const server = await startScripted({ initialize: initialized, 'tools/call': refusal })
     expect(await openAt(server).call(definition, {}, never)).toMatchObject({
       status: 'error',
-      error_code: 'tool_needs_input',
+      error_code: 'tool_input_invalid',
     })
   })
 

@@ -201,5 +201,6 @@ const finishReasons = new Map([
   ['content_filter', 'content-filter'],
   ['tool_calls', 'tool-calls'],
   ['tool_approval_required', 'tool-calls'],
+  ['tool_input_required', 'tool-calls'],
   ['step_limit', 'tool-calls'],
 ])

@@ -108,8 +108,9 @@ async function connectAs(
   const client = new Client(
     { name: 'colloquy', version: '1' },
     {
-      // No roots, no sampling, no elicitation: a server gets nothing of ours but arguments.
-      capabilities: {},
+      // No roots, no sampling: a server gets nothing of ours but arguments and a person's answers. The
+      // wire leaves this out of `initialize`, because an older server asks while it holds the call open.
+      capabilities: { elicitation: { form: {}, url: {} } },
       versionNegotiation: isOld
         ? { mode: 'legacy' }
         : { mode: 'auto', probe: { timeoutMs: timeouts.connect } },

@@ -1,9 +1,11 @@
 import { ProtocolError, type StandardSchemaV1 } from '@modelcontextprotocol/client'
 import { findMismatch } from '../../json-schema/find-mismatch.ts'
 import { isRecord } from '../../json.ts'
-import { systemClock, timeLimit } from '../../time.ts'
+import { sleep, systemClock, timeLimit } from '../../time.ts'
 import { checkableSchema } from '../checkable-schema.ts'
-import { callFailure, connectFailure, notMade } from '../tool-failure.ts'
+import type { Reply } from '../elicitation.ts'
+import { readInputRequired } from '../read-questions.ts'
+import { asks, callFailure, connectFailure, notMade } from '../tool-failure.ts'
 import { toolTimeouts } from '../tool-limits.ts'
 import { readResult, textResult, unknown } from '../tool-result.ts'
 import type {
@@ -80,13 +82,13 @@ export function openMcpServer(key: ToolServerKey, options: McpServerOptions): To
         throw connectFailure(error instanceof NotConnected ? error.cause : error)
       }
     },
-    async call(definition, args, signal) {
+    async call(definition, args, signal, reply) {
       if (signal.aborted) return cancelled
       try {
         return await over(signal, (connection) =>
           signal.aborted
             ? Promise.resolve(cancelled)
-            : call(connection, definition, args, { signal, timeouts }),
+            : call(connection, definition, args, { signal, timeouts, clock, reply }),
         )
       } catch (error) {
         if (error instanceof NotConnected) return signal.aborted ? cancelled : notMade(error.cause)
@@ -147,27 +149,70 @@ function list(
   })
 }
 
+interface CallOptions extends Pick<ConnectDependencies, 'timeouts' | 'clock'> {
+  readonly signal: AbortSignal
+  readonly reply: Reply | undefined
+}
+
+/** Repetitions of a call whose server asks for nothing but its own state again, and their pause. */
+const mostRepeats = 3
+const repeatPause = 1_000
+
 async function call(
-  { client, wire }: Connection,
-  { name, input_schema, output_schema }: ToolDefinition,
+  connection: Connection,
+  definition: ToolDefinition,
   args: Readonly<Record<string, unknown>>,
-  { signal, timeouts }: { signal: AbortSignal; timeouts: ConnectDependencies['timeouts'] },
+  options: CallOptions,
 ): Promise<ToolOutcome> {
-  const answer = wire.resultOf(
-    await client.callTool(
-      { name, arguments: args },
-      {
-        signal,
-        timeout: timeouts.call,
-        maxTotalTimeout: timeouts.longestCall,
-        resetTimeoutOnProgress: true,
-        // A server reports progress only to a client that asks for it.
-        onprogress: () => undefined,
-        // Without the output schema: the library would take a mismatch for a failed call.
-        toolDefinition: { name, inputSchema: { ...input_schema, type: 'object' } },
-      },
-    ),
+  let reply = options.reply
+  for (let repeats = 0; ; repeats += 1) {
+    const answer = await send(connection, definition, args, { ...options, reply })
+    if (!isRecord(answer) || answer['resultType'] !== 'input_required') {
+      return toOutcome(definition, answer)
+    }
+    if (connection.era !== 'modern') return asks({ problem: 'its revision has no such result' })
+    const read = readInputRequired(answer)
+    if (!read.elicitation || read.elicitation.questions.length > 0) return asks(read)
+    if (repeats === mostRepeats) return asks({ problem: 'it asks for nothing again and again' })
+    await sleep(options.clock, repeatPause, options.signal)
+    options.signal.throwIfAborted()
+    reply = { answers: {}, state: read.elicitation.state, takesAnswers: true }
+  }
+}
+
+async function send(
+  { client, wire }: Connection,
+  { name, input_schema }: ToolDefinition,
+  args: Readonly<Record<string, unknown>>,
+  { signal, timeouts, reply }: CallOptions,
+): Promise<unknown> {
+  const answer = await client.callTool(
+    { name, arguments: args, ...toRetry(reply) },
+    {
+      signal,
+      timeout: timeouts.call,
+      maxTotalTimeout: timeouts.longestCall,
+      resetTimeoutOnProgress: true,
+      // A server reports progress only to a client that asks for it.
+      onprogress: () => undefined,
+      // Without the output schema: the library would take a mismatch for a failed call.
+      toolDefinition: { name, inputSchema: { ...input_schema, type: 'object' } },
+    },
   )
+  return wire.resultOf(answer)
+}
+
+/** 2026-07-28, "Multi round-trip requests": the state comes back as it was, and only if there was one. */
+function toRetry(reply: Reply | undefined) {
+  if (!reply?.takesAnswers) return {}
+  const { answers, state } = reply
+  return {
+    ...(Object.keys(answers).length > 0 && { inputResponses: answers }),
+    ...(state !== null && { requestState: state }),
+  }
+}
+
+function toOutcome({ output_schema }: ToolDefinition, answer: unknown): ToolOutcome {
   const result = readResult(answer)
   const { isError, structuredContent } = isRecord(answer) ? answer : {}
   if (isError === true) return { status: 'error', error_code: 'tool_error', result }

@@ -120,7 +120,6 @@ function repairResult(method: string, result: unknown, raws: RawResults): unknow
     case 'tools/list':
       return { ...cacheable, tools: [], [rawKey]: raws.keep(result) }
     case 'tools/call':
-      if (fields['resultType'] === 'input_required') return fields
       return { resultType: 'complete', content: [], [rawKey]: raws.keep(result) }
     default:
       return { resultType: 'complete' }

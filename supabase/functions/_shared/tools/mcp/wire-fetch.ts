@@ -148,10 +148,20 @@ export function createWire(fetch: OutboundFetch, { type, probe, clock }: WireOpt
         return emptied(await fetch(url, init), type === 'sse' ? 202 : 200)
       }
       const request = { id, method }
+      if (method === 'initialize') return send(request, url, withoutCapabilities(sent, init), false)
       if (method === 'server/discover') return discover(request, url, init)
       return send(request, url, init, new Headers(init.headers).has('mcp-session-id'))
     },
   }
+}
+
+/**
+ * An `initialize` that offers nothing: a server of these revisions asks the person with a request of its
+ * own, and waits for the answer with the call open.
+ */
+function withoutCapabilities(sent: Message | Readonly<Record<string, unknown>>, init: RequestInit) {
+  const params = isRecord(sent['params']) ? sent['params'] : {}
+  return { ...init, body: JSON.stringify({ ...sent, params: { ...params, capabilities: {} } }) }
 }
 
 /** No answer, or none that can be read: an older server may do that to a method it does not know. */

@@ -88,7 +88,19 @@ select 'private.oauth_client_secrets', r.organization_id, concat_ws(
 from private.mcp_revocations r where r.client_secret is not null
 union all
 select 'private.provider_keys', k.organization_id, k.provider, 'sealed_key', k.sealed_key
-from private.provider_keys k;
+from private.provider_keys k
+union all
+select 'private.elicitation_secrets', s.organization_id,
+  concat_ws(' ', s.execution_id, e.round, s.tool_call_id), 'request_state', s.request_state
+from private.elicitation_secrets s
+join conversation.tool_elicitations e using (organization_id, execution_id, tool_call_id)
+where s.request_state is not null
+union all
+select 'private.elicitation_secrets', s.organization_id,
+  concat_ws(' ', s.execution_id, e.round, s.tool_call_id), 'answers', s.answers
+from private.elicitation_secrets s
+join conversation.tool_elicitations e using (organization_id, execution_id, tool_call_id)
+where s.answers is not null;
 comment on view private.sealed_values is
   'Every sealed value with the place for which it was sealed: table, organization, row, column. No role '
   'has a grant.';
@@ -184,6 +196,16 @@ begin
     when 'private.provider_keys.sealed_key' then
       update private.provider_keys k set sealed_key = new_value
       where k.organization_id = organization and k.provider = row_key and k.sealed_key = old_value;
+    when 'private.elicitation_secrets.request_state' then
+      update private.elicitation_secrets s set request_state = new_value
+      where s.organization_id = organization
+        and s.execution_id::text = split_part(row_key, ' ', 1)
+        and s.request_state = old_value;
+    when 'private.elicitation_secrets.answers' then
+      update private.elicitation_secrets s set answers = new_value
+      where s.organization_id = organization
+        and s.execution_id::text = split_part(row_key, ' ', 1)
+        and s.answers = old_value;
     else
       raise exception using errcode = '22023', message = 'invalid_request',
         detail = 'The table has no sealed column of this name.';
