@@ -175,6 +175,8 @@ test('a reader of the session sees the questions and no secret', async () => {
     for (const who of [staged.owner, 'service_role', 'anon'] as const) {
       expect(await refusal(tx, who, secrets)).toMatch(/^42501 /)
     }
-    expect(await refusal(tx, staged.owner, (t) => suspend(t, staged.begun))).toMatch(/^42501 /)
+    const suspending = (t: typeof tx) => t`
+      select public.suspend_tool_call(1, null, '', 1, '[]', '', '{}')`
+    expect(await refusal(tx, staged.owner, suspending)).toMatch(/^42501 /)
   })
 })

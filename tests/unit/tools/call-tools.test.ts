@@ -88,7 +88,7 @@ describe('the calls of one step', () => {
     expect(order).toEqual(['begin', 'call', 'finish'])
     expect(made).toEqual({
       results: [{ type: 'tool_result', tool_call_id: 'a', name: 's__x', content: 'done' }],
-      waiting: false,
+      waiting: null,
     })
     expect(argsOf('begin_tool_calls')).toEqual([
       {
@@ -186,7 +186,7 @@ describe('the calls of one step', () => {
       }),
     })
     const made = await callTools(deps, execution, 1, [call('a'), call('b')])
-    expect(made.waiting).toBe(true)
+    expect(made.waiting).toBe('tool_approval_required')
     expect(made.results).toMatchObject([{ tool_call_id: 'b' }])
     expect(chunks.map(({ type, toolCallId }) => [type, toolCallId])).toEqual([
       ['tool-input-available', 'a'],
@@ -206,7 +206,7 @@ describe('the calls of one step', () => {
       { begin_tool_calls: () => ({ status: 'cancelling' }) },
     )
     const made = await callTools(deps, execution, 1, [call('a')])
-    expect(made).toEqual({ results: [], waiting: false, ended: 'cancelling' })
+    expect(made).toEqual({ results: [], waiting: null, ended: 'cancelling' })
     expect(calls.map(({ name }) => name)).toEqual(['begin_tool_calls'])
   })
 
