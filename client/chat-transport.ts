@@ -3,6 +3,7 @@ import { chatStream } from './chat-stream.ts'
 import { Connection, type ConnectionOptions } from './connection.ts'
 import type { Elicitation, ElicitationAnswer } from './elicitation.ts'
 import { abortError, ColloquyError } from './error.ts'
+import { uploadFile, type UploadedPart } from './files.ts'
 import { Agents } from './functions.ts'
 import { isUuid, MessageIds } from './identifiers.ts'
 import type { InvokeRequest, InvokeSettings } from './invocation.ts'
@@ -117,6 +118,19 @@ export class ColloquyChatTransport<
   ): Promise<void> {
     const { execution_id: continued } = await this.#agents.answer(asked, answers)
     if (continued !== null) this.#unread.set(chatId, continued)
+  }
+
+  /**
+   * Uploads a file into a chat, whose session is made when it is absent, for `sendMessage({ files: [part] })`.
+   * @throws ColloquyError with Storage's reason, such as `file_type_not_allowed`
+   */
+  async upload(chatId: string, file: File): Promise<UploadedPart> {
+    await this.#createSession(chatId)
+    const [session] = await this.#connection.rows<{ organization_id: number }>(
+      `chat_sessions?select=organization_id&id=eq.${chatId}`,
+    )
+    if (!session) throw new ColloquyError('session_not_found', 'The caller sees no such session.')
+    return uploadFile(this.#connection, session.organization_id, chatId, file)
   }
 
   /** Rates an answer; a person has one rating per answer, and null removes it. */

@@ -15,6 +15,8 @@ export interface ConnectionOptions {
 export interface RequestOptions {
   readonly method?: string
   readonly body?: unknown
+  /** Sent as it is, instead of a body. */
+  readonly content?: Blob
   readonly headers?: Readonly<Record<string, string>>
   readonly signal?: AbortSignal
 }
@@ -31,17 +33,22 @@ export class Connection {
     return options instanceof Connection ? options : new Connection(options)
   }
 
+  /** The whole address of a path. */
+  addressOf(path: string): string {
+    return `${this.#options.url.replace(/\/+$/, '')}/${path}`
+  }
+
   /**
    * Sends one request.
-   * @param path after the project's address: `functions/v1/…` or `rest/v1/…`
+   * @param path after the project's address: `functions/v1/…`, `rest/v1/…` or `storage/v1/…`
    * @throws ColloquyError for an answer that is none of success, TypeError without an answer
    */
   async request(path: string, options: RequestOptions = {}): Promise<Response> {
-    const { url, publishableKey, accessToken, fetch: send = fetch } = this.#options
-    const { method, body, headers, signal } = options
+    const { publishableKey, accessToken, fetch: send = fetch } = this.#options
+    const { method, body, content, headers, signal } = options
     const token = await accessToken()
-    const response = await send(`${url.replace(/\/+$/, '')}/${path}`, {
-      method: method ?? (body === undefined ? 'GET' : 'POST'),
+    const response = await send(this.addressOf(path), {
+      method: method ?? (body === undefined && content === undefined ? 'GET' : 'POST'),
       headers: {
         apikey: publishableKey,
         ...(token && { authorization: `Bearer ${token}` }),
@@ -49,6 +56,7 @@ export class Connection {
         ...headers,
       },
       ...(body !== undefined && { body: JSON.stringify(body) }),
+      ...(content && { body: content }),
       ...(signal && { signal }),
     })
     if (!response.ok) throw await readError(response)

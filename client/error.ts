@@ -19,12 +19,16 @@ export class ColloquyError extends Error {
   }
 }
 
-/** What an answer says of its failure: the functions in an envelope, REST and Auth without one. */
+/**
+ * What an answer says of its failure: the functions in an envelope, REST, Auth and Storage without one.
+ */
 interface Told {
   readonly code?: unknown
   readonly message?: unknown
   readonly path?: unknown
   readonly details?: unknown
+  /** Storage's status. */
+  readonly statusCode?: unknown
 }
 
 /** The error of an answer that is none of success. */
@@ -36,6 +40,15 @@ export async function readError(response: Response): Promise<ColloquyError> {
     status,
     ...(typeof told?.path === 'string' && { path: told.path }),
     ...(seconds >= 0 && { retryAfter: seconds }),
+  }
+  // Storage gives our code as the message.
+  if (typeof told?.statusCode === 'string' && /^[a-z]+(?:_[a-z]+)+$/.test(String(told.message))) {
+    const code = String(told.message)
+    return new ColloquyError(
+      code,
+      `Storage refused the file: ${code.replaceAll('_', ' ')}.`,
+      details,
+    )
   }
   if (typeof told?.code !== 'string' || typeof told.message !== 'string') {
     return new ColloquyError('unknown', `The server answered with status ${status}.`, details)
@@ -49,8 +62,8 @@ export async function readError(response: Response): Promise<ColloquyError> {
 
 function readTold(text: string): Told | undefined {
   try {
-    const value = JSON.parse(text) as (Told & { readonly error?: Told }) | null
-    return value?.error ?? value ?? undefined
+    const value = JSON.parse(text) as (Told & { readonly error?: Told | string }) | null
+    return (typeof value?.error === 'object' ? value.error : value) ?? undefined
   } catch {
     // A proxy's page, for instance: its status is all that is known.
     return undefined

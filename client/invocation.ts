@@ -8,6 +8,13 @@ export type InvokePart =
       readonly mediaType: string
       readonly filename?: string
     }
+  | {
+      readonly type: 'file'
+      /** Of an uploaded file, in the bucket `attachments`. */
+      readonly path: string
+      readonly mediaType?: string
+      readonly filename?: string
+    }
 
 /** What each request of an agent may set. `docs/executions.md` describes the fields. */
 export interface InvokeSettings {

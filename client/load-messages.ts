@@ -1,5 +1,6 @@
 import type { UIMessage } from 'ai'
 import type { Connection } from './connection.ts'
+import { signPaths } from './files.ts'
 import type { MessageIds } from './identifiers.ts'
 import { toUiParts, type ToolCallRow } from './to-ui-parts.ts'
 
@@ -56,8 +57,18 @@ export async function loadMessages(
   const mayAnswer = last && answers.has(last.status) && last.finish_reason !== 'tool_input_required'
   const isUnread = mayAnswer && !read.messages.has(last.response_message_id)
   if (isUnread) onUnread?.(last.id)
-  const calls = await callsOf(connection, branch, writers)
-  return toUiMessages(branch, writers, calls, ids)
+  const [calls, addresses] = await Promise.all([
+    callsOf(connection, branch, writers),
+    signPaths(connection, branch.flatMap(pathsOf)),
+  ])
+  return toUiMessages(branch, writers, calls, addresses, ids)
+}
+
+/** The files of a message that stand in Storage. */
+function pathsOf({ parts }: MessageRow): string[] {
+  return ((parts ?? []) as readonly { path?: unknown }[]).flatMap(({ path }) =>
+    typeof path === 'string' ? [path] : [],
+  )
 }
 
 /** Statuses of an execution that has, or may get, an answer. */
@@ -116,15 +127,15 @@ function toUiMessages(
   branch: readonly MessageRow[],
   writers: ReadonlyMap<string, string>,
   calls: ReadonlyMap<string, ToolCallRow>,
+  addresses: ReadonlyMap<string, string>,
   ids: MessageIds | undefined,
 ): UIMessage<ChatMetadata>[] {
   const messages: UIMessage<ChatMetadata>[] = []
   for (const row of branch) {
     const role = row.role === 'assistant' ? 'assistant' : 'user'
     const execution = writers.get(row.id)
-    const parts = toUiParts(row.parts ?? [{ type: 'text', text: row.content }], (id) =>
-      calls.get(`${execution ?? ''}/${id}`),
-    )
+    const callOf = (id: string) => calls.get(`${execution ?? ''}/${id}`)
+    const parts = toUiParts(row.parts ?? [{ type: 'text', text: row.content }], callOf, addresses)
     const last = messages.at(-1)
     const metadata = execution === undefined ? {} : { execution_id: execution }
     if (role === 'assistant' && last?.role === 'assistant') {

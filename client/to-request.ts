@@ -1,5 +1,6 @@
 import type { UIMessage } from 'ai'
 import { ColloquyError } from './error.ts'
+import { pathOf } from './files.ts'
 import type { MessageIds } from './identifiers.ts'
 import type { InvokePart, InvokeRequest } from './invocation.ts'
 
@@ -9,11 +10,14 @@ export function toContent({ parts }: UIMessage): InvokePart[] {
     if (part.type === 'text') return [{ type: 'text', text: part.text }]
     if (part.type !== 'file') return []
     const { url, mediaType, filename } = part
+    const named = filename === undefined ? {} : { filename }
+    const path = pathOf(part)
+    if (path !== undefined) return [{ type: 'file', path, mediaType, ...named }]
     if (/^data:[^,]*,$/.test(url)) {
       const name = filename === undefined ? 'A file' : `The file ${filename}`
       throw new ColloquyError('invalid_request', `${name} is empty.`, { path: 'message' })
     }
-    return [{ type: 'file', url, mediaType, ...(filename !== undefined && { filename }) }]
+    return [{ type: 'file', url, mediaType, ...named }]
   })
 }
 

@@ -1,5 +1,6 @@
 import type { DynamicToolUIPart, UIMessage } from 'ai'
 import type { Elicitation, ElicitationRow } from './elicitation.ts'
+import { toUploadedPart } from './files.ts'
 
 type UiPart = UIMessage['parts'][number]
 
@@ -21,6 +22,7 @@ interface StoredPart {
   readonly type: string
   readonly text?: string
   readonly url?: string
+  readonly path?: string
   readonly media_type?: string
   readonly filename?: string
   readonly title?: string
@@ -33,6 +35,7 @@ interface StoredPart {
 export function toUiParts(
   parts: readonly unknown[],
   callOf: (id: string) => ToolCallRow | undefined,
+  addresses: ReadonlyMap<string, string> = new Map(),
 ): UiPart[] {
   let sources = 0
   return (parts as readonly StoredPart[]).flatMap((part): UiPart[] => {
@@ -45,6 +48,10 @@ export function toUiParts(
         return [{ type: 'reasoning', text, state: 'done' }]
       case 'image':
       case 'file':
+        if (part.path !== undefined) {
+          const shown = addresses.get(part.path) ?? ''
+          return [toUploadedPart(part.path, shown, mediaType, filename ?? '')]
+        }
         return [{ type: 'file', url, mediaType, ...(filename !== undefined && { filename }) }]
       case 'source': {
         sources += 1

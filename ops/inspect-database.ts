@@ -2,7 +2,12 @@ import type { Sql } from 'postgres'
 import { dumpObjects } from '../dev/check/catalog-dump.ts'
 import { compareObjects } from './compare-objects.ts'
 import { attempt, type Finding, Unknown } from './finding.ts'
-import { inspectCleanUps, inspectHearers, inspectRequests } from './inspect-services.ts'
+import {
+  inspectCleanUps,
+  inspectFiles,
+  inspectHearers,
+  inspectRequests,
+} from './inspect-services.ts'
 
 /**
  * Compares a deployed database with what the migrations make: objects, grants, policies, triggers, the
@@ -29,6 +34,7 @@ export async function inspectDatabase(
     ['no table is published for postgres_changes', () => inspectPublications(sql)],
     ['PostgREST checks each request', () => inspectRequests(sql)],
     ['Realtime asks the policies of sessions', () => inspectHearers(sql)],
+    ['files are private and checked', () => inspectFiles(sql)],
     ['clean-ups are scheduled', () => inspectCleanUps(sql)],
     ['the token hook is on', () => inspectHook(sql)],
   ]

@@ -24,6 +24,43 @@ export async function inspectRequests(sql: Sql): Promise<string[] | Unknown> {
   return new Unknown([`${called} must call private.check_request() first`])
 }
 
+/** Files are private by the bucket, and by policies and triggers on Storage's table. */
+export async function inspectFiles(sql: Sql): Promise<string[] | Unknown> {
+  const [storage] = await sql<{ there: boolean }[]>`
+    select to_regclass('storage.objects') is not null as there`
+  if (storage?.there !== true) return new Unknown(['the database has no table storage.objects'])
+  const [bucket] = await sql<{ public: boolean; limited: boolean }[]>`
+    select public, file_size_limit <= 8388608 and cardinality(allowed_mime_types) > 0 as limited
+    from storage.buckets where id = 'attachments'`
+  if (bucket === undefined)
+    return ['the bucket attachments is missing: docs/files.md says what to run']
+  const rules = await sql<{ name: string }[]>`
+    select polname::text as name from pg_catalog.pg_policy
+    where polrelid = to_regclass('storage.objects')
+    union all
+    select tgname::text from pg_catalog.pg_trigger
+    where tgrelid = to_regclass('storage.objects') and tgenabled in ('O', 'A')`
+  const names = rules.map(({ name }) => name)
+  const missing = fileRules.filter((rule) => !names.includes(rule))
+  return [
+    ...(bucket.public ? ['the bucket attachments is public'] : []),
+    ...(bucket.limited ? [] : ['the bucket attachments takes any type or size']),
+    ...missing.map(
+      (rule) => `${rule} on storage.objects is missing: docs/files.md says what to run`,
+    ),
+  ]
+}
+
+const fileRules = [
+  'select_attachment_reader',
+  'insert_attachment_self',
+  'delete_attachment_self',
+  'attachments_check',
+  'attachments_check_move',
+  'attachments_keep',
+  'attachments_forget',
+]
+
 /** Who may join a private channel is a policy on Realtime's table. */
 export async function inspectHearers(sql: Sql): Promise<string[] | Unknown> {
   const [table] = await sql<{ guarded: boolean }[]>`

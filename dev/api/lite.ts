@@ -1,3 +1,4 @@
+import './lite-features.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { App, type EmailMessage, type HonoContext } from '@supabase/lite'
 import type { MiddlewareHandler } from 'hono'
@@ -30,7 +31,7 @@ export interface LiteServer {
   close(): Promise<void>
 }
 
-function appConfig({ secrets, url }: LiteOptions) {
+export function appConfig({ secrets, url }: LiteOptions) {
   const { api, auth } = platformSettings
   return {
     // Without an apikey every request is refused, and a token must be one (`anonymous_enabled`:
@@ -97,7 +98,7 @@ export async function startRest(options: LiteOptions): Promise<LiteServer> {
  * Before REST verifies a token, lite looks its user and session up in schema auth and ignores what
  * it finds. PostgREST does not, and its login may not read that schema.
  */
-const withoutUserLookup: MiddlewareHandler<HonoContext> = async (context, next) => {
+export const withoutUserLookup: MiddlewareHandler<HonoContext> = async (context, next) => {
   const repo = { findUserById: () => Promise.resolve(null) }
   context.set('authService', { repo } as never)
   await next()

@@ -13,11 +13,11 @@ export const sharedLayers: Layers = [
   ['executions/outcome'],
   ['executions/execution'],
   ['tools'],
-  ['oauth', 'provider-keys'],
+  ['files', 'oauth', 'provider-keys'],
   ['models'],
   ['http'],
   ['auth', 'database', 'json-schema', 'outbound'],
-  ['crypto', 'database.types', 'env', 'load-once', 'log', 'storable', 'time'],
+  ['crypto', 'database.types', 'env', 'load-once', 'log', 'objects', 'storable', 'time'],
   ['cut-end', 'errors', 'json'],
 ]
 

@@ -1,6 +1,12 @@
 import path from 'node:path'
 import { startAuth } from '../api/lite.ts'
-import { connect, type Content, type Database, openEmbedded } from '../postgres/database.ts'
+import {
+  connect,
+  type Content,
+  type Database,
+  openEmbedded,
+  startingAs,
+} from '../postgres/database.ts'
 import { ensurePlatform } from '../postgres/platform.ts'
 import { loadSecrets, type Secrets } from '../postgres/secrets.ts'
 import { root } from './command.ts'
@@ -113,6 +119,7 @@ function databaseAt(server: DebianPostgres, { passwords }: Secrets): Database {
     superuserUrl: urlOf('supabase_admin'),
     rest: { url: urlOf('authenticator'), options: {} },
     auth: { url: urlOf('supabase_auth_admin'), options: {} },
+    storage: startingAs(urlOf('postgres'), 'supabase_storage_admin'),
     close: server.close,
   }
 }

@@ -23,6 +23,8 @@ export interface Database {
   rest: Login
   /** As `supabase_auth_admin`, like GoTrue. */
   auth: Login
+  /** As `supabase_storage_admin`, like Storage. */
+  storage: Login
   close(): Promise<void>
 }
 
@@ -35,6 +37,11 @@ export interface Content {
 export function connect(login: Login | string, max = 1): Sql {
   const { url, options } = typeof login === 'string' ? { url: login, options: {} } : login
   return postgres(url, { onnotice: () => undefined, max, ...options })
+}
+
+/** Each session starts as a role that has no password of ours. */
+export function startingAs(url: string, role: string): Login {
+  return { url, options: { connection: { role } } }
 }
 
 /** Starts the embedded server and makes the platform's roles and schemas. */
@@ -65,6 +72,7 @@ function embedded(server: EmbeddedPostgres): Database {
     superuserUrl: server.url('supabase_admin'),
     rest: { url: server.url('authenticator'), options: {} },
     auth: { url: server.url('supabase_auth_admin'), options: {} },
+    storage: startingAs(server.url('postgres'), 'supabase_storage_admin'),
     close: () => server.close(),
   }
 }
@@ -84,13 +92,13 @@ async function openExternal(url: string): Promise<Database> {
       )
     }
     await ensurePlatform(sql, { owner: row.owner })
-    const as = (role: string) => ({ url, options: { connection: { role } } })
     return {
       ownerUrl: url,
       owner: row.owner,
       superuserUrl: undefined,
-      rest: as('authenticator'),
+      rest: startingAs(url, 'authenticator'),
       auth: { url, options: { connection: { role: 'supabase_auth_admin', search_path: 'auth' } } },
+      storage: startingAs(url, 'supabase_storage_admin'),
       close: () => Promise.resolve(),
     }
   } catch (error) {

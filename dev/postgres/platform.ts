@@ -18,13 +18,14 @@ const ROLES: Record<string, string> = {
   authenticator: 'login noinherit',
   supabase_auth_admin: 'login noinherit createrole',
   supabase_realtime_admin: 'nologin noinherit',
+  supabase_storage_admin: 'nologin noinherit',
 }
 
 const API_ROLES = 'anon, authenticated, service_role'
 
 /**
  * Makes what a hosted database has before the first migration and this one lacks: roles, the
- * schemas auth, realtime and extensions, and the default privileges, which grant everything made in public
+ * schemas auth, realtime, storage and extensions, and the default privileges, which grant everything made in public
  * to the API roles by name. Migrations are tested against those. Repeatable: what exists is left
  * as it is, so that a revoke in a migration is not undone at the next start.
  *
@@ -110,14 +111,8 @@ async function ensureSchemas(sql: ISql, { owner }: PlatformOptions): Promise<voi
       await sql`create extension if not exists ${sql(extension)} with schema extensions`
     }
   }
-  if (!existing.has('realtime')) {
-    // The platform lets `postgres` make policies on Realtime's table (supautils, policy_grants). On
-    // a server with another database of the stack the owner has the role already.
-    const [role] = await sql<{ held: boolean }[]>`
-      select pg_has_role(${owner}, 'supabase_realtime_admin', 'usage') as held`
-    if (role?.held !== true) await sql`grant supabase_realtime_admin to ${sql(owner)}`
-    await sql.unsafe(readFileSync(fileURLToPath(new URL('realtime.sql', import.meta.url)), 'utf8'))
-  }
+  if (!existing.has('realtime')) await makePart(sql, owner, 'realtime')
+  if (!existing.has('storage')) await makePart(sql, owner, 'storage')
   if (existing.has('auth')) return
   await sql`create schema auth authorization supabase_auth_admin`
   // Only the owner of a schema grants it, and who made it here need not be a superuser.
@@ -131,4 +126,17 @@ async function ensureSchemas(sql: ISql, { owner }: PlatformOptions): Promise<voi
       alter default privileges for role ${sql(owner)} in schema public
       grant all on ${sql.unsafe(kind)} to ${sql.unsafe(API_ROLES)}`
   }
+}
+
+/**
+ * Makes the schema of Realtime or Storage. The platform lets `postgres` make policies on their tables
+ * (supautils, policy_grants); here it gets the role that owns them. On a server with another database
+ * of the stack the owner has the role already.
+ */
+async function makePart(sql: ISql, owner: string, part: 'realtime' | 'storage'): Promise<void> {
+  const admin = `supabase_${part}_admin`
+  const [role] = await sql<{ held: boolean }[]>`
+    select pg_has_role(${owner}, ${admin}, 'usage') as held`
+  if (role?.held !== true) await sql`grant ${sql(admin)} to ${sql(owner)}`
+  await sql.unsafe(readFileSync(fileURLToPath(new URL(`${part}.sql`, import.meta.url)), 'utf8'))
 }

@@ -20,6 +20,7 @@ type Fetch = (request: Request, left: AbortSignal) => Promise<Response>
 export interface Parts {
   rest: Fetch
   auth: Fetch
+  storage: Fetch
   realtime: Pick<Realtime, 'upgrade'>
   functions: Functions
 }
@@ -31,7 +32,7 @@ export interface Gateway {
 }
 
 /**
- * One HTTP server on the platform's paths: /rest/v1, /auth/v1, the WebSocket /realtime/v1/websocket and
+ * One HTTP server on the platform's paths: /rest/v1, /auth/v1, /storage/v1, the WebSocket /realtime/v1/websocket and
  * /functions/v1/<name>, of which a function sees /<name>/... Listens on 127.0.0.1 only.
  *
  * @param port 0 for any free one
@@ -109,6 +110,7 @@ async function route(
   const path = request.url ?? '/'
   if (/^\/rest\/v1(\/|\?|$)/.test(path)) return answerWithFetch(request, response, parts.rest)
   if (/^\/auth\/v1(\/|\?|$)/.test(path)) return answerWithFetch(request, response, parts.auth)
+  if (/^\/storage\/v1(\/|\?|$)/.test(path)) return answerWithFetch(request, response, parts.storage)
   const name = /^\/functions\/v1\/([^/?]+)/.exec(path)?.[1]
   if (name === undefined) {
     return sendError(response, 404, 'not_found', 'There is nothing at this path.')

@@ -72,14 +72,22 @@ async function compose(options: Options, cleanup: Cleanup): Promise<Stack> {
     watch: options.watch ?? false,
     log,
   })
-  const [{ rest, auth, realtime }, functions] = await allEnded(
-    startApi(lite, { database, secrets, url, log }, contentOf(options), cleanup).finally(() => {
-      // Closed before REST, whichever starts first: functions ask it to the end.
-      cleanup.add(() => starting.then((started) => started.close(), noFunctions))
-    }),
+  const [{ rest, auth, realtime, storage }, functions] = await allEnded(
+    startApi(lite, { database, secrets, url, log, directory }, contentOf(options), cleanup).finally(
+      () => {
+        // Closed before REST, whichever starts first: functions ask it to the end.
+        cleanup.add(() => starting.then((started) => started.close(), noFunctions))
+      },
+    ),
     starting,
   )
-  gateway.serve({ rest: rest.fetch, auth: auth.fetch, realtime, functions })
+  gateway.serve({
+    rest: rest.fetch,
+    auth: auth.fetch,
+    storage: storage.fetch,
+    realtime,
+    functions,
+  })
   const { cleanupIntervalMs: intervalMs = defaultCleanupIntervalMs } = options
   if (intervalMs > 0 && functions.names.includes('session-cleanup')) {
     const schedule = startSchedule({
@@ -136,21 +144,21 @@ function noFunctions(): void {
 type Lite = Awaited<ReturnType<typeof readLite>>
 
 /** A large module: read while the database starts. */
-function readLite() {
-  return import('../api/lite.ts')
+async function readLite() {
+  return { ...(await import('../api/lite.ts')), ...(await import('../api/storage.ts')) }
 }
 
 /** Schema auth, then the migrations, which refer to it, then REST, which reads what they made. */
 async function startApi(
-  { startAuth, startRest }: Lite,
-  options: LiteOptions,
+  { startAuth, startRest, startStorage }: Lite,
+  options: LiteOptions & { readonly directory: string },
   content: Content,
   cleanup: Cleanup,
-): Promise<{ rest: LiteServer; auth: LiteServer; realtime: Realtime }> {
+): Promise<{ rest: LiteServer; auth: LiteServer; storage: LiteServer; realtime: Realtime }> {
   const plain = await startAuth(options)
   cleanup.add(() => plain.close())
   await migrate(options.database, content)
-  const [auth, rest, realtime] = await allEnded(
+  const [auth, rest, storage, realtime] = await allEnded(
     withTokenHook(plain, options).then((server) => {
       cleanup.add(() => server.close())
       return server
@@ -159,12 +167,16 @@ async function startApi(
       cleanup.add(() => server.close())
       return server
     }),
+    startStorage(options).then((server) => {
+      cleanup.add(() => server.close())
+      return server
+    }),
     startRealtime(options).then((server) => {
       cleanup.add(() => server.close())
       return server
     }),
   )
-  return { auth, rest, realtime }
+  return { auth, rest, storage, realtime }
 }
 
 function contentOf(options: Options): Content {

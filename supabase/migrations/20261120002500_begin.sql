@@ -19,8 +19,10 @@ begin
       and jsonb_typeof(part -> 'name') = 'string'
       and jsonb_typeof(part -> 'content') = 'string'
     else part ->> 'type' in ('image', 'file') and jsonb_typeof(part -> 'media_type') = 'string'
-      and char_length(part ->> 'url') <= 2048
-      and part ->> 'url' ~ '^https://[^[:space:]/?#@]+([/?#][^[:space:]]*)?$'
+      and case when part ? 'path'
+        then not part ? 'url' and (private.file_address(part ->> 'path')).id is not null
+        else char_length(part ->> 'url') <= 2048
+          and part ->> 'url' ~ '^https://[^[:space:]/?#@]+([/?#][^[:space:]]*)?$' end
   end, false);
 end
 $$;
@@ -55,6 +57,8 @@ begin
       or (m ? 'content' and jsonb_typeof(m -> 'content') <> 'string')
       or (m ? 'parts' and jsonb_typeof(m -> 'parts') <> 'array')
       or not private.are_message_parts(coalesce(m -> 'parts', '[]'))
+      -- Only the message that asks may name a file: private.name_files() checks its path.
+      or m @? '$.parts[*].path'
   ) and (select count(*) from jsonb_array_elements(input) m where not m ? 'content' and not m ? 'parts') = 1;
 end
 $$;
@@ -102,7 +106,8 @@ begin
     when octet_length(message ->> 'content') > 262144
       then 'message.content: is longer than 262144 bytes.'
     when not private.are_message_parts(content)
-      then 'message.content: a part must be a text, an image or file by https, or a tool call or result.'
+      then 'message.content: a part must be a text, an image or file by https or by its path, or a tool call '
+        'or result.'
     when (message -> 'id')::text !~ uuid_form then 'message.id: must be a uuid.'
     when jsonb_typeof(message -> 'digest') <> 'string' then 'message.digest: must be a text.'
     when message ? 'input' and not request @> '{"transient": true}'
@@ -249,7 +254,8 @@ begin
   -- A file is sent as its address, and the provider reads its content: each file counts 4,096 bytes, which is
   -- more than most large images.
   bytes := octet_length(history::text) + 4096 * jsonb_array_length(
-    jsonb_path_query_array(history, '$[*].parts[*] ? (@.type == "image" || @.type == "file")'));
+    jsonb_path_query_array(history, '$[*].parts[*] ? (@.type == "image" || @.type == "file")'))
+    + private.document_bytes(chat.organization_id, chat.id, history);
   -- The caller names input_bytes, the size of what it sends and the database does not store. It counts up to
   -- the size of the largest body. A client that keeps its conversation itself sends it in place of the
   -- history.
@@ -586,6 +592,9 @@ begin
     ) then
       raise exception using errcode = '23505', message = 'idempotency_conflict',
         detail = 'The message id was used for another request.';
+    end if;
+    if parts @? '$[*].path' then
+      perform private.name_files(organization, chat.id, parts);
     end if;
     begin
       insert into public.chat_messages (

@@ -9,10 +9,16 @@ create table private.table_bounds (
   scope text constraint table_bounds_scope check (scope in ('member', 'organization')),
   max_rows bigint constraint table_bounds_rows check (max_rows > 0),
   max_bytes bigint constraint table_bounds_bytes check (max_bytes > 0),
+  organization_rows bigint constraint table_bounds_organization_rows check (organization_rows > 0),
+  organization_bytes bigint constraint table_bounds_organization_bytes check (organization_bytes > 0),
   reason text,
   constraint table_bounds_one_of check (
     case when reason is null then num_nulls(scope, max_rows, max_bytes) = 0
-      else num_nonnulls(scope, max_rows, max_bytes) = 0 end
+      else num_nonnulls(scope, max_rows, max_bytes, organization_rows, organization_bytes) = 0 end
+  ),
+  constraint table_bounds_of_both check (
+    num_nonnulls(organization_rows, organization_bytes) in (0, 2)
+    and (organization_rows is null or scope = 'member')
   )
 );
 comment on table private.table_bounds is
@@ -21,7 +27,11 @@ comment on table private.table_bounds is
 comment on column private.table_bounds.scope is
   'The rows that are counted together: a member''s (user_id; rows without one belong to the organization), '
   'or all of an organization.';
-comment on column private.table_bounds.max_bytes is 'Bytes of the rows as JSON text.';
+comment on column private.table_bounds.max_bytes is
+  'Bytes of the rows as JSON text, and of the file that a row stands for (its file_bytes).';
+comment on column private.table_bounds.organization_rows is
+  'A second bound: of all members of an organization together. Null: none.';
+comment on column private.table_bounds.organization_bytes is 'As organization_rows.';
 comment on column private.table_bounds.reason is 'The other bound of the table; null with a quota.';
 alter table private.table_bounds enable row level security;
 alter table private.table_bounds force row level security;
@@ -53,6 +63,11 @@ insert into private.table_bounds (table_name, scope, max_rows, max_bytes) values
   ('public.models', 'organization', 5000, 67108864),
   ('public.oauth_states', 'member', 1000, 16777216),
   ('public.system_prompts', 'member', 100, 16777216);
+
+insert into private.table_bounds (
+  table_name, scope, max_rows, max_bytes, organization_rows, organization_bytes
+) values
+  ('private.files', 'member', 10000, 2147483648, 1000000, 68719476736);
 
 insert into private.table_bounds (table_name, reason) values
   ('client_mgmt.access_grants', 'Platform administrators write it, in person.'),
@@ -177,6 +192,11 @@ declare
   over text;
   allowed bigint;
 begin
+  if add_to_quota.user_id is null and bound.organization_rows is not null then
+    bound.scope := 'organization';
+    bound.max_rows := bound.organization_rows;
+    bound.max_bytes := bound.organization_bytes;
+  end if;
   insert into private.quota_use as u (organization_id, user_id, table_name, rows, bytes)
   values (
     add_to_quota.organization_id, add_to_quota.user_id, bound.table_name, add_to_quota.rows,
@@ -243,10 +263,13 @@ begin
   if tg_op = 'INSERT' then
     -- The shorter way for what every conversation does.
     for change in
-      select (r.body ->> 'organization_id')::bigint as organization_id,
-        case when bound.scope = 'member' then (r.body ->> 'user_id')::uuid end as user_id,
-        count(*) as rows, sum(octet_length(r.body::text)) as bytes
+      select (r.body ->> 'organization_id')::bigint as organization_id, o.user_id, count(*) as rows,
+        sum(octet_length(r.body::text) + coalesce((r.body ->> 'file_bytes')::bigint, 0))::bigint as bytes
       from (select to_jsonb(a) as body from after_rows a) r
+      cross join lateral (
+        select case when bound.scope = 'member' then (r.body ->> 'user_id')::uuid end
+        union all select null where bound.organization_rows is not null
+      ) o(user_id)
       where r.body ->> 'organization_id' is not null
       group by 1, 2
       order by 1, 2
@@ -257,18 +280,24 @@ begin
   end if;
   if tg_op = 'UPDATE' then
     select coalesce(jsonb_agg(g), '[]') into added from (
-      select r.body -> 'organization_id' as organization_id,
-        case when bound.scope = 'member' then r.body -> 'user_id' end as user_id,
-        count(*) as rows, sum(octet_length(r.body::text)) as bytes
+      select r.body -> 'organization_id' as organization_id, o.user_id, count(*) as rows,
+        sum(octet_length(r.body::text) + coalesce((r.body ->> 'file_bytes')::bigint, 0)) as bytes
       from (select to_jsonb(a) as body from after_rows a) r
+      cross join lateral (
+        select case when bound.scope = 'member' then (r.body ->> 'user_id')::uuid end
+        union all select null where bound.organization_rows is not null
+      ) o(user_id)
       group by 1, 2
     ) g;
   end if;
   select coalesce(jsonb_agg(g), '[]') into taken from (
-    select r.body -> 'organization_id' as organization_id,
-      case when bound.scope = 'member' then r.body -> 'user_id' end as user_id,
-      -count(*) as rows, -sum(octet_length(r.body::text)) as bytes
+    select r.body -> 'organization_id' as organization_id, o.user_id, -count(*) as rows,
+      -sum(octet_length(r.body::text) + coalesce((r.body ->> 'file_bytes')::bigint, 0)) as bytes
     from (select to_jsonb(b) as body from before_rows b) r
+    cross join lateral (
+      select case when bound.scope = 'member' then (r.body ->> 'user_id')::uuid end
+      union all select null where bound.organization_rows is not null
+    ) o(user_id)
     group by 1, 2
   ) g;
 

@@ -71,6 +71,14 @@ test('docs/limits.md says what the database does', async () => {
       : [bound.reason],
   ])
   expect(documented.sort()).toEqual(expected.sort())
+  // The second bound of files, of all members together.
+  const [both] = await database()<{ rows: number; bytes: number }[]>`
+    select organization_rows::float8 as rows, organization_bytes::float8 as bytes
+    from private.table_bounds where organization_rows is not null`
+  const { rows = 0, bytes = 0 } = both ?? {}
+  expect(text.replaceAll('\n', ' ')).toContain(
+    `have at most ${number(rows)} files of ${number(bytes / 2 ** 20)} MiB`,
+  )
 })
 
 test('rows have a bound that the refusal names; a refusal writes nothing and a deletion gives back', async () => {

@@ -2,6 +2,7 @@ import { PostgrestClient } from '@supabase/postgrest-js'
 import type { Database as Schema, Json } from './database.types.ts'
 import { AppError, errorCodes, isErrorCode, toAppError, type ErrorCode } from './errors.ts'
 import { isRecord } from './json.ts'
+import { createObjects, type Objects } from './objects.ts'
 import { type Clock, sleep, systemClock } from './time.ts'
 
 type Functions = Schema['public']['Functions']
@@ -27,9 +28,9 @@ interface Client<Role extends string> {
 }
 
 /** The caller's own client: every statement runs under their row level security. */
-export type Db = Client<'authenticated'>
+export type Db = Client<'authenticated'> & Pick<Objects, 'readObject'>
 /** The service role's client, for rows that a caller must not be able to write. */
-export type Admin = Client<'service_role'>
+export type Admin = Client<'service_role'> & Pick<Objects, 'removeObjects'>
 
 export interface DatabaseOptions {
   readonly supabaseUrl: string
@@ -56,7 +57,7 @@ export function createDatabase(options: DatabaseOptions): Database {
   const client = <Role extends string>(
     role: Role,
     keysOf: () => { apikey: string; token: string },
-  ): Client<Role> => {
+  ): Client<Role> & Objects => {
     let postgrest: PostgrestClient | undefined
     const connect = () => {
       const { apikey, token } = keysOf()
@@ -66,6 +67,7 @@ export function createDatabase(options: DatabaseOptions): Database {
       })
     }
     return {
+      ...createObjects({ supabaseUrl: options.supabaseUrl, keysOf, fetch: fetchWhole(options) }),
       role,
       async call(name, args) {
         const rest = (postgrest ??= connect())

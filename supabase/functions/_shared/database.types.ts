@@ -3261,6 +3261,7 @@ export type Database = {
       cancel_execution: { Args: { execution_id: string }; Returns: string }
       claim_mcp_authorization: { Args: { handle: string }; Returns: Json }
       claim_mcp_revocations: { Args: { batch?: number }; Returns: Json }
+      claim_removed_files: { Args: { batch?: number }; Returns: string[] }
       claim_tool_calls: { Args: { execution_id: string; organization_id: number }; Returns: Json }
       clean_ups: {
         Args: Record<PropertyKey, never>

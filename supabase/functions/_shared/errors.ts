@@ -43,6 +43,7 @@ const messages = {
     credential_not_found: 'The organization has no key for this provider. Nothing was removed.',
     tool_call_not_found: 'No tool call with this id waits for a decision. Check the id.',
     connection_not_found: 'The caller has no connection with this id. Check the id.',
+    file_not_found: 'The chat session has no file at this path. Check the path.',
   },
   405: {
     method_not_allowed:
@@ -74,6 +75,15 @@ const messages = {
       'The configuration names another server now. Read its endpoint, and send the request again.',
   },
   422: {
+    file_name_not_allowed:
+      'The path or the name of the file has another form than files have. Rename the file.',
+    file_type_not_allowed:
+      'No file may have this type, or its name has the extension of another. Convert the file.',
+    file_type_mismatch:
+      'The content of the file is not what its type says. Upload the file with its true type.',
+    file_too_large:
+      'The files of one message are larger than 8 MiB together. Send smaller or fewer files.',
+    file_not_replaceable: 'A file is neither replaced nor moved. Upload it under a new uuid.',
     provider_unsupported_output:
       'The model answered with a picture or a sound. Name a model that answers with text.',
     answer_does_not_match_schema:
@@ -146,6 +156,7 @@ const messages = {
       'The authorization server could not be reached. Try again later.',
   },
   503: {
+    files_unavailable: 'Storage cannot be reached, or the project has none. Try again later.',
     authorization_server_busy: 'The authorization server is over its limit. Try again later.',
     server_paused: 'The MCP server was silent and is paused. Try again in half a minute.',
     server_busy: 'The MCP server is over its limit. Try again later.',

@@ -8,6 +8,7 @@ import type { WaitUntil } from '../_shared/http/wait-until.ts'
 import type { Log } from '../_shared/log/log.ts'
 import type { Clock } from '../_shared/time.ts'
 import { cleanUp, type CleanupLimits } from './clean-up.ts'
+import { removeFiles } from './remove-files.ts'
 
 export interface CleanupDependencies {
   /** The service role's client: upkeep crosses organizations and has no caller of its own. */
@@ -35,7 +36,10 @@ export function createApp(deps: CleanupDependencies): Hono {
       throw notConfigured('SUPABASE_SECRET_KEYS has no key named "session_cleanup"')
     }
     await verifySecretKey(c.req.raw.headers, cleanupKey)
-    const report = await cleanUp(deps.admin, deps.limits, deps.clock)
+    const { admin, limits, clock } = deps
+    const report = await cleanUp(admin, limits, clock, {
+      removed_files: (batch) => removeFiles(admin, batch),
+    })
     deps.waitUntil(deps.revoke())
     return c.json(report)
   })

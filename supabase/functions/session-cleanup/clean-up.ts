@@ -11,6 +11,9 @@ type Routine = {
     : never
 }[keyof Functions]
 
+/** Handles at most a batch of rows and returns how many. */
+type CleanUp = (batch: number) => Promise<number>
+
 export interface CleanupLimits {
   /** Rows of one statement; small, so that no statement is long beside live traffic. */
   readonly batch: number
@@ -30,23 +33,33 @@ export interface CleanupReport {
  * batches until one comes back empty or the time is spent: a short one may have given way to another
  * transaction. The clean-ups take turns, so that neither a long nor a failing one starves the others;
  * two runs at once do no harm.
+ * @param others clean-ups that SQL cannot do, by the names of their counts
  * @throws the first failure, once the other clean-ups are done
  */
 export async function cleanUp(
   admin: Admin,
   { batch, budget }: CleanupLimits,
   clock: Clock,
+  others: Readonly<Record<string, CleanUp>> = {},
 ): Promise<CleanupReport> {
   const deadline = clock.now() + budget
-  const queue = await admin.call('clean_ups', {})
-  const counts: Record<string, number> = Object.fromEntries(queue.map(({ task }) => [task, 0]))
+  const list = await admin.call('clean_ups', {})
+  const queue: [task: string, run: CleanUp][] = [
+    ...list.map(({ task, routine }): [string, CleanUp] => [
+      task,
+      (size) => admin.call(routine as Routine, { batch: size }),
+    ]),
+    ...Object.entries(others),
+  ]
+  const counts: Record<string, number> = Object.fromEntries(queue.map(([task]) => [task, 0]))
   const failures: unknown[] = []
   while (clock.now() < deadline) {
     const next = queue.shift()
     if (next === undefined) break
     try {
-      const handled = await admin.call(next.routine as Routine, { batch })
-      counts[next.task] = (counts[next.task] ?? 0) + handled
+      const [task, run] = next
+      const handled = await run(batch)
+      counts[task] = (counts[task] ?? 0) + handled
       if (handled > 0) queue.push(next)
     } catch (error) {
       failures.push(error)

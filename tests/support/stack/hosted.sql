@@ -114,13 +114,21 @@ grant execute on all functions in schema auth to postgres, dashboard_user, supab
 create schema storage;
 grant usage on schema storage to postgres, anon, authenticated, service_role;
 grant all on schema storage to supabase_storage_admin with grant option;
-create table storage.buckets (id text primary key, name text not null unique, public boolean default false);
+create table storage.buckets (
+  id text primary key,
+  name text not null unique,
+  public boolean default false,
+  file_size_limit bigint,
+  allowed_mime_types text[]
+);
 create table storage.objects (
   id uuid primary key default gen_random_uuid(),
   bucket_id text references storage.buckets (id),
   name text,
   owner_id text,
   metadata jsonb,
+  version text,
+  last_accessed_at timestamptz default now(),
   unique (bucket_id, name)
 );
 alter table storage.buckets owner to supabase_storage_admin;
@@ -139,5 +147,5 @@ grant usage on schema graphql_public to postgres, anon, authenticated, service_r
 
 grant set on parameter pgrst.db_pre_request, pgrst.db_plan_enabled to postgres;
 grant authenticator to postgres with admin option, inherit false, set false;
--- Policies on Realtime's table.
-grant supabase_realtime_admin to postgres;
+-- Policies on the tables of Realtime and Storage.
+grant supabase_realtime_admin, supabase_storage_admin to postgres;

@@ -161,7 +161,7 @@ describe('an invocation', () => {
     const url = `data:${media_type};base64,AAAA`
     const part = { type: told, mediaType, [told === 'image' ? 'image' : 'url']: url }
     const { message } = invocationSchema.parse({ message: { content: [part] } })
-    expect(message && toMessageParts(message)).toEqual([{ type, url, media_type }])
+    expect(message && toMessageParts(message, new Map())).toEqual([{ type, url, media_type }])
   })
 
   it('is another request with other data', async () => {

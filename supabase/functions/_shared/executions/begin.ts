@@ -1,9 +1,11 @@
 import { sha256Hex } from '../crypto/secret.ts'
 import type { Db } from '../database.ts'
 import { keepFormat, toResponseFormat } from './answer-format.ts'
+import type { MessagePart } from '../models/model-protocol.ts'
 import type { BegunExecution } from './execution.ts'
+import { readFiles } from '../files/read-files.ts'
 import { isInline, toStoredPart } from './inline-data.ts'
-import { type Invocation, toMessageParts } from './invocation.ts'
+import { type AskedPart, type Invocation, namedFiles, toMessageParts } from './invocation.ts'
 import { requestBytes } from './request-bytes.ts'
 
 // The fields that a replayed execution lacks, because it does not run again.
@@ -24,14 +26,17 @@ export async function beginExecution(
   const { message, parent_id, params, format } = invocation
   const { agent, model, session_id, project_id, prompt } = invocation
   const asked = format && { responseFormat: toResponseFormat(format.schema) }
-  const parts = message ? toMessageParts(message) : null
-  const data = parts?.filter(isInline) ?? []
+  // Before anything is stored: a file that is not what it says refuses the request.
+  const files = await readFiles(db, message ? namedFiles(message) : [])
+  const parts = message ? toMessageParts(message, files) : null
+  const data = parts?.filter(isSent).filter(isInline) ?? []
   const given = parts && data.length > 0 ? { given: parts } : {}
   const begun = await db.call('begin_execution', {
     request: {
       message: message && {
         ...(message.id !== undefined && { id: message.id }),
-        content: parts?.map(toStoredPart) ?? message.content,
+        content:
+          parts?.map((part) => (isSent(part) ? toStoredPart(part) : part)) ?? message.content,
         // What is not stored distinguishes requests all the same.
         ...(data.length > 0 && { digest: await sha256Hex(JSON.stringify(parts)) }),
       },
@@ -58,5 +63,11 @@ export async function beginExecution(
     ...(begun as BegunExecution),
     ...(asked && { asked }),
     ...given,
+    ...(files.size > 0 && { files }),
   }
+}
+
+/** Whether a part is in the request itself, and not a file that was uploaded. */
+function isSent(part: AskedPart): part is MessagePart {
+  return !('path' in part)
 }

@@ -78,7 +78,7 @@ export async function continueWith(
         const { asked, check } = keptFormat(continuation)
         const execution = { ...continuation, ...(asked && { asked }) }
         const options = { stream: true, ...(check && { check }) }
-        waitUntil(runExecution({ ...deps, admin: database.admin }, execution, options))
+        waitUntil(runExecution({ ...deps, db, admin: database.admin }, execution, options))
       }
       return { ...decided, execution_id: continued_by }
     } catch (error) {

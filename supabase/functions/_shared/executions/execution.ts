@@ -1,6 +1,8 @@
 import { AppError, isErrorCode } from '../errors.ts'
+import type { ShownFiles } from '../files/history-files.ts'
+import type { ReadFiles } from '../files/read-files.ts'
 import { isRecord } from '../json.ts'
-import type { MessagePart, ModelRequest } from '../models/model-protocol.ts'
+import type { ModelRequest } from '../models/model-protocol.ts'
 import type { ExecutionServer } from '../tools/tool-server.ts'
 
 /** One way to answer: a model of the agent and the provider that serves it. */
@@ -61,7 +63,11 @@ export interface BegunExecution {
     >
   >
   /** The parts of the new message, when pictures or files in the request are among them. */
-  readonly given?: readonly MessagePart[]
+  readonly given?: readonly unknown[]
+  /** The files of the new message, which were read when the execution began. */
+  readonly files?: ReadFiles
+  /** The files of the conversation, by path. */
+  readonly shown?: ShownFiles
   /** The stored end of a replayed execution that has one. */
   readonly result: FinishedExecution | null
 }

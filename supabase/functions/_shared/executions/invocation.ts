@@ -3,6 +3,7 @@ import { contentObject, optional, parameterObject } from '../http/request-rule.t
 import { storableText } from '../http/validate.ts'
 import { type ParsedSchema, parseSchema, SchemaError } from '../json-schema/parse-schema.ts'
 import type { MessagePart } from '../models/model-protocol.ts'
+import type { NamedFile, ReadFile, ReadFiles } from '../files/read-files.ts'
 import { address, inlineLimit, toFilePart } from './inline-data.ts'
 
 /** Bytes of UTF-8 that the content of one message may have: its text, or its parts as JSON. */
@@ -30,9 +31,17 @@ const part = z.discriminatedUnion('type', [
   contentObject({ type: z.literal('text'), text: storableText(maxContentBytes) }),
   contentObject({
     type: z.literal('file'),
-    url: address,
-    mediaType,
+    url: optional(address),
+    /** Of a file that was uploaded: `<organization_id>/<session_id>/<uuid>/<name>`. */
+    path: optional(storableText(255).min(1)),
+    mediaType: optional(mediaType),
     filename: optional(storableText(255)),
+  }).superRefine(({ url, path, mediaType: type }, context) => {
+    const refuse = (field: string, message: string) =>
+      context.addIssue({ code: 'custom', path: [field], message })
+    if (url === undefined && path === undefined) refuse('url', 'is required, unless path is given')
+    if (url !== undefined && path !== undefined) refuse('path', 'cannot come with url')
+    if (url !== undefined && type === undefined) refuse('mediaType', 'is required with url')
   }),
   contentObject({ type: z.literal('image'), image: address, mediaType }),
 ])
@@ -133,20 +142,36 @@ export const idempotencyKeySchema = z.object({
     .optional(),
 })
 
-/** The parts of a message under the names of rows, and of all providers; null for a text. */
-export function toMessageParts({
-  content,
-}: NonNullable<Invocation['message']>): MessagePart[] | null {
-  return typeof content === 'string' ? null : content.map(toMessagePart)
+type Message = NonNullable<Invocation['message']>
+
+/** The files that a message names by their paths. */
+export function namedFiles({ content }: Message): NamedFile[] {
+  if (typeof content === 'string') return []
+  return content.flatMap((item) => {
+    if (item.type !== 'file' || item.path === undefined) return []
+    const { path, mediaType: type, filename } = item
+    return [{ path, mediaType: type, filename }]
+  })
 }
 
-function toMessagePart(item: z.output<typeof part>): MessagePart {
+/** The parts of a message under the names of rows, and of all providers; null for a text. */
+export function toMessageParts({ content }: Message, files: ReadFiles): AskedPart[] | null {
+  return typeof content === 'string' ? null : content.map((item) => toMessagePart(item, files))
+}
+
+/** A part of a message that is sent; a file that was uploaded is as it is stored. */
+export type AskedPart = MessagePart | ReadFile['stored']
+
+function toMessagePart(item: z.output<typeof part>, files: ReadFiles): AskedPart {
   switch (item.type) {
     case 'text':
       return item
     case 'image':
       return toFilePart(item.image, item.mediaType)
     case 'file':
-      return toFilePart(item.url, item.mediaType, { filename: item.filename })
+      return (
+        files.get(item.path ?? '')?.stored ??
+        toFilePart(item.url ?? '', item.mediaType ?? '', { filename: item.filename })
+      )
   }
 }

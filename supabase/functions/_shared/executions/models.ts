@@ -11,6 +11,7 @@ import type {
 import type { EmbeddingAnswer } from '../models/openai-embeddings.ts'
 import { configuredProviders, type ModelConfiguration, resolveAdapter } from '../models/registry.ts'
 import { streamModel } from '../models/stream-model.ts'
+import { isStoredFile } from '../files/history-files.ts'
 import type { ReadOrganizationKey } from '../provider-keys/read-key.ts'
 import { toToolMessages } from '../tools/tool-messages.ts'
 import type { BegunExecution, HistoryMessage, RouteStep } from './execution.ts'
@@ -104,10 +105,16 @@ export function toModelRequest(
 
 /** The parts of a stored message; of the new one with the data that is not stored. */
 export function partsOf(
-  { given, message_id }: BegunExecution,
+  { given, message_id, shown }: BegunExecution,
   { id, parts }: HistoryMessage,
 ): readonly MessagePart[] | null {
-  return given && id === message_id ? given : (parts as readonly MessagePart[] | null)
+  const stored = given && id === message_id ? given : parts
+  // Without a path, a part is as the adapters of models take it.
+  return (
+    stored?.flatMap((part) =>
+      isStoredFile(part) ? (shown?.get(part.path) ?? []) : [part as MessagePart],
+    ) ?? null
+  )
 }
 
 function toEmbeddingEvents({ requestId, model, vectors, usage }: EmbeddingAnswer): ModelEvent[] {

@@ -1,4 +1,4 @@
-import type { Admin } from '../database.ts'
+import type { Admin, Db } from '../database.ts'
 import { isExpected, toAppError } from '../errors.ts'
 import { errorStack, type LogEntry } from '../log/log.ts'
 import type { ModelAnswer } from '../models/model-answer.ts'
@@ -16,6 +16,8 @@ import type { AnswerRecorder } from './stream/answer-recorder.ts'
 export interface RunDependencies {
   /** Stores events, ends and leases of executions, which callers must not do for themselves. */
   readonly admin: Admin
+  /** Reads the files of a stored conversation as the caller. */
+  readonly db?: Db
   readonly models: Models
   /** Opens MCP servers; without it agents call no tool. */
   readonly openToolServer?: OpenToolServer

@@ -1,4 +1,5 @@
 import { toAppError } from '../errors.ts'
+import { isStoredFile, readHistoryFiles } from '../files/history-files.ts'
 import { emptyAnswer, type ModelAnswer } from '../models/model-answer.ts'
 import { ModelError } from '../models/model-error.ts'
 import { collectAnswer } from './collect-answer.ts'
@@ -97,7 +98,7 @@ async function answer(
   options: RunOptions,
 ): Promise<AnswerOutcome> {
   try {
-    await collectAnswer(deps, run, options)
+    await collectAnswer(deps, await withFiles(deps, run), options)
     const { answer: said, finishReason, lastText } = run
     if (finishReason === null) options.check?.({ ...said, content: said.content.slice(lastText) })
     const outcome = { ...successOutcome(said), ...whatWasUsed(run) }
@@ -106,6 +107,15 @@ async function answer(
     report(deps, run.execution, 'execution_failed', error)
     return { ...failedOutcome(run.answer, error), ...whatWasUsed(run) }
   }
+}
+
+/** The run, whose conversation has its files. */
+async function withFiles({ db }: RunDependencies, run: Run): Promise<Run> {
+  const { execution } = run
+  const { history, message_id, files = new Map() } = execution
+  if (db === undefined || !history.some(({ parts }) => parts?.some(isStoredFile))) return run
+  const shown = await readHistoryFiles(db, history, files, message_id)
+  return Object.assign(run, { execution: { ...execution, shown } })
 }
 
 function whatWasUsed({ calls, finishReason }: Run) {

@@ -50,6 +50,7 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
         'BEFORE UPDATE OF status, metadata',
         'refuse_transient_session()',
       ),
+      ...perStatement('chat_sessions', 'remove_files', 'remove_files()', ['delete']),
       ...trigger('chat_sessions_stamp', 'BEFORE UPDATE', 'stamp_session()'),
       ...perStatement('chat_sessions', 'tell', 'tell_of_sessions()', [
         'insert',
@@ -69,12 +70,14 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
     grants: { authenticated: read, service_role: everything },
     select: reader,
     policies: ['select_reader'],
+    triggers: perStatement('chat_messages', 'remove_files', 'remove_files()', ['delete']),
     references: {
       'organization_id session_id': 'public.chat_sessions',
       'organization_id user_id': 'client_mgmt.client_users',
       'organization_id session_id parent_id': 'public.chat_messages',
     },
   },
+  'private.files': { grants: {} },
   'public.v_recent_sessions': {
     grants: { authenticated: read, service_role: read },
     select: reader,

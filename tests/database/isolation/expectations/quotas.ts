@@ -19,6 +19,7 @@ const counted: readonly string[] = [
   'conversation.message_feedback',
   'conversation.participants',
   'conversation.turns',
+  'private.files',
   'public.agents',
   'public.chat_sessions',
   'public.client_schema_preferences',

@@ -20,7 +20,6 @@ const secrets = [
 /** Ciphertexts go to the functions that hold the key, and to nobody else. */
 const sealed = [
   'claim_mcp_revocations(integer)',
-  'claim_tool_calls(bigint, uuid)',
   'delete_mcp_connection(bigint, bigint, uuid)',
   'lease_oauth_client(bigint, text, boolean, text)',
   'list_sealed_values(text, jsonb, integer)',
@@ -35,6 +34,7 @@ const plain = [
   'acquire_probe(bigint, uuid, bigint)',
   'append_execution_events(bigint, uuid, bigint, text)',
   'begin_tool_calls(bigint, uuid, integer, jsonb, jsonb)',
+  'claim_removed_files(integer)',
   'cleanup_change_windows(integer)',
   'cleanup_ended_invitations(integer)',
   'cleanup_ended_mcp_revocations(integer)',

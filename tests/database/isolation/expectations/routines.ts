@@ -16,6 +16,10 @@ export const routineExpectations: Readonly<Record<string, RoutineExpectation>> =
   'private.organization_with(text)': helper(false),
   'private.jwt_claims()': helper(false),
   'private.uuid_v7()': helper(false),
+  'private.file_address(text)': { executors: ['authenticated'], definer: false },
+  'private.is_removed_file(text)': { executors: ['authenticated'], definer: true },
+  'private.may_read_file(text)': { executors: ['authenticated'], definer: false },
+  'private.may_write_file(text)': { executors: ['authenticated'], definer: false },
   'private.may_hear(text)': { executors: ['authenticated'], definer: false },
   'private.is_not_explained()': { executors: ['authenticated'], definer: false },
   'private.check_request()': {

@@ -1,0 +1,328 @@
+import { randomUUID } from 'node:crypto'
+import type { TransactionSql } from 'postgres'
+import { describe, expect, test } from 'vitest'
+import {
+  type Actor,
+  addMember,
+  addOwner,
+  as,
+  type Member,
+  outcome,
+  refusal,
+} from '../../support/people/tenants.ts'
+import { addAgent, begin } from '../../support/rows/executions.ts'
+import { connectOwner, rolledBack } from '../../support/stack/database.ts'
+
+const sql = connectOwner()
+const denied = '42501 new row violates row-level security policy for table "objects"'
+
+async function addSession(tx: TransactionSql, person: Member, rest: object = {}): Promise<string> {
+  const id = randomUUID()
+  await as(tx, person, (t) => t`insert into public.chat_sessions ${t({ id, ...rest })}`)
+  return id
+}
+
+const pathIn = ({ organizationId }: Member, session: string, name = 'cat.png') =>
+  `${organizationId}/${session}/${randomUUID()}/${name}`
+
+const object =
+  (name: string, more: object = {}) =>
+  (tx: TransactionSql) => tx`
+  insert into storage.objects ${tx({
+    bucket_id: 'attachments',
+    name,
+    metadata: tx.json({ mimetype: 'image/png', size: 70 }),
+    version: '1',
+    ...more,
+  })}`
+
+/** As Storage stores what it has received, in its own role. */
+async function store(tx: TransactionSql, name: string, more: object = {}): Promise<string> {
+  await tx.savepoint(async (inner) => {
+    await inner`set local role supabase_storage_admin`
+    await object(name, more)(inner)
+    await inner`reset role`
+  })
+  return name
+}
+
+const paths = async (tx: TransactionSql, actor: Actor) => {
+  const rows = await as(tx, actor, (t) => t<{ name: string }[]>`select name from storage.objects`)
+  return rows.map(({ name }) => name)
+}
+
+async function arrange(tx: TransactionSql) {
+  const owner = await addOwner(tx)
+  const author = await addMember(tx, owner.organizationId)
+  const colleague = await addMember(tx, owner.organizationId)
+  const reader = await addMember(tx, owner.organizationId, 'member', ['content.read_all'])
+  const stranger = await addOwner(tx)
+  const session = await addSession(tx, author)
+  const shared = await addSession(tx, author, { visibility: 'organization' })
+  const one = await store(tx, pathIn(author, session))
+  const other = await store(tx, pathIn(author, shared))
+  return { owner, author, colleague, reader, stranger, session, shared, one, other }
+}
+
+describe('the objects of the bucket', () => {
+  test('are seen by the readers of their sessions, and by no other person or role', async () => {
+    await rolledBack(sql, async (tx) => {
+      const people = await arrange(tx)
+      const { one, other } = people
+      const seen = async (actor: Actor) => (await paths(tx, actor)).sort()
+      expect(await seen(people.author)).toEqual([one, other].sort())
+      expect(await seen(people.reader)).toEqual([one, other].sort())
+      expect(await seen(people.colleague)).toEqual([other])
+      expect(await seen(people.owner)).toEqual([other])
+      expect(await seen(people.stranger)).toEqual([])
+      expect(await seen('anon')).toEqual([])
+    })
+  })
+
+  test('are added by the owner of the session alone, also where others read it', async () => {
+    await rolledBack(sql, async (tx) => {
+      const { author, colleague, owner, reader, stranger, session, shared } = await arrange(tx)
+      for (const folder of [session, shared]) {
+        expect(await refusal(tx, author, object(pathIn(author, folder)))).toBe('allowed')
+        for (const person of [colleague, owner, reader, stranger]) {
+          expect(await refusal(tx, person, object(pathIn(author, folder)))).toBe(denied)
+        }
+      }
+      expect(await refusal(tx, author, object(pathIn(author, randomUUID())))).toBe(denied)
+      expect(await refusal(tx, author, object(pathIn(stranger, session)))).toBe(denied)
+      expect(await refusal(tx, 'anon', object(pathIn(author, session)))).toBe(denied)
+    })
+  })
+
+  test('are deleted by the owner of the session alone, with agents.invoke', async () => {
+    await rolledBack(sql, async (tx) => {
+      const { author, colleague, reader, stranger, one, other } = await arrange(tx)
+      const remove = (person: Actor) =>
+        as(tx, person, (t) => t`delete from storage.objects where bucket_id = 'attachments'`)
+      for (const person of [colleague, reader, stranger]) {
+        expect((await remove(person)).count).toBe(0)
+      }
+      expect((await remove(author)).count).toBe(2)
+      const left = await tx`select 1 from private.files where name in (${one}, ${other})`
+      expect(left).toHaveLength(0)
+    })
+  })
+
+  test('are not changed, by a person or by Storage', async () => {
+    await rolledBack(sql, async (tx) => {
+      const { author, one } = await arrange(tx)
+      const byAuthor = await as(tx, author, (t) => t`update storage.objects set name = 'x'`)
+      expect(byAuthor.count).toBe(0)
+      for (const change of [
+        { name: pathIn(author, randomUUID()) },
+        { version: '2' },
+        { metadata: tx.json({ mimetype: 'image/png', size: 71 }) },
+        { bucket_id: null },
+      ]) {
+        const update = tx.savepoint(
+          (t) => t`update storage.objects set ${t(change)} where name = ${one}`,
+        )
+        expect(await outcome(update)).toBe('42501 file_not_replaceable')
+      }
+      await tx`update storage.objects set last_accessed_at = now() where name = ${one}`
+    })
+  })
+
+  test('of other buckets have none of these rules', async () => {
+    await rolledBack(sql, async (tx) => {
+      const { author } = await arrange(tx)
+      await tx`insert into storage.buckets (id, name) values ('other', 'other')`
+      const add = object('any name', { bucket_id: 'other' })
+      expect(await refusal(tx, author, add)).toBe(denied)
+      await add(tx)
+      await tx`update storage.objects set name = 'another' where bucket_id = 'other'`
+      const moved = tx.savepoint(
+        (t) => t`update storage.objects set bucket_id = 'attachments' where bucket_id = 'other'`,
+      )
+      expect(await outcome(moved)).toBe('42501 file_not_replaceable')
+      expect((await paths(tx, author)).includes('another')).toBe(false)
+      await tx`delete from storage.objects where bucket_id = 'other'`
+    })
+  })
+})
+
+test('a path has one spelling, and a name neither folders nor hidden characters', async () => {
+  await rolledBack(sql, async (tx) => {
+    const { author, session } = await arrange(tx)
+    const folder = `${author.organizationId}/${session}/${randomUUID()}`
+    const names = [
+      'cat.png',
+      '_cat (1)+2-3.png',
+      `${'a'.repeat(95)}.png`,
+      'cat.png ',
+      ' cat.png',
+      'cat..png',
+      '.png',
+      '../cat.png',
+      'a/cat.png',
+      'a\\cat.png',
+      '%2e.png',
+      "it's.png",
+      'a"b.png',
+      'a\tb.png',
+      'a\nb.png',
+      'cat.png\n',
+      '\u202egnp.png',
+      'кот.png',
+      `${'a'.repeat(96)}.png`,
+      '',
+    ]
+    const answers = []
+    for (const name of names) {
+      const path = `${author.organizationId}/${session}/${randomUUID()}/${name}`
+      answers.push(await refusal(tx, author, object(path)))
+    }
+    expect(answers.slice(0, 3)).toEqual(['allowed', 'allowed', 'allowed'])
+    expect(new Set(answers.slice(3))).toEqual(new Set(['42501 file_name_not_allowed']))
+    for (const path of [
+      `${folder}/cat.png`.toUpperCase().replace('CAT.PNG', 'cat.png'),
+      `0${folder}/cat.png`,
+      `/${folder}/cat.png`,
+      `${folder}//cat.png`,
+      'cat.png',
+      `x${folder}/cat.png`,
+    ]) {
+      expect(await refusal(tx, author, object(path))).toBe('42501 file_name_not_allowed')
+    }
+    const types = ['image/svg+xml', 'text/html', 'image/jpeg', 'IMAGE/PNG; charset=x', 'image/png']
+    const typed = []
+    for (const mimetype of types) {
+      const metadata = tx.json({ mimetype, size: 1 })
+      typed.push(await refusal(tx, author, object(pathIn(author, session), { metadata })))
+    }
+    const wrong = '42501 file_type_not_allowed'
+    expect(typed).toEqual([wrong, wrong, wrong, 'allowed', 'allowed'])
+  })
+})
+
+describe('what Storage stores for a signed upload address', () => {
+  test("is refused when the session is gone, is another person's, or its owner lost access", async () => {
+    await rolledBack(sql, async (tx) => {
+      const { author, colleague, session } = await arrange(tx)
+      const late = (rest: object = {}) => outcome(store(tx, pathIn(author, session), rest))
+      expect(await late({ owner_id: author.id })).toBe('allowed')
+      expect(await late({ owner_id: colleague.id })).toBe(denied)
+      for (const [table, column, value, key] of [
+        ['public.users', 'is_active', false, author.id],
+        ['public.organizations', 'is_active', false, author.organizationId],
+      ] as const) {
+        await tx`update ${tx(table)} set ${tx(column)} = ${value} where id = ${key}`
+        expect([table, await late()]).toEqual([table, denied])
+        await tx`update ${tx(table)} set ${tx(column)} = true where id = ${key}`
+      }
+      await tx`delete from public.chat_sessions where id = ${session}`
+      expect(await late()).toBe(denied)
+    })
+  })
+
+  test('counts for the owner of the session and for the organization, up to each bound', async () => {
+    await rolledBack(sql, async (tx) => {
+      const { author, colleague, session } = await arrange(tx)
+      const used = () => tx`
+        select user_id, rows::integer, bytes >= 140 as has_bytes from private.quota_use
+        where organization_id = ${author.organizationId} and table_name = 'private.files'
+        order by user_id nulls last`
+      expect([...(await used())]).toEqual([
+        { user_id: author.id, rows: 2, has_bytes: true },
+        { user_id: null, rows: 2, has_bytes: true },
+      ])
+      const bound = (change: object) =>
+        tx`update private.table_bounds set ${tx(change)} where table_name = 'private.files'`
+      const more = () => outcome(store(tx, pathIn(author, session)))
+      await bound({ max_rows: 2 })
+      expect(await more()).toBe('42501 quota_exceeded')
+      await bound({ max_rows: 100, organization_rows: 2 })
+      expect(await more()).toBe('42501 quota_exceeded')
+      const theirs = await addSession(tx, colleague)
+      expect(await outcome(store(tx, pathIn(colleague, theirs)))).toBe('42501 quota_exceeded')
+      await bound({ organization_rows: 100, max_bytes: 2_000 })
+      const long = { metadata: tx.json({ mimetype: 'image/png', size: 2_000 }) }
+      expect(await outcome(store(tx, pathIn(author, session), long))).toBe('42501 quota_exceeded')
+      expect(await more()).toBe('allowed')
+    })
+  })
+})
+
+describe('a removed file', () => {
+  test('of a deleted session is hidden at once, also when another person makes the session again', async () => {
+    await rolledBack(sql, async (tx) => {
+      const { author, colleague, session, one, other } = await arrange(tx)
+      await as(tx, author, (t) => t`delete from public.chat_sessions where id = ${session}`)
+      await as(tx, colleague, (t) => t`insert into public.chat_sessions ${t({ id: session })}`)
+      expect(await paths(tx, colleague)).toEqual([other])
+      const claimed = await as(
+        tx,
+        'service_role',
+        (t) => t<{ path: string }[]>`
+        select path from public.claim_removed_files(10) path`,
+      )
+      expect(claimed.map(({ path }) => path)).toContain(one)
+      const again = await as(
+        tx,
+        'service_role',
+        (t) => t<{ path: string }[]>`
+        select path from public.claim_removed_files(10) path`,
+      )
+      expect(again.map(({ path }) => path)).not.toContain(one)
+      expect(await refusal(tx, author, (t) => t`select public.claim_removed_files(1)`)).toMatch(
+        /^42501 permission denied/,
+      )
+    })
+  })
+
+  test('of a deleted message is removed, unless another message names it too', async () => {
+    await rolledBack(sql, async (tx) => {
+      const { author, session } = await arrange(tx)
+      const [kept, gone] = [
+        await store(tx, pathIn(author, session)),
+        await store(tx, pathIn(author, session)),
+      ]
+      const part = (path: string) => ({ type: 'image', path, media_type: 'image/png' })
+      const message = (...named: string[]) => tx`
+        insert into public.chat_messages ${tx({
+          organization_id: author.organizationId,
+          session_id: session,
+          user_id: author.id,
+          role: 'user',
+          parts: tx.json(named.map(part)),
+        })} returning id`
+      const [first] = await message(kept, gone)
+      await message(kept)
+      await tx`delete from public.chat_messages where id = ${String(first?.['id'])}`
+      const removed = await tx<{ path: string }[]>`
+        select private.file_path(f.*) as path from private.files f
+        where f.session_id = ${session} and f.removed_at is not null`
+      expect(removed.map(({ path }) => path)).toEqual([gone])
+    })
+  })
+})
+
+test('a message names only files of its own session, with their own type', async () => {
+  await rolledBack(sql, async (tx) => {
+    const { author, session, one, other } = await arrange(tx)
+    const { name: agent } = await addAgent(tx, author)
+    const ask = (path: string, media_type = 'image/png') =>
+      refusal(
+        tx,
+        author,
+        begin({ agent, session_id: session, content: [{ type: 'image', path, media_type }] }),
+      )
+    const missing = 'PT404 file_not_found'
+    expect(await ask(other)).toBe(missing)
+    expect(await ask(pathIn(author, session))).toBe(missing)
+    expect(await ask(one, 'image/gif')).toBe(missing)
+    expect(await ask(one.replace('cat', 'dog'))).toBe(missing)
+    await tx`update private.files set removed_at = now() where session_id = ${session}`
+    expect(await ask(one)).toBe(missing)
+    await tx`update private.files set removed_at = null where session_id = ${session}`
+    expect(await ask(one)).toBe('allowed')
+    const named = await tx`
+      select named_at is not null as named from private.files where session_id = ${session}`
+    expect([...named]).toEqual([{ named: true }])
+  })
+})
