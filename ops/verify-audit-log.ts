@@ -1,12 +1,14 @@
 import { createReadStream } from 'node:fs'
 
+import { readAuditFile } from './audit-file.ts'
 import { verifyAuditLog } from './audit-log.ts'
 
 const USAGE = `Usage: npm run audit:verify -- <file> [--head <hash>]
 
-Verifies a file of lines as export_audit_log() returns them. <hash>, 64 hexadecimal digits, is the
-head of an earlier run or of verify_audit_chain(): the file must still contain that event.
-Exit code: 0 valid, 1 not valid, 2 the file or the arguments cannot be read.`
+Verifies a file of lines as export_audit_log() returns them, or the saved answer of this function
+through REST: a JSON array of the lines. <hash>, 64 hexadecimal digits, is the head of an earlier run or
+of verify_audit_chain(): the file must still contain that event.
+Exit code: 0 valid, 1 not valid, 2 the file has another shape, or it or the arguments cannot be read.`
 
 class UsageError extends Error {}
 
@@ -30,7 +32,7 @@ function readArguments(args: string[]): { file: string; head: string | undefined
 
 async function main(): Promise<number> {
   const { file, head } = readArguments(process.argv.slice(2))
-  const verdict = await verifyAuditLog(createReadStream(file), head)
+  const verdict = await verifyAuditLog(readAuditFile(createReadStream(file)), head)
   if (!verdict.valid) {
     console.error(`not valid: line ${verdict.line}: ${verdict.problem}`)
     return 1

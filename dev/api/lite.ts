@@ -109,10 +109,10 @@ export const withoutUserLookup: MiddlewareHandler<HonoContext> = async (context,
  * functions, which migrations refer to.
  */
 export async function startAuth(options: LiteOptions): Promise<LiteServer> {
-  const { database } = options
+  const { database, log, url } = options
   const sql = connect(database.auth)
   const connection = new PooledConnection(database.auth, 10)
-  const email = { send: (message: EmailMessage) => Promise.resolve(report(message, options.log)) }
+  const email = { send: (message: EmailMessage) => Promise.resolve(report(message, url, log)) }
   const app = new App({
     ...appConfig(options),
     connection,
@@ -131,7 +131,12 @@ export async function startAuth(options: LiteOptions): Promise<LiteServer> {
   return { fetch: (request) => app.fetch(request), close: () => connection.close() }
 }
 
-/** No mail leaves this machine: it is printed. */
-function report(message: EmailMessage, log: (line: string) => void): void {
-  log(`E-mail to ${message.to}: ${message.subject}\n${message.text ?? ''}`)
+/**
+ * No mail leaves this machine: it is printed. lite begins each link with the address of the client, where
+ * no Auth answers; the platform begins it with its own.
+ */
+function report(message: EmailMessage, url: string, log: (line: string) => void): void {
+  const { site_url } = platformSettings.auth
+  const text = (message.text ?? '').replaceAll(`${site_url}/auth/v1/`, `${url}/auth/v1/`)
+  log(`E-mail to ${message.to}: ${message.subject}\n${text}`)
 }

@@ -709,14 +709,17 @@ comment on function private.my_organizations() is 'Body of public.my_organizatio
 -- ── Sessions ──────────────────────────────────────────────────────────────────────────────────
 
 create function private.list_sessions()
-returns table (id uuid, created_at timestamptz, last_active_at timestamptz, is_current boolean)
+returns table (
+  id uuid, created_at timestamptz, last_active_at timestamptz, is_current boolean, session_metadata jsonb
+)
 language plpgsql stable security definer set search_path = ''
 as $$
 -- Definer: a person sees all their devices, also those in another organization, but not in which one. Only
 -- auth.sessions knows devices without an organization.
 begin
   return query
-  select a.id, a.created_at, coalesce(s.last_active_at, a.created_at), a.id = private.claim_uuid('session_id')
+  select a.id, a.created_at, coalesce(s.last_active_at, a.created_at),
+    a.id = private.claim_uuid('session_id'), coalesce(s.session_metadata, '{}')
   from auth.sessions a
   left join public.user_sessions s on s.id = a.id and s.user_id = a.user_id
   where a.user_id = private.current_account_id()
@@ -888,10 +891,14 @@ as $$ select private.leave_organization() $$;
 comment on function public.leave_organization() is 'Ends the caller''s own membership. PT409 last_owner.';
 
 create function public.list_sessions()
-returns table (id uuid, created_at timestamptz, last_active_at timestamptz, is_current boolean)
+returns table (
+  id uuid, created_at timestamptz, last_active_at timestamptz, is_current boolean, session_metadata jsonb
+)
 language sql stable security invoker set search_path = ''
 as $$ select * from private.list_sessions() $$;
-comment on function public.list_sessions() is 'The caller''s devices, over all organizations.';
+comment on function public.list_sessions() is
+  'The caller''s devices, over all organizations, each with the session_metadata that its client wrote to '
+  'tell it apart.';
 
 create function public.revoke_session(session_id uuid) returns void
 language sql volatile security invoker set search_path = ''

@@ -54,6 +54,15 @@ grant insert (name, prompt_template), update (name, prompt_template) on conversa
 grant select, insert, update, delete on conversation.lens_prototypes to service_role;
 create trigger lens_prototypes_updated_at before update on conversation.lens_prototypes
   for each row execute function private.update_updated_at_column();
+create trigger lens_prototypes_audit_insert after insert on conversation.lens_prototypes
+  referencing new table as after_rows
+  for each statement execute function private.audit_change('lens', 'id', 'prompt_template');
+create trigger lens_prototypes_audit_update after update on conversation.lens_prototypes
+  referencing old table as before_rows new table as after_rows
+  for each statement execute function private.audit_change('lens', 'id', 'prompt_template');
+create trigger lens_prototypes_audit_delete after delete on conversation.lens_prototypes
+  referencing old table as before_rows
+  for each statement execute function private.audit_change('lens', 'id', 'prompt_template');
 create trigger lens_prototypes_require_permission
   before insert or update or delete on conversation.lens_prototypes
   for each statement execute function private.require_permission('projects.manage');

@@ -299,7 +299,7 @@ create trigger agent_health_updated_at before update on public.agent_health
 create table public.agent_metrics (
   id bigint generated always as identity primary key,
   organization_id bigint references public.organizations (id) on delete cascade,
-  agent_id bigint not null references public.agents (id) on delete cascade,
+  agent_id bigint not null references public.agents (id),
   date date not null default (now() at time zone 'utc')::date,
   total_requests bigint not null default 0,
   successful_requests bigint not null default 0,
@@ -343,6 +343,8 @@ create trigger agent_metrics_updated_at before update on public.agent_metrics
 
 create table client_mgmt.model_prices (
   id bigint generated always as identity primary key,
+  organization_id bigint default private.current_organization_id()
+    references public.organizations (id) on delete cascade,
   provider text not null
     constraint model_prices_provider_length check (char_length(provider) between 1 and 200),
   model_id text not null
@@ -353,20 +355,74 @@ create table client_mgmt.model_prices (
   cached_input_per_million numeric(18, 9)
     constraint model_prices_cached check (cached_input_per_million >= 0),
   created_at timestamptz not null default now(),
-  constraint model_prices_key unique (provider, model_id, valid_from)
+  constraint model_prices_key unique nulls not distinct (organization_id, provider, model_id, valid_from)
 );
 comment on table client_mgmt.model_prices is
   'US dollars per million tokens, from valid_from until the next row. Null is unknown: then the cost is '
-  'null, never 0.';
+  'null, never 0. organization_id null: the platform''s list. An organization prices what that list lacks.';
 alter table client_mgmt.model_prices enable row level security;
 alter table client_mgmt.model_prices force row level security;
 create policy select_member on client_mgmt.model_prices for select to authenticated
-  using ((select private.current_organization_id()) is not null);
-comment on policy select_member on client_mgmt.model_prices is 'Every member sees what models cost.';
+  using (
+    organization_id = (select private.current_organization_id())
+    or (organization_id is null and (select private.current_organization_id()) is not null)
+  );
+comment on policy select_member on client_mgmt.model_prices is
+  'Every member sees what models cost: the platform''s list and the organization''s own.';
+create policy insert_billing on client_mgmt.model_prices for insert to authenticated
+  with check (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('billing.manage'))
+  );
+comment on policy insert_billing on client_mgmt.model_prices is 'Own prices, with billing.manage.';
+create policy delete_billing on client_mgmt.model_prices for delete to authenticated
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('billing.manage'))
+  );
+comment on policy delete_billing on client_mgmt.model_prices is
+  'Own prices, with billing.manage; never the platform''s.';
 revoke all on client_mgmt.model_prices from anon, authenticated, service_role;
-grant select on client_mgmt.model_prices to authenticated;
+grant select, delete on client_mgmt.model_prices to authenticated;
+grant insert (
+    provider, model_id, valid_from, input_per_million, output_per_million, cached_input_per_million
+  )
+  on client_mgmt.model_prices to authenticated;
 grant select, insert on client_mgmt.model_prices to service_role;
--- No update or delete: a new price is a new row.
+-- No update: a new price is a new row.
+create trigger model_prices_audit_insert after insert on client_mgmt.model_prices
+  referencing new table as after_rows
+  for each statement execute function private.audit_change('model_price', 'id');
+create trigger model_prices_audit_delete after delete on client_mgmt.model_prices
+  referencing old table as before_rows
+  for each statement execute function private.audit_change('model_price', 'id');
+create trigger model_prices_require_permission before insert or update or delete on client_mgmt.model_prices
+  for each statement execute function private.require_permission('billing.manage');
+
+create function private.model_price(
+  organization bigint, provider text, model_id text
+) returns client_mgmt.model_prices
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: called by definer functions that have checked the organization. The platform's price wins: it
+-- pays the calls with its own keys, and an organization must not make them cheaper.
+#variable_conflict use_column
+declare
+  result client_mgmt.model_prices;
+begin
+  select p.* into result
+  from client_mgmt.model_prices p
+  where (p.organization_id is null or p.organization_id = model_price.organization)
+    and p.provider = model_price.provider and p.model_id = model_price.model_id
+    and p.valid_from <= statement_timestamp()
+  order by p.organization_id nulls first, p.valid_from desc
+  limit 1;
+  return result;
+end
+$$;
+comment on function private.model_price(bigint, text, text) is
+  'The price of a model that is valid now for an organization: the platform''s, else its own; else null.';
+revoke all on function private.model_price(bigint, text, text) from public, anon, authenticated, service_role;
 
 -- ── preference_types, client_schemas, client_schema_preferences ──────────────────────────────
 
@@ -399,8 +455,9 @@ create table public.client_schemas (
   constraint client_schemas_schema_name_key unique (schema_name)
 );
 comment on table public.client_schemas is
-  'Named sets of preferences. Each organization gets the first one when it is founded. A name contains the '
-  'organization''s id, so a name that is unique on the platform tells nothing about another tenant.';
+  'Named sets of preferences; a project may name one. Each organization gets the first one when it is '
+  'founded, and others by create_client_schema(). A name contains the organization''s id, so a name that is '
+  'unique on the platform tells nothing about another tenant.';
 create index client_schemas_organization_id_schema_name_idx
   on public.client_schemas (organization_id, schema_name);
 alter table public.client_schemas enable row level security;
@@ -411,7 +468,8 @@ comment on policy select_member on public.client_schemas is 'The organization''s
 revoke all on public.client_schemas from anon, authenticated, service_role;
 grant select on public.client_schemas to authenticated;
 grant select, insert, delete on public.client_schemas to service_role;
--- No client insert: a chosen name that is unique on the platform would tell the names of other tenants.
+-- No client insert: create_client_schema() puts the organization's id before a chosen name, which without
+-- it would tell the names of other tenants.
 create trigger client_schemas_updated_at before update on public.client_schemas
   for each row execute function private.update_updated_at_column();
 
@@ -429,6 +487,49 @@ comment on function private.create_default_schema() is
 revoke all on function private.create_default_schema() from public, anon, authenticated, service_role;
 create trigger organizations_default_schema after insert on public.organizations
   for each row execute function private.create_default_schema();
+
+create function private.create_client_schema(name text) returns public.client_schemas
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: no client holds a grant to insert, because of the form of the name.
+declare
+  organization constant bigint := private.require_organization('agents.manage');
+  result public.client_schemas;
+begin
+  if name is null or name !~ '^[a-z][a-z0-9_]{0,29}$' then
+    raise exception using errcode = '22023', message = 'invalid_request',
+      detail = 'name: must have 1 to 30 small letters, digits and underscores, and begin with a letter.';
+  elsif name ~ '^pg_' or name = any ('{
+      auth,client_mgmt,conversation,cron,default,extensions,graphql,graphql_public,information_schema,net,
+      organization,pgbouncer,postgres,private,public,realtime,storage,supabase_functions,
+      supabase_migrations,vault}'::text[])
+  then
+    raise exception using errcode = '22023', message = 'invalid_request',
+      detail = 'name: is reserved. Choose another one.';
+  end if;
+  insert into public.client_schemas (organization_id, schema_name)
+  values (organization, format('organization_%s_%s', organization, name))
+  on conflict on constraint client_schemas_schema_name_key do nothing
+  returning * into result;
+  if not found then
+    raise exception using errcode = '23505', message = 'conflict',
+      detail = 'The organization has a set of preferences of this name.';
+  end if;
+  return result;
+end
+$$;
+comment on function private.create_client_schema(text) is 'Body of public.create_client_schema().';
+
+create function public.create_client_schema(name text) returns public.client_schemas
+language sql volatile security invoker set search_path = ''
+as $$ select private.create_client_schema(name) $$;
+comment on function public.create_client_schema(text) is
+  'Makes a set of preferences, named organization_<id>_<name>. Needs agents.manage. 22023 invalid_request '
+  'for a reserved or malformed name; 23505 conflict.';
+revoke all on function private.create_client_schema(text), public.create_client_schema(text)
+  from public, anon, authenticated, service_role;
+grant execute on function private.create_client_schema(text), public.create_client_schema(text)
+  to authenticated;
 
 create table public.client_schema_preferences (
   organization_id bigint not null default private.current_organization_id(),
@@ -487,6 +588,81 @@ create trigger client_schema_preferences_keep_columns
       is distinct from (old.client_schema_id, old.preference_type_id)
   )
   execute function private.refuse_kept_columns('client_schema_id', 'preference_type_id');
+create function private.is_json(value text) returns boolean
+language plpgsql immutable security invoker set search_path = ''
+as $$
+begin
+  return value::jsonb is not null;
+exception when data_exception or program_limit_exceeded then
+  return false;
+end
+$$;
+comment on function private.is_json(text) is 'Whether a text is JSON that PostgreSQL can store.';
+
+create function private.preference_problem(
+  organization bigint, preference public.preference_types, value text
+) returns text
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: called by definer functions only. Looks among the agents that the organization sees.
+begin
+  return case
+    when preference.name = 'default_agent' and not exists (
+      select 1 from public.agents a
+      where a.name = value and (a.organization_id is null or a.organization_id = organization)
+    ) then 'default_agent: the organization sees no agent of this name.'
+    when preference.name = 'default_model' and not exists (
+      select 1 from public.models m
+      where m.name = value and (m.organization_id is null or m.organization_id = organization)
+    ) then 'default_model: the organization sees no model of this name.'
+    when preference.value_type = 'number' and value !~ '^-?[0-9]{1,15}(\.[0-9]{1,15})?$'
+      then preference.name || ': must be a number, such as 2.5.'
+    when preference.value_type = 'boolean' and value not in ('true', 'false')
+      then preference.name || ': must be true or false.'
+    when preference.value_type = 'json' and not private.is_json(value)
+      then preference.name || ': must be JSON.'
+  end;
+end
+$$;
+comment on function private.preference_problem(bigint, public.preference_types, text) is
+  'What the value of a preference must be, for a value that it cannot have; else null.';
+
+create function private.check_preference() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: calls helpers that no API role may execute.
+declare
+  preference public.preference_types;
+  problem text;
+begin
+  -- The foreign key refuses a type that is absent.
+  select t.* into preference from public.preference_types t where t.id = new.preference_type_id;
+  problem := private.preference_problem(new.organization_id, preference, new.preference_value);
+  if problem is not null then
+    raise exception using errcode = '22023', message = 'invalid_preference', detail = problem;
+  end if;
+  return new;
+end
+$$;
+comment on function private.check_preference() is
+  'Trigger: refuses a value of another type than its preference has, and a default agent or model that the '
+  'organization does not see; 22023 invalid_preference.';
+revoke all on function
+  private.preference_problem(bigint, public.preference_types, text), private.is_json(text),
+  private.check_preference()
+  from public, anon, authenticated, service_role;
+create trigger client_schema_preferences_check
+  before insert or update of preference_value on public.client_schema_preferences
+  for each row execute function private.check_preference();
+create trigger client_schema_preferences_audit_insert after insert on public.client_schema_preferences
+  referencing new table as after_rows
+  for each statement execute function private.audit_change('preference', 'id');
+create trigger client_schema_preferences_audit_update after update on public.client_schema_preferences
+  referencing old table as before_rows new table as after_rows
+  for each statement execute function private.audit_change('preference', 'id');
+create trigger client_schema_preferences_audit_delete after delete on public.client_schema_preferences
+  referencing old table as before_rows
+  for each statement execute function private.audit_change('preference', 'id');
 create trigger client_schema_preferences_updated_at before update on public.client_schema_preferences
   for each row execute function private.update_updated_at_column();
 create trigger agents_require_permission before insert or update or delete on public.agents

@@ -60,5 +60,14 @@ create trigger projects_check_settings before insert or update of settings on cl
   for each row execute function private.check_settings('settings');
 create trigger projects_updated_at before update on client_mgmt.projects
   for each row execute function private.update_updated_at_column();
+create trigger projects_audit_insert after insert on client_mgmt.projects
+  referencing new table as after_rows
+  for each statement execute function private.audit_change('project', 'id');
+create trigger projects_audit_update after update on client_mgmt.projects
+  referencing old table as before_rows new table as after_rows
+  for each statement execute function private.audit_change('project', 'id');
+create trigger projects_audit_delete after delete on client_mgmt.projects
+  referencing old table as before_rows
+  for each statement execute function private.audit_change('project', 'id');
 create trigger projects_require_permission before insert or update or delete on client_mgmt.projects
   for each statement execute function private.require_permission('projects.manage');

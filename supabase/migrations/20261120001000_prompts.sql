@@ -385,6 +385,22 @@ comment on function private.check_library_prompt() is
 create trigger prompts_check before insert or update of template, variables on client_mgmt.prompts
   for each row execute function private.check_library_prompt();
 
+-- A lens declares no variables yet, so its template names none.
+create function private.check_lens_template() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: calls a helper that no API role may execute.
+begin
+  perform private.validate_template(new.prompt_template, '{}', false);
+  return new;
+end
+$$;
+comment on function private.check_lens_template() is
+  'Trigger: refuses a template of a lens that names a variable; 22023 invalid_prompt names it.';
+create trigger lens_prototypes_check before insert or update of prompt_template
+  on conversation.lens_prototypes
+  for each row execute function private.check_lens_template();
+
 create function private.variables_problem(declared jsonb, given jsonb) returns text
 language sql immutable security invoker set search_path = ''
 as $$
@@ -471,8 +487,8 @@ create table client_mgmt.system_prompt_versions (
     references client_mgmt.client_users (organization_id, user_id) on delete cascade
 );
 comment on table client_mgmt.system_prompt_versions is
-  'The last versions of every system prompt, with author and time. They stay after a deletion of the '
-  'prompt. A trigger writes them and deletes the oldest (private.forget_prompt_versions()).';
+  'The last versions of every system prompt, with author and time. Those of a shared layer stay after its '
+  'deletion; those of a personal layer go with it. Triggers write and delete them.';
 comment on column client_mgmt.system_prompt_versions.user_id is
   'The person of a personal layer; null for shared layers.';
 create index system_prompt_versions_prompt_idx
@@ -557,6 +573,23 @@ create trigger system_prompts_versions_insert after insert on public.system_prom
 create trigger system_prompts_versions_update after update on public.system_prompts
   referencing new table as after_rows
   for each statement execute function private.record_prompt_versions();
+
+create function private.forget_private_versions() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: no role holds a grant to delete versions.
+begin
+  delete from client_mgmt.system_prompt_versions v
+  using before_rows b
+  where v.system_prompt_id = b.id and b.user_id is not null;
+  return null;
+end
+$$;
+comment on function private.forget_private_versions() is
+  'Trigger: deletes the versions of personal layers that a statement deleted.';
+create trigger system_prompts_versions_delete after delete on public.system_prompts
+  referencing old table as before_rows
+  for each statement execute function private.forget_private_versions();
 
 -- ── system_prompt_opt_outs ────────────────────────────────────────────────────────────────────
 
@@ -695,9 +728,10 @@ revoke all on function
   private.prompt_sources(), private.is_date(text), private.has_variable_type(jsonb, text),
   private.template_bound(text, jsonb), private.validate_template(text, jsonb, boolean),
   private.render_template(text, jsonb, jsonb),
-  private.check_prompt(), private.check_library_prompt(), private.variables_problem(jsonb, jsonb),
+  private.check_prompt(), private.check_library_prompt(), private.check_lens_template(),
+  private.variables_problem(jsonb, jsonb),
   private.fill_prompt(bigint, jsonb), private.record_prompt_versions(),
-  private.forget_prompt_versions(bigint, uuid, bigint[]),
+  private.forget_prompt_versions(bigint, uuid, bigint[]), private.forget_private_versions(),
   private.prompt_layers(bigint, uuid, bigint, bigint, text, boolean),
   private.preview_system_prompt(text, jsonb), public.preview_system_prompt(text, jsonb)
   from public, anon, authenticated, service_role;

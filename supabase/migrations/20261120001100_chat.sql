@@ -10,8 +10,8 @@ create table public.chat_sessions (
     references public.organizations (id) on delete cascade,
   id uuid not null default private.uuid_v7(),
   user_id uuid not null default private.current_user_id(),
-  agent_id bigint references public.agents (id) on delete set null,
-  model_id bigint references public.models (id) on delete set null,
+  agent_id bigint references public.agents (id),
+  model_id bigint references public.models (id),
   project_id bigint,
   title text constraint chat_sessions_title_length check (char_length(title) <= 500),
   status text not null default 'active'
@@ -32,11 +32,12 @@ create table public.chat_sessions (
   constraint chat_sessions_user_fkey foreign key (organization_id, user_id)
     references client_mgmt.client_users (organization_id, user_id) on delete cascade,
   constraint chat_sessions_project_fkey foreign key (organization_id, project_id)
-    references client_mgmt.projects (organization_id, id) on delete set null (project_id)
+    references client_mgmt.projects (organization_id, id)
 );
 comment on table public.chat_sessions is 'A conversation of one person with one agent.';
 comment on column public.chat_sessions.model_id is 'The model of this session; null: the route decides.';
-comment on column public.chat_sessions.title is 'Null: set from the first message by the first invocation.';
+comment on column public.chat_sessions.title is
+  'Null: set by the first invocation with a title, which the function agents makes of the message.';
 comment on column public.chat_sessions.current_message_id is
   'The last message of the branch that continues; set it to switch branches. Null: the session has no '
   'message.';
@@ -161,6 +162,7 @@ create table public.chat_messages (
   session_id uuid not null,
   user_id uuid not null,
   parent_id uuid,
+  depth integer not null default 1,
   role text not null constraint chat_messages_role check (role in ('system', 'user', 'assistant', 'tool')),
   content text not null default '',
   parts jsonb constraint chat_messages_parts_array check (jsonb_typeof(parts) = 'array'),
@@ -182,6 +184,8 @@ create table public.chat_messages (
 comment on table public.chat_messages is
   'Messages of a conversation, a tree by parent_id. Written by invocations only.';
 comment on column public.chat_messages.user_id is 'The session''s user, for messages of both roles.';
+comment on column public.chat_messages.depth is
+  'The number of messages of its branch up to it. A trigger sets it.';
 comment on column public.chat_messages.content is 'The text of all text parts.';
 comment on column public.chat_messages.parts is 'Typed parts; null: one text part that equals content.';
 create index chat_messages_session_created_idx
@@ -213,6 +217,25 @@ grant select, insert, update, delete on public.chat_messages to service_role;
 -- No insert, update or delete for clients: agents/invoke writes messages, and the deletion of a session
 -- deletes them.
 
+-- A session counts the messages of its branch with one read of the last one, however long it is.
+create function private.set_message_depth() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: reads the parent past the caller's policies.
+begin
+  new.depth := 1 + coalesce((
+    select m.depth from public.chat_messages m
+    where m.organization_id = new.organization_id and m.id = new.parent_id
+  ), 0);
+  return new;
+end
+$$;
+comment on function private.set_message_depth() is
+  'Trigger: sets depth to one more than that of the parent.';
+revoke all on function private.set_message_depth() from public, anon, authenticated, service_role;
+create trigger chat_messages_depth before insert or update of parent_id, depth on public.chat_messages
+  for each row execute function private.set_message_depth();
+
 -- A trigger and not a foreign key: a second relationship between the two tables would make every
 -- `chat_sessions(*, chat_messages(*))` of a client ambiguous. It checks the API roles. Our own functions set
 -- the column to a message that they write in the same transaction, also before they write it.
@@ -242,15 +265,15 @@ create trigger chat_sessions_check_current_message
   )
   execute function private.check_current_message();
 
--- Two levels: the inner one has the order, which an index gives; the outer one counts, after the order and
--- the limit of the client's query. With one level PostgreSQL counts the messages of every session first.
+-- Two levels: the inner one has the order, which an index gives; the outer one reads the last message, after
+-- the order and the limit of the client's query.
 create view public.v_recent_sessions with (security_invoker = true) as
 select s.organization_id, s.id, s.user_id, s.agent_id, s.model_id, s.project_id, s.title, s.status,
   s.context, s.visibility, s.current_message_id, s.last_message_at, s.created_at, s.updated_at,
-  (
-    select count(*) from public.chat_messages m
-    where m.organization_id = s.organization_id and m.session_id = s.id
-  ) as message_count
+  coalesce((
+    select m.depth from public.chat_messages m
+    where m.organization_id = s.organization_id and m.id = s.current_message_id
+  ), 0)::bigint as message_count
 from (
   select c.organization_id, c.id, c.user_id, c.agent_id, c.model_id, c.project_id, c.title, c.status,
     c.context, c.visibility, c.current_message_id, c.last_message_at, c.created_at, c.updated_at
@@ -259,7 +282,8 @@ from (
   order by c.last_message_at desc, c.id desc
 ) s;
 comment on view public.v_recent_sessions is
-  'The open sessions that the caller may read, the latest first, with message counts.';
+  'The open sessions that the caller may read, the latest first, each with the number of messages of the '
+  'branch that it shows.';
 revoke all on public.v_recent_sessions from anon, authenticated, service_role;
 grant select on public.v_recent_sessions to authenticated, service_role;
 create trigger chat_sessions_require_permission before insert or update or delete on public.chat_sessions

@@ -22,6 +22,8 @@ create table conversation.participants (
     references client_mgmt.client_users (organization_id, user_id) on delete set null (user_id)
 );
 comment on table conversation.participants is 'Personas in analysed content.';
+comment on column conversation.participants.patterns_metadata is
+  'The organization''s own notes, which participant_users shows too. Nothing else reads them.';
 comment on column conversation.participants.user_id is
   'The member behind the persona; null when there is none.';
 create index participants_user_id_idx on conversation.participants (organization_id, user_id);
@@ -64,6 +66,15 @@ create trigger participants_keep_columns before update of user_id on conversatio
   execute function private.refuse_kept_columns('user_id');
 create trigger participants_updated_at before update on conversation.participants
   for each row execute function private.update_updated_at_column();
+create trigger participants_audit_insert after insert on conversation.participants
+  referencing new table as after_rows
+  for each statement execute function private.audit_change('participant', 'id');
+create trigger participants_audit_update after update on conversation.participants
+  referencing old table as before_rows new table as after_rows
+  for each statement execute function private.audit_change('participant', 'id');
+create trigger participants_audit_delete after delete on conversation.participants
+  referencing old table as before_rows
+  for each statement execute function private.audit_change('participant', 'id');
 
 -- ── blocks ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -81,7 +92,7 @@ create table conversation.blocks (
   updated_at timestamptz not null default now(),
   primary key (organization_id, id),
   constraint blocks_project_fkey foreign key (organization_id, project_id)
-    references client_mgmt.projects (organization_id, id) on delete cascade
+    references client_mgmt.projects (organization_id, id)
 );
 comment on table conversation.blocks is 'A part of a project''s content.';
 create index blocks_project_id_idx on conversation.blocks (organization_id, project_id);
@@ -140,7 +151,7 @@ create table conversation.turns (
   updated_at timestamptz not null default now(),
   primary key (organization_id, id),
   constraint turns_participant_fkey foreign key (organization_id, participant_id)
-    references conversation.participants (organization_id, id) on delete cascade
+    references conversation.participants (organization_id, id)
 );
 comment on table conversation.turns is 'What one participant said.';
 create index turns_participant_id_idx on conversation.turns (organization_id, participant_id, "timestamp");
@@ -193,16 +204,21 @@ create table conversation.block_turns (
   organization_id bigint not null default private.current_organization_id(),
   block_id bigint not null,
   turn_id bigint not null,
-  sequence_order integer not null,
+  sequence_order integer not null
+    constraint block_turns_sequence_order check (sequence_order >= 1),
   created_at timestamptz not null default now(),
   primary key (organization_id, block_id, turn_id),
-  constraint block_turns_order_key unique (organization_id, block_id, sequence_order),
+  -- Deferrable, so that one statement may swap two turns: the key holds at its end.
+  constraint block_turns_order_key unique (organization_id, block_id, sequence_order)
+    deferrable initially immediate,
   constraint block_turns_block_fkey foreign key (organization_id, block_id)
     references conversation.blocks (organization_id, id) on delete cascade,
   constraint block_turns_turn_fkey foreign key (organization_id, turn_id)
     references conversation.turns (organization_id, id) on delete cascade
 );
 comment on table conversation.block_turns is 'The turns of a block, in order.';
+comment on column conversation.block_turns.sequence_order is
+  'The place of the turn in its block: 1, 2, 3 … without a gap at the end of each statement.';
 create index block_turns_turn_id_idx on conversation.block_turns (organization_id, turn_id);
 
 alter table conversation.block_turns enable row level security;
@@ -244,13 +260,128 @@ create trigger block_turns_keep_columns before update of block_id, turn_id on co
   )
   execute function private.refuse_kept_columns('block_id', 'turn_id');
 
+create function private.check_block_order() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: locks the blocks and counts past the caller's policies. Statements that change one block follow
+-- one another, and the lock comes before the count.
+declare
+  broken record;
+begin
+  perform 1
+  from (select distinct r.organization_id, r.block_id from changed_rows r) c
+  join conversation.blocks b on b.organization_id = c.organization_id and b.id = c.block_id
+  order by b.organization_id, b.id
+  for no key update of b;
+  if tg_op = 'DELETE' then
+    update conversation.block_turns t set sequence_order = n.place
+    from (
+      select k.organization_id, k.block_id, k.turn_id,
+        row_number() over (partition by k.organization_id, k.block_id order by k.sequence_order) as place
+      from (select distinct r.organization_id, r.block_id from changed_rows r) c
+      join conversation.block_turns k using (organization_id, block_id)
+    ) n
+    where t.organization_id = n.organization_id and t.block_id = n.block_id and t.turn_id = n.turn_id
+      and t.sequence_order <> n.place;
+    return null;
+  end if;
+  select t.block_id, count(*) as turns, max(t.sequence_order) as last into broken
+  from (select distinct r.organization_id, r.block_id from changed_rows r) c
+  join conversation.block_turns t using (organization_id, block_id)
+  group by t.organization_id, t.block_id
+  having count(*) <> max(t.sequence_order)
+  order by 1
+  limit 1;
+  if found then
+    raise exception using errcode = '22023', message = 'invalid_order',
+      detail = format('Block %s has %s turns, and a turn at place %s: places are 1, 2, 3 … without a gap.',
+        broken.block_id, broken.turns, broken.last);
+  end if;
+  return null;
+end
+$$;
+comment on function private.check_block_order() is
+  'Trigger: refuses a statement that leaves a gap in the order of a block (22023 invalid_order), and closes '
+  'the gap that a deletion leaves.';
+create trigger block_turns_order_insert after insert on conversation.block_turns
+  referencing new table as changed_rows
+  for each statement execute function private.check_block_order();
+create trigger block_turns_order_update after update on conversation.block_turns
+  referencing new table as changed_rows
+  for each statement execute function private.check_block_order();
+create trigger block_turns_order_delete after delete on conversation.block_turns
+  referencing old table as changed_rows
+  for each statement execute function private.check_block_order();
+
+create function private.set_block_turns(block_id bigint, turn_ids bigint[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: one call sets the whole order. Names the caller's organization in each statement, and checks the
+-- permission that the policies ask for.
+#variable_conflict use_column
+declare
+  organization constant bigint := private.require_organization('projects.manage');
+  wanted constant bigint[] := set_block_turns.turn_ids;
+  problem text;
+begin
+  if wanted is null or cardinality(wanted) > 100000 then
+    raise exception using errcode = '22023', message = 'invalid_request',
+      detail = 'turn_ids: must be a list of 100000 turns at most.';
+  end if;
+  perform 1 from conversation.blocks b
+  where b.organization_id = organization and b.id = set_block_turns.block_id for no key update;
+  if not found then
+    raise exception using errcode = 'PT404', message = 'block_not_found',
+      detail = 'The organization has no block with this id. Check the id.';
+  end if;
+  select case
+    when w.id is null then 'turn_ids: must not have a null.'
+    when count(*) > 1 then format('turn_ids: names %s twice.', w.id)
+    else format('turn_ids: no turn of the organization has the id %s.', w.id) end
+  into problem
+  from unnest(wanted) w(id)
+  left join conversation.turns t on t.organization_id = organization and t.id = w.id
+  group by w.id
+  having count(*) > 1 or count(t.id) = 0
+  order by w.id
+  limit 1;
+  if found then
+    raise exception using errcode = '22023', message = 'invalid_request', detail = problem;
+  end if;
+  delete from conversation.block_turns t
+  where t.organization_id = organization and t.block_id = set_block_turns.block_id
+    and t.turn_id <> all (wanted);
+  insert into conversation.block_turns as t (organization_id, block_id, turn_id, sequence_order)
+  select organization, set_block_turns.block_id, w.id, w.place
+  from unnest(wanted) with ordinality w(id, place)
+  on conflict on constraint block_turns_pkey do update set sequence_order = excluded.sequence_order
+    where t.sequence_order <> excluded.sequence_order;
+  return cardinality(wanted);
+end
+$$;
+comment on function private.set_block_turns(bigint, bigint[]) is 'Body of public.set_block_turns().';
+
+create function public.set_block_turns(block_id bigint, turn_ids bigint[]) returns integer
+language sql volatile security invoker set search_path = ''
+as $$ select private.set_block_turns(block_id, turn_ids) $$;
+comment on function public.set_block_turns(bigint, bigint[]) is
+  'Gives a block exactly these turns in this order, 1 to n, and returns n. Needs projects.manage. PT404 '
+  'block_not_found; 22023 invalid_request for a turn that is absent or named twice.';
+revoke all on function
+  private.check_block_order(), private.set_block_turns(bigint, bigint[]),
+  public.set_block_turns(bigint, bigint[])
+  from public, anon, authenticated, service_role;
+grant execute on function
+  private.set_block_turns(bigint, bigint[]), public.set_block_turns(bigint, bigint[])
+  to authenticated;
+
 -- ── block_lens_version ──────────────────────────────────────────────────────────────────────────
 
 create table conversation.block_lens_version (
   organization_id bigint not null default private.current_organization_id(),
   id bigint generated always as identity,
   block_id bigint not null,
-  lens_id bigint not null references conversation.lens_prototypes (id) on delete cascade,
+  lens_id bigint not null references conversation.lens_prototypes (id),
   version integer not null default 1,
   result jsonb constraint block_lens_version_result_length check (octet_length(result::text) <= 1048576),
   embedding real[] constraint block_lens_version_embedding_length check (cardinality(embedding) <= 16000),
@@ -284,30 +415,51 @@ create policy delete_manager on conversation.block_lens_version for delete to au
 comment on policy delete_manager on conversation.block_lens_version is 'With projects.manage.';
 revoke all on conversation.block_lens_version from anon, authenticated, service_role;
 grant select, delete on conversation.block_lens_version to authenticated;
-grant insert (block_id, lens_id, version, result, embedding) on conversation.block_lens_version
-  to authenticated;
+-- No insert of embedding: vectors of two models side by side mean nothing.
+grant insert (block_id, lens_id, version, result) on conversation.block_lens_version to authenticated;
 grant select, insert, update, delete on conversation.block_lens_version to service_role;
 
 -- ── Views ─────────────────────────────────────────────────────────────────────────────────────
 
+create function private.member_addresses() returns table (user_id uuid, email text)
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: gives what organization_members() gives the caller, also to a view that service_role reads.
+begin
+  return query select m.user_id, m.email from private.organization_members() m;
+end
+$$;
+comment on function private.member_addresses() is
+  'The e-mail addresses that the caller may know of members of the active organization.';
+revoke all on function private.member_addresses() from public, anon, authenticated, service_role;
+grant execute on function private.member_addresses() to authenticated, service_role;
+
 create view conversation.participant_users with (security_invoker = true) as
-select p.organization_id, p.id as participant_id, p.user_id, p.name, m.role
+select p.organization_id, p.id, p.user_id, p.name, p.type, p.patterns_metadata, p.created_at, p.updated_at,
+  a.email, u.metadata as auth_info, array[o.name] as client_names, m.role
 from conversation.participants p
 join client_mgmt.client_users m on m.organization_id = p.organization_id and m.user_id = p.user_id
+join public.organizations o on o.id = p.organization_id
+-- What members may know of each other; the rest of an account is its own person's.
+left join private.member_addresses() a on a.user_id = p.user_id
+left join public.users u on u.id = p.user_id
 where m.ended_at is null;
-comment on view conversation.participant_users is 'Participants who are members, with their role.';
+comment on view conversation.participant_users is
+  'Participants who are members, with their e-mail address and role. client_names has the active '
+  'organization: others of the person are no matter of the reader. auth_info is null but for the reader.';
 
 create view conversation.project_blocks with (security_invoker = true) as
-select b.organization_id, p.id as project_id, p.name as project_name, b.id as block_id, b.name, b.type,
-  b.metadata, b.created_at,
+select b.organization_id, b.id, b.project_id, b.name, b.type, b.metadata, b.created_at, b.updated_at,
+  p.name as project_name, o.name as client_name,
   (
     select count(*) from conversation.block_turns t
     where t.organization_id = b.organization_id and t.block_id = b.id
   ) as turn_count
 from conversation.blocks b
-join client_mgmt.projects p on p.organization_id = b.organization_id and p.id = b.project_id;
+join client_mgmt.projects p on p.organization_id = b.organization_id and p.id = b.project_id
+join public.organizations o on o.id = b.organization_id;
 comment on view conversation.project_blocks is
-  'Blocks with the name of their project and their number of turns.';
+  'Blocks with the names of their project and organization and their number of turns.';
 
 revoke all on conversation.participant_users, conversation.project_blocks
   from anon, authenticated, service_role;

@@ -12,8 +12,8 @@ create table public.agent_executions (
   message_id uuid not null,
   response_message_id uuid not null default private.uuid_v7(),
   project_id bigint,
-  agent_id bigint references public.agents (id) on delete set null,
-  model_id bigint references public.models (id) on delete set null,
+  agent_id bigint references public.agents (id),
+  model_id bigint references public.models (id),
   status text not null default 'pending'
     constraint agent_executions_status check (
       status in ('pending', 'running', 'success', 'failed', 'cancelled')
@@ -54,7 +54,7 @@ create table public.agent_executions (
   constraint agent_executions_message_fkey foreign key (organization_id, session_id, message_id)
     references public.chat_messages (organization_id, session_id, id) on delete cascade,
   constraint agent_executions_project_fkey foreign key (organization_id, project_id)
-    references client_mgmt.projects (organization_id, id) on delete set null (project_id)
+    references client_mgmt.projects (organization_id, id)
 );
 comment on table public.agent_executions is
   'One invocation of an agent. Written by begin_execution() and finish_execution() only.';
@@ -390,12 +390,13 @@ revoke all on function private.conversation_history(bigint, uuid)
   from public, anon, authenticated, service_role;
 
 create function private.execution_cost(
-  provider text, model_id text, input_tokens bigint, cached_input_tokens bigint, output_tokens bigint
+  organization bigint, provider text, model_id text, input_tokens bigint, cached_input_tokens bigint,
+  output_tokens bigint
 ) returns numeric
 language plpgsql stable security definer set search_path = ''
 as $$
--- Definer: called by finish_execution() only.
-#variable_conflict use_column
+-- Definer: called by definer functions that begin and end executions.
+#variable_conflict use_variable
 begin
   return (
     select (
@@ -405,16 +406,13 @@ begin
       -- A model that makes embeddings puts nothing out, and its price for output is unknown.
       + case when output_tokens = 0 then 0 else output_tokens * p.output_per_million end
     ) / 1000000
-    from client_mgmt.model_prices p
-    where p.provider = execution_cost.provider and p.model_id = execution_cost.model_id
-      and p.valid_from <= statement_timestamp()
-    order by p.valid_from desc limit 1
+    from private.model_price(organization, provider, model_id) p
   );
 end
 $$;
-comment on function private.execution_cost(text, text, bigint, bigint, bigint) is
+comment on function private.execution_cost(bigint, text, text, bigint, bigint, bigint) is
   'US dollars at the price valid now; null when a price or a count is unknown.';
-revoke all on function private.execution_cost(text, text, bigint, bigint, bigint)
+revoke all on function private.execution_cost(bigint, text, text, bigint, bigint, bigint)
   from public, anon, authenticated, service_role;
 
 create function private.events_text(organization_id bigint, execution_id uuid) returns text

@@ -84,7 +84,7 @@ create function private.effective_llm(
   capability text default 'chat'
 ) returns table (
   layer_order integer, layer text, model_id bigint, name text, provider text, settings jsonb,
-  is_winner boolean
+  is_winner boolean, left_out text
 )
 language plpgsql stable security definer set search_path = ''
 as $$
@@ -136,24 +136,30 @@ begin
     order by m.priority, m.id limit 1)
   ),
   candidates as (
-    select n.layer_order, n.layer, m.id as model_id, m.name, m.provider, n.settings
+    select n.layer_order, n.layer, m.id as model_id, coalesce(m.name, n.name) as name,
+      coalesce(m.provider, n.provider) as provider, n.settings
     from named n
-    join public.models m
+    left join public.models m
       on m.agent_id = effective_llm.agent_id and m.enabled
       and m.capabilities @> array[effective_llm.capability]
       and (m.organization_id is null or m.organization_id = effective_llm.organization_id)
       and (m.id = n.model_id or (n.model_id is null and m.name = n.name))
       and (n.provider is null or m.provider = n.provider)
+    -- A session whose model was disabled names none.
+    where m.id is not null or n.name is not null
   )
   select c.layer_order, c.layer, c.model_id, c.name, c.provider, c.settings,
-    row_number() over (order by c.layer_order, c.model_id) = 1
+    c.model_id is not null and row_number() over (
+      order by c.model_id is null, c.layer_order, c.model_id
+    ) = 1,
+    case when c.model_id is null then 'model_not_found' end
   from candidates c
   order by c.layer_order, c.model_id;
 end
 $$;
 comment on function private.effective_llm(bigint, bigint, text, uuid, bigint, text) is
-  'Every layer that names an enabled model of the agent with the capability: request, session, project, '
-  'schema preference, organization, agent.';
+  'Every layer that names a model: request, session, project, schema preference, organization, agent. '
+  'left_out is model_not_found for one that the agent lacks, that is disabled, or without the capability.';
 revoke all on function private.effective_llm(bigint, bigint, text, uuid, bigint, text)
   from public, anon, authenticated, service_role;
 
@@ -203,6 +209,9 @@ begin
         select v.preference_value
         from public.client_schema_preferences v
         join public.preference_types t on t.id = v.preference_type_id and t.name = 'default_agent'
+        -- One that was disabled or deleted since is passed over.
+        join public.agents a on a.name = v.preference_value and a.enabled
+          and (a.organization_id is null or a.organization_id = v.organization_id)
         where v.organization_id = preferred_agent.organization_id
           and v.client_schema_id = coalesce(
             (
@@ -215,6 +224,7 @@ begin
               where c.organization_id = preferred_agent.organization_id
             )
           )
+        limit 1
       ),
       (
         select a.name from public.agents a
@@ -320,7 +330,9 @@ comment on function private.explained_invocation(text, uuid, bigint) is
   'The session with its context, the agent and the project of an invocation with these arguments.';
 
 create function private.explain_effective_llm(agent text, model text, session_id uuid, project_id bigint)
-returns table (layer text, model_name text, provider text, settings jsonb, is_winner boolean)
+returns table (
+  layer text, model_name text, provider text, settings jsonb, is_winner boolean, left_out text
+)
 language plpgsql stable security definer set search_path = ''
 as $$
 -- Definer: explains the choice of begin_execution() with the same functions, for the caller only.
@@ -330,7 +342,7 @@ declare
   asked constant record := private.explained_invocation(agent, session_id, project_id);
 begin
   return query
-  select e.layer, e.name, e.provider, e.settings, e.is_winner
+  select e.layer, e.name, e.provider, e.settings, e.is_winner, e.left_out
   from private.effective_llm(
     organization, asked.chosen, explain_effective_llm.model, asked.session, asked.project
   ) e;
@@ -342,11 +354,14 @@ comment on function private.explain_effective_llm(text, text, uuid, bigint) is
 create function public.explain_effective_llm(
   agent text default null, model text default null, session_id uuid default null,
   project_id bigint default null
-) returns table (layer text, model_name text, provider text, settings jsonb, is_winner boolean)
+) returns table (
+  layer text, model_name text, provider text, settings jsonb, is_winner boolean, left_out text
+)
 language sql stable security invoker set search_path = ''
 as $$ select * from private.explain_effective_llm(agent, model, session_id, project_id) $$;
 comment on function public.explain_effective_llm(text, text, uuid, bigint) is
-  'The model of an invocation with these arguments: every layer that names one, in order, and the winner.';
+  'The model of an invocation with these arguments: every layer that names one, in order, and the winner. '
+  'left_out is model_not_found for a name that no enabled model of the agent has.';
 
 create function private.explain_effective_prompts(session_id uuid, agent text, project_id bigint)
 returns table (

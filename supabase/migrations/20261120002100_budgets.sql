@@ -938,7 +938,42 @@ $$;
 comment on function private.has_budget(bigint, uuid, bigint) is
   'Whether any budget applies, so that an estimate is necessary.';
 
-create function private.route_cost(route jsonb, input_tokens bigint, output_tokens bigint) returns numeric
+create function private.priced_route(
+  organization bigint, account uuid, project bigint, route jsonb, has_output boolean
+) returns jsonb
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: called by begin_execution() only. A model that makes embeddings puts nothing out.
+declare
+  priced jsonb;
+begin
+  if not exists (
+    select 1 from client_mgmt.budgets b
+    where b.organization_id = organization and b.limit_usd is not null
+      and (b.project_id is null or b.project_id = project)
+      and (b.user_id is null or b.user_id = account)
+  ) then
+    return route;
+  end if;
+  select jsonb_agg(r order by n) into priced
+  from jsonb_array_elements(route) with ordinality e(r, n)
+  where private.execution_cost(
+    organization, r ->> 'provider', r ->> 'model', 1, 0, has_output::integer) is not null;
+  if priced is null then
+    raise exception using errcode = 'PT409', message = 'price_unknown',
+      detail = 'A money budget applies, and no model of the route has a price. Name another model or add '
+        || 'its price.';
+  end if;
+  return priced;
+end
+$$;
+comment on function private.priced_route(bigint, uuid, bigint, jsonb, boolean) is
+  'The route without models of unknown price where a money budget applies; PT409 price_unknown when none '
+  'is left.';
+
+create function private.route_cost(
+  organization bigint, route jsonb, input_tokens bigint, output_tokens bigint
+) returns numeric
 language plpgsql stable security definer set search_path = ''
 as $$
 -- Definer: called by begin_execution() only. Uses the most expensive model of the route; null when a model
@@ -949,19 +984,21 @@ begin
     select case when bool_and(p.cost is not null) then max(p.cost) end
     from jsonb_array_elements(route) r
     cross join lateral (
-      select private.execution_cost(r ->> 'provider', r ->> 'model', input_tokens, 0, output_tokens) as cost
+      select private.execution_cost(
+        organization, r ->> 'provider', r ->> 'model', input_tokens, 0, output_tokens) as cost
     ) p
   );
 end
 $$;
-comment on function private.route_cost(jsonb, bigint, bigint) is
+comment on function private.route_cost(bigint, jsonb, bigint, bigint) is
   'The upper estimate of a call along a route, in US dollars.';
 
 revoke all on function
   private.add_to_reservation(client_mgmt.budgets, uuid, date, numeric, bigint),
   private.reserve_budgets(bigint, uuid, uuid, bigint, numeric, bigint), private.lock_budgets(bigint),
   private.settle_budgets(public.agent_executions, numeric, bigint),
-  private.has_budget(bigint, uuid, bigint), private.route_cost(jsonb, bigint, bigint)
+  private.has_budget(bigint, uuid, bigint), private.priced_route(bigint, uuid, bigint, jsonb, boolean),
+  private.route_cost(bigint, jsonb, bigint, bigint)
   from public, anon, authenticated, service_role;
 create trigger budgets_require_permission before insert or update or delete on client_mgmt.budgets
   for each statement execute function private.require_permission('billing.manage');

@@ -321,7 +321,8 @@ declare
 begin
   if cost is null and estimated then
     cost := private.execution_cost(
-      model.provider, model.model_id, tokens_in, execution.cached_input_tokens, tokens_out);
+      execution.organization_id, model.provider, model.model_id, tokens_in,
+      execution.cached_input_tokens, tokens_out);
   end if;
   insert into client_mgmt.usage_ledger (
     organization_id, execution_id, user_id, project_id, agent_name, provider, model_id,
@@ -450,7 +451,7 @@ begin
     ),
     -- The provider's own amount is more exact than a price list.
     cost_usd = coalesce((outcome ->> 'provider_cost_usd')::numeric, private.execution_cost(
-      model.provider, model.model_id, (outcome ->> 'input_tokens')::bigint,
+      x.organization_id, model.provider, model.model_id, (outcome ->> 'input_tokens')::bigint,
       (outcome ->> 'cached_input_tokens')::bigint, (outcome ->> 'output_tokens')::bigint
     )),
     latency_ms = coalesce(
@@ -489,12 +490,9 @@ begin
             -- Counts that did not add up are a bound; so is cached input at the price of input.
             'usage_is_estimated', case when (outcome -> 'usage_is_estimated')::boolean or (
               (outcome ->> 'cached_input_tokens')::bigint > 0 and outcome ->> 'provider_cost_usd' is null
-              and (
-                select p.cached_input_per_million is null
-                from client_mgmt.model_prices p
-                where p.provider = model.provider and p.model_id = model.model_id
-                  and p.valid_from <= statement_timestamp()
-                order by p.valid_from desc limit 1
+              and exists (
+                select 1 from private.model_price(x.organization_id, model.provider, model.model_id) p
+                where p.id is not null and p.cached_input_per_million is null
               )
             ) then true end
           )) as metadata
@@ -589,7 +587,7 @@ begin
   end if;
   perform private.require_access(execution);
   select private.route_cost(
-    jsonb_agg(jsonb_build_object('provider', m.provider, 'model', m.model_id)),
+    execution.organization_id, jsonb_agg(jsonb_build_object('provider', m.provider, 'model', m.model_id)),
     input_bytes, coalesce(output_tokens, 4096)
   ) into usd
   from jsonb_array_elements(execution.route) r join public.models m on m.id = (r ->> 'model_id')::bigint;

@@ -77,7 +77,7 @@ declare
   unknown constant jsonb := request - array[
     'message', 'agent', 'model', 'session_id', 'project_id', 'parent_id', 'params', 'on_busy',
     'regenerate', 'as_root', 'transient', 'input_bytes', 'previous', 'prompt',
-    'capability'
+    'capability', 'title'
   ];
   unknown_of_message constant jsonb := case jsonb_typeof(message)
     when 'object' then message - array['id', 'content', 'digest', 'input'] else '{}' end;
@@ -116,6 +116,9 @@ begin
     when message ? 'input' and not private.are_input_messages(message -> 'input')
       then 'message.input: must be a list of messages, the place of the one that asks among them.'
     when jsonb_typeof(request -> 'agent') <> 'string' then 'agent: must be a text.'
+    when jsonb_typeof(request -> 'title') <> 'string'
+      or char_length(request ->> 'title') not between 1 and 500
+      then 'title: must be a text of 1 to 500 characters.'
     when jsonb_typeof(request -> 'model') <> 'string' then 'model: must be a text.'
     when (request -> 'session_id')::text !~ uuid_form then 'session_id: must be a uuid.'
     when (request -> 'project_id')::text !~ '^[0-9]{1,18}$' then 'project_id: must be a number.'
@@ -299,14 +302,18 @@ declare
     when params ->> 'max_output_tokens' ~ '^[1-9][0-9]{0,6}$'
       then (params ->> 'max_output_tokens')::bigint end;
   -- Any model of the route may answer. A model that makes embeddings puts nothing out.
-  max_output_tokens constant bigint := case when route @> '[{"capability": "embeddings"}]' then 0
-    else coalesce(asked, (
-      select max(coalesce((r -> 'params' ->> 'max_output_tokens')::bigint, 4096))
-      from jsonb_array_elements(route) r
-    )) end;
+  has_output constant boolean := not route @> '[{"capability": "embeddings"}]';
+  max_output_tokens bigint;
   more_tokens bigint;
   more_requests integer;
 begin
+  route := private.priced_route(
+    execution.organization_id, execution.user_id, execution.project_id, route, has_output
+  );
+  max_output_tokens := case when has_output then coalesce(asked, (
+    select max(coalesce((r -> 'params' ->> 'max_output_tokens')::bigint, 4096))
+    from jsonb_array_elements(route) r
+  )) else 0 end;
   -- A queued execution was counted when it began: only later additions are counted now.
   more_tokens := greatest(ceil(bytes / 4.0)::bigint + max_output_tokens - execution.reserved_tokens, 0);
   more_requests := (execution.reserved_tokens = 0)::integer;
@@ -352,7 +359,8 @@ begin
     where m.organization_id = execution.organization_id and m.user_id = execution.user_id for key share;
     perform private.reserve_budgets(
       execution.organization_id, execution.id, execution.user_id, execution.project_id,
-      private.route_cost(route, bytes, max_output_tokens), bytes + max_output_tokens
+      private.route_cost(execution.organization_id, route, bytes, max_output_tokens),
+      bytes + max_output_tokens
     );
   end if;
   -- Last: each finish_execution() of the organization waits for this row.
@@ -443,12 +451,11 @@ declare
   key constant text := coalesce(begin_execution.idempotency_key, message ->> 'id');
   -- Without the fields that do not change the answer: requests that differ in them alone are repeated.
   hash constant bytea := sha256(convert_to(
-    (invocation - '{on_busy,transient,input_bytes}'::text[])::text, 'UTF8'));
+    (invocation - '{on_busy,transient,input_bytes,title}'::text[])::text, 'UTF8'));
   words constant text := private.message_text(message -> 'content');
   parts constant jsonb := case jsonb_typeof(message -> 'content') when 'array' then message -> 'content' end;
-  -- The rest of a long text is not searched.
-  first_words constant text := nullif(left(btrim(regexp_replace(
-    left(ltrim(words, E' \t\n\r\f'), 2000), '\s+', ' ', 'g')), 80), '');
+  -- The function agents makes it: PostgreSQL does not know where a grapheme ends.
+  named constant text := invocation ->> 'title';
   project bigint := (invocation -> 'project_id')::bigint;
   chat public.chat_sessions;
   chosen public.agents;
@@ -535,7 +542,7 @@ begin
       current_message_id
     )
     values (
-      organization, account, chosen.id, project, first_words, clock_timestamp(),
+      organization, account, chosen.id, project, named, clock_timestamp(),
       case when transient then 'closed' else 'active' end,
       case when transient then '{"transient": true}'::jsonb else '{}' end,
       asked
@@ -630,7 +637,7 @@ begin
     set last_message_at = clock_timestamp(), current_message_id = case
       when waits then s.current_message_id
       else asked end,
-      agent_id = coalesce(s.agent_id, chosen.id), title = coalesce(s.title, first_words)
+      agent_id = coalesce(s.agent_id, chosen.id), title = coalesce(s.title, named)
     where s.organization_id = organization and s.id = chat.id;
   end if;
 
@@ -730,7 +737,8 @@ as $$ select private.begin_execution(request, idempotency_key, providers) $$;
 comment on function public.begin_execution(jsonb, text, text[]) is
   'Begins one execution for the caller in one transaction: session, user message, route, prompts, history, '
   'budget. request has message { id?, content } or regenerate (answers again), and may have agent, model, '
-  'session_id, project_id, params, prompt { name, variables? } (of the library: the last system prompt), '
+  'session_id, project_id, title (of a session without one), params, prompt { name, variables? } (of the '
+  'library: the last system prompt), '
   'parent_id (continues from a message), as_root (begins a new branch), on_busy (queue waits for '
   'start_execution), transient (keeps the session out of the lists), with it message.input (the messages to '
   'store beside it), previous (the execution that it follows) and capability (embeddings: of a model that '

@@ -43,25 +43,26 @@ beforeEach(async () => {
     values (${owner.organization.id}, 'day', 10000000)`
 })
 
-/** What is deleted while an answer needs it, and how its stream ends then. */
+/** Refused: the execution refers to it. */
+const inUse = async (deletion: PromiseLike<{ error: { message: string } | null }>) =>
+  expect((await deletion).error?.message).toBe('in_use')
+
+/** What is deleted while an answer needs it, or cannot be, and how its stream ends then. */
 const deletions: Record<string, { by: () => PromiseLike<unknown>; end: 'finish' | 'error' }> = {
   'the agent': {
-    by: () => owner.client.from('agents').delete().eq('name', agent).throwOnError(),
+    by: () => inUse(owner.client.from('agents').delete().eq('name', agent)),
     end: 'finish',
   },
   'the models of the agent': {
-    by: () => sql`
-      delete from public.models m using public.agents a where m.agent_id = a.id and a.name = ${agent}`,
+    by: async () => {
+      const { data } = await owner.client.from('agents').select('id').eq('name', agent).single()
+      await inUse(owner.client.from('models').delete().eq('agent_id', Number(data?.id)))
+    },
     end: 'finish',
   },
   'the project': {
     by: () =>
-      owner.client
-        .schema('client_mgmt')
-        .from('projects')
-        .delete()
-        .eq('id', project_id)
-        .throwOnError(),
+      inUse(owner.client.schema('client_mgmt').from('projects').delete().eq('id', project_id)),
     end: 'finish',
   },
   'the budget': {

@@ -597,6 +597,7 @@ export type Database = {
           id: number
           input_per_million: number | null
           model_id: string
+          organization_id: number | null
           output_per_million: number | null
           provider: string
           valid_from: string
@@ -608,6 +609,7 @@ export type Database = {
           id?: never
           input_per_million?: number | null
           model_id: string
+          organization_id?: number | null
           output_per_million?: number | null
           provider: string
           valid_from?: string
@@ -618,11 +620,20 @@ export type Database = {
           id?: never
           input_per_million?: number | null
           model_id?: string
+          organization_id?: number | null
           output_per_million?: number | null
           provider?: string
           valid_from?: string
         }
-        Relationships: []
+        Relationships: [
+          {
+            foreignKeyName: 'model_prices_organization_id_fkey'
+            columns: ['organization_id']
+            isOneToOne: false
+            referencedRelation: 'clients'
+            referencedColumns: ['id']
+          },
+        ]
       }
       oauth_clients: {
         Row: {
@@ -1158,7 +1169,7 @@ export type Database = {
             columns: ['organization_id', 'block_id']
             isOneToOne: false
             referencedRelation: 'project_blocks'
-            referencedColumns: ['organization_id', 'block_id']
+            referencedColumns: ['organization_id', 'id']
           },
           {
             foreignKeyName: 'block_lens_version_lens_id_fkey'
@@ -1205,7 +1216,7 @@ export type Database = {
             columns: ['organization_id', 'block_id']
             isOneToOne: false
             referencedRelation: 'project_blocks'
-            referencedColumns: ['organization_id', 'block_id']
+            referencedColumns: ['organization_id', 'id']
           },
           {
             foreignKeyName: 'block_turns_turn_fkey'
@@ -1575,7 +1586,7 @@ export type Database = {
             columns: ['organization_id', 'participant_id']
             isOneToOne: false
             referencedRelation: 'participant_users'
-            referencedColumns: ['organization_id', 'participant_id']
+            referencedColumns: ['organization_id', 'id']
           },
           {
             foreignKeyName: 'turns_participant_fkey'
@@ -1590,10 +1601,17 @@ export type Database = {
     Views: {
       participant_users: {
         Row: {
+          auth_info: Json | null
+          client_names: string[] | null
+          created_at: string
+          email: string | null
+          id: number
           name: string
           organization_id: number
-          participant_id: number
+          patterns_metadata: NonNullable<Json>
           role: string
+          type: string
+          updated_at: string
           user_id: string | null
         }
         ComputedFields: never
@@ -1601,8 +1619,9 @@ export type Database = {
       }
       project_blocks: {
         Row: {
-          block_id: number
+          client_name: string
           created_at: string
+          id: number
           metadata: NonNullable<Json>
           name: string
           organization_id: number
@@ -1610,6 +1629,7 @@ export type Database = {
           project_name: string
           turn_count: number | null
           type: string
+          updated_at: string
         }
         ComputedFields: never
         Relationships: []
@@ -2068,6 +2088,7 @@ export type Database = {
         Row: {
           content: string
           created_at: string
+          depth: number
           id: string
           metadata: NonNullable<Json>
           organization_id: number
@@ -2084,6 +2105,7 @@ export type Database = {
         Insert: {
           content?: string
           created_at?: string
+          depth?: number
           id?: string
           metadata?: NonNullable<Json>
           organization_id: number
@@ -2099,6 +2121,7 @@ export type Database = {
         Update: {
           content?: string
           created_at?: string
+          depth?: number
           id?: string
           metadata?: NonNullable<Json>
           organization_id?: number
@@ -3281,6 +3304,22 @@ export type Database = {
       cleanup_unused_oauth_clients: { Args: { batch?: number }; Returns: number }
       close_break_glass: { Args: { id: number }; Returns: undefined }
       consume_oauth_state: { Args: { state: string }; Returns: Json }
+      create_client_schema: {
+        Args: { name: string }
+        Returns: {
+          created_at: string
+          id: number
+          organization_id: number
+          schema_name: string
+          updated_at: string
+        }
+        SetofOptions: {
+          from: '*'
+          to: 'client_schemas'
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
       create_oauth_state: {
         Args: { authorization_state: Json; organization_id: number }
         Returns: string
@@ -3316,6 +3355,7 @@ export type Database = {
         Returns: {
           is_winner: boolean
           layer: string
+          left_out: string
           model_name: string
           provider: string
           settings: Json
@@ -3422,6 +3462,7 @@ export type Database = {
           id: string
           is_current: boolean
           last_active_at: string
+          session_metadata: Json
         }[]
       }
       log_audit_event: {
@@ -3475,6 +3516,15 @@ export type Database = {
           name: string
           path: string
           proposed_hash: string
+        }[]
+      }
+      migrate_site_preferences: {
+        Args: Record<PropertyKey, never>
+        Returns: {
+          outcome: string
+          preference: string
+          reason: string
+          site: string
         }[]
       }
       my_invitations: {
@@ -3631,6 +3681,7 @@ export type Database = {
         Args: { is_active: boolean; reason: string; user_id: string }
         Returns: undefined
       }
+      set_block_turns: { Args: { block_id: number; turn_ids: number[] }; Returns: number }
       set_mcp_bearer_token: {
         Args: {
           endpoint: string

@@ -218,16 +218,25 @@ test('the command ends with 0 for valid, 1 for not valid and 2 for what it canno
     'edited.jsonl',
     lines.map((line) => line.replace('insert', 'delete')),
   )
-  const [valid, withHead, invalid, truncated, absent, usage, badHead] = await Promise.all([
-    run(good),
-    run(good, '--head', head.toUpperCase()),
-    run(edited),
-    run(cut, '--head', head),
-    run(join(directory, 'absent.jsonl')),
-    run(),
-    run(good, '--head', 'x'),
-  ])
+  const answer = join(directory, 'answer.json')
+  writeFileSync(answer, JSON.stringify(lines))
+  const foreign = join(directory, 'foreign.csv')
+  writeFileSync(foreign, 'a,b\n')
+  const [valid, array, other, withHead, invalid, truncated, absent, usage, badHead] =
+    await Promise.all([
+      run(good),
+      run(answer),
+      run(foreign),
+      run(good, '--head', head.toUpperCase()),
+      run(edited),
+      run(cut, '--head', head),
+      run(join(directory, 'absent.jsonl')),
+      run(),
+      run(good, '--head', 'x'),
+    ])
   expect(valid.output).toContain(`head ${head}`)
+  expect(array).toEqual(valid)
+  expect(other.code).toBe(2)
   expect([valid.code, withHead.code]).toEqual([0, 0])
   expect(invalid).toMatchObject({ code: 1 })
   expect(invalid.output).toMatch(/^not valid: line 1: /)

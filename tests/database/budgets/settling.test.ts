@@ -197,15 +197,16 @@ describe('settling', () => {
     })
   })
 
-  test('a model that is deleted while it answers costs neither its answer nor its usage', async () => {
+  test('a model cannot be deleted while it answers, and is paid for', async () => {
     await rolledBack(sql, async (tx) => {
       const owner = await addOwner(tx)
       const { name: agent, modelIds } = await addAgent(tx, owner)
       await setPrice(tx, agent, { input: 1, output: 1 })
       const id = await addBudget(tx, owner, { period: 'day', limit_usd: '100' })
       const begun = await as(tx, owner, begin({ agent }))
-      const { usd } = await reservedBy(tx, begun)
-      await as(tx, owner, (t) => t`delete from public.models where id = ${modelIds[0] ?? 0}`)
+      const remove = (t: TransactionSql) =>
+        t`delete from public.models where id = ${modelIds[0] ?? 0}`
+      expect(await refusal(tx, owner, remove)).toBe('PT409 in_use')
       const ended = await as(
         tx,
         'service_role',
@@ -214,10 +215,10 @@ describe('settling', () => {
       expect(ended).toMatchObject({ status: 'success', message: { content: 'Hi' } })
       expect(await ledgerOf(tx, begun.execution_id)).toMatchObject({
         input_tokens: 10,
-        cost_usd: null,
-        provider: 'unknown',
+        cost_usd: '0.000020000',
+        provider: 'openrouter',
       })
-      expect(await spentOf(tx, id)).toMatchObject({ settled: usd })
+      expect(await spentOf(tx, id)).toMatchObject({ settled: '0.000020000' })
     })
   })
 

@@ -64,19 +64,44 @@ test('a hundred long layers that are written five times leave at most 16 MiB', a
   })
 })
 
-test('layers that come and go have the same bound, as the versions of one', async () => {
+test('shared layers that come and go have the same bound, as the versions of one', async () => {
   await rolledBack(sql, async (tx) => {
     const owner = await addOwner(tx)
     await as(tx, owner, async (t) => {
       for (let n = 0; n < 4; n++) {
         await t`
-          insert into public.system_prompts (scope, user_id, content)
-          select 'user', ${owner.id}, repeat('x', 65536) from generate_series(1, 100)`
+          insert into public.system_prompts (scope, content)
+          select 'organization', repeat('x', 65536) from generate_series(1, 100)`
         await t`delete from public.system_prompts`
       }
     })
-    const versions = await versionsOf(tx, owner.id)
+    const versions = await tx`
+      select 1 from client_mgmt.system_prompt_versions where organization_id = ${owner.organizationId}`
     // 16 MiB of 64 KiB each, beside two bytes of variables.
     expect(versions).toHaveLength(255)
+  })
+})
+
+test('the texts of a personal layer go with it, and with the account; a shared layer keeps them', async () => {
+  await rolledBack(sql, async (tx) => {
+    const owner = await addOwner(tx)
+    const member = await addMember(tx, owner.organizationId)
+    for (const { id } of [owner, member]) {
+      await tx`
+        insert into public.system_prompts (scope, organization_id, user_id, content)
+        values ('user', ${owner.organizationId}, ${id}, 'private')`
+    }
+    await as(tx, owner, async (t) => {
+      await t`insert into public.system_prompts (scope, content) values ('organization', 'shared')`
+      await t`update public.system_prompts set content = content || '!'`
+      await t`delete from public.system_prompts`
+    })
+    expect(await versionsOf(tx, owner.id)).toEqual([])
+    expect(await versionsOf(tx, member.id)).toHaveLength(1)
+    await tx`delete from auth.users where id = ${member.id}`
+    const left = await tx<{ content: string }[]>`
+      select content from client_mgmt.system_prompt_versions
+      where organization_id = ${owner.organizationId} order by id`
+    expect(left.map(({ content }) => content)).toEqual(['shared', 'shared!'])
   })
 })

@@ -10,12 +10,13 @@ interface Explained {
   layer: string
   model_name: string
   is_winner: boolean
+  left_out: string | null
 }
 
 const explain =
   (args: { agent?: string; model?: string; session?: string; project?: string } = {}) =>
   (tx: TransactionSql) => tx<Explained[]>`
-    select layer, model_name, is_winner from public.explain_effective_llm(
+    select layer, model_name, is_winner, left_out from public.explain_effective_llm(
       ${args.agent ?? null}, ${args.model ?? null}, ${args.session ?? null}, ${args.project ?? null}
     )`
 
@@ -85,12 +86,18 @@ test('without the layers above it each layer wins in its turn', async () => {
   })
 })
 
-test('a layer that names a disabled or unknown model is passed over', async () => {
+test('a layer that names a disabled or unknown model is shown and passed over', async () => {
   await rolledBack(sql, async (tx) => {
     const { owner, project } = await arrange(tx)
     await as(tx, owner, (t) => t`update public.models set enabled = false where name = 'project'`)
     const rows = await as(tx, owner, explain({ agent: 'layered', model: 'nothing', project }))
-    expect(rows.map((row) => row.layer)).toEqual(['schema_preference', 'organization', 'agent'])
+    expect(rows.map((row) => [row.layer, row.left_out, row.is_winner])).toEqual([
+      ['request', 'model_not_found', false],
+      ['project', 'model_not_found', false],
+      ['schema_preference', null, true],
+      ['organization', null, false],
+      ['agent', null, false],
+    ])
   })
 })
 

@@ -7,6 +7,7 @@ import { readFiles } from '../files/read-files.ts'
 import { isInline, toStoredPart } from './inline-data.ts'
 import { type AskedPart, type Invocation, namedFiles, toMessageParts } from './invocation.ts'
 import { requestBytes } from './request-bytes.ts'
+import { titleOf } from './title.ts'
 
 // The fields that a replayed execution lacks, because it does not run again.
 const nothingToRun = { route: [], system_prompts: [], history: [], params: {}, tools: [] } as const
@@ -40,6 +41,8 @@ export async function beginExecution(
         // What is not stored distinguishes requests all the same.
         ...(data.length > 0 && { digest: await sha256Hex(JSON.stringify(parts)) }),
       },
+      title:
+        message && titleOf(typeof message.content === 'string' ? message.content : (parts ?? [])),
       agent,
       model,
       session_id,

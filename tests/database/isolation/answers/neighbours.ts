@@ -1,3 +1,4 @@
+import { orNothing } from '../plant/plant.ts'
 import type { Sql } from 'postgres'
 
 import type { Catalog, Relation } from '../catalog.ts'
@@ -34,7 +35,7 @@ export async function addNeighbours(
         `insert into ${relation.id} (${names.map((name) => `"${name}"`).join()})
            overriding system value
          select ${values.join()} from ${relation.id} b, generate_series(1, $2::integer) n
-         where b.${owner} = $1::bigint on conflict do nothing`,
+         where b.${owner} = $1::bigint ${orNothing(relation)}`,
         [organizationId, organizations],
       )
       added += copied.count

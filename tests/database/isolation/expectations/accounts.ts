@@ -20,6 +20,7 @@ export const accounts: Readonly<Record<string, RelationExpectation>> = {
       ...audited('organizations', 'organization', 'id', [], ['insert', 'update']),
       ...touched('organizations'),
       ...settled('organizations', 'settings'),
+      ...trigger('organizations_delete_content', 'BEFORE DELETE', 'delete_content()'),
       ...trigger('organizations_default_schema', 'AFTER INSERT', 'create_default_schema()'),
       ...trigger('organizations_limits', 'AFTER INSERT', 'create_organization_limits()'),
       ...trigger(

@@ -1,5 +1,5 @@
 import { any, anyMember, manager, member, platformWide } from '../rules.ts'
-import { audited, checked, settled, touched } from './triggers.ts'
+import { audited, checked, inUse, settled, touched, trigger } from './triggers.ts'
 import type { RelationExpectation } from './types.ts'
 
 const read = { select: '*' }
@@ -33,6 +33,7 @@ export const agents: Readonly<Record<string, RelationExpectation>> = {
       ...audited('agents', 'agent', 'id', ['instructions']),
       ...touched('agents'),
       ...settled('agents', 'config', 'provider', ...configKeys),
+      ...inUse('agents'),
     },
     references: { organization_id: 'public.organizations' },
   },
@@ -57,6 +58,7 @@ export const agents: Readonly<Record<string, RelationExpectation>> = {
       ...touched('models'),
       ...settled('models', 'config', ...configKeys),
       ...checked('models', 'organization_id, agent_id'),
+      ...inUse('models'),
     },
     references: { organization_id: 'public.organizations', agent_id: 'public.agents' },
   },
@@ -124,7 +126,15 @@ export const agents: Readonly<Record<string, RelationExpectation>> = {
     ...managed,
     guard: 'agents.manage',
     policies: managerPolicies,
-    triggers: touched('client_schema_preferences'),
+    triggers: {
+      ...audited('client_schema_preferences', 'preference'),
+      ...touched('client_schema_preferences'),
+      ...trigger(
+        'client_schema_preferences_check',
+        'BEFORE INSERT OR UPDATE OF preference_value',
+        'check_preference()',
+      ),
+    },
     references: {
       'organization_id client_schema_id': 'public.client_schemas',
       preference_type_id: 'public.preference_types',

@@ -1,4 +1,4 @@
-import { all, any, anyMember, holding, manager, member, self } from '../rules.ts'
+import { all, any, holding, manager, member, platformWide, self } from '../rules.ts'
 import { audited, touched } from './triggers.ts'
 import type { RelationExpectation } from './types.ts'
 
@@ -11,9 +11,22 @@ const ofCounter = { 'organization_id budget_id period_start': 'client_mgmt.budge
 /** Money and limits: what things cost, what may be spent, what was. */
 export const budgets: Readonly<Record<string, RelationExpectation>> = {
   'client_mgmt.model_prices': {
-    grants: { authenticated: read, service_role: { select: '*', insert: '*' } },
-    select: anyMember,
-    policies: ['select_member'],
+    grants: {
+      authenticated: {
+        select: '*',
+        insert:
+          'provider model_id valid_from input_per_million output_per_million cached_input_per_million',
+        delete: true,
+      },
+      service_role: { select: '*', insert: '*' },
+    },
+    select: any(member, platformWide),
+    insert: billing,
+    delete: billing,
+    guard: 'billing.manage',
+    policies: ['select_member', 'insert_billing', 'delete_billing'],
+    triggers: audited('model_prices', 'model_price', 'id', [], ['insert', 'delete']),
+    references: ofOrganization,
   },
   'client_mgmt.budgets': {
     kept: 'project_id user_id period',

@@ -1,8 +1,8 @@
-import { all, any, holding, manager, member, platformWide, reader, self } from '../rules.ts'
+import { all, holding, manager, member, reader, self } from '../rules.ts'
 import {
   audited,
-  checked,
   checkedOnChange,
+  inUse,
   perStatement,
   settled,
   touched,
@@ -70,7 +70,14 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
     grants: { authenticated: read, service_role: everything },
     select: reader,
     policies: ['select_reader'],
-    triggers: perStatement('chat_messages', 'remove_files', 'remove_files()', ['delete']),
+    triggers: {
+      ...perStatement('chat_messages', 'remove_files', 'remove_files()', ['delete']),
+      ...trigger(
+        'chat_messages_depth',
+        'BEFORE INSERT OR UPDATE OF parent_id, depth',
+        'set_message_depth()',
+      ),
+    },
     references: {
       'organization_id session_id': 'public.chat_sessions',
       'organization_id user_id': 'client_mgmt.client_users',
@@ -142,131 +149,6 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
     references: { 'organization_id execution_id tool_call_id': 'conversation.tool_elicitations' },
     secret: ['request_state', 'answers'],
   },
-  'conversation.participants': {
-    kept: 'user_id',
-    grants: {
-      authenticated: {
-        select: '*',
-        insert: 'user_id name type patterns_metadata',
-        update: 'name type patterns_metadata',
-        delete: true,
-      },
-      service_role: everything,
-    },
-    select: member,
-    ...managed,
-    guard: 'projects.manage',
-    policies: managerPolicies,
-    triggers: touched('participants'),
-    references: { ...ofOrganization, 'organization_id user_id': 'client_mgmt.client_users' },
-    aboutOthers: true,
-  },
-  'conversation.blocks': {
-    kept: 'project_id',
-    grants: {
-      authenticated: {
-        select: '*',
-        insert: 'project_id name type metadata',
-        update: 'name type metadata',
-        delete: true,
-      },
-      service_role: everything,
-    },
-    select: member,
-    ...managed,
-    guard: 'projects.manage',
-    policies: managerPolicies,
-    triggers: touched('blocks'),
-    references: { ...ofOrganization, 'organization_id project_id': 'client_mgmt.projects' },
-  },
-  'conversation.turns': {
-    kept: 'participant_id',
-    grants: {
-      authenticated: {
-        select: '*',
-        insert: 'participant_id content timestamp metadata',
-        update: 'content timestamp metadata',
-        delete: true,
-      },
-      service_role: everything,
-    },
-    select: member,
-    ...managed,
-    guard: 'projects.manage',
-    policies: managerPolicies,
-    triggers: touched('turns'),
-    references: {
-      ...ofOrganization,
-      'organization_id participant_id': 'conversation.participants',
-    },
-  },
-  'conversation.block_turns': {
-    kept: 'block_id turn_id',
-    grants: {
-      authenticated: {
-        select: '*',
-        insert: 'block_id turn_id sequence_order',
-        update: 'sequence_order',
-        delete: true,
-      },
-      service_role: everything,
-    },
-    select: member,
-    ...managed,
-    guard: 'projects.manage',
-    policies: managerPolicies,
-    references: {
-      'organization_id block_id': 'conversation.blocks',
-      'organization_id turn_id': 'conversation.turns',
-    },
-  },
-  'conversation.lens_prototypes': {
-    grants: {
-      authenticated: {
-        select: '*',
-        insert: 'name prompt_template',
-        update: 'name prompt_template',
-        delete: true,
-      },
-      service_role: everything,
-    },
-    select: any(member, platformWide),
-    ...managed,
-    guard: 'projects.manage',
-    policies: managerPolicies,
-    triggers: touched('lens_prototypes'),
-    references: ofOrganization,
-  },
-  'conversation.block_lens_version': {
-    grants: {
-      authenticated: {
-        select: '*',
-        insert: 'block_id lens_id version result embedding',
-        delete: true,
-      },
-      service_role: everything,
-    },
-    select: member,
-    insert: manage,
-    delete: manage,
-    guard: 'projects.manage',
-    policies: ['select_member', 'insert_manager', 'delete_manager'],
-    triggers: checked('block_lens_version', 'organization_id, lens_id'),
-    references: {
-      'organization_id block_id': 'conversation.blocks',
-      lens_id: 'conversation.lens_prototypes',
-    },
-  },
-  'conversation.participant_users': {
-    grants: { authenticated: read, service_role: read },
-    select: member,
-    key: ['participant_id'],
-  },
-  'conversation.project_blocks': {
-    grants: { authenticated: read, service_role: read },
-    select: member,
-    key: ['block_id'],
-  },
   'client_mgmt.projects': {
     grants: {
       authenticated: {
@@ -281,7 +163,12 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
     ...managed,
     guard: 'projects.manage',
     policies: managerPolicies,
-    triggers: { ...touched('projects'), ...settled('projects', 'settings') },
+    triggers: {
+      ...audited('projects', 'project'),
+      ...touched('projects'),
+      ...settled('projects', 'settings'),
+      ...inUse('projects'),
+    },
     references: { ...ofOrganization, 'organization_id client_schema_id': 'public.client_schemas' },
   },
   'client_mgmt.llm_configs': {

@@ -52,6 +52,7 @@ export const prompts: Readonly<Record<string, RelationExpectation>> = {
       system_prompts_versions_update:
         'AFTER UPDATE REFERENCING NEW TABLE AS after_rows FOR EACH STATEMENT ' +
         'EXECUTE FUNCTION private.record_prompt_versions()',
+      ...perStatement('system_prompts', 'versions', 'forget_private_versions()', ['delete']),
     },
     references: { ...ofMember, ...ofProject },
   },

@@ -30,6 +30,7 @@ export const routineExpectations: Readonly<Record<string, RoutineExpectation>> =
   'private.refuse_estimates()': { executors: ['anon', 'authenticated'], definer: false },
   'private.refuse_request()': { executors: ['anon', 'authenticated'], definer: false },
   'private.breaker_states()': helper(true),
+  'private.member_addresses()': { ...helper(true), reveals: ['public.users.email'] },
   'private.verify_audit_chain(bigint)': verifier(true),
   'public.verify_audit_chain(bigint)': verifier(false),
   'public.custom_access_token_hook(jsonb)': { executors: ['supabase_auth_admin'], definer: true },
@@ -60,6 +61,11 @@ export const routineExpectations: Readonly<Record<string, RoutineExpectation>> =
     allowed: holds('agents.manage'),
     example: () => ({ provider: 'vertex-ai' }),
   }),
+  ...rpc('create_client_schema(text)', {
+    allowed: holds('agents.manage'),
+    example: () => ({ name: 'fresh' }),
+  }),
+  'public.migrate_site_preferences()': { executors: [], definer: false },
   ...rpc('available_models(text[])', {
     allowed: inOrganization,
     example: () => ({ providers: null }),
@@ -87,6 +93,13 @@ export const routineExpectations: Readonly<Record<string, RoutineExpectation>> =
     aboutOthers: true,
   },
 
+  ...rpc('set_block_turns(bigint, bigint[])', {
+    allowed: holds('projects.manage'),
+    example: (world) => ({
+      block_id: idOf(world, 'conversation.blocks', ofA(world)),
+      turn_ids: [idOf(world, 'conversation.turns', ofA(world))],
+    }),
+  }),
   ...rpc('rate_message(uuid, text, text)', { allowed: holds('agents.invoke') }),
   ...rpc('feedback_by_agent(date, date)', {
     allowed: holds('agents.manage'),

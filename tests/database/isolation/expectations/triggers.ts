@@ -78,6 +78,10 @@ export function kept(table: string, columns: string): Triggers {
   )
 }
 
+/** What content refers to stays. */
+export const inUse = (table: string): Triggers =>
+  trigger(`${table}_in_use`, 'BEFORE DELETE', 'refuse_deletion_in_use()')
+
 export const trigger = (name: string, when: string, does: string): Triggers => ({
   [name]: `${when} ${run(does)}`,
 })

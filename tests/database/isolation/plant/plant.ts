@@ -27,7 +27,7 @@ const secrets = [
   'private.provider_keys',
 ]
 /** The platform's own, the same for every tenant. */
-const platforms = ['public.preference_types', 'client_mgmt.model_prices']
+const platforms = ['public.preference_types']
 
 export interface PlantedTenant {
   organizationId: number
@@ -153,13 +153,19 @@ function isOptional(relation: Relation, { columns }: ForeignKey): boolean {
   return relation.columns.some(({ name, notNull }) => columns.includes(name) && !notNull)
 }
 
+/** Leaves out a row that is there already; a deferrable key is no arbiter of that. */
+export const orNothing = ({ id }: Relation): string =>
+  id === 'conversation.block_turns'
+    ? 'on conflict (organization_id, block_id, turn_id) do nothing'
+    : 'on conflict do nothing'
+
 async function insertRow(sql: ISql, relation: Relation, row: Row): Promise<Row[]> {
   const columns = Object.keys(row).map((name) => `"${name}"`)
   try {
     const made = await sql.unsafe<{ row: Row }[]>(
       `insert into ${relation.id} as t (${columns.join()}) overriding system value
        select ${columns.join()} from jsonb_populate_record(null::${relation.id}, $1::text::jsonb)
-       on conflict do nothing returning to_jsonb(t) as row`,
+       ${orNothing(relation)} returning to_jsonb(t) as row`,
       [JSON.stringify(row)],
     )
     return made.map((one) => one.row)

@@ -1,0 +1,167 @@
+import { any, manager, member, platformWide } from '../rules.ts'
+import { audited, checked, inUse, touched, trigger } from './triggers.ts'
+import type { RelationExpectation } from './types.ts'
+
+const read = { select: '*' }
+const everything = { select: '*', insert: '*', update: '*', delete: true } as const
+const manage = manager('projects.manage')
+const managed = { insert: manage, update: manage, delete: manage }
+const managerPolicies = ['select_member', 'insert_manager', 'update_manager', 'delete_manager']
+const ofOrganization = { organization_id: 'public.organizations' }
+
+/** After each statement the places of a block are 1, 2, 3 … */
+const ordered = (event: string, rows: 'NEW' | 'OLD') => ({
+  [`block_turns_order_${event}`]:
+    `AFTER ${event.toUpperCase()} REFERENCING ${rows} TABLE AS changed_rows ` +
+    'FOR EACH STATEMENT EXECUTE FUNCTION private.check_block_order()',
+})
+
+/** The analysis of content: participants, blocks, turns, lenses and their results. */
+export const analysis: Readonly<Record<string, RelationExpectation>> = {
+  'conversation.participants': {
+    kept: 'user_id',
+    grants: {
+      authenticated: {
+        select: '*',
+        insert: 'user_id name type patterns_metadata',
+        update: 'name type patterns_metadata',
+        delete: true,
+      },
+      service_role: everything,
+    },
+    select: member,
+    ...managed,
+    guard: 'projects.manage',
+    policies: managerPolicies,
+    triggers: {
+      ...audited('participants', 'participant'),
+      ...touched('participants'),
+      ...inUse('participants'),
+    },
+    references: { ...ofOrganization, 'organization_id user_id': 'client_mgmt.client_users' },
+    aboutOthers: true,
+  },
+  'conversation.blocks': {
+    kept: 'project_id',
+    grants: {
+      authenticated: {
+        select: '*',
+        insert: 'project_id name type metadata',
+        update: 'name type metadata',
+        delete: true,
+      },
+      service_role: everything,
+    },
+    select: member,
+    ...managed,
+    guard: 'projects.manage',
+    policies: managerPolicies,
+    triggers: touched('blocks'),
+    references: { ...ofOrganization, 'organization_id project_id': 'client_mgmt.projects' },
+  },
+  'conversation.turns': {
+    kept: 'participant_id',
+    grants: {
+      authenticated: {
+        select: '*',
+        insert: 'participant_id content timestamp metadata',
+        update: 'content timestamp metadata',
+        delete: true,
+      },
+      service_role: everything,
+    },
+    select: member,
+    ...managed,
+    guard: 'projects.manage',
+    policies: managerPolicies,
+    triggers: touched('turns'),
+    references: {
+      ...ofOrganization,
+      'organization_id participant_id': 'conversation.participants',
+    },
+  },
+  'conversation.block_turns': {
+    kept: 'block_id turn_id',
+    grants: {
+      authenticated: {
+        select: '*',
+        insert: 'block_id turn_id sequence_order',
+        update: 'sequence_order',
+        delete: true,
+      },
+      service_role: everything,
+    },
+    select: member,
+    ...managed,
+    guard: 'projects.manage',
+    policies: managerPolicies,
+    triggers: {
+      ...ordered('insert', 'NEW'),
+      ...ordered('update', 'NEW'),
+      ...ordered('delete', 'OLD'),
+    },
+    references: {
+      'organization_id block_id': 'conversation.blocks',
+      'organization_id turn_id': 'conversation.turns',
+    },
+  },
+  'conversation.lens_prototypes': {
+    grants: {
+      authenticated: {
+        select: '*',
+        insert: 'name prompt_template',
+        update: 'name prompt_template',
+        delete: true,
+      },
+      service_role: everything,
+    },
+    select: any(member, platformWide),
+    ...managed,
+    guard: 'projects.manage',
+    policies: managerPolicies,
+    triggers: {
+      ...audited('lens_prototypes', 'lens', 'id', ['prompt_template']),
+      ...touched('lens_prototypes'),
+      ...trigger(
+        'lens_prototypes_check',
+        'BEFORE INSERT OR UPDATE OF prompt_template',
+        'check_lens_template()',
+      ),
+      ...inUse('lens_prototypes'),
+    },
+    references: ofOrganization,
+  },
+  'conversation.block_lens_version': {
+    grants: {
+      authenticated: {
+        select: '*',
+        insert: 'block_id lens_id version result',
+        delete: true,
+      },
+      service_role: everything,
+    },
+    select: member,
+    insert: manage,
+    delete: manage,
+    guard: 'projects.manage',
+    policies: ['select_member', 'insert_manager', 'delete_manager'],
+    triggers: checked('block_lens_version', 'organization_id, lens_id'),
+    references: {
+      'organization_id block_id': 'conversation.blocks',
+      lens_id: 'conversation.lens_prototypes',
+    },
+  },
+  'conversation.participant_users': {
+    grants: { authenticated: read, service_role: read },
+    select: member,
+    key: ['id'],
+    // What organization_members() tells members of each other.
+    reveals: ['public.users.email', 'public.organizations.name'],
+  },
+  'conversation.project_blocks': {
+    grants: { authenticated: read, service_role: read },
+    select: member,
+    key: ['id'],
+    reveals: ['public.organizations.name'],
+  },
+}
