@@ -2,6 +2,9 @@ import type { MessagePart } from '../models/model-protocol.ts'
 import { toStorableText } from '../storable.ts'
 import { isAttachment } from './inline-data.ts'
 
+/** A part of a message as it is asked: given with it, or an uploaded file that it names. */
+type Part = MessagePart | Readonly<Record<'filename' | 'path', string>>
+
 /** Graphemes of a title, and the code points that they may have together. */
 const longest = { graphemes: 80, codePoints: 480 } as const
 
@@ -10,19 +13,24 @@ const longest = { graphemes: 80, codePoints: 480 } as const
  * files. Ends with a whole grapheme, and not inside a letter with its accents or a family of emoji.
  * Undefined for a message without either.
  */
-export function titleOf(content: string | readonly MessagePart[]): string | undefined {
+export function titleOf(content: string | readonly Part[]): string | undefined {
   const parts = typeof content === 'string' ? [{ type: 'text' as const, text: content }] : content
   return cut(oneLine(textOf(parts))) || cut(oneLine(filesOf(parts))) || undefined
 }
 
-function textOf(parts: readonly MessagePart[]): string {
-  return parts.map((part) => (part.type === 'text' && !part.not_stored ? part.text : '')).join('')
+function textOf(parts: readonly Part[]): string {
+  const textIn = (part: Part) =>
+    'path' in part || part.type !== 'text' || part.not_stored ? '' : part.text
+  return parts.map(textIn).join('')
 }
 
-function filesOf(parts: readonly MessagePart[]): string {
+function filesOf(parts: readonly Part[]): string {
+  const nameOf = (part: Part) => {
+    if ('path' in part) return part.filename
+    return isAttachment(part) ? (part.filename ?? nameIn(part.url)) : ''
+  }
   return parts
-    .filter(isAttachment)
-    .map(({ filename, url }) => filename ?? nameIn(url))
+    .map(nameOf)
     .filter((name) => name !== '')
     .join(', ')
 }
