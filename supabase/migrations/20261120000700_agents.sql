@@ -116,10 +116,7 @@ create table public.models (
     constraint models_config_length check (octet_length(config::text) <= 65536),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
-  constraint models_agent_id_name_key unique nulls not distinct (organization_id, agent_id, name),
-  constraint models_embeddings_provider check (
-    provider in ('openrouter', 'openai-compatible') or not capabilities @> '{embeddings}'
-  )
+  constraint models_agent_id_name_key unique nulls not distinct (organization_id, agent_id, name)
 );
 comment on table public.models is 'The models of an agent, in order of priority: its route.';
 comment on column public.models.model_id is 'The provider''s own name of the model.';
