@@ -351,6 +351,27 @@ comment on function private.execution_result(bigint, uuid) is
   'latency_ms } of an execution.';
 revoke all on function private.execution_result(bigint, uuid) from public, anon, authenticated, service_role;
 
+create function private.without_pictures(parts jsonb) returns jsonb
+language plpgsql immutable security invoker set search_path = ''
+as $$
+begin
+  if parts @? '$[*] ? (@.type == "image" && @.url starts with "data:")' then
+    return (
+      select jsonb_agg(
+        case when p ->> 'type' = 'image' and starts_with(p ->> 'url', 'data:') then jsonb_build_object(
+          'type', 'text', 'text', format('[%s, made by the model]', p ->> 'media_type')) else p end
+        order by n)
+      from jsonb_array_elements(parts) with ordinality e(p, n)
+    );
+  end if;
+  return parts;
+end
+$$;
+comment on function private.without_pictures(jsonb) is
+  'Parts of a message with a text in place of each picture that a model made: a picture may have 8 MB, and '
+  'each later request would send and pay it again.';
+revoke all on function private.without_pictures(jsonb) from public, anon, authenticated, service_role;
+
 create function private.conversation_history(organization_id bigint, message_id uuid) returns jsonb
 language plpgsql stable security definer set search_path = ''
 as $$
@@ -362,18 +383,20 @@ as $$
 begin
   return (
     with recursive branch as (
-      select m.id, m.parent_id, m.role, m.content, m.parts, 1 as depth,
-        octet_length(m.content) + coalesce(octet_length(m.parts::text), 0) as bytes
+      select m.id, m.parent_id, m.role, m.content, l.parts, 1 as depth,
+        octet_length(m.content) + coalesce(octet_length(l.parts::text), 0) as bytes
       from public.chat_messages m
+      cross join lateral (select private.without_pictures(m.parts) as parts) l
       where m.organization_id = conversation_history.organization_id
         and m.id = conversation_history.message_id
       union all
-      select m.id, m.parent_id, m.role, m.content, m.parts, b.depth + 1, b.bytes + l.bytes
+      select m.id, m.parent_id, m.role, m.content, l.parts, b.depth + 1, b.bytes + l.bytes
       from branch b
       join public.chat_messages m
         on m.organization_id = conversation_history.organization_id and m.id = b.parent_id
       cross join lateral (
-        select octet_length(m.content) + coalesce(octet_length(m.parts::text), 0) as bytes
+        select w.parts, octet_length(m.content) + coalesce(octet_length(w.parts::text), 0) as bytes
+        from (select private.without_pictures(m.parts) as parts) w
       ) l
       where b.depth < 200 and b.bytes + l.bytes <= 4194304
     )

@@ -192,18 +192,21 @@ declare
 begin
   return (
     with recursive chain as (
-      select m.*, 1 as depth, octet_length(m.content) + coalesce(octet_length(m.parts::text), 0)
-        + coalesce(octet_length(m.metadata ->> 'input'), 0) as bytes
+      select m.*, l.shown, 1 as depth, octet_length(m.content)
+        + coalesce(octet_length(l.shown::text), 0) + coalesce(octet_length(m.metadata ->> 'input'), 0)
+        as bytes
       from public.chat_messages m
+      cross join lateral (select private.without_pictures(m.parts) as shown) l
       where m.organization_id = organization and m.id = coalesce((
         select a.id from public.chat_messages a
         where a.organization_id = organization and a.id = followed.response_message_id
       ), followed.message_id)
       union all
-      select m.*, c.depth + 1, c.bytes + octet_length(m.content) + coalesce(octet_length(m.parts::text), 0)
-        + coalesce(octet_length(m.metadata ->> 'input'), 0)
+      select m.*, l.shown, c.depth + 1, c.bytes + octet_length(m.content)
+        + coalesce(octet_length(l.shown::text), 0) + coalesce(octet_length(m.metadata ->> 'input'), 0)
       from chain c
       join public.chat_messages m on m.organization_id = organization and m.id = c.parent_id
+      cross join lateral (select private.without_pictures(m.parts) as shown) l
       where c.bytes <= 8388608
     )
     select jsonb_build_object(
@@ -213,7 +216,7 @@ begin
     from chain c
     cross join lateral (
       select i.place, case when i.sent ?| '{content,parts}' then i.sent
-        else i.sent || jsonb_build_object('content', c.content, 'parts', c.parts) end as message
+        else i.sent || jsonb_build_object('content', c.content, 'parts', c.shown) end as message
       from jsonb_array_elements(coalesce(
         c.metadata -> 'input', jsonb_build_array(jsonb_build_object('role', c.role))
       )) with ordinality i(sent, place)
