@@ -73,7 +73,8 @@ comment on column public.agent_executions.tool_input_tokens is
   'The part of input_tokens that came from tools that the provider runs itself. Null when the provider '
   'does not report it.';
 comment on column public.agent_executions.cost_usd is
-  'US dollars; null when a price or a token count is unknown.';
+  'US dollars; null when a price or a token count is unknown, and for a guest, who reads the row: the usage '
+  'ledger has it.';
 comment on column public.agent_executions.status is
   'pending: waits for an earlier execution of its session; running: a worker holds the lease; the '
   'others are ends.';
@@ -124,7 +125,7 @@ alter table public.agent_executions enable row level security;
 alter table public.agent_executions force row level security;
 create policy select_reader on public.agent_executions for select to authenticated
   using (
-    organization_id = (select private.current_organization_id())
+    organization_id = (select private.current_tenant_id())
     and (
       user_id = (select private.current_user_id())
       or (select private.has_permission('content.read_all'))
@@ -172,7 +173,8 @@ begin
     join public.organizations o on o.id = m.organization_id and o.is_active
     where m.organization_id = execution.organization_id and m.user_id = execution.user_id
       and m.ended_at is null
-      and 'agents.invoke' = any (private.role_permissions(m.role) || m.permissions)
+      and ('agents.invoke' = any (private.role_permissions(m.role) || m.permissions)
+        or (m.role = 'guest' and private.is_open_to_guests(m.organization_id, execution.agent_id)))
   ) and not exists (
     select 1 from private.execution_callers c
     join public.user_sessions s on s.id = c.user_session_id and s.revoked_by is not null
@@ -181,8 +183,8 @@ begin
 end
 $$;
 comment on function private.access_stands(public.agent_executions) is
-  'Whether the person of an execution may still invoke agents there, and the session that began it is not '
-  'revoked.';
+  'Whether the person of an execution may still invoke agents there, a guest this agent, and the session '
+  'that began it is not revoked.';
 
 create function private.require_access(execution public.agent_executions) returns void
 language plpgsql stable security definer set search_path = ''
@@ -225,7 +227,7 @@ alter table conversation.execution_events enable row level security;
 alter table conversation.execution_events force row level security;
 create policy select_reader on conversation.execution_events for select to authenticated
   using (
-    organization_id = (select private.current_organization_id())
+    organization_id = (select private.current_tenant_id())
     and exists (
       select 1 from public.agent_executions x
       where x.organization_id = execution_events.organization_id and x.id = execution_events.execution_id

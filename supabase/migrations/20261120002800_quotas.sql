@@ -9,10 +9,16 @@ create table private.table_bounds (
   scope text constraint table_bounds_scope check (scope in ('member', 'organization')),
   max_rows bigint constraint table_bounds_rows check (max_rows > 0),
   max_bytes bigint constraint table_bounds_bytes check (max_bytes > 0),
+  max_rows_of_guest bigint constraint table_bounds_rows_of_guest check (max_rows_of_guest > 0),
+  max_bytes_of_guest bigint constraint table_bounds_bytes_of_guest check (max_bytes_of_guest > 0),
   reason text,
   constraint table_bounds_one_of check (
     case when reason is null then num_nulls(scope, max_rows, max_bytes) = 0
       else num_nonnulls(scope, max_rows, max_bytes) = 0 end
+  ),
+  constraint table_bounds_guest check (
+    num_nonnulls(max_rows_of_guest, max_bytes_of_guest) = 0
+    or (scope = 'member' and num_nulls(max_rows_of_guest, max_bytes_of_guest) = 0)
   )
 );
 comment on table private.table_bounds is
@@ -22,6 +28,8 @@ comment on column private.table_bounds.scope is
   'The rows that are counted together: a member''s (user_id; rows without one belong to the organization), '
   'or all of an organization.';
 comment on column private.table_bounds.max_bytes is 'Bytes of the rows as JSON text.';
+comment on column private.table_bounds.max_rows_of_guest is
+  'The smaller bound of a member who is a guest; null for a table that guests do not write.';
 comment on column private.table_bounds.reason is 'The other bound of the table; null with a quota.';
 alter table private.table_bounds enable row level security;
 alter table private.table_bounds force row level security;
@@ -53,6 +61,12 @@ insert into private.table_bounds (table_name, scope, max_rows, max_bytes) values
   ('public.models', 'organization', 5000, 67108864),
   ('public.oauth_states', 'member', 1000, 16777216),
   ('public.system_prompts', 'member', 100, 16777216);
+
+update private.table_bounds b set max_rows_of_guest = g.rows, max_bytes_of_guest = g.bytes
+from (values
+  ('conversation.message_feedback', 5000, 16777216), ('public.chat_sessions', 1000, 4194304)
+) g(table_name, rows, bytes)
+where b.table_name = g.table_name;
 
 insert into private.table_bounds (table_name, reason) values
   ('client_mgmt.access_grants', 'Platform administrators write it, in person.'),
@@ -183,6 +197,12 @@ begin
   on conflict on
     constraint quota_use_key do update set rows = u.rows + excluded.rows, bytes = u.bytes + excluded.bytes
   returning u.* into used;
+  if used.rows > bound.max_rows_of_guest or used.bytes > bound.max_bytes_of_guest then
+    if private.is_guest(used.organization_id, used.user_id) then
+      bound.max_rows := least(bound.max_rows, bound.max_rows_of_guest);
+      bound.max_bytes := least(bound.max_bytes, bound.max_bytes_of_guest);
+    end if;
+  end if;
   if (used.rows <= bound.max_rows and used.bytes <= bound.max_bytes)
     or (private.jwt_claims() ->> 'role' is distinct from 'authenticated'
       and nullif(current_setting('colloquy.acting_user', true), '') is null)

@@ -1,4 +1,4 @@
-import { all, any, holding, manager, member, platformWide, reader, self } from '../rules.ts'
+import { any, manager, member, ownSession, plainSession, platformWide, reader } from '../rules.ts'
 import {
   audited,
   checked,
@@ -15,8 +15,7 @@ const everything = { select: '*', insert: '*', update: '*', delete: true } as co
 const manage = manager('projects.manage')
 const managed = { insert: manage, update: manage, delete: manage }
 const managerPolicies = ['select_member', 'insert_manager', 'update_manager', 'delete_manager']
-const own = all(member, self, holding('agents.invoke'))
-const mine = { insert: own, update: own, delete: own }
+const mine = { insert: plainSession, update: ownSession, delete: ownSession }
 const ofOrganization = { organization_id: 'public.organizations' }
 
 /** Conversations, their executions, and the analysis of content. */
@@ -34,10 +33,15 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
     },
     select: reader,
     ...mine,
-    guard: 'agents.invoke',
+    guard: 'agents.invoke guest',
     policies: ['select_reader', 'insert_self', 'update_self', 'delete_self'],
     triggers: {
       ...touched('chat_sessions'),
+      ...trigger(
+        'chat_sessions_check_guest',
+        'BEFORE INSERT OR UPDATE OF agent_id, model_id, project_id, visibility',
+        'check_guest_session()',
+      ),
       ...checkedOnChange('chat_sessions'),
       ...trigger(
         'chat_sessions_check_current_message',
@@ -107,21 +111,6 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
     select: reader,
     policies: ['select_reader'],
     references: { 'organization_id execution_id': 'public.agent_executions' },
-  },
-  'conversation.tool_calls': {
-    grants: { authenticated: read, service_role: read },
-    select: reader,
-    policies: ['select_reader'],
-    references: {
-      'organization_id execution_id': 'public.agent_executions',
-      'organization_id mcp_configuration_id': 'public.mcp_configurations',
-    },
-  },
-  'conversation.tool_approvals': {
-    grants: { authenticated: read, service_role: read },
-    select: reader,
-    policies: ['select_reader'],
-    references: { 'organization_id execution_id tool_call_id': 'conversation.tool_calls' },
   },
   'conversation.participants': {
     kept: 'user_id',
