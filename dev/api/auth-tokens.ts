@@ -73,6 +73,7 @@ async function runHook(
       'user_id', u.id,
       'authentication_method', $1::text,
       'claims', $2::jsonb || jsonb_build_object(
+        'email', coalesce(u.email, ''),
         'phone', coalesce(u.phone, ''),
         'app_metadata', u.raw_app_meta_data,
         'user_metadata', u.raw_user_meta_data,

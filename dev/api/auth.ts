@@ -1,5 +1,6 @@
 import { explainAuth, explaining } from '../postgres/database-trouble.ts'
 import { openPool } from '../postgres/pg-pool.ts'
+import { withAnonymous } from './anonymous.ts'
 import { refuseBody } from './auth-requests.ts'
 import { createTokenIssuer, hasTokenHook, HookRefused, type TokenIssuer } from './auth-tokens.ts'
 import type { LiteOptions, LiteServer } from './lite.ts'
@@ -19,10 +20,11 @@ export async function withTokenHook(auth: LiteServer, options: LiteOptions): Pro
     return { fetch: explaining(auth.fetch, explainAuth), close: () => Promise.resolve() }
   }
   const issuer = createTokenIssuer(pool, secrets.jwtSecret, url)
+  const complete = withAnonymous(auth.fetch, pool, secrets.jwtSecret)
   const answer = async (request: Request) => {
     const refusal = await refuseBody(request)
     if (refusal !== undefined) return refusal
-    const response = await auth.fetch(request)
+    const response = await complete(request)
     try {
       return await reissue(response, methodOf(new URL(request.url)), issuer)
     } catch (error) {

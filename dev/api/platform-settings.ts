@@ -12,6 +12,7 @@ export const platformSettings = {
     site_url: 'http://127.0.0.1:3000',
     additional_redirect_urls: ['http://localhost:3000', 'http://127.0.0.1:5173'],
     jwt_expiry: 3600,
+    enable_anonymous_sign_ins: true,
     enable_refresh_token_rotation: true,
     refresh_token_reuse_interval: 10,
     minimum_password_length: 8,

@@ -13,6 +13,8 @@ import type { Database } from '../../../supabase/functions/_shared/database.type
 
 declare global {
   const supabase: SupabaseClient<Database>
+  const customer: SupabaseClient<Database>
+  const slug: string
   const url: string
   const publishableKey: string
   const ColloquyChatTransport: typeof Transport

@@ -148,6 +148,8 @@ begin
       case when whole between 1 and 32 then null else 'must be a whole number from 1 to 32.' end
     when 'tools' then
       case when jsonb_typeof(value) = 'boolean' then null else 'must be true or false.' end
+    when 'guests_may_join' then
+      case when jsonb_typeof(value) = 'boolean' then null else 'must be true or false.' end
     else 'has no known form.'
   end;
 end

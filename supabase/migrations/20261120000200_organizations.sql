@@ -25,7 +25,8 @@ comment on table public.organizations is
 comment on column public.organizations.slug is 'Public handle, unique on the whole platform.';
 comment on column public.organizations.settings is
   'Parameters of a model call for every execution of the organization; an agent, a model, a project and a '
-  'request say otherwise.';
+  'request say otherwise. guests_may_join: true lets everyone with an account join as guest, by '
+  'join_organization().';
 create index organizations_suspended_idx on public.organizations (id) where not is_active;
 
 alter table public.organizations enable row level security;
@@ -35,7 +36,7 @@ alter table public.organizations force row level security;
 
 create table public.users (
   id uuid primary key references auth.users (id) on delete cascade,
-  email text not null,
+  email text,
   organization_id bigint references public.organizations (id) on delete set null,
   display_name text constraint users_display_name_length check (char_length(display_name) between 1 and 200),
   metadata jsonb not null default '{}'
@@ -48,6 +49,8 @@ create table public.users (
 );
 comment on table public.users is
   'One account per person (id = auth.users.id), with any number of memberships.';
+comment on column public.users.email is
+  'The address at Auth; null for an account without one, as an anonymous account is.';
 comment on column public.users.organization_id is
   'Home organization: where a new session starts. Null until the first membership.';
 comment on column public.users.is_active is 'False suspends the account in every organization at once.';
@@ -86,12 +89,14 @@ as $$
   end
 $$;
 comment on function private.role_permissions(text) is
-  'The permissions of a role. No role includes content.read_all: an owner grants it by name, and the audit '
-  'log records it.';
+  'The permissions of a role; a guest has none. No role includes content.read_all: an owner grants it by '
+  'name, and the audit log records it.';
 
 create function private.role_rank(role text) returns integer
 language sql immutable security invoker set search_path = ''
-as $$ select case role when 'owner' then 3 when 'admin' then 2 when 'member' then 1 else 0 end $$;
+as $$
+  select case role when 'owner' then 4 when 'admin' then 3 when 'member' then 2 when 'guest' then 1 else 0 end
+$$;
 comment on function private.role_rank(text) is
   'The order of roles. A member cannot act on a higher rank or grant one.';
 
@@ -102,7 +107,7 @@ revoke all on function
 create table client_mgmt.client_users (
   organization_id bigint not null references public.organizations (id) on delete cascade,
   user_id uuid not null references public.users (id) on delete cascade,
-  role text not null constraint client_users_role check (role in ('owner', 'admin', 'member')),
+  role text not null constraint client_users_role check (role in ('owner', 'admin', 'member', 'guest')),
   permissions text[] not null default '{}'
     constraint client_users_permissions check (
       permissions <@ array[
@@ -112,20 +117,29 @@ create table client_mgmt.client_users (
     ),
   invited_by uuid,
   ended_at timestamptz,
+  ended_by uuid,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
-  primary key (organization_id, user_id)
+  primary key (organization_id, user_id),
+  constraint client_users_guest_permissions check (role <> 'guest' or permissions = '{}')
 );
 comment on table client_mgmt.client_users is
   'Memberships. The row stays after the membership ends (ended_at), because content refers to its author '
   'by (organization_id, user_id). So every author was a member.';
-comment on column client_mgmt.client_users.permissions is 'Permissions beside those of the role.';
+comment on column client_mgmt.client_users.role is
+  'guest: a customer, who sees their own conversations only (docs/customers.md); the others are staff.';
+comment on column client_mgmt.client_users.permissions is
+  'Permissions beside those of the role; a guest has none.';
 comment on column client_mgmt.client_users.ended_at is 'Null while the membership is active.';
+comment on column client_mgmt.client_users.ended_by is
+  'The account that ended the membership last. A guest who left may join again; one who was removed may not.';
 comment on column client_mgmt.client_users.invited_by is
-  'The account that sent the invitation; null for the founder.';
+  'The account that sent the invitation; null for the founder and for a guest who joined.';
 create index client_users_user_id_idx on client_mgmt.client_users (user_id);
 create index client_users_owners_idx on client_mgmt.client_users (organization_id)
   where role = 'owner' and ended_at is null;
+create index client_users_guests_idx on client_mgmt.client_users (organization_id, created_at)
+  where role = 'guest';
 
 alter table client_mgmt.client_users enable row level security;
 alter table client_mgmt.client_users force row level security;
@@ -363,12 +377,26 @@ comment on function private.current_session() is
 create function private.current_organization_id() returns bigint
 language plpgsql stable security invoker set search_path = ''
 as $$
+declare
+  session constant public.user_sessions := private.current_session();
+begin
+  return case when session.role <> 'guest' then session.organization_id end;
+end
+$$;
+comment on function private.current_organization_id() is
+  'The tenant of this request, or null, so that every policy fails closed. Null for a guest too: what says '
+  'nothing about guests is closed to them.';
+
+create function private.current_tenant_id() returns bigint
+language plpgsql stable security invoker set search_path = ''
+as $$
 begin
   return (private.current_session()).organization_id;
 end
 $$;
-comment on function private.current_organization_id() is
-  'The tenant of this request, or null, so that every policy fails closed.';
+comment on function private.current_tenant_id() is
+  'The tenant of this request for members and for guests. Only the policies and functions of what a guest '
+  'sees call it; each other calls private.current_organization_id().';
 
 create function private.has_permission(permission text) returns boolean
 language plpgsql stable security invoker set search_path = ''
@@ -379,6 +407,29 @@ end
 $$;
 comment on function private.has_permission(text) is
   'Whether the caller holds a permission in the active organization. No other function decides this.';
+
+create function private.may_converse() returns boolean
+language plpgsql stable security invoker set search_path = ''
+as $$
+declare
+  session constant public.user_sessions := private.current_session();
+begin
+  return coalesce(session.role = 'guest' or 'agents.invoke' = any (session.permissions), false);
+end
+$$;
+comment on function private.may_converse() is
+  'Whether the caller may have conversations: with agents.invoke, and as a guest.';
+
+create function private.is_guest(organization_id bigint, user_id uuid) returns boolean
+language sql stable security definer set search_path = ''
+as $$
+  -- Definer: called by definer functions, also by those of the service role, which have no token of a guest.
+  select exists (
+    select 1 from client_mgmt.client_users m
+    where m.organization_id = is_guest.organization_id and m.user_id = is_guest.user_id and m.role = 'guest'
+  )
+$$;
+comment on function private.is_guest(bigint, uuid) is 'Whether a person is, or was last, a guest there.';
 
 create function private.organization_with(permission text) returns bigint
 language plpgsql stable security invoker set search_path = ''
@@ -457,14 +508,48 @@ $$;
 comment on function private.require_organization(text) is
   'The caller''s organization, or 42501 no_organization; with a permission also 42501 permission_denied.';
 
+create function private.require_conversations() returns bigint
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: called by definer functions only.
+begin
+  if private.may_converse() then
+    return private.current_tenant_id();
+  end if;
+  return private.require_organization('agents.invoke');
+end
+$$;
+comment on function private.require_conversations() is
+  'The tenant of a caller who may have conversations, a member or a guest; else 42501.';
+
+create function private.act_as_session(user_session_id uuid) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: called by functions of the service role only, for a caller whose token or key the edge function
+-- has verified. From here to the end of the transaction the policies and functions see that caller.
+declare
+  session public.user_sessions;
+begin
+  select s.* into session from public.user_sessions s where s.id = act_as_session.user_session_id;
+  perform set_config('request.jwt.claims', jsonb_build_object(
+    'role', 'authenticated', 'sub', session.user_id, 'session_id', session.id,
+    'organization_id', session.organization_id, 'organization_role', session.role
+  )::text, true);
+end
+$$;
+comment on function private.act_as_session(uuid) is
+  'Gives the rest of the transaction the claims of an auth session. An unknown or ended one gives none that '
+  'private.current_session() accepts.';
+
 revoke all on function
-  private.current_session(), private.current_organization_id(), private.has_permission(text),
-  private.organization_with(text),
+  private.current_session(), private.current_organization_id(), private.current_tenant_id(),
+  private.has_permission(text), private.may_converse(), private.is_guest(bigint, uuid),
+  private.organization_with(text), private.require_conversations(), private.act_as_session(uuid),
   private.current_account_id(), private.require_account(), private.require_organization(text)
   from public, anon, authenticated, service_role;
 grant execute on function
-  private.current_session(), private.current_organization_id(), private.has_permission(text),
-  private.organization_with(text),
+  private.current_session(), private.current_organization_id(), private.current_tenant_id(),
+  private.has_permission(text), private.may_converse(), private.organization_with(text),
   private.current_account_id()
   to authenticated, service_role;
 
@@ -549,7 +634,7 @@ grant update (workspace_path, system_prompt, session_metadata) on public.user_se
 -- No insert: custom_access_token_hook(). No delete, no other update: switch_organization(), revoke_session().
 
 create trigger organizations_check_settings before insert or update of settings on public.organizations
-  for each row execute function private.check_settings('settings');
+  for each row execute function private.check_settings('settings', 'guests_may_join');
 create trigger organizations_updated_at before update on public.organizations
   for each row execute function private.update_updated_at_column();
 create trigger users_updated_at before update on public.users
@@ -567,7 +652,7 @@ as $$
 -- Definer: runs for the auth server's role, which holds no grant on public.users.
 begin
   insert into public.users (id, email, display_name)
-  select a.id, coalesce(nullif(a.email, ''), a.id::text),
+  select a.id, nullif(a.email, ''),
     left(nullif(btrim(a.raw_user_meta_data ->> 'display_name'), ''), 200)
   from auth.users a
   where make_accounts.account is null or a.id = make_accounts.account
@@ -788,27 +873,32 @@ grant select on client_mgmt.clients, client_mgmt.users, public.active_user_sessi
 create function private.require_permission() returns trigger
 language plpgsql volatile security invoker set search_path = ''
 as $$
+declare
+  session public.user_sessions;
 begin
   -- Clients only: definer functions check their caller themselves, and the secret key has no caller.
   if current_user <> 'authenticated' then
     return null;
   end if;
-  if private.current_organization_id() is null then
+  session := private.current_session();
+  if session.role = 'guest' and 'guest' = any (tg_argv) then
+    return null;
+  elsif session.organization_id is null or session.role = 'guest' then
     raise exception using errcode = '42501', message = 'no_organization',
       detail = 'The token names no organization of the caller. Join one, or refresh the token.';
   end if;
   if tg_nargs > 0 and not exists (
     select 1 from unnest(tg_argv) permission where private.has_permission(permission)
   ) then
-    raise exception using errcode = '42501', message = 'permission_denied',
-      detail = format('This needs the permission %s.', array_to_string(tg_argv, ' or '));
+    raise exception using errcode = '42501', message = 'permission_denied', detail = format(
+      'This needs the permission %s.', array_to_string(array_remove(tg_argv, 'guest'), ' or '));
   end if;
   return null;
 end
 $$;
 comment on function private.require_permission() is
   'Trigger: refuses a client''s statement without an active membership, or without any of the given '
-  'permissions. The policies decide which rows the statement reaches.';
+  'permissions; a guest''s unless guest is among them. The policies decide which rows the statement reaches.';
 revoke all on function private.require_permission() from public, anon, authenticated, service_role;
 
 -- No trigger on accounts: people change their own account also without an organization.

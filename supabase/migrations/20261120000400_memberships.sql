@@ -11,7 +11,7 @@ create table client_mgmt.invitations (
   id bigint generated always as identity,
   email text not null constraint invitations_email_format
     check (email ~ '^[^@\s]+@[^@\s]+$' and char_length(email) <= 320 and email = lower(email)),
-  role text not null constraint invitations_role check (role in ('owner', 'admin', 'member')),
+  role text not null constraint invitations_role check (role in ('owner', 'admin', 'member', 'guest')),
   invited_by uuid not null,
   expires_at timestamptz not null default now() + interval '7 days',
   accepted_at timestamptz,
@@ -147,6 +147,16 @@ comment on function private.count_founding(text) is
   'Counts one more organization permanently, or raises PT409 too_many_organizations beyond 20.';
 revoke all on function private.count_founding(text) from public, anon, authenticated, service_role;
 
+create function private.is_anonymous(account uuid) returns boolean
+language sql stable security definer set search_path = ''
+as $$
+  -- Definer: no API role reads auth.users.
+  select exists (select 1 from auth.users a where a.id = account and a.is_anonymous)
+$$;
+comment on function private.is_anonymous(uuid) is
+  'Whether an account signed in anonymously and has added no address since.';
+revoke all on function private.is_anonymous(uuid) from public, anon, authenticated, service_role;
+
 create function private.create_organization(name text, slug text) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -154,11 +164,15 @@ as $$
 #variable_conflict use_column
 declare
   account constant uuid := private.require_account();
-  had_organization constant boolean := private.current_organization_id() is not null;
+  had_organization constant boolean := private.current_tenant_id() is not null;
   organization public.organizations;
 begin
   -- Each organization has its share of the platform; without a bound one person could take all shares.
   perform 1 from public.users u where u.id = account for no key update;
+  if private.is_anonymous(account) then
+    raise exception using errcode = '42501', message = 'permission_denied',
+      detail = 'An anonymous account founds no organization. Add an e-mail address first.';
+  end if;
   perform private.count_founding(account::text);
   perform private.count_founding(regexp_replace(lower(a.email), '[+][^@]*@', '@'))
   from auth.users a where a.id = account and a.email <> '';
@@ -236,6 +250,9 @@ begin
   then
     raise exception using errcode = '22023', message = 'invalid_request',
       detail = 'The role or a permission is unknown.';
+  elsif role = 'guest' and permissions <> '{}' then
+    raise exception using errcode = '22023', message = 'invalid_request',
+      detail = 'A guest holds no permission.';
   end if;
   if private.role_rank(role) > private.role_rank(session.role)
     or (session.role <> 'owner' and not wanted <@ session.permissions)
@@ -396,7 +413,10 @@ declare
   added text[];
 begin
   membership := private.require_member(organization, set_member_role.user_id);
-  added := coalesce(set_member_role.permissions, membership.permissions);
+  added := coalesce(
+    set_member_role.permissions,
+    case when set_member_role.role = 'guest' then '{}' else membership.permissions end
+  );
   -- The caller must hold new permissions only: a demotion never fails because of the member's earlier
   -- permissions.
   perform private.require_grantable(
@@ -405,6 +425,11 @@ begin
       select unnest(coalesce(set_member_role.permissions, '{}')) except select unnest(membership.permissions)
     )
   );
+  -- A person who loses such an account has no way back into it.
+  if set_member_role.role <> 'guest' and private.is_anonymous(set_member_role.user_id) then
+    raise exception using errcode = '22023', message = 'invalid_request',
+      detail = 'An anonymous account stays a guest until it has an e-mail address.';
+  end if;
   update client_mgmt.client_users m
   set role = set_member_role.role, permissions = array(select distinct p from unnest(added) p order by p)
   where m.organization_id = organization and m.user_id = set_member_role.user_id
@@ -423,7 +448,7 @@ as $$
 #variable_conflict use_column
 begin
   update client_mgmt.client_users m
-  set ended_at = clock_timestamp(), permissions = '{}'
+  set ended_at = clock_timestamp(), ended_by = private.current_user_id(), permissions = '{}'
   where m.organization_id = end_membership.organization_id
     and m.user_id = end_membership.user_id and m.ended_at is null;
   -- Revokes the member's sent invitations for good, also if the member joins again.
@@ -460,7 +485,7 @@ language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: no role holds a grant to change memberships. Ends the caller's own.
 declare
-  organization constant bigint := private.require_organization();
+  organization constant bigint := coalesce(private.current_tenant_id(), private.require_organization());
 begin
   perform private.lock_memberships(organization);
   perform private.end_membership(organization, private.current_user_id());
@@ -481,7 +506,7 @@ begin
   from client_mgmt.client_users m
   join public.users u on u.id = m.user_id
   where m.organization_id = private.current_organization_id() and m.ended_at is null
-  order by m.created_at, m.user_id;
+  order by m.role = 'guest', m.created_at, m.user_id;
 end
 $$;
 comment on function private.organization_members() is 'Body of public.organization_members().';
@@ -505,6 +530,7 @@ begin
   if exists (
     select 1 from client_mgmt.client_users m join public.users u on u.id = m.user_id
     where m.organization_id = organization and m.ended_at is null and lower(u.email) = address
+      and private.role_rank(m.role) >= least(private.role_rank(invite_member.role), 2)
   ) then
     raise exception using errcode = '23505', message = 'conflict',
       detail = 'The person is already a member of the organization.';
@@ -586,7 +612,7 @@ as $$
 #variable_conflict use_column
 declare
   account constant uuid := private.require_account();
-  had_organization constant boolean := private.current_organization_id() is not null;
+  had_organization constant boolean := private.current_tenant_id() is not null;
   invitation client_mgmt.invitations;
   joined_role text;
 begin
@@ -609,8 +635,8 @@ begin
   values (invitation.organization_id, account, invitation.role, invitation.invited_by)
   on conflict on constraint client_users_pkey do update
     set role = excluded.role, permissions = '{}', invited_by = excluded.invited_by, ended_at = null
-    where m.ended_at is not null;
-  -- A person who had already joined by another invitation keeps that role and its permissions.
+    where m.ended_at is not null or m.role = 'guest';
+  -- A member who had already joined by another invitation keeps that role and its permissions.
   select m.role into strict joined_role from client_mgmt.client_users m
   where m.organization_id = invitation.organization_id and m.user_id = account;
   update public.users u set organization_id = invitation.organization_id
@@ -653,7 +679,8 @@ as $$
 #variable_conflict use_column
 begin
   return query
-  select i.id, i.organization_id, o.name, i.role, coalesce(sender.display_name, sender.email),
+  select i.id, i.organization_id, o.name, i.role,
+    coalesce(sender.display_name, case when i.role <> 'guest' then sender.email end),
     i.created_at, i.expires_at
   from auth.users a
   join client_mgmt.invitations i on i.email = lower(a.email)
@@ -697,7 +724,7 @@ begin
   return query
   select o.id, o.name, o.slug, m.role,
     array(select distinct p from unnest(private.role_permissions(m.role) || m.permissions) p order by p),
-    o.is_active, o.id is not distinct from private.current_organization_id(), m.created_at
+    o.is_active, o.id is not distinct from private.current_tenant_id(), m.created_at
   from client_mgmt.client_users m
   join public.organizations o on o.id = m.organization_id
   where m.user_id = private.current_account_id() and m.ended_at is null
@@ -773,7 +800,8 @@ grant execute on function
 create type public.founded_organization as (id bigint, name text, slug text);
 comment on type public.founded_organization is 'Answer of create_organization().';
 create type public.joined_organization as (organization_id bigint, role text);
-comment on type public.joined_organization is 'Answer of switch_organization() and accept_invitation().';
+comment on type public.joined_organization is
+  'Answer of switch_organization(), accept_invitation() and join_organization().';
 create type public.issued_invitation as (
   id bigint, email text, role text, expires_at timestamptz, token text
 );
@@ -878,7 +906,8 @@ as $$
 $$;
 comment on function public.set_member_role(uuid, text, text[]) is
   'Sets a member''s role and, when given, the permissions added to it: { user_id, role, permissions }. '
-  '42501 for more than the caller holds or a higher role; PT409 last_owner; PT404 member_not_found.';
+  '42501 for more than the caller holds or a higher role; 22023 for an anonymous account beyond guest and a '
+  'guest with permissions; PT409 last_owner; PT404 member_not_found.';
 
 create function public.remove_member(user_id uuid) returns void
 language sql volatile security invoker set search_path = ''

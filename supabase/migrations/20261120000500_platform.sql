@@ -176,7 +176,9 @@ begin
   elsif appoint_owner.user_id = administrator then
     raise exception using errcode = '42501', message = 'permission_denied',
       detail = 'An administrator cannot appoint themselves.';
-  elsif not exists (select 1 from public.users u where u.id = appoint_owner.user_id and u.is_active) then
+  elsif not exists (select 1 from public.users u where u.id = appoint_owner.user_id and u.is_active)
+    or private.is_anonymous(appoint_owner.user_id)
+  then
     raise exception using errcode = 'PT404', message = 'account_not_found',
       detail = 'No active account has this id. Check the id.';
   end if;

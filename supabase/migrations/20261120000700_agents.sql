@@ -14,6 +14,7 @@ create table public.agents (
   instructions text
     constraint agents_instructions_length check (char_length(instructions) between 1 and 65536),
   enabled boolean not null default true,
+  open_to_guests boolean not null default false,
   config jsonb not null default '{}'
     constraint agents_config_object check (jsonb_typeof(config) = 'object')
     constraint agents_config_length check (octet_length(config::text) <= 65536)
@@ -29,6 +30,8 @@ comment on column public.agents.type is 'The wire protocol of its provider.';
 comment on column public.agents.instructions is
   'A layer of the system prompts of every execution of the agent, as it is written. No member opts out of '
   'it.';
+comment on column public.agents.open_to_guests is
+  'True: guests may invoke it, with its own model and parameters. To a guest every other agent is absent.';
 comment on column public.agents.config is
   'Parameters of a model call (private.parameter_names()), provider (equals type), and what the adapter '
   'needs: location, max_tokens_parameter, max_steps, tools. Never a secret.';
@@ -67,8 +70,8 @@ comment on policy delete_manager on public.agents is
   'Own agents, with agents.manage, while nothing refers to them.';
 revoke all on public.agents from anon, authenticated, service_role;
 grant select, delete on public.agents to authenticated;
-grant insert (name, type, description, instructions, enabled, config),
-  update (name, type, description, instructions, enabled, config)
+grant insert (name, type, description, instructions, enabled, open_to_guests, config),
+  update (name, type, description, instructions, enabled, open_to_guests, config)
   on public.agents to authenticated;
 grant select, insert, update, delete on public.agents to service_role;
 create trigger agents_keep_columns before update of type on public.agents
@@ -89,6 +92,27 @@ create trigger agents_audit_update after update on public.agents
 create trigger agents_audit_delete after delete on public.agents
   referencing old table as before_rows
   for each statement execute function private.audit_change('agent', 'id', 'instructions');
+
+create function private.is_open_to_guests(organization_id bigint, agent_id bigint) returns boolean
+language sql stable security definer set search_path = ''
+as $$
+  -- Definer: called by definer functions only; no guest reads agents. An organization's own agent stands for
+  -- the platform's of the same name, also where it is closed.
+  select exists (
+    select 1 from public.agents a
+    where a.id = is_open_to_guests.agent_id and a.enabled and a.open_to_guests
+      and (a.organization_id = is_open_to_guests.organization_id or (
+        a.organization_id is null and not exists (
+          select 1 from public.agents o
+          where o.organization_id = is_open_to_guests.organization_id and o.name = a.name
+        )
+      ))
+  )
+$$;
+comment on function private.is_open_to_guests(bigint, bigint) is
+  'Whether the guests of an organization may invoke this agent.';
+revoke all on function private.is_open_to_guests(bigint, bigint)
+  from public, anon, authenticated, service_role;
 
 -- ── models ────────────────────────────────────────────────────────────────────────────────────
 
@@ -116,10 +140,7 @@ create table public.models (
     constraint models_config_length check (octet_length(config::text) <= 65536),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
-  constraint models_agent_id_name_key unique nulls not distinct (organization_id, agent_id, name),
-  constraint models_embeddings_provider check (
-    provider in ('openrouter', 'openai-compatible') or not capabilities @> '{embeddings}'
-  )
+  constraint models_agent_id_name_key unique nulls not distinct (organization_id, agent_id, name)
 );
 comment on table public.models is 'The models of an agent, in order of priority: its route.';
 comment on column public.models.model_id is 'The provider''s own name of the model.';

@@ -221,12 +221,12 @@ declare
 begin
   select jsonb_build_object(
     'organization_name', o.name,
-    'user_name', coalesce(u.display_name, split_part(u.email, '@', 1)),
+    'user_name', coalesce(u.display_name, split_part(u.email, '@', 1), ''),
     'workspace_path', coalesce((private.current_session()).workspace_path, ''),
     'current_date', to_char(statement_timestamp() at time zone 'utc', 'YYYY-MM-DD')
   ) into result
   from public.organizations o, public.users u
-  where o.id = private.current_organization_id() and u.id = private.current_user_id();
+  where o.id = private.current_tenant_id() and u.id = private.current_user_id();
   return coalesce(result, '{}');
 end
 $$;
@@ -646,8 +646,11 @@ create function private.prompt_layers(
 language plpgsql stable security definer set search_path = ''
 as $$
 -- Definer: this function alone decides which layers are sent. Called by functions that have checked that the
--- caller is this account, in this organization, and that the organization sees the agent and the project.
+-- caller is this account, in this organization, and that the organization sees the agent and the project. A
+-- guest adds no layer and opts out of none, also where they did so as a member.
 #variable_conflict use_column
+declare
+  guest constant boolean := private.is_guest(organization, account);
 begin
   return query
   select l.id, l.layer, l.scope, l.priority, l.mandatory, l.version, l.left_out,
@@ -668,7 +671,7 @@ begin
         when p.project_id is not null and p.project_id is distinct from prompt_layers.project_id
           then 'project'
         when p.context is not null and p.context is distinct from prompt_layers.context then 'context'
-        when not p.mandatory and exists (
+        when not p.mandatory and not guest and exists (
           select 1 from client_mgmt.system_prompt_opt_outs o
           where o.organization_id = prompt_layers.organization and o.user_id = prompt_layers.account
             and o.system_prompt_id = p.id
@@ -679,7 +682,7 @@ begin
       and (
         p.organization_id is null
         or (p.organization_id = prompt_layers.organization
-          and (p.user_id is null or p.user_id = prompt_layers.account))
+          and (p.user_id is null or (p.user_id = prompt_layers.account and not guest)))
       )
     union all
     select null, case when a.organization_id is null then 'global' else 'organization' end, 0, true, null,
@@ -689,7 +692,7 @@ begin
     union all
     select null, 'user', 0, true, null, false, null, s.system_prompt, 'sign_in', null
     from private.current_session() s
-    where s.system_prompt <> '' and s.user_id = prompt_layers.account
+    where s.system_prompt <> '' and s.user_id = prompt_layers.account and not guest
   ) l
   where l.left_out is null or not prompt_layers.sent_only
   order by array_position(
@@ -700,7 +703,7 @@ $$;
 comment on function private.prompt_layers(bigint, uuid, bigint, bigint, text, boolean) is
   'The layers before an execution of the caller, rendered, in the order in which they are sent: global, '
   'organization, project, agent (its instructions), context, user, sign_in (the session''s own). left_out '
-  'says why one is not sent: disabled, project, context, opted_out.';
+  'says why one is not sent: disabled, project, context, opted_out. For a guest without user and sign_in.';
 
 create function private.preview_system_prompt(content text, variables jsonb) returns text
 language plpgsql stable security definer set search_path = ''

@@ -6,7 +6,7 @@
 -- ── chat_sessions ─────────────────────────────────────────────────────────────────────────────
 
 create table public.chat_sessions (
-  organization_id bigint not null default private.current_organization_id()
+  organization_id bigint not null default private.current_tenant_id()
     references public.organizations (id) on delete cascade,
   id uuid not null default private.uuid_v7(),
   user_id uuid not null default private.current_user_id(),
@@ -77,41 +77,41 @@ alter table public.chat_sessions enable row level security;
 alter table public.chat_sessions force row level security;
 create policy select_reader on public.chat_sessions for select to authenticated
   using (
-    organization_id = (select private.current_organization_id())
+    organization_id = (select private.current_tenant_id())
     and (
       user_id = (select private.current_user_id())
-      or visibility = 'organization'
+      or (visibility = 'organization' and organization_id = (select private.current_organization_id()))
       -- A range, so that an index finds one's own rows among all.
       or organization_id between (select private.organization_with('content.read_all'))
         and (select private.organization_with('content.read_all'))
     )
   );
 comment on policy select_reader on public.chat_sessions is
-  'A member''s own sessions and shared sessions; all sessions with content.read_all.';
+  'One''s own sessions; for a member shared sessions too; all sessions with content.read_all.';
 create policy insert_self on public.chat_sessions for insert to authenticated
   with check (
-    organization_id = (select private.current_organization_id())
+    organization_id = (select private.current_tenant_id())
     and user_id = (select private.current_user_id())
-    and (select private.has_permission('agents.invoke'))
+    and (select private.may_converse())
   );
-comment on policy insert_self on public.chat_sessions is 'One''s own, with agents.invoke.';
+comment on policy insert_self on public.chat_sessions is 'One''s own, with agents.invoke or as a guest.';
 create policy update_self on public.chat_sessions for update to authenticated
   using (
-    organization_id = (select private.current_organization_id())
+    organization_id = (select private.current_tenant_id())
     and user_id = (select private.current_user_id())
-    and (select private.has_permission('agents.invoke'))
+    and (select private.may_converse())
   )
   with check (
-    organization_id = (select private.current_organization_id())
+    organization_id = (select private.current_tenant_id())
     and user_id = (select private.current_user_id())
-    and (select private.has_permission('agents.invoke'))
+    and (select private.may_converse())
   );
-comment on policy update_self on public.chat_sessions is 'One''s own, with agents.invoke.';
+comment on policy update_self on public.chat_sessions is 'One''s own, with agents.invoke or as a guest.';
 create policy delete_self on public.chat_sessions for delete to authenticated
   using (
-    organization_id = (select private.current_organization_id())
+    organization_id = (select private.current_tenant_id())
     and user_id = (select private.current_user_id())
-    and (select private.has_permission('agents.invoke'))
+    and (select private.may_converse())
   );
 comment on policy delete_self on public.chat_sessions is 'One''s own, with its messages and executions.';
 revoke all on public.chat_sessions from anon, authenticated, service_role;
@@ -151,6 +151,32 @@ create trigger chat_sessions_refuse_transient_update before update of status, me
     and (new.status <> 'closed' or not old.metadata @> '{"transient": true}')
   )
   execute function private.refuse_transient_session();
+-- Named so that it runs before chat_sessions_check_references, which would tell an absent id from another.
+create function private.check_guest_session() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: reads agents, which no guest may.
+begin
+  if not private.is_guest(new.organization_id, new.user_id) then
+    return new;
+  elsif new.agent_id is not null and not private.is_open_to_guests(new.organization_id, new.agent_id) then
+    raise exception using errcode = '23503', message = 'agent_not_found',
+      detail = 'No agent has this id. Check the id.';
+  elsif new.model_id is not null or new.project_id is not null or new.visibility <> 'private' then
+    raise exception using errcode = '42501', message = 'permission_denied',
+      detail = 'A guest''s session names no model and no project, and stays private.';
+  end if;
+  return new;
+end
+$$;
+comment on function private.check_guest_session() is
+  'Trigger: a guest''s session names an agent that is open to guests, no model and no project, and is not '
+  'shared.';
+revoke all on function private.check_guest_session() from public, anon, authenticated, service_role;
+create trigger chat_sessions_check_guest
+  before insert or update of agent_id, model_id, project_id, visibility on public.chat_sessions
+  for each row when (current_user = 'authenticated')
+  execute function private.check_guest_session();
 create trigger chat_sessions_updated_at before update on public.chat_sessions
   for each row execute function private.update_updated_at_column();
 
@@ -199,7 +225,7 @@ alter table public.chat_messages enable row level security;
 alter table public.chat_messages force row level security;
 create policy select_reader on public.chat_messages for select to authenticated
   using (
-    organization_id = (select private.current_organization_id())
+    organization_id = (select private.current_tenant_id())
     and (
       user_id = (select private.current_user_id())
       or (select private.has_permission('content.read_all'))
@@ -287,4 +313,4 @@ comment on view public.v_recent_sessions is
 revoke all on public.v_recent_sessions from anon, authenticated, service_role;
 grant select on public.v_recent_sessions to authenticated, service_role;
 create trigger chat_sessions_require_permission before insert or update or delete on public.chat_sessions
-  for each statement execute function private.require_permission('agents.invoke');
+  for each statement execute function private.require_permission('agents.invoke', 'guest');

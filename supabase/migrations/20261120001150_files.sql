@@ -136,7 +136,7 @@ declare
   file record;
 begin
   select * into file from private.file_address(path);
-  return private.has_permission('agents.invoke')
+  return private.may_converse()
     and exists (
       select 1 from public.chat_sessions s
       where s.organization_id = file.organization_id and s.id = file.session_id

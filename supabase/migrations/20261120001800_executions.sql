@@ -73,7 +73,8 @@ comment on column public.agent_executions.tool_input_tokens is
   'The part of input_tokens that came from tools that the provider runs itself. Null when the provider '
   'does not report it.';
 comment on column public.agent_executions.cost_usd is
-  'US dollars; null when a price or a token count is unknown.';
+  'US dollars; null when a price or a token count is unknown, and for a guest, who reads the row: the usage '
+  'ledger has it.';
 comment on column public.agent_executions.status is
   'pending: waits for an earlier execution of its session; running: a worker holds the lease; the '
   'others are ends.';
@@ -124,7 +125,7 @@ alter table public.agent_executions enable row level security;
 alter table public.agent_executions force row level security;
 create policy select_reader on public.agent_executions for select to authenticated
   using (
-    organization_id = (select private.current_organization_id())
+    organization_id = (select private.current_tenant_id())
     and (
       user_id = (select private.current_user_id())
       or (select private.has_permission('content.read_all'))
@@ -172,7 +173,8 @@ begin
     join public.organizations o on o.id = m.organization_id and o.is_active
     where m.organization_id = execution.organization_id and m.user_id = execution.user_id
       and m.ended_at is null
-      and 'agents.invoke' = any (private.role_permissions(m.role) || m.permissions)
+      and ('agents.invoke' = any (private.role_permissions(m.role) || m.permissions)
+        or (m.role = 'guest' and private.is_open_to_guests(m.organization_id, execution.agent_id)))
   ) and not exists (
     select 1 from private.execution_callers c
     join public.user_sessions s on s.id = c.user_session_id and s.revoked_by is not null
@@ -181,8 +183,8 @@ begin
 end
 $$;
 comment on function private.access_stands(public.agent_executions) is
-  'Whether the person of an execution may still invoke agents there, and the session that began it is not '
-  'revoked.';
+  'Whether the person of an execution may still invoke agents there, a guest this agent, and the session '
+  'that began it is not revoked.';
 
 create function private.require_access(execution public.agent_executions) returns void
 language plpgsql stable security definer set search_path = ''
@@ -225,7 +227,7 @@ alter table conversation.execution_events enable row level security;
 alter table conversation.execution_events force row level security;
 create policy select_reader on conversation.execution_events for select to authenticated
   using (
-    organization_id = (select private.current_organization_id())
+    organization_id = (select private.current_tenant_id())
     and exists (
       select 1 from public.agent_executions x
       where x.organization_id = execution_events.organization_id and x.id = execution_events.execution_id
@@ -351,6 +353,27 @@ comment on function private.execution_result(bigint, uuid) is
   'latency_ms } of an execution.';
 revoke all on function private.execution_result(bigint, uuid) from public, anon, authenticated, service_role;
 
+create function private.without_pictures(parts jsonb) returns jsonb
+language plpgsql immutable security invoker set search_path = ''
+as $$
+begin
+  if parts @? '$[*] ? (@.type == "image" && @.url starts with "data:")' then
+    return (
+      select jsonb_agg(
+        case when p ->> 'type' = 'image' and starts_with(p ->> 'url', 'data:') then jsonb_build_object(
+          'type', 'text', 'text', format('[%s, made by the model]', p ->> 'media_type')) else p end
+        order by n)
+      from jsonb_array_elements(parts) with ordinality e(p, n)
+    );
+  end if;
+  return parts;
+end
+$$;
+comment on function private.without_pictures(jsonb) is
+  'Parts of a message with a text in place of each picture that a model made: a picture may have 8 MB, and '
+  'each later request would send and pay it again.';
+revoke all on function private.without_pictures(jsonb) from public, anon, authenticated, service_role;
+
 create function private.conversation_history(organization_id bigint, message_id uuid) returns jsonb
 language plpgsql stable security definer set search_path = ''
 as $$
@@ -362,18 +385,20 @@ as $$
 begin
   return (
     with recursive branch as (
-      select m.id, m.parent_id, m.role, m.content, m.parts, 1 as depth,
-        octet_length(m.content) + coalesce(octet_length(m.parts::text), 0) as bytes
+      select m.id, m.parent_id, m.role, m.content, l.parts, 1 as depth,
+        octet_length(m.content) + coalesce(octet_length(l.parts::text), 0) as bytes
       from public.chat_messages m
+      cross join lateral (select private.without_pictures(m.parts) as parts) l
       where m.organization_id = conversation_history.organization_id
         and m.id = conversation_history.message_id
       union all
-      select m.id, m.parent_id, m.role, m.content, m.parts, b.depth + 1, b.bytes + l.bytes
+      select m.id, m.parent_id, m.role, m.content, l.parts, b.depth + 1, b.bytes + l.bytes
       from branch b
       join public.chat_messages m
         on m.organization_id = conversation_history.organization_id and m.id = b.parent_id
       cross join lateral (
-        select octet_length(m.content) + coalesce(octet_length(m.parts::text), 0) as bytes
+        select w.parts, octet_length(m.content) + coalesce(octet_length(w.parts::text), 0) as bytes
+        from (select private.without_pictures(m.parts) as parts) w
       ) l
       where b.depth < 200 and b.bytes + l.bytes <= 4194304
     )

@@ -245,6 +245,42 @@ comment on function private.preferred_agent(bigint, bigint, text[]) is
 revoke all on function private.preferred_agent(bigint, bigint, text[])
   from public, anon, authenticated, service_role;
 
+create function private.find_guests_agent(
+  organization_id bigint, agent text, agent_id bigint, providers text[]
+) returns public.agents
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: called by definer functions only. A closed agent and an absent one give one error.
+#variable_conflict use_column
+declare
+  preferred constant text := private.preferred_agent(organization_id, null, providers);
+  result public.agents;
+begin
+  select a.* into result
+  from public.agents a
+  where private.is_open_to_guests(find_guests_agent.organization_id, a.id)
+    and (find_guests_agent.agent is null or a.name = find_guests_agent.agent)
+    and (find_guests_agent.agent_id is null or a.id = find_guests_agent.agent_id)
+  order by a.name is distinct from preferred,
+    not (providers is null or a.type = any (providers) or exists (
+      select 1 from client_mgmt.provider_credentials c
+      where c.organization_id = find_guests_agent.organization_id and c.provider = a.type
+    )),
+    a.organization_id nulls last, a.id
+  limit 1;
+  if not found then
+    raise exception using errcode = 'PT404', message = 'agent_not_found',
+      detail = 'No enabled agent has this name or id. Check it.';
+  end if;
+  return result;
+end
+$$;
+comment on function private.find_guests_agent(bigint, text, bigint, text[]) is
+  'The agent of a guest''s request: the named one, else the preferred one, else the first that can answer, '
+  'among those that are open to guests; PT404 agent_not_found.';
+revoke all on function private.find_guests_agent(bigint, text, bigint, text[])
+  from public, anon, authenticated, service_role;
+
 create function private.require_own_session(
   organization_id bigint,
   session_id uuid

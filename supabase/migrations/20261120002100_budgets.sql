@@ -201,6 +201,19 @@ create table client_mgmt.organization_limits (
     constraint organization_limits_stored_bytes check (stored_bytes >= 0),
   stored_bytes_per_user bigint not null default 4294967296
     constraint organization_limits_stored_bytes_per_user check (stored_bytes_per_user >= 0),
+  max_guests integer not null default 10000 constraint organization_limits_guests check (max_guests >= 0),
+  joins_per_minute integer not null default 60
+    constraint organization_limits_joins check (joins_per_minute >= 0),
+  max_concurrent_per_guest integer not null default 2
+    constraint organization_limits_per_guest check (max_concurrent_per_guest >= 0),
+  requests_per_minute_per_guest integer not null default 20
+    constraint organization_limits_requests_per_guest check (requests_per_minute_per_guest >= 0),
+  tokens_per_minute_per_guest bigint not null default 200000
+    constraint organization_limits_tokens_per_guest check (tokens_per_minute_per_guest >= 0),
+  changes_per_minute_per_guest integer not null default 30
+    constraint organization_limits_changes_per_guest check (changes_per_minute_per_guest >= 0),
+  stored_bytes_per_guest bigint not null default 33554432
+    constraint organization_limits_stored_bytes_per_guest check (stored_bytes_per_guest >= 0),
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 );
@@ -213,6 +226,12 @@ comment on column client_mgmt.organization_limits.tokens_per_minute is
   'after its end.';
 comment on column client_mgmt.organization_limits.changes_per_minute is
   'Audit events of people: a statement makes one for each table that it changes.';
+comment on column client_mgmt.organization_limits.max_guests is
+  'Active guests. join_organization() refuses more; an invitation is not counted.';
+comment on column client_mgmt.organization_limits.joins_per_minute is
+  'New guests in a minute, of all persons together.';
+comment on column client_mgmt.organization_limits.max_concurrent_per_guest is
+  'Stands for max_concurrent_per_user where the person is a guest; so do the other columns of a guest.';
 comment on column client_mgmt.organization_limits.stored_bytes is
   'Bytes of questions, answers and events of ended executions. At the limit no execution begins.';
 alter table client_mgmt.organization_limits enable row level security;
@@ -225,7 +244,9 @@ grant select on client_mgmt.organization_limits to authenticated;
 grant select, update (
     max_concurrent_executions, max_concurrent_per_user, requests_per_minute, requests_per_minute_per_user,
     tokens_per_minute, tokens_per_minute_per_user, changes_per_minute, changes_per_minute_per_user,
-    stored_bytes, stored_bytes_per_user
+    stored_bytes, stored_bytes_per_user, max_guests, joins_per_minute, max_concurrent_per_guest,
+    requests_per_minute_per_guest, tokens_per_minute_per_guest, changes_per_minute_per_guest,
+    stored_bytes_per_guest
   ) on client_mgmt.organization_limits to service_role;
 -- No insert or delete: the organization's row creates and deletes it.
 create trigger organization_limits_updated_at before update on client_mgmt.organization_limits
@@ -245,6 +266,32 @@ comment on function private.create_organization_limits() is
 revoke all on function private.create_organization_limits() from public, anon, authenticated, service_role;
 create trigger organizations_limits after insert on public.organizations
   for each row execute function private.create_organization_limits();
+
+create function private.limits_for(organization_id bigint, user_id uuid)
+returns client_mgmt.organization_limits
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: called by definer functions only. No lock: some of them hold the head of the log.
+#variable_conflict use_column
+declare
+  limits client_mgmt.organization_limits;
+begin
+  select l.* into strict limits from client_mgmt.organization_limits l
+  where l.organization_id = limits_for.organization_id;
+  if private.is_guest(limits_for.organization_id, limits_for.user_id) then
+    limits.max_concurrent_per_user := limits.max_concurrent_per_guest;
+    limits.requests_per_minute_per_user := limits.requests_per_minute_per_guest;
+    limits.tokens_per_minute_per_user := limits.tokens_per_minute_per_guest;
+    limits.changes_per_minute_per_user := limits.changes_per_minute_per_guest;
+    limits.stored_bytes_per_user := limits.stored_bytes_per_guest;
+  end if;
+  return limits;
+end
+$$;
+comment on function private.limits_for(bigint, uuid) is
+  'The limits of an organization, where those of a person are those of this person: a guest has smaller '
+  'ones.';
+revoke all on function private.limits_for(bigint, uuid) from public, anon, authenticated, service_role;
 
 create table private.platform_limits (
   only_row boolean primary key default true constraint platform_limits_one_row check (only_row),
@@ -478,7 +525,7 @@ begin
       returning w
     )
     select a.w as used, l as limits from added a
-    join client_mgmt.organization_limits l on l.organization_id = (a.w).organization_id
+    cross join private.limits_for(execution.organization_id, execution.user_id) l
     -- Those that may be at a limit.
     where (a.w).requests > least(l.requests_per_minute, l.requests_per_minute_per_user)
       or (a.w).tokens > least(l.tokens_per_minute, l.tokens_per_minute_per_user)
@@ -580,13 +627,11 @@ as $$
 -- of the log. So transactions cannot deadlock on these rows.
 #variable_conflict use_column
 declare
-  limits client_mgmt.organization_limits;
+  limits constant client_mgmt.organization_limits := private.limits_for(
+    count_change.organization_id, count_change.user_id);
   used private.change_windows;
   allowed integer;
 begin
-  select l.* into strict limits
-  from client_mgmt.organization_limits l
-  where l.organization_id = count_change.organization_id;
   for used in
     insert into private.change_windows as w (organization_id, user_id, started_at, changes)
     select count_change.organization_id, c.id, now(), 1
@@ -666,7 +711,7 @@ begin
         )
     ) as is_full
   into strict seen
-  from client_mgmt.organization_limits l
+  from private.limits_for(check_admission.organization_id, check_admission.user_id) l
   cross join private.platform_limits p
   cross join (
     select count(*) filter (where x.is_live and x.organization_id = check_admission.organization_id) as live,
@@ -681,8 +726,7 @@ begin
       from public.agent_executions e
       where e.status in ('pending', 'running') and e.id is distinct from but_not
     ) x
-  ) x
-  where l.organization_id = check_admission.organization_id;
+  ) x;
 
   if seen.live >= (seen.limits).max_concurrent_executions then
     perform private.refuse_execution(

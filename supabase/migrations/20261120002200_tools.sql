@@ -425,9 +425,13 @@ comment on function private.listed_mcp_tools(bigint, bigint, uuid) is
 create function private.execution_tools(organization_id bigint, user_id uuid) returns jsonb
 language plpgsql stable security definer set search_path = ''
 as $$
--- Definer: called by prepare_execution() only.
+-- Definer: called by prepare_execution() only. Servers act with the keys of the organization and cannot tell
+-- one guest from another: a guest's execution uses none.
 #variable_conflict use_column
 begin
+  if private.is_guest(organization_id, user_id) then
+    return '[]';
+  end if;
   return (
     select coalesce(jsonb_agg(
       jsonb_build_object(
@@ -459,7 +463,7 @@ end
 $$;
 comment on function private.execution_tools(bigint, uuid) is
   '[{ mcp_configuration_id, server, type, endpoint, tools, quarantined }]: the servers that a person''s '
-  'agents use; tools null: not listed yet.';
+  'agents use, none for a guest; tools null: not listed yet.';
 
 create function private.record_mcp_tool(
   server public.mcp_configurations,

@@ -1,6 +1,7 @@
 -- The beginning of an execution: begin_execution(), and start_execution() for a queued one.
 -- Special: one transaction as the caller begins an execution, so a refused request writes nothing and needs
--- no privilege. The file follows the file end: begin_execution() first ends the executions of dead workers.
+-- no privilege. What it answers has the system prompts, so a guest's execution begins through the service
+-- role. The file follows the file end: begin_execution() first ends the executions of dead workers.
 
 -- ── begin_execution ───────────────────────────────────────────────────────────────────────────
 
@@ -306,6 +307,7 @@ declare
   max_output_tokens bigint;
   more_tokens bigint;
   more_requests integer;
+  has_budget boolean;
 begin
   route := private.priced_route(
     execution.organization_id, execution.user_id, execution.project_id, route, has_output
@@ -346,17 +348,19 @@ begin
       prompts_hash = execution.prompts_hash
     where x.organization_id = execution.organization_id and x.id = execution.id;
   end if;
-  if private.has_budget(execution.organization_id, execution.user_id, execution.project_id) then
-    -- No tokenizer makes more than one token per byte; the bound of the answer is sent to the provider.
-    if asked is null then
-      select jsonb_agg(
-        r || jsonb_build_object('params', '{"max_output_tokens": 4096}' || (r -> 'params')) order by n
-      ) into sent
-      from jsonb_array_elements(sent) with ordinality e(r, n);
-    end if;
+  has_budget := private.has_budget(execution.organization_id, execution.user_id, execution.project_id);
+  -- The bound of the answer is sent to the provider, also that of a guest's answer.
+  if asked is null and (has_budget or private.is_guest(execution.organization_id, execution.user_id)) then
+    select jsonb_agg(
+      r || jsonb_build_object('params', '{"max_output_tokens": 4096}' || (r -> 'params')) order by n
+    ) into sent
+    from jsonb_array_elements(sent) with ordinality e(r, n);
+  end if;
+  if has_budget then
     -- The membership before its budgets, as its deletion takes them.
     perform 1 from client_mgmt.client_users m
     where m.organization_id = execution.organization_id and m.user_id = execution.user_id for key share;
+    -- No tokenizer makes more than one token per byte.
     perform private.reserve_budgets(
       execution.organization_id, execution.id, execution.user_id, execution.project_id,
       private.route_cost(execution.organization_id, route, bytes, max_output_tokens),
@@ -428,17 +432,45 @@ $$;
 comment on function private.require_response(bigint, uuid) is
   'The caller''s own execution that a request with previous can follow; PT404 execution_not_found.';
 
-create function private.begin_execution(request jsonb, idempotency_key text, providers text[]) returns jsonb
+-- What would cost the organization, or show something of it, is refused as to a stranger.
+create function private.check_guests_request(invocation jsonb) returns void
+language plpgsql immutable security invoker set search_path = ''
+as $$
+begin
+  if invocation ? 'model' then
+    raise exception using errcode = 'PT404', message = 'model_not_found',
+      detail = 'The agent has no enabled model of this name. Check the name.';
+  elsif invocation ? 'project_id' then
+    raise exception using errcode = 'PT404', message = 'project_not_found',
+      detail = 'The organization has no project with this id. Check the id.';
+  elsif invocation ? 'prompt' then
+    raise exception using errcode = 'PT404', message = 'prompt_not_found',
+      detail = 'The library of the organization has no prompt of this name. Check the name.';
+  elsif invocation -> 'params' <> '{}' then
+    raise exception using errcode = '42501', message = 'permission_denied',
+      detail = 'The agent decides the parameters of a guest''s request: leave params out.';
+  elsif invocation @> '{"transient": true}' then
+    raise exception using errcode = '42501', message = 'permission_denied',
+      detail = 'A guest talks in stored conversations only.';
+  end if;
+end
+$$;
+comment on function private.check_guests_request(jsonb) is
+  'Requires that a guest''s request names no model, project or prompt, sets no parameter, and is a turn of a '
+  'stored conversation; else PT404 as for an absent one, or 42501 permission_denied.';
+
+create function private.begin_in(
+  organization bigint, request jsonb, idempotency_key text, providers text[]
+) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: writes messages and executions, which no client may. Acts for the caller in the active
--- organization only, and looks up every given id there.
+-- organization only, which its callers have checked, and looks up every given id there.
 #variable_conflict use_column
 declare
-  organization constant bigint := private.require_organization('agents.invoke');
   account constant uuid := private.current_user_id();
-  invocation constant jsonb := private.read_invocation(
-    begin_execution.request, begin_execution.idempotency_key);
+  guest constant boolean := private.is_guest(organization, account);
+  invocation constant jsonb := private.read_invocation(begin_in.request, begin_in.idempotency_key);
   message constant jsonb := invocation -> 'message';
   agent constant text := invocation ->> 'agent';
   model constant text := invocation ->> 'model';
@@ -448,7 +480,7 @@ declare
   regenerate constant uuid := (invocation ->> 'regenerate')::uuid;
   as_root constant boolean := (invocation -> 'as_root')::boolean;
   transient constant boolean := (invocation -> 'transient')::boolean;
-  key constant text := coalesce(begin_execution.idempotency_key, message ->> 'id');
+  key constant text := coalesce(begin_in.idempotency_key, message ->> 'id');
   -- Without the fields that do not change the answer: requests that differ in them alone are repeated.
   hash constant bytea := sha256(convert_to(
     (invocation - '{on_busy,transient,input_bytes,title}'::text[])::text, 'UTF8'));
@@ -469,6 +501,9 @@ declare
   followed public.agent_executions;
   execution public.agent_executions;
 begin
+  if guest then
+    perform private.check_guests_request(invocation);
+  end if;
   if key is not null then
     -- Concurrent repetitions wait here for the first request, then find its row.
     perform pg_advisory_xact_lock(hashtextextended(organization || '/' || account || '/' || key, 0));
@@ -517,20 +552,25 @@ begin
     end if;
   end if;
 
-  project := coalesce(project, chat.project_id);
+  -- A guest who was a member may have sessions of a project, with a model of their choice.
+  project := coalesce(project, case when not guest then chat.project_id end);
   if project is not null then
     perform private.require_project(organization, project);
   end if;
-  chosen := private.find_agent(
-    organization,
-    coalesce(
-      agent, case
-        when chat.agent_id is null then private.preferred_agent(organization, project, providers) end
-    ),
-    case when agent is null then chat.agent_id end
-  );
+  chosen := case when guest
+    then private.find_guests_agent(
+      organization, agent, case when agent is null then chat.agent_id end, providers
+    )
+    else private.find_agent(
+      organization,
+      coalesce(
+        agent, case
+          when chat.agent_id is null then private.preferred_agent(organization, project, providers) end
+      ),
+      case when agent is null then chat.agent_id end
+    ) end;
   route := private.plan_route(
-    organization, chosen.id, model, chat.id, project, providers,
+    organization, chosen.id, model, case when not guest then chat.id end, project, providers,
     coalesce(invocation ->> 'capability', 'chat')
   );
   -- Refuses what admit_execution() would refuse, before another person can wait for this transaction.
@@ -653,27 +693,37 @@ begin
     || private.prepare_execution(execution, route, params, input.input, input.bytes);
 end
 $$;
+comment on function private.begin_in(bigint, jsonb, text, text[]) is
+  'Body of public.begin_execution() and of public.begin_execution_as().';
+
+create function private.begin_execution(request jsonb, idempotency_key text, providers text[]) returns jsonb
+language sql volatile security definer set search_path = ''
+as $$
+  -- Definer: calls private.begin_in(). Refuses a guest, because the answer has the system prompts.
+  select private.begin_in(
+    private.require_organization('agents.invoke'), request, idempotency_key, providers
+  )
+$$;
 comment on function private.begin_execution(jsonb, text, text[]) is 'Body of public.begin_execution().';
 
 -- ── start_execution: the turn of one that waited ──────────────────────────────────────────────
 
-create function private.start_execution(execution_id uuid, providers text[]) returns jsonb
+create function private.start_in(organization bigint, execution_id uuid, providers text[]) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: as begin_execution(). Starts the caller's own execution only.
+-- Definer: as begin_in(). Starts the caller's own execution only.
 #variable_conflict use_column
 declare
-  organization constant bigint := private.require_organization('agents.invoke');
   chat public.chat_sessions;
   execution public.agent_executions;
   route jsonb;
   params jsonb;
   input record;
 begin
-  perform private.keep_session(organization, start_execution.execution_id);
+  perform private.keep_session(organization, start_in.execution_id);
   select x.* into execution from public.agent_executions x
   where x.organization_id = organization
-    and x.id = start_execution.execution_id
+    and x.id = start_in.execution_id
     and x.user_id = private.current_user_id()
   for no key update;
   if not found then
@@ -698,7 +748,7 @@ begin
   returning x.* into execution;
   if not found or execution.status = 'pending' then
     select x.* into execution from public.agent_executions x
-    where x.organization_id = organization and x.id = start_execution.execution_id;
+    where x.organization_id = organization and x.id = start_in.execution_id;
     return private.describe_execution(execution);
   end if;
 
@@ -712,7 +762,9 @@ begin
   where s.organization_id = organization and s.id = chat.id;
 
   route := private.plan_route(
-    organization, execution.agent_id, execution.metadata ->> 'model', chat.id, execution.project_id, providers
+    organization, execution.agent_id, execution.metadata ->> 'model',
+    case when not private.is_guest(organization, chat.user_id) then chat.id end, execution.project_id,
+    providers
   );
   params := execution.metadata -> 'params';
   input := private.execution_input(
@@ -721,6 +773,15 @@ begin
   return private.describe_execution(execution)
     || private.prepare_execution(execution, route, params, input.input, input.bytes);
 end
+$$;
+comment on function private.start_in(bigint, uuid, text[]) is
+  'Body of public.start_execution() and of public.start_execution_as().';
+
+create function private.start_execution(execution_id uuid, providers text[]) returns jsonb
+language sql volatile security definer set search_path = ''
+as $$
+  -- Definer: calls private.start_in(). Refuses a guest, as private.begin_execution().
+  select private.start_in(private.require_organization('agents.invoke'), execution_id, providers)
 $$;
 comment on function private.start_execution(uuid, text[]) is 'Body of public.start_execution().';
 create trigger agent_executions_settle_deleted before delete on public.agent_executions
@@ -754,7 +815,47 @@ comment on function public.start_execution(uuid, text[]) is
   'Starts a queued execution: answers as begin_execution() when it is its turn (status running, with route '
   'and history), else with its status only. Renews its lease during the wait. PT404 execution_not_found.';
 
+create function public.begin_execution_as(
+  user_session_id uuid, request jsonb, idempotency_key text default null, providers text[] default null
+) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: calls private.act_as_session(). Executable by service_role only.
+begin
+  perform private.act_as_session(begin_execution_as.user_session_id);
+  return private.begin_in(
+    private.require_conversations(), begin_execution_as.request, begin_execution_as.idempotency_key,
+    begin_execution_as.providers
+  );
+end
+$$;
+comment on function public.begin_execution_as(uuid, jsonb, text, text[]) is
+  'As begin_execution(), for the person of an auth session whose token the function agents has verified: a '
+  'guest gets the stream and never the answer of this function. Service role only.';
+
+create function public.start_execution_as(
+  user_session_id uuid, execution_id uuid, providers text[] default null
+) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: calls private.act_as_session(). Executable by service_role only.
+begin
+  perform private.act_as_session(start_execution_as.user_session_id);
+  return private.start_in(
+    private.require_conversations(), start_execution_as.execution_id, start_execution_as.providers
+  );
+end
+$$;
+comment on function public.start_execution_as(uuid, uuid, text[]) is
+  'As start_execution(), for the person of an auth session whose token the function agents has verified. '
+  'Service role only.';
+
 revoke all on function
+  private.check_guests_request(jsonb),
+  private.begin_in(bigint, jsonb, text, text[]),
+  private.start_in(bigint, uuid, text[]),
+  public.begin_execution_as(uuid, jsonb, text, text[]),
+  public.start_execution_as(uuid, uuid, text[]),
   private.is_message_part(jsonb),
   private.are_message_parts(jsonb),
   private.are_input_messages(jsonb),
@@ -777,3 +878,7 @@ grant execute on function
   public.begin_execution(jsonb, text, text[]),
   public.start_execution(uuid, text[])
   to authenticated;
+grant execute on function
+  public.begin_execution_as(uuid, jsonb, text, text[]),
+  public.start_execution_as(uuid, uuid, text[])
+  to service_role;

@@ -8,7 +8,7 @@ as $$
 -- Definer: no client may update executions. Updates the caller's own only.
 #variable_conflict use_column
 declare
-  organization constant bigint := private.require_organization('agents.invoke');
+  organization constant bigint := private.require_conversations();
   execution public.agent_executions;
 begin
   perform private.keep_session(organization, cancel_execution.execution_id);
@@ -82,7 +82,7 @@ declare
 begin
   perform private.end_expired_execution(x.organization_id, x.id)
   from public.agent_executions x
-  where x.organization_id = (select private.current_organization_id()) and x.id = read_execution.execution_id
+  where x.organization_id = (select private.current_tenant_id()) and x.id = read_execution.execution_id
     and x.status in ('pending', 'running') and x.lease_expires_at <= clock_timestamp();
 
   select json_build_object(
@@ -91,7 +91,7 @@ begin
       x.organization_id, x.id, read_execution.after_seq, read_execution.max_batches)
   ) into result
   from public.agent_executions x
-  where x.organization_id = (select private.current_organization_id()) and x.id = read_execution.execution_id;
+  where x.organization_id = (select private.current_tenant_id()) and x.id = read_execution.execution_id;
   if result is null then
     raise exception using errcode = 'PT404', message = 'execution_not_found',
       detail = 'The caller may read no execution with this id. Check the id.';
@@ -141,7 +141,7 @@ begin
         and (s.user_id = execution.user_id or 'content.read_all' = any (s.permissions) or exists (
           select 1 from public.chat_sessions c
           where c.organization_id = execution.organization_id and c.id = execution.session_id
-            and c.visibility = 'organization'
+            and c.visibility = 'organization' and s.role <> 'guest'
         ))
     ), '[]'::json),
     'result', case when execution.completed_at is not null then
@@ -161,12 +161,13 @@ as $$
 begin
   return private.execution_result(x.organization_id, x.id)
   from public.agent_executions x
-  where x.organization_id = private.current_organization_id() and x.id = read_execution_result.execution_id
+  where x.organization_id = private.current_tenant_id() and x.id = read_execution_result.execution_id
     and x.completed_at is not null
     and (
       x.user_id = private.current_user_id() or private.has_permission('content.read_all') or exists (
         select 1 from public.chat_sessions s
         where s.organization_id = x.organization_id and s.id = x.session_id and s.visibility = 'organization'
+          and s.organization_id = private.current_organization_id()
       )
     );
 end
@@ -192,18 +193,21 @@ declare
 begin
   return (
     with recursive chain as (
-      select m.*, 1 as depth, octet_length(m.content) + coalesce(octet_length(m.parts::text), 0)
-        + coalesce(octet_length(m.metadata ->> 'input'), 0) as bytes
+      select m.*, l.shown, 1 as depth, octet_length(m.content)
+        + coalesce(octet_length(l.shown::text), 0) + coalesce(octet_length(m.metadata ->> 'input'), 0)
+        as bytes
       from public.chat_messages m
+      cross join lateral (select private.without_pictures(m.parts) as shown) l
       where m.organization_id = organization and m.id = coalesce((
         select a.id from public.chat_messages a
         where a.organization_id = organization and a.id = followed.response_message_id
       ), followed.message_id)
       union all
-      select m.*, c.depth + 1, c.bytes + octet_length(m.content) + coalesce(octet_length(m.parts::text), 0)
-        + coalesce(octet_length(m.metadata ->> 'input'), 0)
+      select m.*, l.shown, c.depth + 1, c.bytes + octet_length(m.content)
+        + coalesce(octet_length(l.shown::text), 0) + coalesce(octet_length(m.metadata ->> 'input'), 0)
       from chain c
       join public.chat_messages m on m.organization_id = organization and m.id = c.parent_id
+      cross join lateral (select private.without_pictures(m.parts) as shown) l
       where c.bytes <= 8388608
     )
     select jsonb_build_object(
@@ -213,7 +217,7 @@ begin
     from chain c
     cross join lateral (
       select i.place, case when i.sent ?| '{content,parts}' then i.sent
-        else i.sent || jsonb_build_object('content', c.content, 'parts', c.parts) end as message
+        else i.sent || jsonb_build_object('content', c.content, 'parts', c.shown) end as message
       from jsonb_array_elements(coalesce(
         c.metadata -> 'input', jsonb_build_array(jsonb_build_object('role', c.role))
       )) with ordinality i(sent, place)

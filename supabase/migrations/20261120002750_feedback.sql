@@ -37,13 +37,18 @@ alter table conversation.message_feedback enable row level security;
 alter table conversation.message_feedback force row level security;
 create policy select_reader on conversation.message_feedback for select to authenticated
   using (
-    organization_id = (select private.current_organization_id())
+    organization_id = (select private.current_tenant_id())
+    and (
+      user_id = (select private.current_user_id())
+      or organization_id = (select private.current_organization_id())
+    )
     and exists (
       select 1 from public.chat_messages m
       where m.organization_id = message_feedback.organization_id and m.id = message_feedback.message_id
     )
   );
-comment on policy select_reader on conversation.message_feedback is 'The readers of the message.';
+comment on policy select_reader on conversation.message_feedback is
+  'The readers of the message; a guest reads their own rating only, because another names a colleague.';
 revoke all on conversation.message_feedback from anon, authenticated, service_role;
 grant select on conversation.message_feedback to authenticated, service_role;
 -- No insert, update or delete: rate_message().
@@ -59,7 +64,7 @@ as $$
 -- absent, foreign and unreadable messages, and questions, give one error.
 #variable_conflict use_column
 declare
-  organization constant bigint := private.require_organization('agents.invoke');
+  organization constant bigint := private.require_conversations();
   account constant uuid := private.current_user_id();
   answer public.chat_messages;
 begin
@@ -67,7 +72,8 @@ begin
   from public.chat_messages m
   join public.chat_sessions s on s.organization_id = m.organization_id and s.id = m.session_id
   where m.organization_id = organization and m.id = rate_message.message_id and m.role = 'assistant'
-    and (m.user_id = account or s.visibility = 'organization' or private.has_permission('content.read_all'));
+    and (m.user_id = account or private.has_permission('content.read_all')
+      or (s.visibility = 'organization' and s.organization_id = private.current_organization_id()));
   if not found then
     raise exception using errcode = 'PT404', message = 'message_not_found',
       detail = 'The caller reads no answer with this id. Check the id.';

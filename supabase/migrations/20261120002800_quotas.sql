@@ -9,6 +9,8 @@ create table private.table_bounds (
   scope text constraint table_bounds_scope check (scope in ('member', 'organization')),
   max_rows bigint constraint table_bounds_rows check (max_rows > 0),
   max_bytes bigint constraint table_bounds_bytes check (max_bytes > 0),
+  max_rows_of_guest bigint constraint table_bounds_rows_of_guest check (max_rows_of_guest > 0),
+  max_bytes_of_guest bigint constraint table_bounds_bytes_of_guest check (max_bytes_of_guest > 0),
   organization_rows bigint constraint table_bounds_organization_rows check (organization_rows > 0),
   organization_bytes bigint constraint table_bounds_organization_bytes check (organization_bytes > 0),
   reason text,
@@ -19,6 +21,10 @@ create table private.table_bounds (
   constraint table_bounds_of_both check (
     num_nonnulls(organization_rows, organization_bytes) in (0, 2)
     and (organization_rows is null or scope = 'member')
+  ),
+  constraint table_bounds_guest check (
+    num_nonnulls(max_rows_of_guest, max_bytes_of_guest) = 0
+    or (scope = 'member' and num_nulls(max_rows_of_guest, max_bytes_of_guest) = 0)
   )
 );
 comment on table private.table_bounds is
@@ -32,6 +38,8 @@ comment on column private.table_bounds.max_bytes is
 comment on column private.table_bounds.organization_rows is
   'A second bound: of all members of an organization together. Null: none.';
 comment on column private.table_bounds.organization_bytes is 'As organization_rows.';
+comment on column private.table_bounds.max_rows_of_guest is
+  'The smaller bound of a member who is a guest; null for a table that guests do not write.';
 comment on column private.table_bounds.reason is 'The other bound of the table; null with a quota.';
 alter table private.table_bounds enable row level security;
 alter table private.table_bounds force row level security;
@@ -70,6 +78,11 @@ insert into private.table_bounds (
   table_name, scope, max_rows, max_bytes, organization_rows, organization_bytes
 ) values
   ('private.files', 'member', 10000, 2147483648, 1000000, 68719476736);
+update private.table_bounds b set max_rows_of_guest = g.rows, max_bytes_of_guest = g.bytes
+from (values
+  ('conversation.message_feedback', 5000, 16777216), ('public.chat_sessions', 1000, 4194304)
+) g(table_name, rows, bytes)
+where b.table_name = g.table_name;
 
 insert into private.table_bounds (table_name, reason) values
   ('client_mgmt.access_grants', 'Platform administrators write it, in person.'),
@@ -205,6 +218,12 @@ begin
   on conflict on
     constraint quota_use_key do update set rows = u.rows + excluded.rows, bytes = u.bytes + excluded.bytes
   returning u.* into used;
+  if used.rows > bound.max_rows_of_guest or used.bytes > bound.max_bytes_of_guest then
+    if private.is_guest(used.organization_id, used.user_id) then
+      bound.max_rows := least(bound.max_rows, bound.max_rows_of_guest);
+      bound.max_bytes := least(bound.max_bytes, bound.max_bytes_of_guest);
+    end if;
+  end if;
   if (used.rows <= bound.max_rows and used.bytes <= bound.max_bytes)
     or (private.jwt_claims() ->> 'role' is distinct from 'authenticated'
       and nullif(current_setting('colloquy.acting_user', true), '') is null)

@@ -160,11 +160,14 @@ language plpgsql stable security invoker set search_path = ''
 as $$
 -- Invoker: the policies of chat_sessions decide who hears of a session.
 declare
-  of_organization constant text := 'organization:' || private.current_organization_id();
-  of_session constant text := 'session:' || private.current_organization_id() || ':';
+  tenant constant bigint := private.current_tenant_id();
+  of_session constant text := 'session:' || tenant || ':';
   session text;
 begin
-  if topic in (of_organization, of_organization || ':user:' || private.current_user_id()) then
+  -- The first is null for a guest, and equals no topic.
+  if topic = 'organization:' || private.current_organization_id()
+    or topic = 'organization:' || tenant || ':user:' || private.current_user_id()
+  then
     return true;
   end if;
   if not coalesce(starts_with(topic, of_session), false) then return false; end if;
@@ -172,12 +175,12 @@ begin
   if session !~ '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$' then return false; end if;
   return exists (
     select 1 from public.chat_sessions s
-    where s.organization_id = private.current_organization_id() and s.id = session::uuid
+    where s.organization_id = tenant and s.id = session::uuid
   );
 end
 $$;
 comment on function private.may_hear(text) is
-  'Whether the caller may join a channel: of the caller''s organization, of the caller''s own list, or of a '
+  'Whether the caller may join a channel: of a member''s organization, of the caller''s own list, or of a '
   'session that the caller may read.';
 revoke all on function private.may_hear(text) from public, anon, authenticated, service_role;
 grant execute on function private.may_hear(text) to authenticated;

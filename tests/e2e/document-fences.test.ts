@@ -16,6 +16,9 @@ const read = (file: string) => readFileSync(`${docs}${file}`, 'utf8')
 /** The statuses of the requests that each fence of a document sends, as an owner. */
 const fences: readonly (readonly [document: string, fence: number, statuses: readonly number[]])[] =
   [
+    // The second fence of a page of guests follows the first.
+    ['customers.md', 0, [204, 201, 201]],
+    ['customers.md', 1, [204, 201, 201, 200, 200, 200, 200, 204, 200, 200, 200]],
     ['executions.md', 0, [200]],
     ['executions.md', 1, [200, 200, 201]],
     ['executions.md', 2, [200, 204, 200, 200]],
@@ -28,25 +31,42 @@ const fences: readonly (readonly [document: string, fence: number, statuses: rea
   ]
 
 test.each(fences)('the TypeScript of %s (%d) runs', async (document, index, expected) => {
-  const code = readFences(read(document))[index]?.code ?? ''
+  const code = readFences(read(document))
+    .slice(document === 'customers.md' ? 0 : index, index + 1)
+    .map((fence) => fence.code)
+    .join('\n')
   const ann = await signUpWithOrganization('ann')
   const id = await addConfiguration(ann, 'https://mcp.example.com/mcp')
   const answered = await invoke(ann, { message: { content: 'Hi' }, stream: false })
   const { session_id: sessionId } = (await answered.json()) as { session_id: string }
   const answers: string[] = []
   const { url, publishableKey } = useStack()
-  const supabase = openClient(url, publishableKey, async (input, init) => {
+  const record: typeof fetch = async (input, init) => {
     const response = await fetch(input, init)
     answers.push(`${response.status} ${await response.clone().text()}`)
     return response
-  })
+  }
+  const supabase = openClient(url, publishableKey, record)
+  const customer = openClient(url, publishableKey, record)
   await supabase.auth.signInWithPassword(ann)
   answers.length = 0
 
   const proposed_hash = randomUUID().replaceAll('-', '')
-  const names = { supabase, id, sessionId, user_id: ann.id, proposed_hash }
+  const { data: own } = await supabase.from('organizations').select('slug').single()
+  answers.length = 0
+  const names = {
+    supabase,
+    customer,
+    slug: own?.slug,
+    id,
+    sessionId,
+    user_id: ann.id,
+    proposed_hash,
+  }
   const { outputText } = ts.transpileModule(
-    code.replaceAll('mcp_configuration_id: 7', 'mcp_configuration_id: id'),
+    code
+      .replaceAll('mcp_configuration_id: 7', 'mcp_configuration_id: id')
+      .replaceAll('jo@example.com', `${randomUUID()}@example.com`),
     {
       compilerOptions: { target: ts.ScriptTarget.ES2023, module: ts.ModuleKind.ESNext },
     },

@@ -270,6 +270,7 @@ export type Database = {
         Row: {
           created_at: string
           ended_at: string | null
+          ended_by: string | null
           invited_by: string | null
           organization_id: number
           permissions: string[]
@@ -281,6 +282,7 @@ export type Database = {
         Insert: {
           created_at?: string
           ended_at?: string | null
+          ended_by?: string | null
           invited_by?: string | null
           organization_id: number
           permissions?: string[]
@@ -291,6 +293,7 @@ export type Database = {
         Update: {
           created_at?: string
           ended_at?: string | null
+          ended_by?: string | null
           invited_by?: string | null
           organization_id?: number
           permissions?: string[]
@@ -740,47 +743,68 @@ export type Database = {
       organization_limits: {
         Row: {
           changes_per_minute: number
+          changes_per_minute_per_guest: number
           changes_per_minute_per_user: number
           created_at: string
+          joins_per_minute: number
           max_concurrent_executions: number
+          max_concurrent_per_guest: number
           max_concurrent_per_user: number
+          max_guests: number
           organization_id: number
           requests_per_minute: number
+          requests_per_minute_per_guest: number
           requests_per_minute_per_user: number
           stored_bytes: number
+          stored_bytes_per_guest: number
           stored_bytes_per_user: number
           tokens_per_minute: number
+          tokens_per_minute_per_guest: number
           tokens_per_minute_per_user: number
           updated_at: string
         }
         ComputedFields: never
         Insert: {
           changes_per_minute?: number
+          changes_per_minute_per_guest?: number
           changes_per_minute_per_user?: number
           created_at?: string
+          joins_per_minute?: number
           max_concurrent_executions?: number
+          max_concurrent_per_guest?: number
           max_concurrent_per_user?: number
+          max_guests?: number
           organization_id: number
           requests_per_minute?: number
+          requests_per_minute_per_guest?: number
           requests_per_minute_per_user?: number
           stored_bytes?: number
+          stored_bytes_per_guest?: number
           stored_bytes_per_user?: number
           tokens_per_minute?: number
+          tokens_per_minute_per_guest?: number
           tokens_per_minute_per_user?: number
           updated_at?: string
         }
         Update: {
           changes_per_minute?: number
+          changes_per_minute_per_guest?: number
           changes_per_minute_per_user?: number
           created_at?: string
+          joins_per_minute?: number
           max_concurrent_executions?: number
+          max_concurrent_per_guest?: number
           max_concurrent_per_user?: number
+          max_guests?: number
           organization_id?: number
           requests_per_minute?: number
+          requests_per_minute_per_guest?: number
           requests_per_minute_per_user?: number
           stored_bytes?: number
+          stored_bytes_per_guest?: number
           stored_bytes_per_user?: number
           tokens_per_minute?: number
+          tokens_per_minute_per_guest?: number
           tokens_per_minute_per_user?: number
           updated_at?: string
         }
@@ -1093,7 +1117,7 @@ export type Database = {
         Row: {
           auth_info: NonNullable<Json>
           created_at: string
-          email: string
+          email: string | null
           id: string
         }
         ComputedFields: never
@@ -1984,6 +2008,7 @@ export type Database = {
           id: number
           instructions: string | null
           name: string
+          open_to_guests: boolean
           organization_id: number | null
           type: string
           updated_at: string
@@ -1997,6 +2022,7 @@ export type Database = {
           id?: never
           instructions?: string | null
           name: string
+          open_to_guests?: boolean
           organization_id?: number | null
           type: string
           updated_at?: string
@@ -2009,6 +2035,7 @@ export type Database = {
           id?: never
           instructions?: string | null
           name?: string
+          open_to_guests?: boolean
           organization_id?: number | null
           type?: string
           updated_at?: string
@@ -2998,7 +3025,7 @@ export type Database = {
         Row: {
           created_at: string
           display_name: string | null
-          email: string
+          email: string | null
           id: string
           is_active: boolean
           last_login_at: string | null
@@ -3010,7 +3037,7 @@ export type Database = {
         Insert: {
           created_at?: string
           display_name?: string | null
-          email: string
+          email?: string | null
           id: string
           is_active?: boolean
           last_login_at?: string | null
@@ -3021,7 +3048,7 @@ export type Database = {
         Update: {
           created_at?: string
           display_name?: string | null
-          email?: string
+          email?: string | null
           id?: string
           is_active?: boolean
           last_login_at?: string | null
@@ -3271,6 +3298,15 @@ export type Database = {
         Args: { idempotency_key?: string; providers?: string[]; request: Json }
         Returns: Json
       }
+      begin_execution_as: {
+        Args: {
+          idempotency_key?: string
+          providers?: string[]
+          request: Json
+          user_session_id: string
+        }
+        Returns: Json
+      }
       begin_tool_calls: {
         Args: {
           calls: Json
@@ -3431,6 +3467,16 @@ export type Database = {
         SetofOptions: {
           from: '*'
           to: 'issued_invitation'
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
+      join_organization: {
+        Args: { slug: string }
+        Returns: Database['public']['CompositeTypes']['joined_organization']
+        SetofOptions: {
+          from: '*'
+          to: 'joined_organization'
           isOneToOne: true
           isSetofReturn: false
         }
@@ -3730,6 +3776,10 @@ export type Database = {
         Returns: undefined
       }
       start_execution: { Args: { execution_id: string; providers?: string[] }; Returns: Json }
+      start_execution_as: {
+        Args: { execution_id: string; providers?: string[]; user_session_id: string }
+        Returns: Json
+      }
       store_mcp_connection: {
         Args: { connection: Json; organization_id: number; user_id: string }
         Returns: number

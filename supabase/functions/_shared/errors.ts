@@ -85,7 +85,7 @@ const messages = {
       'The files of one message are larger than 8 MiB together. Send smaller or fewer files.',
     file_not_replaceable: 'A file is neither replaced nor moved. Upload it under a new uuid.',
     provider_unsupported_output:
-      'The model answered with a picture or a sound. Name a model that answers with text.',
+      'The model answered with a sound, or with pictures that are not passed on. Name another model.',
     answer_does_not_match_schema:
       'The answer of the model does not match the requested format. Ask again or simplify the format.',
     mcp_stdio_not_supported:

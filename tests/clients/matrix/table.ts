@@ -27,13 +27,28 @@ export function toTable(clients: readonly ClientRow[], folder: string): string {
     ...verbs.map(({ verb }) => cell(client, verb)),
   ])
   const head = ['Client', 'Version', 'Endpoint', ...verbs.map(({ verb }) => words[verb])]
+  return [...linesOf(head, rows), '', ...clients.flatMap(reasons)].join('\n').trim()
+}
+
+/** The table of docs/clients.md of the uses that not every client has, by their names. */
+export function toFurtherTable(
+  uses: Readonly<Record<string, readonly { readonly client: string; readonly package: string }[]>>,
+  folder: string,
+): string {
+  const rows = Object.entries(uses).flatMap(([name, clients]) =>
+    clients.map((one) => [`\`${name}\``, one.client, versionOf(one.package, folder)]),
+  )
+  return linesOf(['Use', 'Client', 'Version'], rows).join('\n')
+}
+
+function linesOf(head: readonly string[], rows: readonly string[][]): string[] {
   const widths = head.map((_, column) =>
     Math.max(...[head, ...rows].map((row) => row[column]?.length ?? 0)),
   )
   const line = (cells: readonly string[]) =>
     `| ${cells.map((text, column) => text.padEnd(widths[column] ?? 0)).join(' | ')} |`
   const rule = `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`
-  return [line(head), rule, ...rows.map(line), '', ...clients.flatMap(reasons)].join('\n').trim()
+  return [line(head), rule, ...rows.map(line)]
 }
 
 /** Why a client lacks a verb: each reason once. */

@@ -1,7 +1,7 @@
 /** The tenants of a world: A acts, B must stay unseen; `none` are people of neither. */
 export type Tenant = 'a' | 'b' | 'none'
 
-export type Rank = 'owner' | 'admin' | 'member'
+export type Rank = 'owner' | 'admin' | 'member' | 'guest'
 
 /** Someone to plant: an account and, unless `none`, a membership. */
 export interface Person {
@@ -42,12 +42,13 @@ export const permissionsOfRank: Readonly<Record<Rank, readonly string[]>> = {
     'projects.manage',
   ],
   member: ['agents.invoke'],
+  guest: [],
 }
 
 export const allPermissions = [...permissionsOfRank.owner, 'content.read_all']
 
 export const rankOf = (rank: string | null | undefined): number =>
-  rank === 'owner' ? 3 : rank === 'admin' ? 2 : rank === 'member' ? 1 : 0
+  ['guest', 'member', 'admin', 'owner'].indexOf(rank ?? '') + 1
 
 const holders: Person[] = allPermissions
   .filter((permission) => permission !== 'agents.invoke')
@@ -66,6 +67,8 @@ export const people: readonly Person[] = [
   { key: 'former member', tenant: 'a', rank: 'admin', ended: true },
   ...holders,
   { key: 'member of both', tenant: 'a', rank: 'member', alsoInB: true },
+  { key: 'guest', tenant: 'a', rank: 'guest' },
+  { key: 'another guest', tenant: 'a', rank: 'guest' },
   { key: 'invited person', tenant: 'none' },
   { key: 'platform administrator', tenant: 'none', platform: 'plain' },
   { key: 'platform administrator on configuration', tenant: 'none', platform: 'configuration' },
@@ -78,6 +81,7 @@ export const people: readonly Person[] = [
   },
   { key: 'owner of the other', tenant: 'b', rank: 'owner' },
   { key: 'member of the other', tenant: 'b', rank: 'member' },
+  { key: 'guest of the other', tenant: 'b', rank: 'guest' },
 ]
 
 /** Who makes a request, and all that the rules may know of them. */
@@ -88,6 +92,8 @@ export interface Actor {
   userId: string | null
   /** Of the account that could act; null when the token gives nothing. */
   organizationId: number | null
+  /** Where the account is a guest; a rule that does not ask for it is closed to guests. */
+  guestOf: number | null
   permissions: ReadonlySet<string>
   rank: number
   /** The account that the token names is active, and its session not over. */
@@ -108,6 +114,7 @@ const nobody = {
   tenant: 'none',
   userId: null,
   organizationId: null,
+  guestOf: null,
   permissions: new Set<string>(),
   rank: 0,
   hasAccount: false,
@@ -155,7 +162,8 @@ function actorOf(person: PlantedPerson, organizations: { a: number; b: number })
     role: 'authenticated',
     tenant,
     userId: id,
-    organizationId: active ? claimed : null,
+    organizationId: active && rank !== 'guest' ? claimed : null,
+    guestOf: active && rank === 'guest' ? claimed : null,
     permissions: new Set(platform === 'content' ? ['content.read_all'] : active ? held : []),
     rank: active ? rankOf(rank) : 0,
     hasAccount: true,

@@ -1,6 +1,6 @@
 import type { TransactionSql } from 'postgres'
 
-import { type Actor, permissionsOfRank } from './actors.ts'
+import { type Actor, permissionsOfRank, rankOf } from './actors.ts'
 import { type Finding } from './cases/types.ts'
 import { relationExpectations } from './expectations/index.ts'
 import { routineExpectations } from './expectations/routines.ts'
@@ -14,10 +14,13 @@ export interface Event {
   by?: string
   sql: (ids: { user: string; session: string; organization: number }) => string
   /** What the token is still good for. */
-  leaves: Pick<Actor, 'organizationId' | 'permissions' | 'rank' | 'userId' | 'hasAccount'>
+  leaves: Pick<
+    Actor,
+    'organizationId' | 'guestOf' | 'permissions' | 'rank' | 'userId' | 'hasAccount'
+  >
 }
 
-const nothing = { organizationId: null, permissions: new Set<string>(), rank: 0 }
+const nothing = { organizationId: null, guestOf: null, permissions: new Set<string>(), rank: 0 }
 
 const as = (user: string) => ({ ...nothing, userId: user, hasAccount: true })
 const nobody = { ...nothing, userId: null, hasAccount: false }
@@ -26,8 +29,9 @@ const nobody = { ...nothing, userId: null, hasAccount: false }
 export function eventsFor(user: string, organization: number): Event[] {
   const demoted = {
     organizationId: organization,
+    guestOf: null,
     permissions: new Set(permissionsOfRank.member),
-    rank: 1,
+    rank: rankOf('member'),
     userId: user,
     hasAccount: true,
   }
@@ -50,6 +54,12 @@ export function eventsFor(user: string, organization: number): Event[] {
       by: 'owner',
       sql: ({ user }) => `select public.set_member_role('${user}', 'member', '{}')`,
       leaves: demoted,
+    },
+    {
+      name: 'demotion to guest',
+      by: 'owner',
+      sql: ({ user }) => `select public.set_member_role('${user}', 'guest')`,
+      leaves: { ...as(user), guestOf: organization, rank: rankOf('guest') },
     },
     {
       name: 'suspension of the account',

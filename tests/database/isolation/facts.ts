@@ -72,8 +72,9 @@ export function mayWrite(
 /** Whether a client's write is refused before any row is looked at. */
 export function isGuarded({ guard }: RelationExpectation, actor: Actor): boolean {
   if (guard === undefined || actor.role !== 'authenticated') return false
-  if (actor.organizationId === null) return true
   const permissions = guard.split(' ').filter((permission) => permission !== '')
+  if (actor.guestOf !== null) return !permissions.includes('guest')
+  if (actor.organizationId === null) return true
   return (
     permissions.length > 0 && !permissions.some((permission) => actor.permissions.has(permission))
   )

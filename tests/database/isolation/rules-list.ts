@@ -34,6 +34,7 @@ export const catalogRules = [
   'every expectation has an object',
   'every role holds the grants it should hold',
   'every table has the policies it should have',
+  'every policy is closed to guests, except those of their own conversations',
   'an update’s policy asks the same of the row before and after',
   'every table has the triggers it should have, enabled',
   'every reference has a valid foreign key that carries the tenant',

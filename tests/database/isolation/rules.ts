@@ -42,11 +42,29 @@ export const any =
   (actor, row) =>
     rules.some((rule) => rule(actor, row))
 
-/** Private content: one's own, what is shared, all of it with content.read_all. */
-export const reader: Rule = all(
+/** A guest's own row: no other row of the organization is for a guest. */
+export const ofGuest: Rule = (actor, row) =>
+  actor.guestOf !== null && row.organization_id === actor.guestOf && row.user_id === actor.userId
+
+/** Private content of members: one's own, what is shared, all of it with content.read_all. */
+export const memberReader: Rule = all(
   member,
   any(self, is('visibility', 'organization'), holding('content.read_all')),
 )
 
+/** Private content that a guest has too: their own. */
+export const reader: Rule = any(memberReader, ofGuest)
+
 /** A member who holds the permission. */
 export const manager = (permission: string): Rule => all(member, holding(permission))
+
+/** A chat session of one's own: a member's with agents.invoke, and a guest's. */
+export const ownSession: Rule = any(all(member, self, holding('agents.invoke')), ofGuest)
+
+/** The same to make: a guest's names nothing of the organization, and is not shared. */
+export const plainSession: Rule = all(
+  ownSession,
+  (actor, { agent_id, model_id, project_id, visibility = 'private' }) =>
+    actor.guestOf === null ||
+    (visibility === 'private' && [agent_id, model_id, project_id].every((id) => id == null)),
+)

@@ -218,6 +218,7 @@ const comparedActors = [
   'owner',
   'administrator',
   'member',
+  'guest',
   'former member',
   'invited person',
   'platform administrator',

@@ -31,23 +31,3 @@ test('a route has only models with the capability that is asked for', async () =
     }
   })
 })
-
-test('a model of a protocol without embeddings makes none', async () => {
-  await rolledBack(sql, async (tx) => {
-    const owner = await addOwner(tx)
-    const { id } = await addAgent(tx, owner)
-    const add = (provider: string) =>
-      as(
-        tx,
-        owner,
-        (t) => t`
-          insert into public.models
-            (agent_id, name, display_name, provider, model_id, capabilities)
-          values (${id}, ${provider}, 'x', ${provider}, 'x', '{embeddings}')`,
-      )
-    await add('openai-compatible')
-    await expect(add('vertex-ai')).rejects.toMatchObject({
-      constraint_name: 'models_embeddings_provider',
-    })
-  })
-})

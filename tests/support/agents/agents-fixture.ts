@@ -220,6 +220,7 @@ export function agentsApp(
       userId: 'u',
       sessionId: 's',
       organizationId: 7,
+      isGuest: false,
       accessToken: 't',
     }),
     clock: options.clock ?? stoppedClock,

@@ -11,6 +11,8 @@ import { type Device, openDevice } from './plain-chat.ts'
 export interface ChatStage {
   readonly ann: Person & { organization: Organization }
   readonly scripted: ScriptedModel
+  /** The agent's name. */
+  readonly agent: string
   open(rest?: { id?: string; agent?: string; send?: typeof fetch }): Device
   says(...texts: string[]): void
   /** What the model was asked last: its messages as `role: text`. */
@@ -38,6 +40,9 @@ export function useChatStage(): ChatStage {
     },
     get scripted() {
       return scripted
+    },
+    get agent() {
+      return agent
     },
     open(rest = {}) {
       const functions = scripted.baseURL.replace(/\/v1$/, '')

@@ -76,6 +76,7 @@ describe('an access token', () => {
       userId,
       sessionId,
       organizationId: 7,
+      isGuest: false,
       accessToken: token,
     })
     const keys = [oct, rsa.jwk, ec.jwk]

@@ -88,7 +88,7 @@ const streamFaults: Record<string, Fault> = {
     ...malformed,
   },
   'an event beyond every size': {
-    script: eventStream([...HALF, `data: ${'x'.repeat(5 * 1024 * 1024)}`]),
+    script: eventStream([...HALF, `data: ${'x'.repeat(10 * 1024 * 1024)}`]),
     ...malformed,
     ...half,
   },

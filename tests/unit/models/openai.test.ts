@@ -66,7 +66,7 @@ describe('a chat completion stream', () => {
   })
 
   it('hands out what came before a broken event in the same read', async () => {
-    for (const broken of ['data: {{\n\n', `data: ${'x'.repeat(5 * 1024 * 1024)}`]) {
+    for (const broken of ['data: {{\n\n', `data: ${'x'.repeat(10 * 1024 * 1024)}`]) {
       const fetch = fetchOf([encode(delta('a') + broken)])
       const { answer, error } = await collect(openRouter('http://x'), { fetch })
       expect(answer.content).toBe('a')

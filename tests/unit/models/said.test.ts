@@ -207,10 +207,10 @@ describe('what is said beside text', () => {
   })
 
   it.each([
-    {
-      content: 'Here.',
-      images: [{ type: 'image_url', image_url: { url: 'data:image/png;base64,AA==' } }],
-    },
+    { content: 'Here.', images: [{ image_url: { url: 'data:image/svg+xml,<svg/>' } }] },
+    { content: 'Here.', images: [{ image_url: { url: 'data:audio/mpeg;base64,AA==' } }] },
+    { content: null, images: [{ image_url: { url: 'data:image/png;base64,"\n' } }] },
+    { content: null, images: ['data:image/png;base64,AA=='] },
     { content: null, images: [{ type: 'image_url', image_url: { url: 'https://a.test/b.png' } }] },
     { content: [{ type: 'image_url', image_url: { url: 'https://a.test/b.png' } }] },
     { content: null, audio: { id: 'a', data: 'AA==' } },

@@ -13,6 +13,7 @@ const said: ModelEvent[] = [
   { type: 'tool_call_delta', id: 'c1', name: 'w', arguments: '{"a"' },
   { type: 'tool_call_delta', id: 'c1', name: 'w', arguments: ':1}' },
   { type: 'tool_call', id: 'c1', name: 'w', arguments: '{"a":1}' },
+  { type: 'picture', url: 'data:image/png;base64,AA==', media_type: 'image/png' },
   { type: 'text', text: 'Done.' },
 ]
 
@@ -55,6 +56,9 @@ describe('the events of a response', () => {
       ['response.output_text.annotation.added', undefined],
       ['response.content_part.added', ''],
       ['response.output_item.added', ''],
+      // A picture, and the message that goes on after it.
+      ['response.output_item.added', undefined],
+      ['response.output_item.added', []],
       ['response.content_part.added', ''],
     ])
   })

@@ -22,6 +22,8 @@ export interface Caller {
   readonly sessionId: string
   /** The active organization of the token. */
   readonly organizationId: number
+  /** The token says that its person is a guest; the database decides who is one. */
+  readonly isGuest: boolean
   /** The received token; the database client acts with it as the caller. */
   readonly accessToken: string
 }
@@ -143,7 +145,8 @@ function callerOf(claims: JWTPayload, accessToken: string): Caller {
   // An early refusal only: the database decides whether the membership is active.
   const isText = typeof organizationId === 'string' || typeof organizationId === 'number'
   if (!isText || !organization.test(`${organizationId}`)) throw new AppError('no_organization')
-  return { userId: sub, sessionId, organizationId: Number(organizationId), accessToken }
+  const isGuest = claims.organization_role === 'guest'
+  return { userId: sub, sessionId, organizationId: Number(organizationId), isGuest, accessToken }
 }
 
 /** A key that was added since the worker started is at the endpoint, which is asked twice a minute at most. */

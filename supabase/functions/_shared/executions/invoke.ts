@@ -7,6 +7,7 @@ import { checkFormat, storedObject } from './answer-format.ts'
 import { beginExecution } from './begin.ts'
 import { type BegunExecution, endingError, type FinishedExecution } from './execution.ts'
 import type { Invocation } from './invocation.ts'
+import { clientFor } from './client-for.ts'
 import { awaitTurn } from './queue.ts'
 import { type RunDependencies, runExecution, type RunOptions } from './run.ts'
 import { timeForWholeAnswer } from './run-state.ts'
@@ -42,7 +43,7 @@ export async function invoke(
   const { database, models, waitUntil, clock } = deps
   const { stream, format } = invocation
   const since = clock.now()
-  const db = database.forCaller(caller.accessToken)
+  const db = clientFor(database, caller)
   const execution = await beginExecution(db, invocation, idempotencyKey, models.providers)
   if (execution.replayed) {
     const { execution_id, result } = execution

@@ -140,6 +140,10 @@ export function toEvents(answer: ModelAnswer): ModelEvent[] {
 /** A part of an answer as the event of which it was made. */
 export function toPartEvents(part: MessagePart): ModelEvent[] {
   if (part.type === 'refusal' || part.type === 'source') return [part]
+  if (part.type === 'image') {
+    const { url, media_type, provider_metadata: metadata } = part
+    return [{ type: 'picture', url, media_type, ...(metadata && { metadata }) }]
+  }
   if (part.type !== 'text' && part.type !== 'reasoning' && part.type !== 'tool_call') return []
   const { provider_metadata: metadata, ...event } = part
   return [metadata ? { ...event, metadata } : event]

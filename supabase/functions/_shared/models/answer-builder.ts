@@ -3,6 +3,7 @@ import type {
   FinishReason,
   ModelEvent,
   ModelUsage,
+  PictureEvent,
   ProviderMetadata,
   SourcePart,
 } from './model-protocol.ts'
@@ -10,6 +11,9 @@ import { ToolCallDrafts, type ToolCallPiece } from './tool-call-drafts.ts'
 
 /** Sources of one answer; a provider that names more is taken for broken, and the rest is left out. */
 const maxSources = 500
+
+/** Characters of all pictures of one answer in base64: 6 MB, which are several large ones. */
+export const maxPictures = 8 * 1024 * 1024
 
 /**
  * Turns what a decoder finds in the frames of one answer into batches of events, and holds the
@@ -30,6 +34,8 @@ export class AnswerBuilder {
   #hasOutput = false
   readonly #toolCalls: ToolCallDrafts
   readonly #sources = new Set<string>()
+  readonly #pictures = new Set<string>()
+  #picturesLength = 0
 
   /**
    * @param requestId the id from the response's headers, when it has one
@@ -67,6 +73,23 @@ export class AnswerBuilder {
     const last = this.#batch.at(-1)
     if (last?.type === 'refusal') last.text += text
     else this.#batch.push({ type: 'refusal', text })
+  }
+
+  /**
+   * Adds a picture, once: some services say all of an answer again at its end.
+   * @throws ModelError `provider_unsupported_output` for more than an answer may have
+   */
+  picture(picture: PictureEvent): void {
+    if (this.#pictures.has(picture.url)) return
+    this.#pictures.add(picture.url)
+    this.#picturesLength += picture.url.length
+    if (this.#picturesLength > maxPictures) {
+      const detail = `pictures of more than ${maxPictures} characters`
+      throw new ModelError('provider_unsupported_output', { detail })
+    }
+    this.#output()
+    this.#hasText = true
+    this.#batch.push(picture)
   }
 
   /** Notes what the model read, once; an address of another scheme than http(s) is left out. */

@@ -3,8 +3,8 @@ import { type ModelAdapter, ProviderReportedError } from './model-adapter.ts'
 import { foldEvents, type ModelAnswer } from './model-answer.ts'
 import { ModelCall, type ModelCallOptions } from './model-call.ts'
 import { ModelError } from './model-error.ts'
-import type { EmbeddingInput, ModelRequest } from './model-protocol.ts'
-import { type EmbeddingAnswer, readEmbeddings, readEmbeddingUsage } from './openai-embeddings.ts'
+import type { EmbeddingInput, ModelRequest, ModelUsage } from './model-protocol.ts'
+import type { EmbeddingAnswer } from './openai-embeddings.ts'
 import { findErrorObject } from './provider-failure.ts'
 
 /** A longer answer counts as broken: 16 MiB are hundreds of times the longest text, and 1,000 vectors. */
@@ -29,22 +29,65 @@ export function completeModel(
   })
 }
 
+/** Requests that one list of texts makes at the same time. */
+const requestsAtOnce = 8
+
 /**
- * Asks for the vectors of texts.
- * @throws as completeModel()
+ * Asks for the vectors of texts, in as many requests as the provider needs.
+ * @throws as completeModel(); the usage of a failure has that of all requests
  */
-export function embedModel(
+export async function embedModel(
   adapter: ModelAdapter,
   request: ModelRequest & { readonly embed: EmbeddingInput },
   options: ModelCallOptions = {},
 ): Promise<EmbeddingAnswer> {
-  return askWhole(adapter, request, options, (body, call) => {
-    const usage = readEmbeddingUsage(body)
-    // Before the vectors, which may be broken and are paid all the same.
-    if (usage) call.answer.usage(usage)
-    const answer = readEmbeddings(body, request.embed)
-    return { ...answer, requestId: call.answer.requestId ?? answer.requestId }
-  })
+  const { embeddings } = adapter
+  const answers: EmbeddingAnswer[] = []
+  const used: (ModelUsage | null)[] = []
+  const left = [...embeddings.batches(request.model, request.embed).entries()]
+  let failure: unknown
+  const work = async () => {
+    for (let next = left.shift(); next; next = left.shift()) {
+      const [place, embed] = next
+      try {
+        answers[place] = await askWhole(adapter, { ...request, embed }, options, (body, call) => {
+          const usage = embeddings.usageOf(body)
+          used.push(usage)
+          // Before the vectors, which may be broken and are paid all the same.
+          if (usage) call.answer.usage(usage)
+          const answer = embeddings.read(body, embed)
+          return { ...answer, requestId: call.answer.requestId ?? answer.requestId }
+        })
+      } catch (error) {
+        failure ??= error
+        left.length = 0
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(left.length, requestsAtOnce) }, work))
+  const usage = sumOfUsage(used)
+  if (failure instanceof ModelError) failure.usage = usage ?? failure.usage
+  if (failure !== undefined) throw failure as Error
+  const [first] = answers
+  return {
+    requestId: first?.requestId ?? null,
+    model: first?.model ?? null,
+    vectors: answers.flatMap(({ vectors }) => vectors),
+    usage,
+  }
+}
+
+/** An unknown part makes the sum unknown. */
+function sumOfUsage(used: readonly (ModelUsage | null)[]): ModelUsage | null {
+  const known = used.filter((usage) => usage !== null)
+  const [first] = known
+  if (!first || known.length < used.length) return null
+  const sum = (name: 'inputTokens' | 'totalTokens' | 'costUsd') =>
+    known.reduce<number | null>((total, { [name]: one }) => {
+      return total === null || one === null ? null : total + one
+    }, 0)
+  const sums = { inputTokens: sum('inputTokens'), totalTokens: sum('totalTokens') }
+  return { ...first, ...sums, costUsd: sum('costUsd') }
 }
 
 async function askWhole<Answer>(

@@ -1,6 +1,7 @@
 import type { Clock } from '../time.ts'
 import type { AnswerBuilder } from './answer-builder.ts'
-import type { ModelRequest } from './model-protocol.ts'
+import type { EmbeddingInput, ModelRequest, ModelUsage } from './model-protocol.ts'
+import type { EmbeddingAnswer } from './openai-embeddings.ts'
 
 /** The HTTP request; always a POST of JSON. */
 export interface WireRequest {
@@ -40,12 +41,23 @@ export interface ModelAdapter {
   createDecoder(request: ModelRequest): StreamDecoder
   /** Adds what a whole answer says to `answer`; throws like StreamDecoder.decode. */
   decodeAnswer(body: unknown, request: ModelRequest, answer: AnswerBuilder): void
+  readonly embeddings: EmbeddingWire
   /** The provider's id of the answer from the response's headers. */
   requestIdOf(headers: Headers): string | null
   /** Values that must never reach a log, as they are now. */
   secrets(): readonly string[]
   /** Told when the provider refused the credential of a request, so that a cached one is dropped. */
   credentialRefused?(): void
+}
+
+/** How one provider makes vectors. */
+export interface EmbeddingWire {
+  /** The requests for all texts, in their order. */
+  batches(model: string, embed: EmbeddingInput): readonly EmbeddingInput[]
+  /** What an answer says it used, whatever else it says. */
+  usageOf(body: unknown): ModelUsage | null
+  /** @throws ModelError `provider_malformed_response` */
+  read(body: unknown, asked: EmbeddingInput): EmbeddingAnswer
 }
 
 /** An error object found inside an answer; the holder of the secrets makes a ModelError of it. */

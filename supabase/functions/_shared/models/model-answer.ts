@@ -44,6 +44,11 @@ export function addToAnswer(answer: ModelAnswer, events: readonly ModelEvent[]):
       case 'source':
         answer.parts.push(event)
         break
+      case 'picture': {
+        const { url, media_type, metadata } = event
+        answer.parts.push({ type: 'image', url, media_type, ...keep(metadata) })
+        break
+      }
       case 'tool_call_delta':
         break // Shown only; the whole call follows.
       case 'embeddings':

@@ -36,6 +36,8 @@ export interface FilePart {
   filename?: string
   /** The detail of an image, for providers that offer the choice. */
   detail?: 'low' | 'high'
+  /** Of a picture that a model made. */
+  provider_metadata?: ProviderMetadata
 }
 
 export interface ToolCallPart {
@@ -189,6 +191,14 @@ export interface ReasoningEvent {
   metadata?: ProviderMetadata
 }
 
+/** A picture that the model made: `url` has its data. */
+export interface PictureEvent {
+  type: 'picture'
+  url: string
+  media_type: string
+  metadata?: ProviderMetadata
+}
+
 export type RefusalEvent = RefusalPart
 export type SourceEvent = SourcePart
 
@@ -239,6 +249,7 @@ export type ModelEvent =
   | ReasoningEvent
   | RefusalEvent
   | SourceEvent
+  | PictureEvent
   | ToolCallDeltaEvent
   | ToolCallEvent
   | EmbeddingsEvent

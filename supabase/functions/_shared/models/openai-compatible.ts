@@ -1,6 +1,6 @@
 import { stringOf } from '../json.ts'
 import type { ModelAdapter, WireRequest } from './model-adapter.ts'
-import { toEmbeddingRequest } from './openai-embeddings.ts'
+import { readEmbeddings, readEmbeddingUsage, toEmbeddingRequest } from './openai-embeddings.ts'
 import { OpenAiDecoder } from './openai-decoder.ts'
 import { toChatCompletionRequest } from './openai-request.ts'
 import { parseBaseUrl } from './parse-base-url.ts'
@@ -69,6 +69,11 @@ function createAdapter(
     createDecoder: (request) => new OpenAiDecoder(provider, request.model),
     decodeAnswer(body, request, answer) {
       new OpenAiDecoder(provider, request.model).decodeAnswer(body, answer)
+    },
+    embeddings: {
+      batches: (_, embed) => [embed],
+      usageOf: readEmbeddingUsage,
+      read: readEmbeddings,
     },
     requestIdOf: (headers) => stringOf(headers.get('x-generation-id')),
     secrets: () => (apiKey === undefined ? [] : [apiKey]),

@@ -2,6 +2,7 @@ import { isRecord, stringOf } from '../json.ts'
 import type { AnswerBuilder } from './answer-builder.ts'
 import { ProviderReportedError, type StreamDecoder } from './model-adapter.ts'
 import { ModelError } from './model-error.ts'
+import { addPicture, addPictures, unsupportedOutput } from './pictures.ts'
 import type { FinishReason } from './model-protocol.ts'
 import { addAnnotations, addCitations } from './openai-citations.ts'
 import { addToolCalls } from './openai-tool-calls.ts'
@@ -79,7 +80,8 @@ export class OpenAiDecoder implements StreamDecoder {
     else if (Array.isArray(content)) for (const part of content) addPart(part, answer)
     else if (content !== undefined && content !== null) throw malformed('content is not text')
     if (typeof delta['refusal'] === 'string') answer.refusal(delta['refusal'])
-    if (isFull(delta['images']) || isRecord(delta['audio'])) throw unsupported()
+    addPictures(delta['images'], answer)
+    if (isRecord(delta['audio'])) throw unsupportedOutput()
     addAnnotations(delta['annotations'], answer)
     addToolCalls(delta, isWhole, answer)
   }
@@ -95,11 +97,8 @@ function addPart(part: unknown, answer: AnswerBuilder): void {
     for (const thought of thinking.filter(isRecord)) {
       answer.reasoning(stringOf(thought['text']) ?? '')
     }
-  } else if (type === 'image' || type === 'image_url' || type === 'audio') throw unsupported()
-}
-
-function isFull(value: unknown): boolean {
-  return Array.isArray(value) && value.length > 0
+  } else if (type === 'image' || type === 'image_url') addPicture(part, answer)
+  else if (type === 'audio') throw unsupportedOutput()
 }
 
 /** Groq and Moonshot have places of their own for it. */
@@ -112,10 +111,6 @@ function usageOf(body: Json, choices: readonly unknown[]): Json | null {
     isRecord(choice) && choice['usage'],
   ]
   return places.find(isRecord) ?? null
-}
-
-function unsupported(): ModelError {
-  return new ModelError('provider_unsupported_output', { detail: 'a picture or a sound' })
 }
 
 function malformed(detail: string): ModelError {

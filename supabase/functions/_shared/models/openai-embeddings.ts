@@ -55,7 +55,11 @@ export function readEmbeddings(body: unknown, asked: EmbeddingInput): EmbeddingA
   }
 }
 
-function toVector(value: unknown, { dimensions, encoding }: EmbeddingInput): Vector {
+/**
+ * A vector in the encoding and the size that were asked for.
+ * @throws ModelError `provider_malformed_response`
+ */
+export function toVector(value: unknown, { dimensions, encoding }: EmbeddingInput): Vector {
   const size = sizeOf(value)
   if (size === null || size === 0) throw malformed('a vector is no vector')
   if (dimensions !== undefined && size !== dimensions) {

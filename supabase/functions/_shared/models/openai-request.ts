@@ -1,4 +1,5 @@
 import type { MessagePart, ModelMessage, ModelRequest, ResponseFormat } from './model-protocol.ts'
+import { pictureText } from './pictures.ts'
 
 type Json = Record<string, unknown>
 
@@ -90,7 +91,9 @@ function toChatMessage(message: ModelMessage, model: string, provider: string): 
   const { role, content } = message
   const parts = message.parts ?? []
   if (parts.length === 0) return content === '' ? [] : [{ role, content }]
-  const shown = parts.flatMap(toContentPart)
+  // An assistant's message has no place for pictures in this protocol.
+  const said = role === 'assistant' ? parts.map(withoutPicture) : parts
+  const shown = said.flatMap(toContentPart)
   const toolCalls = parts.flatMap(toToolCall)
   if (shown.length === 0 && toolCalls.length === 0) return []
   const result: Json = { role, content: joinText(shown) }
@@ -106,6 +109,10 @@ function joinText(parts: Json[]): string | Json[] | null {
   return parts.every((part) => part['type'] === 'text')
     ? parts.map((part) => part['text']).join('')
     : parts
+}
+
+function withoutPicture(part: MessagePart): MessagePart {
+  return part.type === 'image' ? { type: 'text', text: pictureText(part.media_type) } : part
 }
 
 function toContentPart(part: MessagePart): Json[] {

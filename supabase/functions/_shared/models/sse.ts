@@ -31,8 +31,8 @@ export class SseParser {
   #event = ''
   #id = ''
 
-  /** @param maxEventLength cap of one event in UTF-16 units, 4 Mi by default */
-  constructor(maxEventLength = 4 * 1024 * 1024) {
+  /** @param maxEventLength cap of one event in UTF-16 units, 9 Mi by default */
+  constructor(maxEventLength = 9 * 1024 * 1024) {
     this.#maxEventLength = maxEventLength
   }
 

@@ -5,6 +5,7 @@ import { ModelError } from './model-error.ts'
 import type { FinishReason, ModelUsage, ProviderMetadata } from './model-protocol.ts'
 import { addSource } from './openai-citations.ts'
 import { parseFrame } from './parse-frame.ts'
+import { addPictureData, unsupportedOutput } from './pictures.ts'
 import { findErrorObject } from './provider-failure.ts'
 import { VERTEX_PROVIDER } from './vertex-request.ts'
 
@@ -93,9 +94,13 @@ export class VertexDecoder implements StreamDecoder {
       answer.wholeToolCall({ index: null, ...piece, ...(metadata && { metadata }) })
       return
     }
-    if (isRecord(part['inlineData']) || isRecord(part['fileData'])) {
-      throw new ModelError('provider_unsupported_output', { detail: 'a picture or a sound' })
+    // A sketch among the thoughts is no part of the answer.
+    const data = part['thought'] === true ? undefined : part['inlineData']
+    if (isRecord(data)) {
+      const type = stringOf(data['mimeType']) ?? ''
+      return addPictureData(type, stringOf(data['data']) ?? '', answer, metadata)
     }
+    if (isRecord(part['fileData'])) throw unsupportedOutput()
     const text = part['text']
     if (text !== undefined && typeof text !== 'string') throw malformed('text is not a string')
     if (part['thought'] === true) answer.reasoning(text ?? '', metadata)

@@ -112,7 +112,9 @@ function toPart(part: MessagePart, model: string): Json[] {
       return [{ text: part.text }]
     case 'image':
     case 'file':
-      return [toDataPart(part.url, part.media_type)]
+      return [
+        { ...toDataPart(part.url, part.media_type), ...signatureOf(part.provider_metadata, model) },
+      ]
     case 'tool_call': {
       const call = { name: part.name, args: parseObject(part.arguments) ?? {} }
       return [{ functionCall: call, ...signatureOf(part.provider_metadata, model) }]

@@ -5,6 +5,13 @@ import { ModelError } from './model-error.ts'
 import { parseBaseUrl } from './parse-base-url.ts'
 import { parseServiceAccount } from './service-account.ts'
 import { VertexDecoder } from './vertex-decoder.ts'
+import {
+  embeddingMethod,
+  readVertexEmbeddings,
+  readVertexEmbeddingUsage,
+  toVertexBatches,
+  toVertexEmbeddingRequest,
+} from './vertex-embeddings.ts'
 import { toGenerateContentRequest, VERTEX_PROVIDER } from './vertex-request.ts'
 import { ServiceAccountTokens } from './vertex-token.ts'
 
@@ -37,23 +44,32 @@ export function createVertexAdapter(configuration: VertexConfiguration): ModelAd
     provider: VERTEX_PROVIDER,
     async prepare(request, mode, context): Promise<WireRequest> {
       const location = locationOf(configuration.location ?? request.config['location'])
-      const body = JSON.stringify(toGenerateContentRequest(request))
+      const { embed, model } = request
+      const body = embed
+        ? toVertexEmbeddingRequest(model, embed)
+        : toGenerateContentRequest(request)
       const token = await abortable(tokens.token(context), context.signal)
-      const method = mode === 'stream' ? 'streamGenerateContent?alt=sse' : 'generateContent'
+      const answer = mode === 'stream' ? 'streamGenerateContent?alt=sse' : 'generateContent'
+      const method = embed ? embeddingMethod(model) : answer
       const path = [
         `projects/${encodeURIComponent(project)}`,
         `locations/${location}`,
-        `publishers/google/models/${encodeURIComponent(request.model)}:${method}`,
+        `publishers/google/models/${encodeURIComponent(model)}:${method}`,
       ].join('/')
       return {
         url: `${base ?? endpointOf(location)}/v1/${path}`,
         headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
-        body,
+        body: JSON.stringify(body),
       }
     },
     createDecoder: (request) => new VertexDecoder(request.model),
     decodeAnswer(body, request, answer) {
       new VertexDecoder(request.model).decodeAnswer(body, answer)
+    },
+    embeddings: {
+      batches: toVertexBatches,
+      usageOf: readVertexEmbeddingUsage,
+      read: readVertexEmbeddings,
     },
     requestIdOf: () => null,
     secrets: () => tokens.secrets(),

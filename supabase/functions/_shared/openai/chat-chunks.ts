@@ -6,6 +6,7 @@ import {
   finishReasonOf,
   partsOf,
   toAnnotation,
+  toImage,
   toChatUsage,
   toReasoning,
   toToolCall,
@@ -26,6 +27,7 @@ export class ChatChunks {
   readonly #identity: ChatIdentity
   readonly #includeUsage: boolean
   #begun = false
+  #images = 0
   /** Each call that was begun, by its id. */
   readonly #calls = new Map<string, { readonly index: number; hasArguments: boolean }>()
 
@@ -78,6 +80,8 @@ export class ChatChunks {
         return this.#said(model, null, { refusal: event.text })
       case 'source':
         return this.#said(model, '', { annotations: [toAnnotation(event)] })
+      case 'picture':
+        return this.#said(model, '', { images: [toImage(event, this.#images++)] })
       case 'tool_call_delta': {
         const { id, name, arguments: args } = event
         return this.#callBegun(model, { id, name }) + this.#callArguments(model, id, args)

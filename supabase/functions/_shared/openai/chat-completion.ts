@@ -1,5 +1,5 @@
 import type { BegunExecution, FinishedExecution, RouteStep } from '../executions/execution.ts'
-import type { MessagePart, SourcePart, ToolCallPart } from '../models/model-protocol.ts'
+import type { FilePart, MessagePart, SourcePart, ToolCallPart } from '../models/model-protocol.ts'
 
 /** The fields of every object of one answer. */
 export interface ChatIdentity {
@@ -64,6 +64,7 @@ export function toChatCompletion(identity: ChatIdentity, stored: FinishedExecuti
 function toChatMessage({ message }: FinishedExecution): object {
   const parts = partsOf(message)
   const calls = parts.filter((part) => part.type === 'tool_call')
+  const images = parts.flatMap((part) => (part.type === 'image' ? [part] : []))
   const sources = parts.filter((part) => part.type === 'source')
   const refusal = textOf(parts, 'refusal')
   const content = textOf(parts, 'text')
@@ -73,6 +74,7 @@ function toChatMessage({ message }: FinishedExecution): object {
     content: isElsewhere ? null : content,
     refusal: refusal === '' ? null : refusal,
     ...toReasoning(textOf(parts, 'reasoning')),
+    ...(images.length > 0 && { images: images.map(toImage) }),
     ...(sources.length > 0 && { annotations: sources.map(toAnnotation) }),
     ...(calls.length > 0 && { tool_calls: calls.map(toToolCall) }),
   }
@@ -95,6 +97,11 @@ export function textOf(
 /** Thoughts, by the names that OpenRouter's clients and those for DeepSeek and vLLM know. */
 export function toReasoning(text: string): object {
   return text === '' ? {} : { reasoning: text, reasoning_content: text }
+}
+
+/** A picture as OpenRouter gives it; OpenAI's chat completions have no place for one. */
+export function toImage({ url }: Pick<FilePart, 'url'>, index: number): object {
+  return { type: 'image_url', image_url: { url }, index }
 }
 
 /** A source as OpenAI cites it. */

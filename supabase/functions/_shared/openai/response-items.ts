@@ -1,4 +1,4 @@
-import type { ModelEvent, SourcePart } from '../models/model-protocol.ts'
+import type { ModelEvent, PictureEvent, SourcePart } from '../models/model-protocol.ts'
 
 type Json = Record<string, unknown>
 /** An event of the stream, without its number. */
@@ -21,7 +21,7 @@ export class ResponseItems {
   #thought: OpenItem | null = null
   #message: OpenItem | null = null
   readonly #calls = new Map<string, OpenItem>()
-  #counted = { rs: 0, msg: 0 }
+  #counted = { rs: 0, msg: 0, ig: 0 }
 
   /** @param execution its id, which is part of the id of each item */
   constructor(execution: string) {
@@ -53,6 +53,9 @@ export class ResponseItems {
         break
       case 'source':
         this.#cite(event)
+        break
+      case 'picture':
+        this.#show(event)
         break
       case 'tool_call_delta':
         this.#call(event.id, event.name, event.arguments)
@@ -190,7 +193,23 @@ export class ResponseItems {
     this.#done(open)
   }
 
-  #newId(kind: 'rs' | 'msg'): string {
+  #show({ url }: PictureEvent): void {
+    this.#endThought()
+    this.#endMessage()
+    const open = this.#open({
+      id: this.#newId('ig'),
+      type: 'image_generation_call',
+      status: 'in_progress',
+      result: null,
+    })
+    this.#tell('response.image_generation_call.completed', open, {})
+    open.item['status'] = 'completed'
+    // Base64 alone, whose beginning says of which type it is.
+    open.item['result'] = url.slice(url.indexOf(',') + 1)
+    this.#done(open)
+  }
+
+  #newId(kind: 'rs' | 'msg' | 'ig'): string {
     return `${kind}_${this.#execution}_${this.#counted[kind]++}`
   }
 

@@ -3,6 +3,7 @@ import { contentObject } from '../http/request-rule.ts'
 import { storableText } from '../http/validate.ts'
 import { isRecord } from '../json.ts'
 import type { MessagePart, ModelMessage } from '../models/model-protocol.ts'
+import { pictureText } from '../models/pictures.ts'
 import { invalid } from './chat-body.ts'
 import { toFilePart, toImagePart } from './chat-messages.ts'
 import { address } from '../executions/inline-data.ts'
@@ -43,6 +44,8 @@ const item = z.discriminatedUnion('type', [
   // Thoughts of an earlier answer: no model is shown them again.
   contentObject({ type: z.literal('reasoning') }),
   contentObject({ type: z.literal('item_reference'), id }),
+  // A picture of an earlier answer: no model is shown it again.
+  contentObject({ type: z.literal('image_generation_call') }),
 ])
 
 /** Messages and references may come without their type. */
@@ -110,6 +113,9 @@ export async function toInputMessages(
         if (found.type !== 'reasoning') addAnswer(found)
         break
       }
+      case 'image_generation_call':
+        addAnswer({ type: 'text', text: pictureText('image') })
+        break
       case 'reasoning':
         break
     }

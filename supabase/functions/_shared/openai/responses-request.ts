@@ -11,6 +11,7 @@ import { responseDialect } from './response-dialect.ts'
 import { ResponseItems } from './response-items.ts'
 import { readResponsesBody, type ResponsesBody } from './responses-body.ts'
 import { type FindItem, toInputMessages } from './responses-input.ts'
+import { pictureText } from '../models/pictures.ts'
 
 /**
  * A request for a response, checked and in our own words.
@@ -109,7 +110,7 @@ function itemFinder(db: Db, given: unknown): FindItem {
   let bytes = bytesOf(given)
   return async (id) => {
     const [, execution] =
-      /^(?:msg|rs|fc)_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})_/.exec(id) ?? []
+      /^(?:msg|rs|fc|ig)_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})_/.exec(id) ?? []
     if (execution === undefined) return null
     let items = answers.get(execution)
     if (!items) {
@@ -143,6 +144,7 @@ async function readItems(db: Db, execution: string): Promise<Map<string, Message
 
 function toPart(item: ResponseItems['output'][number]): MessagePart {
   if (item['type'] === 'reasoning') return { type: 'reasoning', text: '' }
+  if (item['type'] === 'image_generation_call') return { type: 'text', text: pictureText('image') }
   if (item['type'] === 'message') {
     const content = item['content'] as { text?: string; refusal?: string }[]
     return { type: 'text', text: content.map((one) => one.text ?? one.refusal ?? '').join('') }

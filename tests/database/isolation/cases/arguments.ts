@@ -28,6 +28,7 @@ export function argumentPools(world: World): Readonly<Record<string, readonly Va
       absentUuid,
       null,
     ],
+    user_session_id: [...people.map(({ sessionId }) => sessionId), absentUuid],
     execution_id: [...ids('public.agent_executions'), absentUuid],
     id: [
       ...ids('client_mgmt.invitations'),
@@ -54,7 +55,7 @@ export function argumentPools(world: World): Readonly<Record<string, readonly Va
       'fresh@example.com',
       'no address',
     ],
-    role: ['owner', 'admin', 'member', 'superuser'],
+    role: ['owner', 'admin', 'member', 'guest', 'superuser'],
     permissions: [null, [], ...permissions.map((permission) => [permission]), ['everything']],
     permission: ['members.manage', 'everything'],
     name: ['Fresh', ...ids('public.organizations', 'name'), ''],

@@ -14,6 +14,7 @@ const actors = [
   'administrator',
   'member',
   'member of both',
+  'guest',
   'former member',
   'platform administrator who was a member',
 ]

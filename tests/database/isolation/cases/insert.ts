@@ -56,6 +56,9 @@ function becomes({ relation, actor }: Subject, row: Row): Row {
     relation.columns.some((column) => column.name === name && column.default?.includes(call))
   return {
     ...(has('organization_id', 'organization') ? { organization_id: actor.organizationId } : {}),
+    ...(has('organization_id', 'tenant')
+      ? { organization_id: actor.organizationId ?? actor.guestOf }
+      : {}),
     user_id: has('user_id', 'current_user_id') ? actor.userId : null,
     ...(has('visibility', 'private') ? { visibility: 'private' } : {}),
     ...row,
@@ -160,7 +163,7 @@ function namesakes(subject: Subject, key: readonly string[]): [Target, Row, bool
     )
     const mine = rows.find((row) => sees(subject, row) && writes(subject, 'update', row))
     const held = mine ?? rows[0]
-    const isOwn = mine !== undefined && actor.organizationId === tenant
+    const isOwn = mine !== undefined && (actor.organizationId ?? actor.guestOf) === tenant
     const target: Target = index === 0 ? 'own' : 'other'
     return held === undefined ? [] : ([[target, held, isOwn]] as [Target, Row, boolean][])
   })

@@ -54,7 +54,7 @@ function openCases(
   const extent =
     isBody || actor.role === 'service_role'
       ? { combinations: 0, each: 4 }
-      : few.includes(actor.name) || actor.name === 'member' || actor.name === 'administrator'
+      : [...few, 'member', 'administrator', 'guest'].includes(actor.name)
         ? { combinations: 15, each: 20 }
         : { combinations: 2, each: 12 }
   const calls = argumentSets(routine, example ?? {}, pools, extent)

@@ -22,9 +22,15 @@ export type Privilege = 'select' | 'insert' | 'update'
 
 export const refused: Expected = { kind: 'refused' }
 
-/** Where no guard speaks first, a trigger on the row may, before the policy does. */
-export const refusedRow = ({ expectation }: Subject): Expected =>
-  expectation.guarded === false ? { kind: 'refused', orDangling: true } : refused
+/**
+ * Where no guard speaks first, a trigger on the row may, before the policy does. To a guest it answers for
+ * an agent that is closed as for one that is absent.
+ */
+export const refusedRow = ({ expectation, actor }: Subject): Expected =>
+  expectation.guarded === false ||
+  (actor.guestOf !== null && expectation.guard?.includes('guest') === true)
+    ? { kind: 'refused', orDangling: true }
+    : refused
 
 export const columnsFor = (
   { relation, expectation, actor }: Subject,
@@ -45,7 +51,7 @@ export const unlessGuarded = ({ expectation, actor }: Subject, expected: Expecte
   isGuarded(expectation, actor) ? refused : expected
 
 /** Rows are generated in full for these; for everyone else one valid row of each kind does. */
-const thorough = ['owner', 'member', 'service role', 'member of both']
+const thorough = ['owner', 'member', 'service role', 'member of both', 'guest']
 export const isThorough = ({ actor, expectation }: Subject): boolean =>
   thorough.includes(actor.name) && expectation.guarded !== false
 

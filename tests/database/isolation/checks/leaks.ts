@@ -98,6 +98,8 @@ function mayKnow(
     const expectation = expectations[relation]
     if (expectation === undefined) return false
     if (actor.role === 'service_role') return true
+    // What a person wrote on their own device is no news to them.
+    if (relation === 'public.user_sessions' && row.user_id === actor.userId) return true
     if (isRevealed(place) && actor.isPlatformAdministrator) return true
     if (isRevealed(place)) return sharesTenant(world, relation, row, actor)
     return maySee(world, relation, expectation, actor, row)

@@ -14,7 +14,8 @@ const holds = (row: Row | undefined): Set<string> => {
 
 /**
  * No case may leave anyone with a higher role or more permissions than before, unless the actor
- * manages members and holds what is given, accepts an invitation to it, or founded the organization.
+ * manages members and holds what is given, accepts an invitation to it, founded the organization, or joins
+ * as a guest one that takes guests.
  */
 export function checkRank(world: World, one: Case, outcome: Outcome): Finding[] {
   if (outcome.written === null || one.actor === 'owner') return []
@@ -62,12 +63,20 @@ function mayRaise(
       Date.parse(invitation.expires_at as string) > Date.now() &&
       invitation.email === actor.claims.email,
   )
+  const isJoin =
+    row.role === 'guest' &&
+    (world.rows.get('public.organizations') ?? []).some(
+      ({ id, settings }) =>
+        id === row.organization_id && (settings as Row).guests_may_join === true,
+    )
+  if (isJoin && row.user_id === actor.userId) return (row.permissions as string[]).length === 0
   if (invited) return row.user_id === actor.userId && (row.permissions as string[]).length === 0
   return (
     actor.organizationId === row.organization_id &&
     actor.permissions.has('members.manage') &&
     rank <= actor.rank &&
-    (actor.rank === 3 || gained.every((permission) => actor.permissions.has(permission)))
+    (actor.rank === rankOf('owner') ||
+      gained.every((permission) => actor.permissions.has(permission)))
   )
 }
 

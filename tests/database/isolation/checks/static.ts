@@ -97,6 +97,15 @@ function compareRelation(
       ],
     ),
     ...relation.policies
+      .filter((policy) => policy.permissive && !isClosedToGuests(id, policy))
+      .map(({ name, using, check }) =>
+        finding(
+          'every policy is closed to guests, except those of their own conversations',
+          id,
+          `${name}: ${using ?? ''} ${check ?? ''}`,
+        ),
+      ),
+    ...relation.policies
       .filter(({ command, using, check }) => command === 'update' && using !== check)
       .map(({ name }) =>
         finding('an update’s policy asks the same of the row before and after', id, name),
@@ -134,6 +143,37 @@ function compareRelation(
             ),
           ]),
   ]
+}
+
+/** What a guest has: conversations, and an account, which is no organization's. */
+const ofGuests = [
+  'public.chat_sessions',
+  'public.chat_messages',
+  'public.agent_executions',
+  'conversation.execution_events',
+  'conversation.message_feedback',
+]
+const ofAccounts = ['public.users']
+
+/**
+ * The organization that a policy compares is null for a guest, unless it is the tenant, which only the
+ * tables of guests may compare, and beside it the person or another table of guests.
+ */
+function isClosedToGuests(
+  id: string,
+  { using, check }: { using: string | null; check: string | null },
+): boolean {
+  return [using, check]
+    .filter((one) => one !== null)
+    .every((one) => {
+      if (ofAccounts.includes(id)) return one.includes('current_account_id()')
+      if (!ofGuests.includes(id))
+        return one.includes('current_organization_id()') && !one.includes('current_tenant_id()')
+      return (
+        one.includes('current_user_id()') ||
+        ofGuests.some((table) => new RegExp(`FROM (\\w+\\.)?${table.split('.')[1]} `).test(one))
+      )
+    })
 }
 
 const withoutWhen = (does: string): string => does.replace(/ WHEN \(.*\) EXECUTE/, ' EXECUTE')

@@ -93,7 +93,7 @@ export function checkWrites(
       (tenant === home || actor.alsoInB)
     if (
       typeof tenant === 'number' &&
-      tenant !== actor.organizationId &&
+      tenant !== (actor.organizationId ?? actor.guestOf) &&
       !ownSession &&
       table !== 'public.users' &&
       !(options.entersTenant && (isNew || tenant === world.a.organizationId))

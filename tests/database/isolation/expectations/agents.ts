@@ -19,8 +19,8 @@ export const agents: Readonly<Record<string, RelationExpectation>> = {
     grants: {
       authenticated: {
         select: '*',
-        insert: 'name type description instructions enabled config',
-        update: 'name description instructions enabled config',
+        insert: 'name type description instructions enabled open_to_guests config',
+        update: 'name description instructions enabled open_to_guests config',
         delete: true,
       },
       service_role: everything,

@@ -1,4 +1,4 @@
-import { all, holding, manager, member, reader, self } from '../rules.ts'
+import { manager, member, ownSession, plainSession, reader } from '../rules.ts'
 import {
   audited,
   checkedOnChange,
@@ -15,8 +15,7 @@ const everything = { select: '*', insert: '*', update: '*', delete: true } as co
 const manage = manager('projects.manage')
 const managed = { insert: manage, update: manage, delete: manage }
 const managerPolicies = ['select_member', 'insert_manager', 'update_manager', 'delete_manager']
-const own = all(member, self, holding('agents.invoke'))
-const mine = { insert: own, update: own, delete: own }
+const mine = { insert: plainSession, update: ownSession, delete: ownSession }
 const ofOrganization = { organization_id: 'public.organizations' }
 
 /** Conversations, their executions, and the analysis of content. */
@@ -34,10 +33,15 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
     },
     select: reader,
     ...mine,
-    guard: 'agents.invoke',
+    guard: 'agents.invoke guest',
     policies: ['select_reader', 'insert_self', 'update_self', 'delete_self'],
     triggers: {
       ...touched('chat_sessions'),
+      ...trigger(
+        'chat_sessions_check_guest',
+        'BEFORE INSERT OR UPDATE OF agent_id, model_id, project_id, visibility',
+        'check_guest_session()',
+      ),
       ...checkedOnChange('chat_sessions'),
       ...trigger(
         'chat_sessions_check_current_message',
@@ -117,37 +121,6 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
     select: reader,
     policies: ['select_reader'],
     references: { 'organization_id execution_id': 'public.agent_executions' },
-  },
-  'conversation.tool_calls': {
-    grants: { authenticated: read, service_role: read },
-    select: reader,
-    policies: ['select_reader'],
-    triggers: trigger(
-      'tool_calls_forget_elicitation',
-      'AFTER UPDATE OF status',
-      'forget_elicitation()',
-    ),
-    references: {
-      'organization_id execution_id': 'public.agent_executions',
-      'organization_id mcp_configuration_id': 'public.mcp_configurations',
-    },
-  },
-  'conversation.tool_approvals': {
-    grants: { authenticated: read, service_role: read },
-    select: reader,
-    policies: ['select_reader'],
-    references: { 'organization_id execution_id tool_call_id': 'conversation.tool_calls' },
-  },
-  'conversation.tool_elicitations': {
-    grants: { authenticated: read, service_role: read },
-    select: reader,
-    policies: ['select_reader'],
-    references: { 'organization_id execution_id tool_call_id': 'conversation.tool_calls' },
-  },
-  'private.elicitation_secrets': {
-    grants: {},
-    references: { 'organization_id execution_id tool_call_id': 'conversation.tool_elicitations' },
-    secret: ['request_state', 'answers'],
   },
   'client_mgmt.projects': {
     grants: {

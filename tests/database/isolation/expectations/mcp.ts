@@ -1,4 +1,4 @@
-import { all, any, holding, is, manager, member, self } from '../rules.ts'
+import { all, any, holding, is, manager, member, memberReader, self } from '../rules.ts'
 import { audited, perStatement, touched, trigger } from './triggers.ts'
 import type { RelationExpectation } from './types.ts'
 
@@ -203,5 +203,37 @@ export const mcp: Readonly<Record<string, RelationExpectation>> = {
       ...ofUser,
       'organization_id mcp_configuration_id': 'public.mcp_configurations',
     },
+  },
+  // No guest's execution calls a tool.
+  'conversation.tool_calls': {
+    grants: { authenticated: { select: '*' }, service_role: { select: '*' } },
+    select: memberReader,
+    policies: ['select_reader'],
+    triggers: trigger(
+      'tool_calls_forget_elicitation',
+      'AFTER UPDATE OF status',
+      'forget_elicitation()',
+    ),
+    references: {
+      'organization_id execution_id': 'public.agent_executions',
+      'organization_id mcp_configuration_id': 'public.mcp_configurations',
+    },
+  },
+  'conversation.tool_approvals': {
+    grants: { authenticated: { select: '*' }, service_role: { select: '*' } },
+    select: memberReader,
+    policies: ['select_reader'],
+    references: { 'organization_id execution_id tool_call_id': 'conversation.tool_calls' },
+  },
+  'conversation.tool_elicitations': {
+    grants: { authenticated: { select: '*' }, service_role: { select: '*' } },
+    select: memberReader,
+    policies: ['select_reader'],
+    references: { 'organization_id execution_id tool_call_id': 'conversation.tool_calls' },
+  },
+  'private.elicitation_secrets': {
+    grants: {},
+    references: { 'organization_id execution_id tool_call_id': 'conversation.tool_elicitations' },
+    secret: ['request_state', 'answers'],
   },
 }

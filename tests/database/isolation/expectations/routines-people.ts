@@ -1,6 +1,7 @@
 import { invitationToken } from '../plant/special.ts'
 import {
   account,
+  anywhere,
   holds,
   idOf,
   inOrganization,
@@ -31,6 +32,16 @@ export const peopleRoutines: Readonly<Record<string, RoutineExpectation>> = {
     allowed: account,
     entersTenant: true,
     example: () => ({ token: invitationToken('a', 'pending') }),
+    control: 'invited person',
+  }),
+  ...rpc('join_organization(text)', {
+    allowed: account,
+    entersTenant: true,
+    example: (world) => ({
+      slug:
+        world.rows.get('public.organizations')?.find(({ id }) => id === world.a.organizationId)
+          ?.slug ?? null,
+    }),
     control: 'invited person',
   }),
   ...rpc('my_organizations()', {
@@ -97,7 +108,7 @@ export const peopleRoutines: Readonly<Record<string, RoutineExpectation>> = {
     definer: false,
     example: () => ({ permission: 'agents.invoke' }),
   },
-  ...rpc('leave_organization()', { allowed: inOrganization, example: () => ({}) }),
+  ...rpc('leave_organization()', { allowed: anywhere, example: () => ({}) }),
   ...rpc('list_sessions()', { allowed: account, empty: true }),
   ...rpc('revoke_session(uuid)', { allowed: account }),
   ...rpc('platform_organizations()', {

@@ -1,5 +1,5 @@
 import { peopleRoutines } from './routines-people.ts'
-import { helper, holds, idOf, inOrganization, ofA, rpc } from './rpc.ts'
+import { anywhere, converses, helper, holds, idOf, inOrganization, ofA, rpc } from './rpc.ts'
 import { serviceRoutines } from './routines-service.ts'
 import type { RoutineExpectation } from './types.ts'
 
@@ -11,6 +11,8 @@ export const routineExpectations: Readonly<Record<string, RoutineExpectation>> =
   'private.current_account_id()': helper(true),
   'private.current_organization_id()': helper(false),
   'private.current_session()': helper(true),
+  'private.current_tenant_id()': helper(false),
+  'private.may_converse()': helper(false),
   'private.current_user_id()': helper(false),
   'private.has_permission(text)': helper(false),
   'private.organization_with(text)': helper(false),
@@ -79,8 +81,8 @@ export const routineExpectations: Readonly<Record<string, RoutineExpectation>> =
     example: () => hello,
   }),
   ...rpc('start_execution(uuid, text[])', { allowed: holds('agents.invoke') }),
-  ...rpc('cancel_execution(uuid)', { allowed: holds('agents.invoke') }),
-  ...rpc('read_execution_result(uuid)', { allowed: inOrganization, empty: true }),
+  ...rpc('cancel_execution(uuid)', { allowed: converses }),
+  ...rpc('read_execution_result(uuid)', { allowed: anywhere, empty: true }),
   ...rpc('read_response(uuid)', { allowed: holds('agents.invoke') }),
   'public.read_execution(uuid, bigint, integer)': { executors: ['authenticated'], definer: false },
   'private.event_batches(bigint, uuid, bigint, integer)': {
@@ -100,7 +102,7 @@ export const routineExpectations: Readonly<Record<string, RoutineExpectation>> =
       turn_ids: [idOf(world, 'conversation.turns', ofA(world))],
     }),
   }),
-  ...rpc('rate_message(uuid, text, text)', { allowed: holds('agents.invoke') }),
+  ...rpc('rate_message(uuid, text, text)', { allowed: converses }),
   ...rpc('feedback_by_agent(date, date)', {
     allowed: holds('agents.manage'),
     example: () => ({ since: '2000-01-01' }),

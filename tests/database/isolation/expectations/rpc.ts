@@ -7,6 +7,11 @@ export type Allowed = (actor: Actor) => boolean
 
 export const account: Allowed = ({ hasAccount }) => hasAccount
 export const inOrganization: Allowed = ({ organizationId }) => organizationId !== null
+/** A person who may have conversations: with agents.invoke, and as a guest. */
+export const converses: Allowed = ({ permissions, guestOf }) =>
+  permissions.has('agents.invoke') || guestOf !== null
+export const anywhere: Allowed = ({ organizationId, guestOf }) =>
+  organizationId !== null || guestOf !== null
 export const holds =
   (permission: string): Allowed =>
   ({ permissions }) =>

@@ -112,6 +112,7 @@ export function planting(
     // In B the rows of a member are those of the one who acts in A.
     member: guests.both ?? idOf('member'),
     veteran: guests.veteran,
+    customers: people.filter(({ rank }) => rank === 'guest').map(({ id }) => id),
     invited: guests.invited,
     platformAgent,
     preferenceType,

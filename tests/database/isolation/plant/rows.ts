@@ -12,6 +12,8 @@ export interface Planting {
   member: string
   /** A former member who left rows. */
   veteran: string | undefined
+  /** The guests of the organization, who each have conversations. */
+  customers: readonly string[]
   /** Address of a person who is in no organization and is invited. */
   invited: string
   platformAgent: number
@@ -45,7 +47,7 @@ export function rowsFor(relation: Relation, planting: Planting): Row[] {
   const parents = driving === undefined ? [] : (planting.rows.get(driving.parent) ?? [])
   const starts: Draft[] =
     driving !== undefined && parents.length > 0
-      ? parents.slice(0, 4).map((parent) => referTo(driving, parent))
+      ? parents.slice(0, 6).map((parent) => referTo(driving, parent))
       : hasUser(relation)
         ? [{ user_id: planting.member }, { user_id: planting.owner }]
         : [{}]

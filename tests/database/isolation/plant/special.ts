@@ -22,7 +22,10 @@ const settings = ({ names }: Planting): Value => ({ stop: [names.text()] })
  * row under one policy. One planted row per entry; what an entry does not say is generated.
  */
 export const special: Readonly<Record<string, (planting: Planting) => readonly Overrides[]>> = {
-  'public.organizations': (planting) => [{ settings: settings(planting) }],
+  // A takes guests and B none, so that nobody joins B.
+  'public.organizations': ({ names }) => [
+    { settings: { stop: [names.text()], guests_may_join: names.tenant === 'a' } },
+  ],
   'public.agents': (planting) => [{ type: 'openrouter', config: settings(planting) }],
   'public.models': (planting) => [{ provider: 'openrouter', config: settings(planting) }],
   'client_mgmt.projects': (planting) => [{ settings: settings(planting) }],
@@ -82,11 +85,12 @@ export const special: Readonly<Record<string, (planting: Planting) => readonly O
       context: null,
     })),
   ],
-  'public.chat_sessions': ({ member, owner, veteran }) => [
+  'public.chat_sessions': ({ member, owner, veteran, customers }) => [
     { user_id: member },
     { user_id: member, visibility: 'organization' },
     { user_id: owner },
     ...some(veteran).map((user_id) => ({ user_id })),
+    ...customers.map((user_id) => ({ user_id, agent_id: null, model_id: null, project_id: null })),
   ],
   'public.chat_messages': () => [{ role: 'user' }],
   'public.agent_executions': () => [{ status: 'success', completed_at: past, route: [] }],

@@ -38,7 +38,7 @@ describe('the stream to a client', () => {
     expect(lost).toEqual(['disconnected'])
   })
 
-  it('keeps what a slow client has not read, up to the limit and not a byte more', async () => {
+  it('keeps what a slow client has not read, and takes no more once the limit waits', async () => {
     const { readable, write, lost } = open(10)
     write('12345')
     write('67890')
@@ -48,6 +48,16 @@ describe('the stream to a client', () => {
     write('y')
     await expect(readable.getReader().read()).rejects.toThrow('too slowly')
     expect(lost).toEqual(['too_slow'])
+  })
+
+  it('keeps one text that is longer than the limit: a picture comes whole', async () => {
+    const { readable, write, lost } = open(10)
+    write('1')
+    write('2'.repeat(1_000))
+    expect(lost).toEqual([])
+    write('3')
+    expect(lost).toEqual(['too_slow'])
+    await expect(readable.getReader().read()).rejects.toThrow('too slowly')
   })
 
   it('has room again for what the client has read', async () => {

@@ -1,4 +1,4 @@
-import type { ModelEvent, SourcePart } from '../../models/model-protocol.ts'
+import type { ModelEvent, PictureEvent, SourcePart } from '../../models/model-protocol.ts'
 import type { Clock } from '../../time.ts'
 import type { Chunk } from '../../tools/tool-chunks.ts'
 import type { BegunExecution } from '../execution.ts'
@@ -61,6 +61,7 @@ export class AnswerRecorder {
       else if (event.type === 'refusal') this.#delta('text', event.text)
       else if (event.type === 'tool_call_delta') this.#hold(event, event.arguments)
       else if (event.type === 'source') this.#sources.push(event)
+      else if (event.type === 'picture') this.#picture(event)
     }
     if (!this.#options.live || (this.#held === null && this.#ready.length === 0)) return
     const { clock } = this.#options
@@ -102,6 +103,11 @@ export class AnswerRecorder {
 
   #delta(kind: StreamedKind, text: string): void {
     if (text !== '') this.#hold(kind, text)
+  }
+
+  #picture({ url, media_type: mediaType }: PictureEvent): void {
+    this.#settle()
+    this.#ready.push(...this.#chunks.whole([{ type: 'file', url, mediaType }]))
   }
 
   /** Joins a piece to those before it, of the same part or of the arguments of the same call. */

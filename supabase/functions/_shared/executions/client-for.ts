@@ -1,0 +1,27 @@
+import type { Caller } from '../auth/access-token.ts'
+import type { Database, Db } from '../database.ts'
+
+/**
+ * The caller's client. A guest's executions begin and start through the service role, which acts as the
+ * session of the verified token: the database answers with the organization's prompts and models, and a
+ * guest who calls these functions without us must not read them.
+ */
+export function clientFor(database: Database, caller: Caller): Db {
+  const db = database.forCaller(caller.accessToken)
+  if (!caller.isGuest) return db
+  const user_session_id = caller.sessionId
+  return {
+    role: db.role,
+    call(name, args) {
+      const given = { user_session_id, ...args } as never
+      switch (name) {
+        case 'begin_execution':
+          return database.admin.call('begin_execution_as', given) as never
+        case 'start_execution':
+          return database.admin.call('start_execution_as', given) as never
+        default:
+          return db.call(name, args)
+      }
+    },
+  }
+}
