@@ -3383,6 +3383,7 @@ export type Database = {
           may_register: boolean
           organization_id: number
           redirect_uri: string
+          user_id: string
         }
         Returns: Json
       }
@@ -3673,7 +3674,13 @@ export type Database = {
         Returns: string
       }
       store_oauth_client: {
-        Args: { client: Json; id: number; lease_id: string; organization_id: number }
+        Args: {
+          client: Json
+          id: number
+          lease_id: string
+          organization_id: number
+          user_id: string
+        }
         Returns: Json
       }
       store_oauth_code: {

@@ -55,6 +55,8 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
         'refuse_transient_session()',
       ),
       ...trigger('chat_sessions_stamp', 'BEFORE UPDATE', 'stamp_session()'),
+      chat_sessions_update_is_counted:
+        'AFTER INSERT OR DELETE OR UPDATE FOR EACH STATEMENT EXECUTE FUNCTION private.count_update()',
       ...perStatement('chat_sessions', 'tell', 'tell_of_sessions()', [
         'insert',
         'update',
