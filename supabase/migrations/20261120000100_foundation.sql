@@ -239,6 +239,25 @@ comment on function private.current_user_id() is
 revoke all on function private.current_user_id() from public, anon, authenticated, service_role;
 grant execute on function private.current_user_id() to authenticated, service_role;
 
+create function private.refuse_patterns() returns void
+language plpgsql stable security invoker set search_path = ''
+as $$
+-- A regular expression can run for as long as a statement may, and a statement that writes holds its locks
+-- meanwhile. current_query() is the statement of the request, whichever function asks.
+begin
+  if current_setting('request.method', true) in ('POST', 'PUT', 'PATCH', 'DELETE')
+    and current_setting('transaction_read_only') = 'off'
+    and current_query() ~ '\s~'
+  then
+    raise exception using errcode = 'PT400', message = 'pattern_not_allowed',
+      detail = 'Only a read is filtered by match or imatch.', hint = 'Use eq, in, like or ilike.';
+  end if;
+end
+$$;
+comment on function private.refuse_patterns() is
+  'Raises PT400 pattern_not_allowed when the statement of a request may write and has a regular expression.';
+revoke all on function private.refuse_patterns() from public, anon, authenticated, service_role;
+
 create function private.refuse_quota(
   detail text, table_name text, scope text, bound text, allowed bigint
 ) returns void

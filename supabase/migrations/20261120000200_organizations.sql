@@ -346,8 +346,9 @@ create function private.current_session() returns public.user_sessions
 language plpgsql stable security definer set search_path = ''
 as $$
 -- Definer: reads user_sessions, whose own policy calls this function. It checks its caller: it finds only
--- the row that the caller's verified token names. Every policy runs it. It parses the claims once instead
--- of with claim_uuid(), which halves its time.
+-- the row that the caller's verified token names. Every policy runs it, and every function that writes runs
+-- it or current_account_id(): so both refuse patterns. It parses the claims once instead of with
+-- claim_uuid(), which halves its time.
 declare
   claims constant jsonb := private.jwt_claims();
   organization constant text := claims ->> 'organization_id';
@@ -356,6 +357,7 @@ declare
   uuid_format constant text := '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$';
   result public.user_sessions;
 begin
+  perform private.refuse_patterns();
   if organization ~ '^[1-9][0-9]{0,17}$' and session ~ uuid_format and account ~ uuid_format then
     select s.* into result
     from public.user_sessions s
@@ -452,6 +454,7 @@ as $$
 declare
   account constant uuid := private.claim_uuid('sub');
 begin
+  perform private.refuse_patterns();
   if exists (select 1 from public.users u where u.id = account and u.is_active)
     and exists (
       select 1 from auth.sessions a where a.id = private.claim_uuid('session_id') and a.user_id = account

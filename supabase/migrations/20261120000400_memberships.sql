@@ -316,18 +316,19 @@ begin
   join public.organizations o on o.id = m.organization_id and o.is_active
   where m.organization_id = require_acting_member.organization_id
     and m.user_id = require_acting_member.user_id and m.ended_at is null
-    and require_acting_member.permission = any (private.role_permissions(m.role) || m.permissions)
+    and (require_acting_member.permission is null
+      or require_acting_member.permission = any (private.role_permissions(m.role) || m.permissions))
   for share of m;
   if not found then
     raise exception using errcode = '42501', message = 'permission_denied',
-      detail = format('This needs the permission %s.', permission);
+      detail = coalesce(format('This needs the permission %s.', permission), 'This needs a membership.');
   end if;
   perform set_config('colloquy.acting_user', require_acting_member.user_id::text, true);
 end
 $$;
 comment on function private.require_acting_member(bigint, uuid, text) is
-  'Requires an active member with the permission, for whom the service role acts in this call; else 42501 '
-  'permission_denied.';
+  'Requires an active member with the permission (null: any member), for whom the service role acts in this '
+  'call; else 42501 permission_denied. The act counts as the member''s.';
 revoke all on function private.require_acting_member(bigint, uuid, text)
   from public, anon, authenticated, service_role;
 

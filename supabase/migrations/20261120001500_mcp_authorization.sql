@@ -152,8 +152,41 @@ comment on function private.oauth_client_json(bigint, bigint) is
 revoke all on function private.oauth_client_json(bigint, bigint)
   from public, anon, authenticated, service_role;
 
+create function private.delete_idle_oauth_clients(organization_id bigint) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: no role may write clients. A member holds at most 20 authorizations under way and the bound of
+-- their connections. So no member fills the organization's bound with registrations that nothing uses.
+#variable_conflict use_column
+begin
+  if (
+    select count(*) from client_mgmt.oauth_clients c
+    where c.organization_id = delete_idle_oauth_clients.organization_id
+  ) < 900 then
+    return;
+  end if;
+  delete from client_mgmt.oauth_clients c
+  where c.organization_id = delete_idle_oauth_clients.organization_id and c.source = 'dynamic'
+    and c.updated_at <= clock_timestamp() - interval '1 minute'
+    and not exists (
+      select 1 from public.mcp_oauth_tokens t
+      where t.organization_id = c.organization_id and t.oauth_client_id = c.id
+    )
+    and not exists (
+      select 1 from public.oauth_states s
+      where s.organization_id = c.organization_id and s.oauth_client_id = c.id
+        and s.expires_at > clock_timestamp()
+    );
+end
+$$;
+comment on function private.delete_idle_oauth_clients(bigint) is
+  'In an organization with 900 clients or more: deletes the dynamic ones that no connection and no '
+  'authorization under way has used in the last minute.';
+revoke all on function private.delete_idle_oauth_clients(bigint)
+  from public, anon, authenticated, service_role;
+
 create function public.lease_oauth_client(
-  organization_id bigint, issuer text, may_register boolean, redirect_uri text
+  organization_id bigint, user_id uuid, issuer text, may_register boolean, redirect_uri text
 ) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -174,6 +207,8 @@ begin
     return jsonb_build_object('status', 'absent');
   end if;
 
+  perform private.require_acting_member(organization, lease_oauth_client.user_id, null);
+  perform private.delete_idle_oauth_clients(organization);
   -- A client that the issuer no longer takes gives way. Its row stays for its connections, whose issuer
   -- may still take it. Without one it goes at once: rejections without end must not fill the table. The lock
   -- comes first, so that the next statement sees every connection.
@@ -216,7 +251,8 @@ begin
     set lease_id = excluded.lease_id, lease_expires_at = excluded.lease_expires_at
     where c.client_id is null and (c.lease_expires_at is null or c.lease_expires_at <= clock_timestamp())
   returning c.* into found_client;
-  if found then
+  perform set_config('colloquy.acting_user', '', true);
+  if found_client.id is not null then
     return jsonb_build_object('status', 'register', 'id', found_client.id, 'lease_id', found_client.lease_id);
   end if;
 
@@ -233,11 +269,11 @@ begin
   return jsonb_build_object('status', 'wait');
 end
 $$;
-comment on function public.lease_oauth_client(bigint, text, boolean, text) is
+comment on function public.lease_oauth_client(bigint, uuid, text, boolean, text) is
   'The organization''s present client at an issuer: { status: ready, client }, or, to one caller at a '
   'time, { status: register, id, lease_id }; else { status: wait } or, without may_register, { '
-  'status: absent }. A dynamic client is one that was registered with this redirect_uri. Service '
-  'role only.';
+  'status: absent }. A dynamic client is one that was registered with this redirect_uri. A lease counts '
+  'as a change of the member. Service role only.';
 
 create function public.set_oauth_client(
   organization_id bigint, user_id uuid, issuer text, client_id text, sealed_secret text default null,
@@ -302,6 +338,7 @@ comment on function public.set_oauth_client(bigint, uuid, text, text, text, text
 
 create function public.store_oauth_client(
   organization_id bigint,
+  user_id uuid,
   id bigint,
   lease_id uuid,
   client jsonb
@@ -315,11 +352,13 @@ declare
   pending client_mgmt.oauth_clients;
   stored client_mgmt.oauth_clients;
 begin
+  perform private.require_acting_member(organization, store_oauth_client.user_id, null);
   select c.* into pending from client_mgmt.oauth_clients c
   where c.organization_id = organization and c.id = store_oauth_client.id
     and c.lease_id = store_oauth_client.lease_id and c.client_id is null
   for update;
   if not found then
+    perform set_config('colloquy.acting_user', '', true);
     return null;
   end if;
   -- An issuer that answers with the id of an earlier client has renewed that client.
@@ -338,10 +377,11 @@ begin
   where c.organization_id = organization and c.id = coalesce(stored.id, pending.id)
   returning c.* into stored;
   perform private.keep_client_secret(stored, client ->> 'client_secret');
+  perform set_config('colloquy.acting_user', '', true);
   return private.oauth_client_json(organization, stored.id);
 end
 $$;
-comment on function public.store_oauth_client(bigint, bigint, uuid, jsonb) is
+comment on function public.store_oauth_client(bigint, uuid, bigint, uuid, jsonb) is
   'Stores the result of a registration, for the holder of the lease; null for another caller. '
   'secret_expires_at in seconds since the epoch. Service role only.';
 
@@ -516,8 +556,8 @@ comment on function public.take_oauth_code(bigint, bigint, uuid) is
 
 revoke all on function
   public.set_oauth_client(bigint, uuid, text, text, text, text),
-  public.lease_oauth_client(bigint, text, boolean, text),
-  public.store_oauth_client(bigint, bigint, uuid, jsonb),
+  public.lease_oauth_client(bigint, uuid, text, boolean, text),
+  public.store_oauth_client(bigint, uuid, bigint, uuid, jsonb),
   public.release_oauth_client(bigint, bigint, uuid), public.reject_oauth_client(bigint, bigint, text),
   public.create_oauth_state(bigint, jsonb), public.consume_oauth_state(text),
   public.end_oauth_state(bigint, bigint),
@@ -525,8 +565,8 @@ revoke all on function
   from public, anon, authenticated, service_role;
 grant execute on function
   public.set_oauth_client(bigint, uuid, text, text, text, text),
-  public.lease_oauth_client(bigint, text, boolean, text),
-  public.store_oauth_client(bigint, bigint, uuid, jsonb),
+  public.lease_oauth_client(bigint, uuid, text, boolean, text),
+  public.store_oauth_client(bigint, uuid, bigint, uuid, jsonb),
   public.release_oauth_client(bigint, bigint, uuid), public.reject_oauth_client(bigint, bigint, text),
   public.create_oauth_state(bigint, jsonb), public.consume_oauth_state(text),
   public.end_oauth_state(bigint, bigint),

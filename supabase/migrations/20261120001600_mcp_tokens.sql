@@ -34,6 +34,7 @@ begin
       detail = 'The configuration or the membership is gone, or the endpoint was changed.';
   end if;
 
+  perform private.require_acting_member(organization, account, null);
   select t.* into replaced from public.mcp_oauth_tokens t
   where t.organization_id = organization and t.user_id = account
     and t.mcp_configuration_id = found_configuration.id
@@ -70,6 +71,7 @@ begin
   where r.organization_id = organization and r.user_id = account
     and r.mcp_configuration_id = found_configuration.id
     and r.issuer = connection ->> 'issuer' and r.client_id = connection ->> 'client_id';
+  perform set_config('colloquy.acting_user', '', true);
   return stored;
 end
 $$;
@@ -177,6 +179,15 @@ begin
   returning t.lease_id into lease;
   if not found then
     return common || '{"status": "wait"}';
+  end if;
+  -- A refresh may open the connection again, and the next one may end it: both are events. So the person who
+  -- asks is counted. The connection is locked before the head of the log, as everywhere.
+  if held.status = 'needs_reauthorization' then
+    perform private.require_acting_member(organization, account, null);
+    perform private.write_audit_event(
+      organization, 'mcp_connection.retry', 'mcp_connection', held.id::text
+    );
+    perform set_config('colloquy.acting_user', '', true);
   end if;
   return common || jsonb_build_object(
     'status', 'refresh', 'lease_id', lease, 'refresh_token', held.refresh_token, 'issuer', held.issuer,
@@ -291,11 +302,15 @@ as $$
 declare
   gone public.mcp_oauth_tokens;
 begin
+  perform private.require_acting_member(
+    delete_mcp_connection.organization_id, delete_mcp_connection.user_id, null
+  );
   delete from public.mcp_oauth_tokens t
   where t.organization_id = delete_mcp_connection.organization_id and t.id = delete_mcp_connection.id
     and t.user_id = delete_mcp_connection.user_id
   returning t.* into gone;
-  if not found then
+  perform set_config('colloquy.acting_user', '', true);
+  if gone.id is null then
     return null;
   end if;
   -- The deletion has stored them; the first try is this caller's.

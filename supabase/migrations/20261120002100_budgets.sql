@@ -608,14 +608,16 @@ create table private.change_windows (
   id bigint generated always as identity,
   user_id uuid,
   started_at timestamptz not null,
-  changes integer not null,
+  changes integer not null default 0,
+  updates integer not null default 0,
   primary key (organization_id, id),
   constraint change_windows_key unique nulls not distinct (organization_id, user_id)
 ) with (fillfactor = 50);
 comment on table private.change_windows is
   'The number of audit events that an organization (user_id null) and each of its people wrote within one '
-  'minute. No foreign keys: a row is written while the head of the log is locked, and a key would then '
-  'wait for a membership.';
+  'minute, and of the statements of a person of which live updates tell. No foreign keys: a row is written '
+  'while the head of the log is locked, and a key would then wait for a '
+  'membership.';
 alter table private.change_windows enable row level security;
 alter table private.change_windows force row level security;
 revoke all on private.change_windows from public, anon, authenticated, service_role;
@@ -638,7 +640,8 @@ begin
     from (values (null, 1), (count_change.user_id, 2)) c(id, n) order by c.n
     on conflict on constraint change_windows_key do update set
       started_at = case when w.started_at <= now() - interval '1 minute' then now() else w.started_at end,
-      changes = case when w.started_at <= now() - interval '1 minute' then 0 else w.changes end + 1
+      changes = case when w.started_at <= now() - interval '1 minute' then 0 else w.changes end + 1,
+      updates = case when w.started_at <= now() - interval '1 minute' then 0 else w.updates end
     returning w.*
   loop
     allowed := case

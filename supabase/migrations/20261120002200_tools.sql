@@ -593,6 +593,8 @@ begin
     group by 1
     order by 1
   loop
+    -- A server that changes its definitions again and again makes events for those who list its tools.
+    perform private.require_acting_member(server.organization_id, record_mcp_tools.user_id, null);
     perform private.write_audit_event(
       server.organization_id,
       'mcp_tool.' || case event.status when 'pinned' then 'accept' else 'quarantine' end, 'mcp_tool',
@@ -604,6 +606,7 @@ begin
         else '{}' end
     );
   end loop;
+  perform set_config('colloquy.acting_user', '', true);
   insert into client_mgmt.mcp_tool_listings as l (
     organization_id, mcp_configuration_id, user_id, tools, expires_at
   )

@@ -255,9 +255,9 @@ begin
       chat.organization_id, chat.id,
       private.conversation_history(chat.organization_id, execution.message_id));
   end if;
-  -- A file is sent as its address, and the provider reads its content: each file counts 4,096 bytes, which is
-  -- more than most large images.
-  bytes := octet_length(history::text) + 4096 * jsonb_array_length(
+  -- A file is sent as its address, and the provider reads its content: each file counts 16,384 bytes, more
+  -- than most large images are billed.
+  bytes := octet_length(history::text) + 16384 * jsonb_array_length(
     jsonb_path_query_array(history, '$[*].parts[*] ? (@.type == "image" || @.type == "file")'))
     + private.document_bytes(chat.organization_id, chat.id, history);
   -- The caller names input_bytes, the size of what it sends and the database does not store. It counts up to

@@ -38,7 +38,7 @@ $$;
 comment on function private.cancel_execution(uuid) is 'Body of public.cancel_execution().';
 
 create function private.event_batches(
-  organization_id bigint, execution_id uuid, after_seq bigint, max_batches integer
+  organization_id bigint, execution_id uuid, after_seq bigint, max_batches integer, max_bytes integer
 ) returns json
 language plpgsql stable security invoker set search_path = ''
 as $$
@@ -49,24 +49,32 @@ begin
   return coalesce((
     select json_agg(json_build_object('seq', b.seq, 'events', b.event) order by b.seq)
     from (
-      select e.seq, e.event from conversation.execution_events e
-      where e.organization_id = event_batches.organization_id
-        and e.execution_id = event_batches.execution_id
-        -- The batch with the next event may begin before that event.
-        and e.seq >= coalesce((
-          select max(f.seq) from conversation.execution_events f
-          where f.organization_id = event_batches.organization_id
-            and f.execution_id = event_batches.execution_id
-            and f.seq <= event_batches.after_seq + 1
-        ), 0)
-      order by e.seq
-      limit least(greatest(event_batches.max_batches, 1), 500)
+      select e.seq, e.event,
+        coalesce(sum(octet_length(e.event::text)) over (
+          order by e.seq rows between unbounded preceding and 1 preceding
+        ), 0) as bytes_before
+      from (
+        select e.seq, e.event from conversation.execution_events e
+        where e.organization_id = event_batches.organization_id
+          and e.execution_id = event_batches.execution_id
+          -- The batch with the next event may begin before that event.
+          and e.seq >= coalesce((
+            select max(f.seq) from conversation.execution_events f
+            where f.organization_id = event_batches.organization_id
+              and f.execution_id = event_batches.execution_id
+              and f.seq <= event_batches.after_seq + 1
+          ), 0)
+        order by e.seq
+        limit least(greatest(event_batches.max_batches, 1), 500)
+      ) e
     ) b
+    where b.bytes_before < event_batches.max_bytes
   ), '[]'::json);
 end
 $$;
-comment on function private.event_batches(bigint, uuid, bigint, integer) is
-  '[{ seq, events }] of an execution after an event id, if the caller may read them.';
+comment on function private.event_batches(bigint, uuid, bigint, integer, integer) is
+  '[{ seq, events }] of an execution after an event id, if the caller may read them; no further batch when '
+  'those before have max_bytes.';
 
 create function public.read_execution(
   execution_id uuid,
@@ -87,10 +95,20 @@ begin
 
   select json_build_object(
     'execution_id', x.id, 'status', x.status,
-    'batches', private.event_batches(
-      x.organization_id, x.id, read_execution.after_seq, read_execution.max_batches)
+    'batches', b.batches,
+    'more', exists (
+      select 1 from conversation.execution_events e
+      where e.organization_id = x.organization_id and e.execution_id = x.id
+        and e.seq > (b.batches -> -1 ->> 'seq')::bigint
+    )
   ) into result
   from public.agent_executions x
+  cross join lateral (
+    -- 256 KiB: a worker keeps a page for each follower that does not read. The offset keeps one call.
+    select private.event_batches(
+      x.organization_id, x.id, read_execution.after_seq, read_execution.max_batches, 262144) as batches
+    offset 0
+  ) b
   where x.organization_id = (select private.current_tenant_id()) and x.id = read_execution.execution_id;
   if result is null then
     raise exception using errcode = 'PT404', message = 'execution_not_found',
@@ -100,8 +118,9 @@ begin
 end
 $$;
 comment on function public.read_execution(uuid, bigint, integer) is
-    '{ execution_id, status, batches: [{ seq, events }] } after an event id, for readers of the session. '
-  'PT404 execution_not_found. With status success, failed or cancelled no later batch follows.';
+  '{ execution_id, status, batches: [{ seq, events }], more } after an event id, for readers of the session. '
+  'PT404 execution_not_found. more: call again after the last event. With status success, failed or '
+  'cancelled, and no more, no later batch follows.';
 
 create function public.follow_execution(
   organization_id bigint, execution_id uuid, after_seq bigint, sessions uuid[]
@@ -131,7 +150,7 @@ begin
   return json_build_object(
     'status', execution.status,
     'batches', private.event_batches(
-      execution.organization_id, execution.id, follow_execution.after_seq, 500),
+      execution.organization_id, execution.id, follow_execution.after_seq, 500, 2147483647),
     'readers', coalesce((
       select json_agg(s.id) from public.user_sessions s
       where s.organization_id = execution.organization_id and s.id = any (follow_execution.sessions)
@@ -318,7 +337,7 @@ comment on function public.cancel_execution(uuid) is
 
 revoke all on function
   private.cancel_execution(uuid),
-  private.event_batches(bigint, uuid, bigint, integer),
+  private.event_batches(bigint, uuid, bigint, integer, integer),
   private.read_execution_result(uuid),
   private.read_response(uuid),
   public.read_response(uuid),
@@ -331,7 +350,7 @@ revoke all on function
   from public, anon, authenticated, service_role;
 grant execute on function
   private.cancel_execution(uuid),
-  private.event_batches(bigint, uuid, bigint, integer),
+  private.event_batches(bigint, uuid, bigint, integer, integer),
   private.read_execution_result(uuid),
   private.read_response(uuid),
   public.read_response(uuid),

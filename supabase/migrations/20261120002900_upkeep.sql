@@ -107,7 +107,8 @@ begin
   for unused in
     select c.organization_id, c.id from client_mgmt.oauth_clients c
     -- An authorization that began with the client may still end: ten minutes, and the exchange of its code.
-    where c.superseded_at <= clock_timestamp() - interval '15 minutes'
+    where (c.superseded_at <= clock_timestamp() - interval '15 minutes'
+        or (c.client_id is null and c.lease_expires_at <= clock_timestamp() - interval '15 minutes'))
       and not exists (
         select 1 from public.mcp_oauth_tokens t
         where t.organization_id = c.organization_id and t.oauth_client_id = c.id
@@ -125,7 +126,8 @@ begin
     continue when not found;
     delete from client_mgmt.oauth_clients c
     where c.organization_id = unused.organization_id and c.id = unused.id
-      and c.superseded_at <= clock_timestamp() - interval '15 minutes'
+      and (c.superseded_at <= clock_timestamp() - interval '15 minutes'
+        or (c.client_id is null and c.lease_expires_at <= clock_timestamp() - interval '15 minutes'))
       and not exists (
         select 1 from public.mcp_oauth_tokens t
         where t.organization_id = c.organization_id and t.oauth_client_id = c.id
@@ -138,8 +140,8 @@ begin
 end
 $$;
 comment on function public.cleanup_unused_oauth_clients(integer) is
-  'Deletes up to batch clients that another client has superseded and that no connection uses. Returns how '
-  'many.';
+  'Deletes up to batch clients that another client has superseded and that no connection uses, and '
+  'registrations whose worker died. Returns how many.';
 
 create function public.cleanup_ended_mcp_revocations(batch integer default 1000) returns integer
 language plpgsql volatile security definer set search_path = ''

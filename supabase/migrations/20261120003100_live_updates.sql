@@ -135,6 +135,42 @@ create trigger chat_sessions_tell_delete after delete on public.chat_sessions
   referencing old table as before_rows
   for each statement execute function private.tell_of_sessions();
 
+create function private.count_update() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: no role holds a grant on the windows. It refuses the statement, because a change that is stored
+-- and not told would be missed. Executions have bounds of their own. Named after the other triggers of the
+-- table, so this row is the last that the statement locks.
+#variable_conflict use_column
+declare
+  organization constant bigint := private.current_tenant_id();
+  used private.change_windows;
+  allowed integer;
+begin
+  if organization is null then
+    return null;
+  end if;
+  allowed := (private.limits_for(organization, private.current_user_id())).changes_per_minute_per_user;
+  insert into private.change_windows as w (organization_id, user_id, started_at, updates)
+  values (organization, private.current_user_id(), now(), 1)
+  on conflict on constraint change_windows_key do update set
+    started_at = case when w.started_at <= now() - interval '1 minute' then now() else w.started_at end,
+    changes = case when w.started_at <= now() - interval '1 minute' then 0 else w.changes end,
+    updates = case when w.started_at <= now() - interval '1 minute' then 0 else w.updates end + 1
+  returning w.* into used;
+  if used.updates > allowed then
+    perform private.refuse_rate('updates_per_minute', true, allowed, used.started_at);
+  end if;
+  return null;
+end
+$$;
+comment on function private.count_update() is
+  'Trigger: counts a statement of a person on sessions in the person''s minute, or raises PT429 '
+  'rate_limited.';
+revoke all on function private.count_update() from public, anon, authenticated, service_role;
+create trigger chat_sessions_update_is_counted after insert or update or delete on public.chat_sessions
+  for each statement when (current_user = 'authenticated') execute function private.count_update();
+
 create function private.tell_of_end() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$

@@ -5,7 +5,7 @@ import { connect } from '../../dev/postgres/database.ts'
 import { addMember, addOwner, type Member } from '../support/people/tenants.ts'
 import { connectOwner } from '../support/stack/database.ts'
 import { useStack } from '../support/stack/stack.ts'
-import { signToken } from './isolation/rest/clients.ts'
+import { type Asked, beginRequest, request, requestOutcome } from '../support/stack/requests.ts'
 
 // What every request passes first: private.check_request(), as PostgREST calls it.
 
@@ -18,41 +18,13 @@ beforeAll(async () => {
   colleague = await addMember(sql, owner.organizationId)
 })
 
-interface Asked {
-  claims?: Record<string, unknown>
-  role?: 'anon' | 'authenticated' | 'service_role'
-  method?: string
-  headers?: Record<string, string>
-  /** What the request does once it has its turn. */
-  work?: (tx: TransactionSql) => PromiseLike<unknown>
-}
-
-/** Begins a request as PostgREST does; it lasts as long as its transaction. */
-async function begin(tx: TransactionSql, asked: Asked = {}): Promise<void> {
-  const { claims = owner.claims, role = 'authenticated', method = 'GET', headers = {} } = asked
-  await tx`
-    select set_config('request.jwt.claims', ${JSON.stringify(claims)}, true),
-      set_config('request.method', ${method}, true),
-      set_config('request.headers', ${JSON.stringify(headers)}, true),
-      set_config('role', ${role}, true)`
-  await tx`select private.check_request()`
-}
-
-/** SQLSTATE and code of a refusal, `allowed` without one. */
-async function outcome(pool: Sql, asked?: Asked): Promise<string> {
-  try {
-    await pool.begin(async (tx) => {
-      await begin(tx, asked)
-      await asked?.work?.(tx)
-    })
-    return 'allowed'
-  } catch (error) {
-    const { code, message } = error as { code: string; message: string }
-    if (code !== 'PGRST') return `${code} ${message}`
-    const answer = JSON.parse(message) as { code: string; message: string }
-    return `${answer.code} ${answer.message}`
-  }
-}
+type Given = Partial<Asked>
+const begin = (tx: TransactionSql, asked: Given = {}) =>
+  beginRequest(tx, { claims: owner.claims, ...asked })
+const outcome = (pool: Sql, asked: Given = {}) =>
+  requestOutcome(pool, { claims: owner.claims, ...asked })
+const get = (path: string, headers: Record<string, string> = {}, claims = owner.claims) =>
+  request(path, { headers }, claims)
 
 /** What becomes of so many requests at once, each of which lasts a tenth of a second. */
 function held(pool: Sql, count: number): Promise<string[]> {
@@ -63,7 +35,7 @@ function held(pool: Sql, count: number): Promise<string[]> {
 /** Runs `work` while a number of requests of a person run. */
 async function during(
   count: number,
-  asked: Asked,
+  asked: Given,
   work: () => Promise<void>,
   pool = sql,
 ): Promise<void> {
@@ -185,33 +157,6 @@ describe.concurrent('the third request of a person, while the two others last', 
       await sql`select pg_sleep(0.01)`
     }
   }
-})
-
-/** A request of a person through REST. */
-function get(
-  path: string,
-  headers: Record<string, string> = {},
-  claims: Record<string, unknown> = owner.claims,
-): Promise<Response> {
-  const { url, publishableKey } = useStack()
-  const authorization = `Bearer ${signToken(claims)}`
-  return fetch(`${url}/rest/v1${path}`, {
-    headers: { apikey: publishableKey, authorization, ...headers },
-  })
-}
-
-test('a read ends after three seconds, a write when its role says', async () => {
-  const timeouts: Record<string, string | undefined> = {}
-  for (const method of ['GET', 'HEAD', 'POST']) {
-    await sql.begin(async (tx) => {
-      await tx`set local statement_timeout = '8s'`
-      await begin(tx, { method })
-      const [row] = await tx<{ timeout: string }[]>`
-        select current_setting('statement_timeout') as timeout`
-      timeouts[method] = row?.timeout
-    })
-  }
-  expect(timeouts).toEqual({ GET: '3s', HEAD: '3s', POST: '8s' })
 })
 
 describe('through REST', () => {

@@ -72,6 +72,13 @@ describe('a signal leaves no process', () => {
     ['npm start', 'SIGHUP', 'group', 2, READY],
     ['node', 'SIGTERM', 'group', 2, BEGINNING],
     ['npm start', 'SIGINT', 'group', 1, BEGINNING],
+    ['node', 'SIGTERM', 'process', 1, READY],
+    ['node', 'SIGTERM', 'process', 2, BEGINNING],
+    ['node', 'SIGINT', 'process', 1, BEGINNING],
+    ['node', 'SIGINT', 'process', 2, READY],
+    ['node', 'SIGHUP', 'process', 1, READY],
+    ['node', 'SIGHUP', 'process', 2, BEGINNING],
+    ['npm start', 'SIGTERM', 'process', 1, READY],
   ] as const)(
     '%s: %s to the %s, %d times, after "%s"',
     async (how, signal, to, times, moment) => {

@@ -118,6 +118,21 @@ export function seededDefects(catalog: Catalog, definitions: Definitions): Mutan
       ['private.take_turn(text)'],
     ),
     seed(
+      'a write that computes a regular expression while it holds its locks',
+      changed(definitions, 'private.refuse_patterns()', /raise exception[^;]*;/, 'null;'),
+      ['private.refuse_patterns()'],
+    ),
+    seed(
+      'a call that ends access and waits no longer than any other',
+      changed(definitions, 'private.check_request()', `'/rpc/remove_member', `, ''),
+      ['private.check_request()'],
+    ),
+    seed(
+      'a person who tells of as many sessions as they change',
+      changed(definitions, 'private.count_update()', 'used.updates > allowed', 'false'),
+      ['private.count_update()'],
+    ),
+    seed(
       'a metric that counts only successes',
       changed(
         definitions,

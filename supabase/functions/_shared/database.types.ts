@@ -3487,6 +3487,7 @@ export type Database = {
           may_register: boolean
           organization_id: number
           redirect_uri: string
+          user_id: string
         }
         Returns: Json
       }
@@ -3789,7 +3790,13 @@ export type Database = {
         Returns: string
       }
       store_oauth_client: {
-        Args: { client: Json; id: number; lease_id: string; organization_id: number }
+        Args: {
+          client: Json
+          id: number
+          lease_id: string
+          organization_id: number
+          user_id: string
+        }
         Returns: Json
       }
       store_oauth_code: {

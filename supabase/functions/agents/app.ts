@@ -23,7 +23,6 @@ import { readExecutionId, readLastEventId } from '../_shared/executions/stream/s
 import { createFunctionApp } from '../_shared/http/function-app.ts'
 import { allowOnly } from '../_shared/http/handle-error.ts'
 import { PersonLimit } from '../_shared/http/person-limit.ts'
-import { readJson } from '../_shared/http/read-json.ts'
 import { maxRequests, RequestLimit } from '../_shared/http/request-limit.ts'
 import { validate } from '../_shared/http/validate.ts'
 import type { Log } from '../_shared/log/log.ts'
@@ -59,6 +58,7 @@ export function createApp(given: AgentsDependencies): Hono {
       return given.worker.ending
     },
     verifyAccessToken: requests.verifyAccessToken,
+    readJson: requests.readJson,
     polls: new SharedPolls({ ...given, admin: given.database.admin }),
     followers: new PersonLimit('followed_executions', maxFollowed),
   }
@@ -73,7 +73,10 @@ export function createApp(given: AgentsDependencies): Hono {
     const key = validate(idempotencyKeySchema, {
       'Idempotency-Key': headers.get('idempotency-key') ?? undefined,
     })
-    const invocation = validate(invocationSchema, await readJson(c.req.raw, invocationLimit))
+    const invocation = validate(
+      invocationSchema,
+      await requests.readJson(c.req.raw, invocationLimit),
+    )
     const { signal } = c.req.raw
     return invoke({ ...deps, log: logOf(c) }, caller, invocation, key['Idempotency-Key'], signal)
   })
@@ -99,7 +102,7 @@ export function createApp(given: AgentsDependencies): Hono {
     const caller = await deps.verifyAccessToken(c.req.raw.headers)
     const id = readExecutionId(c.req.param('id'))
     const { tool_call_id } = validate(toolCallIdSchema, c.req.param())
-    const { decision } = validate(decisionSchema, await readJson(c.req.raw, decisionLimit))
+    const { decision } = validate(decisionSchema, await requests.readJson(c.req.raw, decisionLimit))
     return c.json(
       await decideToolCall({ ...deps, log: logOf(c) }, caller, id, tool_call_id, decision),
     )
@@ -120,7 +123,10 @@ export function createApp(given: AgentsDependencies): Hono {
   app.put('/provider-credentials/:provider', async (c) => {
     const caller = await deps.verifyAccessToken(c.req.raw.headers)
     const { provider } = validate(keyProviderSchema, c.req.param())
-    const { api_key } = validate(providerKeySchema, await readJson(c.req.raw, providerKeyLimit))
+    const { api_key } = validate(
+      providerKeySchema,
+      await requests.readJson(c.req.raw, providerKeyLimit),
+    )
     return c.json(await storeProviderKey(deps, caller, provider, api_key))
   })
   app.delete('/provider-credentials/:provider', async (c) => {

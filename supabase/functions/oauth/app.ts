@@ -3,7 +3,6 @@ import * as z from 'zod'
 import type { VerifyAccessToken } from '../_shared/auth/access-token.ts'
 import { createFunctionApp } from '../_shared/http/function-app.ts'
 import { allowOnly } from '../_shared/http/handle-error.ts'
-import { readJson } from '../_shared/http/read-json.ts'
 import { maxRequests, RequestLimit } from '../_shared/http/request-limit.ts'
 import { validate } from '../_shared/http/validate.ts'
 import type { WaitUntil } from '../_shared/http/wait-until.ts'
@@ -56,7 +55,7 @@ export function createApp(deps: OAuthAppDependencies): Hono {
   const callerOf = (c: Context) => requests.verifyAccessToken(c.req.raw.headers)
   const idOf = (c: Context) => validate(idSchema, { id: c.req.param('id') }).id
   const bodyOf = async <Schema extends z.ZodType>(c: Context, schema: Schema) =>
-    validate(schema, await readJson(c.req.raw, bodyLimit))
+    validate(schema, await requests.readJson(c.req.raw, bodyLimit))
 
   app.post('/connections', async (c) => {
     const caller = await callerOf(c)

@@ -147,9 +147,9 @@ describe('reserving', () => {
         return { ...begun, tokens: (await reservedBy(tx, begun)).tokens }
       }
       const alone = await reserved(text)
-      expect((await reserved(text, image)).tokens).toBeGreaterThan(alone.tokens + 2_048)
+      expect((await reserved(text, image)).tokens).toBeGreaterThan(alone.tokens + 16_384)
       const both = await reserved(text, image, file)
-      expect(both.tokens).toBeGreaterThan(alone.tokens + 4_096)
+      expect(both.tokens).toBeGreaterThan(alone.tokens + 32_768)
       // They are sent again with every later turn.
       await as(tx, 'service_role', finish(both))
       const { session_id } = both

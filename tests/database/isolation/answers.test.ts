@@ -4,6 +4,7 @@ import { connect } from '../../../dev/postgres/database.ts'
 import { actAs, rolledBack, sqlstateOf } from '../../support/stack/database.ts'
 import { useStack } from '../../support/stack/stack.ts'
 import type { Actor } from './actors.ts'
+import { alignSequences, answerOf, functionCalls } from './answers/calls.ts'
 import { addNeighbours } from './answers/neighbours.ts'
 import { type Question, routineQuestions, tableQuestions } from './answers/questions.ts'
 import { openRest, type World } from './answers/rest.ts'
@@ -76,6 +77,29 @@ test('no answer of a function depends on a row of another organization', async (
     expect(await differences(actor, questions)).toEqual([])
   }
 }, 180_000)
+
+test('no call with arguments tells an absent row from one of another organization', async () => {
+  const { world, full: withB, empty: withoutB } = worlds
+  await alignSequences(withB, withoutB)
+  const known = JSON.stringify([...world.rows])
+  const owner = someone('owner')
+  const calls = functionCalls(world, owner)
+  const asked = new Set(calls.map(({ routine }) => routine))
+  const takesArguments = world.catalog.routines.filter(
+    ({ id, arguments: taken }) => taken.some(({ optional }) => !optional) && asked.has(id),
+  )
+  expect(takesArguments.length).toBeGreaterThan(20)
+  expect(calls.length).toBeGreaterThan(500)
+  const found: string[] = []
+  for (const call of calls) {
+    // One after the other: both worlds give out the same ids.
+    const inFull = await answerOf(withB, owner, call, known)
+    const inEmpty = await answerOf(withoutB, owner, call, known)
+    cases++
+    if (inFull !== inEmpty) found.push(`${call.sql}\n${inFull}\n≠\n${inEmpty}`)
+  }
+  expect(found).toEqual([])
+}, 400_000)
 
 describe('an estimate', () => {
   /** What PostgREST sends for count=planned, within a request or not. */

@@ -172,7 +172,7 @@ test('null in place of true or false takes the narrower branch, in every functio
         await answer(
           (t) => t`
             select public.lease_oauth_client(
-              ${organizationId}, 'https://issuer.example', null, 'https://a.example/') ->> 'status' as status`,
+              ${organizationId}, ${owner.id}, 'https://issuer.example', null, 'https://a.example/') ->> 'status' as status`,
         ),
         'absent',
       ],

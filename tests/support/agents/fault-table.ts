@@ -84,10 +84,11 @@ const cuts: Record<string, FaultRow> = {
 
 const silences: Record<string, FaultRow> = {
   'never answers': { script: [STALL], end: failed('provider_timeout') },
-  'sends a head and then nothing': { script: silent([]), end: failed('provider_timeout') },
+  // It may think for long because it was asked to: another model may answer, and no breaker counts it.
+  'sends a head and then nothing': { script: silent([]), end: refused('provider_timeout') },
   'sends nothing but comments': {
     script: [...eventStream([]).slice(0, -1), ...comments, STALL],
-    end: failed('provider_timeout'),
+    end: refused('provider_timeout'),
   },
   'sends comments and closes': {
     script: eventStream([': alive\n\n', ': alive\n\n']),

@@ -201,8 +201,8 @@ describe('the client’s own messages', () => {
   })
 
   it.each([
-    ['an image at any size', 'image', 'image/png', 4_000_000, 4_096],
-    ['a small file', 'file', 'application/pdf', 100, 4_096],
+    ['an image at any size', 'image', 'image/png', 4_000_000, 16_384],
+    ['a small file', 'file', 'application/pdf', 100, 16_384],
     ['a large file by what its base64 holds', 'file', 'application/pdf', 4_000_000, 3_000_000],
     ['a sound by what its base64 holds', 'file', 'audio/mp3', 4_000_000, 3_000_000],
     ['a text that is called an image', 'image', 'text/plain', 4_000_000, 3_000_000],

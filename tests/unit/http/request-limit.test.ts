@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { maxRequests } from '../../../supabase/functions/_shared/http/request-limit.ts'
+import {
+  maxRequestBytes,
+  maxRequests,
+} from '../../../supabase/functions/_shared/http/request-limit.ts'
 import { WorkerLife } from '../../../supabase/functions/_shared/http/worker-life.ts'
 import { createApp as createAgents } from '../../../supabase/functions/agents/app.ts'
 import { createApp as createOAuth } from '../../../supabase/functions/oauth/app.ts'
@@ -55,6 +58,33 @@ describe('one person’s requests that are under way', () => {
     release()
     await Promise.all([...asked, other])
     // Also a request that failed has given its place back.
+    expect((await ask('ann')).status).toBe(500)
+  })
+
+  it('hold so many bytes of their bodies together, and give them back with the answer', async () => {
+    const { database, release, waiting } = heldDatabase()
+    const app = createAgents({
+      ...common,
+      database,
+      models: { providers: ['openrouter'] },
+    } as never)
+    const size = 6 * 1024 * 1024
+    const most = Math.floor(maxRequestBytes / size)
+    const ask = async (authorization: string) => {
+      const body = JSON.stringify({ agent: 'a', message: { content: 'Hi' } }) + ' '.repeat(size)
+      return app.request('/agents/invoke', { method: 'POST', body, headers: { authorization } })
+    }
+    const asked = Array.from({ length: most }, () => ask('ann'))
+    await expect.poll(waiting).toBe(most)
+    const refused = await ask('ann')
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '2'])
+    expect(await refused.json()).toMatchObject({
+      error: { details: { limit: 'request_bytes', max_concurrent: maxRequestBytes } },
+    })
+    const other = ask('bob')
+    await expect.poll(waiting).toBe(most + 1)
+    release()
+    await Promise.all([...asked, other])
     expect((await ask('ann')).status).toBe(500)
   })
 })

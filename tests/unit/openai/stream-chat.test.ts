@@ -161,13 +161,13 @@ describe('what is begun', () => {
         ],
       },
     })
-    expect(request.input_bytes).toBeGreaterThan(1_000 + 4_096)
-    expect(request.input_bytes).toBeLessThan(1_000 + 4_096 + 400)
+    expect(request.input_bytes).toBeGreaterThan(1_000 + 16_384)
+    expect(request.input_bytes).toBeLessThan(1_000 + 16_384 + 400)
   })
 
   it.each([
     ['a file that it holds by its size', 'text/plain', 30_000],
-    ['a picture that it holds as any other', 'image/png', 4_096],
+    ['a picture that it holds as any other', 'image/png', 16_384],
   ])('counts %s', async (_, type, bytes) => {
     const { app, calls } = agentsApp()
     const file_data = `data:${type};base64,${'A'.repeat(40_000)}`

@@ -129,7 +129,7 @@ const clients: Record<string, Goes> = {
         clock: systemClock,
       } as never,
       fetch,
-      1,
+      { organizationId: 1, userId: 'u' },
       { document: metadata(url), kept: metadata(url) },
       undefined,
     ),

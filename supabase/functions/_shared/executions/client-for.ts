@@ -11,7 +11,7 @@ export function clientFor(database: Database, caller: Caller): Db {
   if (!caller.isGuest) return db
   const user_session_id = caller.sessionId
   return {
-    role: db.role,
+    ...db,
     call(name, args) {
       const given = { user_session_id, ...args } as never
       switch (name) {

@@ -2,8 +2,8 @@ import type { FilePart, MessagePart, ModelMessage } from '../models/model-protoc
 import { withoutFiles } from '../tools/tool-messages.ts'
 import { inlineType, isAttachment, isInline, isPicture } from './inline-data.ts'
 
-/** The reservation for an image or a file in bytes, as in prepare_execution(). */
-const bytesOfAttachment = 4_096
+/** The reservation for an image or a file in bytes, as in private.execution_input(). */
+const bytesOfAttachment = 16_384
 const encoder = new TextEncoder()
 
 /**

@@ -5,6 +5,8 @@ export interface ReadLimit {
   readonly bytes: number
   /** The path of the error for a longer body: the field that may be long. */
   readonly path: string
+  /** Is told of the bytes that came, and may refuse more. */
+  readonly take?: (bytes: number) => void
   /** How long the client may take to send the body. Default 20 s. */
   readonly milliseconds?: number
 }
@@ -37,6 +39,7 @@ async function readText(request: Request, limit: ReadLimit): Promise<string> {
         path: limit.path,
       })
     }
+    limit.take?.(chunk.byteLength)
     text += decode(decoder, chunk)
   }
   return text + decode(decoder)

@@ -1,27 +1,49 @@
 import type { MiddlewareHandler } from 'hono'
 import type { VerifyAccessToken } from '../auth/access-token.ts'
 import { PersonLimit } from './person-limit.ts'
+import { readJson, type ReadLimit } from './read-json.ts'
 
 /** Requests of one person that a function answers at once. */
 export const maxRequests = 100
 
+/** Bytes of the bodies of these requests: a worker has 256 MB for all people. */
+export const maxRequestBytes = 20 * 1024 * 1024
+
+interface Held {
+  readonly userId: string
+  readonly leave: (() => void)[]
+}
+
 /** Bounds the requests of one person that this worker answers at once, streams aside. */
 export class RequestLimit {
-  readonly #limit: PersonLimit
+  readonly #requests: PersonLimit
+  readonly #bytes = new PersonLimit('request_bytes', maxRequestBytes)
   readonly #verify: VerifyAccessToken
   /** By the headers of the request that holds the place. */
-  readonly #held = new WeakMap<Headers, () => void>()
+  readonly #held = new WeakMap<Headers, Held>()
 
   constructor(verify: VerifyAccessToken, max: number) {
     this.#verify = verify
-    this.#limit = new PersonLimit('requests', max)
+    this.#requests = new PersonLimit('requests', max)
   }
 
   /** Verifies, and takes a place for the person. @throws AppError also `too_many_requests` */
   readonly verifyAccessToken: VerifyAccessToken = async (headers) => {
     const caller = await this.#verify(headers)
-    this.#held.set(headers, this.#limit.enter(caller.userId))
+    const { userId } = caller
+    this.#held.set(headers, { userId, leave: [this.#requests.enter(userId)] })
     return caller
+  }
+
+  /**
+   * Reads the body of a request whose person is verified, which counts until the request has its answer.
+   * @throws AppError as readJson(), and `too_many_requests`
+   */
+  readonly readJson = (request: Request, limit: ReadLimit): Promise<unknown> => {
+    const held = this.#held.get(request.headers)
+    if (held === undefined) throw new Error('a body is read before its person is known')
+    const take = (bytes: number) => held.leave.push(this.#bytes.enter(held.userId, bytes))
+    return readJson(request, { ...limit, take })
   }
 
   /** Frees the place when the request has its answer; the bodies of streams have limits of their own. */
@@ -29,7 +51,7 @@ export class RequestLimit {
     try {
       await next()
     } finally {
-      this.#held.get(c.req.raw.headers)?.()
+      for (const leave of this.#held.get(c.req.raw.headers)?.leave ?? []) leave()
     }
   }
 }

@@ -180,10 +180,16 @@ export class ModelCall {
     return this.#expired
   }
 
-  /** An answer that took all the time there is was long, which its caller asked for. */
+  /**
+   * An answer that took all the time there is was long, which its caller asked for. A provider that
+   * accepted the request and then thinks for long was asked to (`reasoning_effort`): another model may
+   * answer, and the breaker, which is everyone's, does not count it.
+   */
   #timeout(code: ModelErrorCode): ModelError {
-    if (this.#clock.now() < this.#endsAt) return new ModelError(code)
-    return new ModelError('provider_timeout', { fault: 'caller' })
+    if (this.#clock.now() >= this.#endsAt)
+      return new ModelError('provider_timeout', { fault: 'caller' })
+    const accepted = code === 'provider_timeout' && this.response?.status === 200
+    return new ModelError(code, accepted ? { fault: 'platform' } : {})
   }
 
   /** A status other than 200 is enough, also when its body cannot be read. */

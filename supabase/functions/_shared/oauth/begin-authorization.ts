@@ -62,7 +62,8 @@ export async function beginAuthorization(
     required: configuration.required_scope,
     supported: document.scopes_supported,
   })
-  const client = await findClient(deps, fetch, organizationId, found.metadata, scope)
+  const whose = { organizationId, userId: caller.userId }
+  const client = await findClient(deps, fetch, whose, found.metadata, scope)
   const redirectUri =
     client.row === null ? settings.callbackUrl : await redirectUriOf(settings, kept.issuer)
   const state = randomSecret()

@@ -20,6 +20,12 @@ const lease = z.discriminatedUnion('status', [
 
 const patience = 20_000
 
+/** For whom a client is found: a registration counts as this person's change. */
+interface Caller {
+  readonly organizationId: number
+  readonly userId: string
+}
+
 /**
  * Our client at an issuer: the one that a manager entered for the organization, else our client id
  * metadata document where answers have `iss`, else one registered now. Concurrent callers register
@@ -30,7 +36,7 @@ const patience = 20_000
 export async function findClient(
   deps: OAuthDependencies,
   fetch: OutboundFetch,
-  organizationId: number,
+  { organizationId, userId }: Caller,
   { document, kept: { issuer } }: IssuerMetadata,
   scope: string | undefined,
 ): Promise<OAuthClient> {
@@ -47,6 +53,7 @@ export async function findClient(
     const answer = lease.parse(
       await database.admin.call('lease_oauth_client', {
         organization_id: organizationId,
+        user_id: userId,
         issuer,
         may_register: mayRegister,
         redirect_uri: redirectUri,
@@ -61,7 +68,13 @@ export async function findClient(
           message: `A manager has to enter a client, registered with the redirect URI ${redirectUri}`,
         })
       case 'register':
-        return register(deps, fetch, organizationId, { document, redirectUri, scope }, answer)
+        return register(
+          deps,
+          fetch,
+          { organizationId, userId },
+          { document, redirectUri, scope },
+          answer,
+        )
       case 'wait':
         await sleep(clock, Math.min(50 * turn, 500) * (0.5 + deps.random()))
     }
@@ -72,7 +85,7 @@ export async function findClient(
 async function register(
   deps: OAuthDependencies,
   fetch: OutboundFetch,
-  organizationId: number,
+  { organizationId, userId }: Caller,
   registration: Registration,
   { id, lease_id }: { id: number; lease_id: string },
 ): Promise<OAuthClient> {
@@ -92,6 +105,7 @@ async function register(
     })
     const stored = await admin.call('store_oauth_client', {
       organization_id: organizationId,
+      user_id: userId,
       id,
       lease_id,
       client: {

@@ -4,7 +4,7 @@ import { AppError, toAppError } from '../errors.ts'
 import { idempotencyKeySchema } from '../executions/invocation.ts'
 import type { InvokeDependencies } from '../executions/invoke.ts'
 import { allowOnly, createFailureReport } from '../http/handle-error.ts'
-import { readJson } from '../http/read-json.ts'
+import type { RequestLimit } from '../http/request-limit.ts'
 import { validate } from '../http/validate.ts'
 import type { Log } from '../log/log.ts'
 import { chatLimit, readChatRequest } from './chat-request.ts'
@@ -17,6 +17,7 @@ import { readResponsesRequest } from './responses-request.ts'
 
 export interface OpenAiDependencies extends InvokeDependencies {
   readonly verifyAccessToken: VerifyAccessToken
+  readonly readJson: RequestLimit['readJson']
 }
 
 /** The part of OpenAI's API that its clients need here; the key is a user's access token. */
@@ -37,7 +38,7 @@ export function createOpenAiRoutes(deps: OpenAiDependencies): Hono {
       'Idempotency-Key': headers.get('idempotency-key') ?? undefined,
     })
     const db = deps.database.forCaller(caller.accessToken)
-    const json = await readJson(c.req.raw, { ...chatLimit, path: 'input' })
+    const json = await deps.readJson(c.req.raw, { ...chatLimit, path: 'input' })
     const request = await readResponsesRequest(db, json)
     const request_id = c.get('requestId')
     const log: Log = (entry) => deps.log({ request_id, ...entry })
@@ -52,7 +53,7 @@ export function createOpenAiRoutes(deps: OpenAiDependencies): Hono {
     const key = validate(idempotencyKeySchema, {
       'Idempotency-Key': headers.get('idempotency-key') ?? undefined,
     })
-    const request = readChatRequest(await readJson(c.req.raw, chatLimit))
+    const request = readChatRequest(await deps.readJson(c.req.raw, chatLimit))
     const request_id = c.get('requestId')
     const log: Log = (entry) => deps.log({ request_id, ...entry })
     const options = { idempotencyKey: key['Idempotency-Key'], signal }
@@ -64,7 +65,7 @@ export function createOpenAiRoutes(deps: OpenAiDependencies): Hono {
     const { headers, signal } = c.req.raw
     const caller = await deps.verifyAccessToken(headers)
     const key = headers.get('idempotency-key')
-    const request = readEmbeddingsRequest(await readJson(c.req.raw, embeddingsLimit), key)
+    const request = readEmbeddingsRequest(await deps.readJson(c.req.raw, embeddingsLimit), key)
     const request_id = c.get('requestId')
     const log: Log = (entry) => deps.log({ request_id, ...entry })
     return embed({ ...deps, log }, caller, request, signal)

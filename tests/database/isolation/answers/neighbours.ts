@@ -40,6 +40,14 @@ export async function addNeighbours(
       )
       added += copied.count
     }
+    // The platform's own breaker of another organization's model: a row without an organization.
+    const breakers = await tx`
+      insert into public.circuit_breaker_state (agent_id, model_id, state, failure_count, opened_at)
+      select a.id, m.id, 'open', 5, now() from public.agents a
+      join public.models m on m.organization_id = a.organization_id
+      where a.organization_id >= ${firstNeighbour} on conflict do nothing`
+    if (breakers.count === 0) throw new Error('no neighbour has a model of its own')
+    added += breakers.count
     return added
   })
 }

@@ -56,6 +56,8 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
       ),
       ...perStatement('chat_sessions', 'remove_files', 'remove_files()', ['delete']),
       ...trigger('chat_sessions_stamp', 'BEFORE UPDATE', 'stamp_session()'),
+      chat_sessions_update_is_counted:
+        'AFTER INSERT OR DELETE OR UPDATE FOR EACH STATEMENT EXECUTE FUNCTION private.count_update()',
       ...perStatement('chat_sessions', 'tell', 'tell_of_sessions()', [
         'insert',
         'update',

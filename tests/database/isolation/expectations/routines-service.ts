@@ -21,11 +21,11 @@ const secrets = [
 const sealed = [
   'claim_mcp_revocations(integer)',
   'delete_mcp_connection(bigint, bigint, uuid)',
-  'lease_oauth_client(bigint, text, boolean, text)',
+  'lease_oauth_client(bigint, uuid, text, boolean, text)',
   'list_sealed_values(text, jsonb, integer)',
   'provider_credential(bigint, text)',
   'resolve_mcp_endpoint(bigint, uuid, bigint, text)',
-  'store_oauth_client(bigint, bigint, uuid, jsonb)',
+  'store_oauth_client(bigint, uuid, bigint, uuid, jsonb)',
   'take_oauth_code(bigint, bigint, uuid)',
   'use_mcp_connection(bigint, uuid, bigint, bigint, boolean)',
 ]

@@ -85,7 +85,7 @@ export const routineExpectations: Readonly<Record<string, RoutineExpectation>> =
   ...rpc('read_execution_result(uuid)', { allowed: anywhere, empty: true }),
   ...rpc('read_response(uuid)', { allowed: holds('agents.invoke') }),
   'public.read_execution(uuid, bigint, integer)': { executors: ['authenticated'], definer: false },
-  'private.event_batches(bigint, uuid, bigint, integer)': {
+  'private.event_batches(bigint, uuid, bigint, integer, integer)': {
     executors: ['authenticated'],
     definer: false,
   },

@@ -119,12 +119,16 @@ function streamOf(
   }
 }
 
-/** Waits for something to send: events, an end, or a sign that the connection is alive. */
+/** Waits for something to send: a page of the log, events, an end, or a sign that the connection is alive. */
 async function readOn(
   reader: LogReader,
   follower: Follower | null,
   signal: AbortSignal,
 ): Promise<Piece> {
+  if (reader.behind) {
+    const read = await reader.read()
+    return read.text === '' ? readOn(reader, follower, signal) : read
+  }
   if (!follower) throw new Error('an execution that is over has nothing more to tell')
   const told = await follower.next(reader.seen, signal)
   switch (told.kind) {

@@ -5,12 +5,14 @@ import type { EventBatch } from './shared-events.ts'
 import { BegunCalls, beginning, openAfter, type Position } from './ui-message-chunks.ts'
 import { endText, eventsText } from './ui-message-stream.ts'
 
-/** Batches per read; the database gives no more. */
-const pageSize = 500
+/** Batches per read; the database gives fewer when they are long. */
+const pageSize = 100
 
 interface Page {
   readonly status: ExecutionStatus
   readonly batches: readonly EventBatch[]
+  /** Whether later batches are stored. */
+  readonly more: boolean
 }
 
 export function isOver(status: ExecutionStatus): boolean {
@@ -23,6 +25,7 @@ export class LogReader {
   readonly #executionId: string
   readonly #after: number
   #position: Position = beginning
+  #behind = false
 
   /** @param after id of the last event the client has; 0 for none */
   constructor(db: Db, executionId: string, after: number) {
@@ -41,6 +44,11 @@ export class LogReader {
     return Math.max(this.#after, this.#position.id)
   }
 
+  /** Whether the log holds more than was read: the next read does not wait. */
+  get behind(): boolean {
+    return this.#behind
+  }
+
   /** Continues after events that the client got in another way. */
   moveTo(position: Position): void {
     this.#position = position
@@ -56,31 +64,29 @@ export class LogReader {
   }
 
   /**
-   * The text since the last read; with the end of the stream when the execution has ended.
+   * The text since the last read, one page at most; with the end of the stream when the execution has
+   * ended and this is the last page.
    * @throws AppError `execution_not_found` when the caller may not read it (any more)
    */
   async read(): Promise<{ readonly text: string; readonly ended: boolean }> {
-    let text = ''
-    for (;;) {
-      const page = await this.#page(this.seen)
-      text += this.#take(page)
-      if (page.batches.length >= pageSize) continue
-      if (!isOver(page.status)) return { text, ended: false }
-      const stored = await readResult(this.#db, this.#executionId)
-      return { text: text + (await this.endWith(stored)), ended: true }
-    }
+    const page = await this.#page(this.seen)
+    const text = this.#take(page)
+    this.#behind = page.more
+    if (page.more || !isOver(page.status)) return { text, ended: false }
+    const stored = await readResult(this.#db, this.#executionId)
+    return { text: text + (await this.endWith(stored)), ended: true }
   }
 
   /** The calls that a worker which died had begun; any other end is preceded by the ends of its calls. */
   async #begunCalls(): Promise<BegunCalls> {
     const calls = new BegunCalls()
     for (let last = 0; ;) {
-      const { batches } = await this.#page(last)
+      const { batches, more } = await this.#page(last)
       for (const { seq, events } of batches) {
         for (const event of events.slice(Math.max(last + 1 - seq, 0))) calls.add({ ...event })
         last = Math.max(last, seq + events.length - 1)
       }
-      if (batches.length < pageSize) return calls
+      if (!more) return calls
     }
   }
 
