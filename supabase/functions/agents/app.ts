@@ -113,7 +113,7 @@ export function createApp(given: AgentsDependencies): Hono {
     const caller = await deps.verifyAccessToken(c.req.raw.headers)
     const id = readExecutionId(c.req.param('id'))
     const { tool_call_id } = validate(toolCallIdSchema, c.req.param())
-    const answers = validate(answersSchema, await readJson(c.req.raw, answersLimit))
+    const answers = validate(answersSchema, await requests.readJson(c.req.raw, answersLimit))
     return c.json(
       await answerToolCall({ ...deps, log: logOf(c) }, caller, id, tool_call_id, answers),
     )
