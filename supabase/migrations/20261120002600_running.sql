@@ -212,7 +212,7 @@ declare
 begin
   return (
     with recursive chain as (
-      select m.*, l.shown, 1 as depth, octet_length(m.content)
+      select m.parent_id, m.role, m.content, m.metadata, l.shown, 1 as step, octet_length(m.content)
         + coalesce(octet_length(l.shown::text), 0) + coalesce(octet_length(m.metadata ->> 'input'), 0)
         as bytes
       from public.chat_messages m
@@ -222,7 +222,8 @@ begin
         where a.organization_id = organization and a.id = followed.response_message_id
       ), followed.message_id)
       union all
-      select m.*, l.shown, c.depth + 1, c.bytes + octet_length(m.content)
+      select m.parent_id, m.role, m.content, m.metadata, l.shown, c.step + 1,
+        c.bytes + octet_length(m.content)
         + coalesce(octet_length(l.shown::text), 0) + coalesce(octet_length(m.metadata ->> 'input'), 0)
       from chain c
       join public.chat_messages m on m.organization_id = organization and m.id = c.parent_id
@@ -231,7 +232,7 @@ begin
     )
     select jsonb_build_object(
       'is_whole', bool_or(c.parent_id is null) and max(c.bytes) <= 8388608,
-      'messages', jsonb_agg(said.message order by c.depth desc, said.place)
+      'messages', jsonb_agg(said.message order by c.step desc, said.place)
     )
     from chain c
     cross join lateral (
