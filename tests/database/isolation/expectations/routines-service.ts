@@ -19,6 +19,7 @@ const secrets = [
 
 /** Ciphertexts go to the functions that hold the key, and to nobody else. */
 const sealed = [
+  'claim_tool_calls(bigint, uuid)',
   'claim_mcp_revocations(integer)',
   'delete_mcp_connection(bigint, bigint, uuid)',
   'lease_oauth_client(bigint, uuid, text, boolean, text)',

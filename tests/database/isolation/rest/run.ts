@@ -184,7 +184,10 @@ function check(
     ...fault,
     ...compareOutcome(one, outcome),
     ...findLeaks(world, markers, relationExpectations, one, outcome, {
-      reveals: routine?.reveals ?? [],
+      reveals: [
+        ...(routine?.reveals ?? []),
+        ...(relationExpectations[request.object]?.reveals ?? []),
+      ],
       crossesTenants: routine?.crossesTenants === true,
     }),
   ]
