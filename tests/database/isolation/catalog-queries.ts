@@ -74,6 +74,8 @@ select jsonb_build_object(
     where i.indrelid = c.oid and i.indisunique and 0 <> all (i.indkey::int2[])`)},
   'nullsNotDistinct', ${list(`select jsonb_agg(${names('i.indrelid', 'i.indkey::int2[]')}) from pg_index i
     where i.indrelid = c.oid and i.indnullsnotdistinct and 0 <> all (i.indkey::int2[])`)},
+  'deferrable', ${list(`select jsonb_agg(${names('i.indrelid', 'i.indkey::int2[]')}) from pg_index i
+    where i.indrelid = c.oid and i.indisunique and not i.indimmediate and 0 <> all (i.indkey::int2[])`)},
   'checks', ${list(`select jsonb_agg(jsonb_build_object('name', k.conname,
     'definition', pg_get_constraintdef(k.oid), 'columns', ${list(`select ${names('k.conrelid', 'k.conkey')}`)})
     order by k.conname) from pg_constraint k where k.conrelid = c.oid and k.contype = 'c'`)},

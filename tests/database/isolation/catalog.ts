@@ -65,6 +65,8 @@ export interface Relation {
   unique: string[][]
   /** Those of them for which two nulls are the same value. */
   nullsNotDistinct: string[][]
+  /** Those of them that hold at the end of a statement, and so are no arbiter of an upsert. */
+  deferrable: string[][]
   checks: { name: string; definition: string; columns: string[] }[]
   foreignKeys: ForeignKey[]
   policies: Policy[]

@@ -69,6 +69,12 @@ export function mayWrite(
   return rule?.(actor, withFacts(world, relation, row)) ?? false
 }
 
+/** Whether content refers to the row, which therefore stays. */
+export const isInUse = (world: World, { keptBy = {} }: RelationExpectation, { id }: Row): boolean =>
+  Object.entries(keptBy).some(([table, column]) =>
+    world.rows.get(table)?.some((row) => row[column] === id),
+  )
+
 /** Whether a client's write is refused before any row is looked at. */
 export function isGuarded({ guard }: RelationExpectation, actor: Actor): boolean {
   if (guard === undefined || actor.role !== 'authenticated') return false

@@ -18,7 +18,10 @@ export function freshRows(world: World, relation: Relation, actor: Actor): Row[]
   )
   const [shared] =
     world.rows.get('public.agents')?.filter((row) => row.organization_id === null) ?? []
-  const type = world.rows.get('public.preference_types')?.[0]
+  // One of the planted: those of the platform take no text that carries a mark.
+  const type = world.rows
+    .get('public.preference_types')
+    ?.find(({ name }) => String(name).startsWith('canary'))
   const context = planting(
     new Names(tenant.names.tenant, 'ffff'),
     tenant.organizationId,

@@ -139,12 +139,15 @@ function upserts(subject: Subject, base: Row, granted: readonly string[]): Draft
   const byKey = targets(subject).map(([target, key]) =>
     upsert(target, 'on its key', { ...base, ...key }, primary, false),
   )
-  const named = relation.unique.filter((key) =>
-    key.every((name) => name === 'organization_id' || granted.includes(name)),
+  const deferred = relation.deferrable.map((key) => key.join())
+  const named = relation.unique.filter(
+    (key) =>
+      !deferred.includes(key.join()) &&
+      key.every((name) => name === 'organization_id' || granted.includes(name)),
   )
   const onNames = named.flatMap((key) =>
     namesakes(subject, key).map(([target, held, isOwn]) => {
-      const kept = only(held, [...key, ...keptColumns(expectation)])
+      const kept = only(held, [...key, ...keptColumns(expectation), ...relation.deferrable.flat()])
       const row = only({ ...base, ...kept }, granted)
       const after = { ...held, ...row }
       const changes = isOwn && writes(subject, 'update', after) && sees(subject, after)

@@ -1,3 +1,4 @@
+import { isInUse } from '../facts.ts'
 import type { Row } from '../rules.ts'
 import { insertCases } from './insert.ts'
 import { readCases } from './read.ts'
@@ -51,16 +52,23 @@ function viewCases({ relation }: Subject): Draft[] {
 }
 
 function deleteCases(subject: Subject): Draft[] {
-  const { relation, expectation, actor, rows } = subject
+  const { world, relation, expectation, actor, rows } = subject
   const granted = expectation.grants[actor.role]?.delete === true
-  const removes = (filter: Row, looks: boolean): Expected =>
-    unlessGuarded(subject, {
-      kind: 'affected',
-      count: rows.filter(
-        (row) =>
-          matches(row, filter) && writes(subject, 'delete', row) && (!looks || sees(subject, row)),
-      ).length,
-    })
+  const removes = (filter: Row, looks: boolean): Expected => {
+    const gone = rows.filter(
+      (row) =>
+        matches(row, filter) && writes(subject, 'delete', row) && (!looks || sees(subject, row)),
+    )
+    const isKept = gone.some((row) => isInUse(world, expectation, row))
+    return unlessGuarded(
+      subject,
+      isKept ? { kind: 'in use' } : { kind: 'affected', count: gone.length },
+    )
+  }
+  const isFree = (row: Row): boolean =>
+    writes(subject, 'delete', row) && sees(subject, row) && !isInUse(world, expectation, row)
+  // Where content keeps most rows, also one that nothing refers to.
+  const free = expectation.keptBy === undefined ? [] : rows.filter(isFree)
   const remove = (
     target: Target,
     note: string,
@@ -79,5 +87,6 @@ function deleteCases(subject: Subject): Draft[] {
     remove('all', 'unfiltered, minimal', {}, [], false),
     remove('all', 'unfiltered, representation', {}, columnsFor(subject, 'select'), true),
     ...targets(subject).map(([target, filter]) => remove(target, 'by its key', filter, [], true)),
+    ...free.slice(0, 1).map(({ id = null }) => remove('own', 'without use', { id }, [], true)),
   ]
 }

@@ -14,6 +14,8 @@ export type Expected =
   /** Exactly these rows come back, or are counted as affected. */
   | { kind: 'rows'; rows: readonly Row[]; key: readonly string[] }
   | { kind: 'affected'; count: number }
+  /** Content refers to a row that would go: PT409 in_use. */
+  | { kind: 'in use' }
   /** It succeeds, or the positive control is missing. */
   | { kind: 'succeeds' }
   /** A key or a trigger refuses it: SQLSTATE 23503 or another of its class. */

@@ -109,7 +109,9 @@ function harmlessChange(
   const columns = granted.length > 0 ? granted : relation.columns.map(({ name }) => name)
   const free = columns.filter((name) => !bound.has(name))
   const column = free.find((name) => fresh[name] != null) ?? free[0] ?? columns.at(-1) ?? ''
-  return { [column]: fresh[column] ?? rows[0]?.[column] ?? null }
+  const [held, made] = [rows[0]?.[column], fresh[column]]
+  // A place in an order, say, is valid as it is.
+  return { [column]: (free.length > 0 ? (made ?? held) : (held ?? made)) ?? null }
 }
 
 function generated(subject: Subject, granted: readonly string[]): Draft[] {

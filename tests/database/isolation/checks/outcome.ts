@@ -60,6 +60,10 @@ export function compareOutcome(one: Case, outcome: Outcome): Finding[] {
     case 'succeeds':
       // The policies let it through; the table may hold such a row already.
       return code === null || code === '23505' ? [] : [finding('what is allowed succeeds', came)]
+    case 'in use':
+      return code === 'PT409' && message === 'in_use'
+        ? []
+        : [finding('everyone changes exactly the rows they may', `${came}, not in_use`)]
     case 'affected':
       return code === null && rows?.length === expected.count
         ? []

@@ -35,6 +35,11 @@ export const agents: Readonly<Record<string, RelationExpectation>> = {
       ...settled('agents', 'config', 'provider', ...configKeys),
       ...inUse('agents'),
     },
+    keptBy: {
+      'public.chat_sessions': 'agent_id',
+      'public.agent_executions': 'agent_id',
+      'public.agent_metrics': 'agent_id',
+    },
     references: { organization_id: 'public.organizations' },
   },
   'public.models': {
@@ -60,6 +65,7 @@ export const agents: Readonly<Record<string, RelationExpectation>> = {
       ...checked('models', 'organization_id, agent_id'),
       ...inUse('models'),
     },
+    keptBy: { 'public.chat_sessions': 'model_id', 'public.agent_executions': 'model_id' },
     references: { organization_id: 'public.organizations', agent_id: 'public.agents' },
   },
   'public.agent_health': {

@@ -38,6 +38,7 @@ export const analysis: Readonly<Record<string, RelationExpectation>> = {
       ...touched('participants'),
       ...inUse('participants'),
     },
+    keptBy: { 'conversation.turns': 'participant_id' },
     references: { ...ofOrganization, 'organization_id user_id': 'client_mgmt.client_users' },
     aboutOthers: true,
   },
@@ -129,6 +130,7 @@ export const analysis: Readonly<Record<string, RelationExpectation>> = {
       ),
       ...inUse('lens_prototypes'),
     },
+    keptBy: { 'conversation.block_lens_version': 'lens_id' },
     references: ofOrganization,
   },
   'conversation.block_lens_version': {

@@ -144,6 +144,11 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
       ...settled('projects', 'settings'),
       ...inUse('projects'),
     },
+    keptBy: {
+      'public.chat_sessions': 'project_id',
+      'public.agent_executions': 'project_id',
+      'conversation.blocks': 'project_id',
+    },
     references: { ...ofOrganization, 'organization_id client_schema_id': 'public.client_schemas' },
   },
   'client_mgmt.llm_configs': {

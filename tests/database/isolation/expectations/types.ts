@@ -39,6 +39,8 @@ export interface RelationExpectation {
   references?: Readonly<Record<string, string>>
   /** Written by clients alone, so that its policies can do what no key does. */
   clientsOnly?: true
+  /** Tables, with their column, whose rows keep the row that they refer to: PT409 in_use. */
+  keptBy?: Readonly<Record<string, string>>
   /** Columns that no role may ever read. */
   secret?: readonly string[]
   /** Columns that tell the rows of a view apart. */

@@ -69,8 +69,12 @@ export async function plantMemberships(
 
 /** People of no tenant: someone who is invited, and those who run the platform. */
 export async function plantPlatform(sql: ISql, makeAccount: MakeAccount, names: Names) {
-  await sql`
-    insert into public.preference_types (name, description) values (${names.text()}, ${names.text()})`
+  // Two: the planted preferences have the last, and further rows the first.
+  for (const type of [1, 2]) {
+    await sql`
+      insert into public.preference_types (name, description)
+      values (${names.text()}, ${`${names.text()} ${type}`})`
+  }
   await sql`
     insert into public.system_prompts (scope, organization_id, user_id, content, created_by)
     values ('global', null, null, ${names.text()}, null)`

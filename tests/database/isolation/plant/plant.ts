@@ -2,6 +2,7 @@ import type { ISql } from 'postgres'
 
 import { type PlantedPerson, people as everyone } from '../actors.ts'
 import { type Catalog, type ForeignKey, type Relation, relationOf } from '../catalog.ts'
+import { relationExpectations } from '../expectations/index.ts'
 import type { Row } from '../rules.ts'
 import { type Names } from './names.ts'
 import { type Guests, joinOnly, type MakeAccount, plantMemberships } from './people.ts'
@@ -68,6 +69,12 @@ export async function plantTenant(
     for (const row of rowsFor(relation, context)) {
       rows.get(relation.id)?.push(...(await insertRow(sql, relation, row)))
     }
+  }
+  // Content refers to those; a row that nothing refers to may be deleted.
+  for (const relation of inOrder(catalog)) {
+    if (relationExpectations[relation.id]?.keptBy === undefined) continue
+    const context = planting(names, organizationId, people, guests, [0, 0], rows)
+    for (const row of rowsFor(relation, context).slice(0, 1)) await insertRow(sql, relation, row)
   }
   if (guests.veteran !== undefined) {
     await sql`update client_mgmt.client_users set ended_at = now()
