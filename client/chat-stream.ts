@@ -63,6 +63,17 @@ export function chatStream(
   )
 }
 
+/** The execution that a response streams. */
+export function executionOf({ headers }: Response): string {
+  return headers.get('x-execution-id') ?? ''
+}
+
+/** The execution of an answer that nobody reads any more. */
+export async function leave(response: Response): Promise<string> {
+  await response.body?.cancel()
+  return executionOf(response)
+}
+
 async function* readChunks(
   first: Response,
   { agents, executionId, turn, onEnd, onMessageId, refused }: ChatStreamOptions,

@@ -1,5 +1,5 @@
 import type { ChatTransport, UIMessage, UIMessageChunk } from 'ai'
-import { chatStream } from './chat-stream.ts'
+import { chatStream, executionOf, leave } from './chat-stream.ts'
 import { Connection, type ConnectionOptions } from './connection.ts'
 import type { Elicitation, ElicitationAnswer } from './elicitation.ts'
 import { abortError, ColloquyError } from './error.ts'
@@ -94,7 +94,8 @@ export class ColloquyChatTransport<
     chatId,
     abortSignal,
   }: ReconnectOptions<Message>): Promise<Chunks | null> {
-    this.#resumed.set(chatId, (this.#resumed.get(chatId) ?? 0) + 1)
+    const resumed = (this.#resumed.get(chatId) ?? 0) + 1
+    this.#resumed.set(chatId, resumed)
     if (!isUuid(chatId)) return null
     const running = await this.#connection.rows<{ id: string }>(
       `agent_executions?select=id&session_id=eq.${chatId}&status=in.(pending,running)&order=created_at.desc`,
@@ -104,7 +105,9 @@ export class ColloquyChatTransport<
     if (executionId === undefined) return null
     this.#unread.set(chatId, executionId)
     const response = await this.#agents.follow(executionId)
-    return this.#stream(chatId, response, this.#begin(chatId, abortSignal), { executionId })
+    const isLatest = this.#resumed.get(chatId) === resumed
+    const turn = isLatest ? this.#begin(chatId, abortSignal) : new Turn(abortSignal)
+    return this.#stream(chatId, response, turn, { executionId, resumed })
   }
 
   /**
@@ -267,9 +270,12 @@ export class ColloquyChatTransport<
     chatId: string,
     response: Response,
     turn: Turn,
-    { executionId = executionOf(response), ...continuation }: Continuation = {},
+    {
+      executionId = executionOf(response),
+      resumed = this.#resumed.get(chatId),
+      ...continuation
+    }: Continuation = {},
   ): Chunks {
-    const resumed = this.#resumed.get(chatId)
     const onAbort = () => {
       // A second attempt to resume ends the first one and goes on reading the same answer.
       queueMicrotask(() => {
@@ -301,6 +307,8 @@ export class ColloquyChatTransport<
 
 interface Continuation {
   readonly executionId?: string
+  /** How often the chat was taken up when the request began. */
+  readonly resumed?: number | undefined
   readonly onMessageId?: (id: string) => void
   readonly refused?: ColloquyError
 }
@@ -308,16 +316,6 @@ interface Continuation {
 interface Continued {
   readonly continued: string | null
   readonly refused: ColloquyError | null
-}
-
-function executionOf({ headers }: Response): string {
-  return headers.get('x-execution-id') ?? ''
-}
-
-/** The execution of an answer that nobody reads any more. */
-async function leave(response: Response): Promise<string> {
-  await response.body?.cancel()
-  return executionOf(response)
 }
 
 function isNotStored(code: string | null): boolean {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { decodeJwt, jwtVerify } from 'jose'
+import { isRecord } from '../../supabase/functions/_shared/json.ts'
 import { authError } from '../postgres/database-trouble.ts'
 import type { PgPool } from '../postgres/pg-pool.ts'
 
@@ -124,9 +125,9 @@ async function tellWho(answer: Response, pool: PgPool): Promise<Response> {
   headers.delete('content-length')
   const again = (body: string) => new Response(body, { status: answer.status, headers })
   const found: unknown = text === '' ? null : JSON.parse(text)
-  if (!isObject(found)) return again(text)
+  if (!isRecord(found)) return again(text)
   const token = found['access_token']
-  const user = isObject(found['user']) ? found['user'] : found
+  const user = isRecord(found['user']) ? found['user'] : found
   const id = typeof token === 'string' ? decodeJwt(token).sub : user['id']
   if (typeof id !== 'string' || user['is_anonymous'] !== false || !(await isAnonymous(pool, id)))
     return again(text)
@@ -134,9 +135,6 @@ async function tellWho(answer: Response, pool: PgPool): Promise<Response> {
   delete (anonymous as Record<string, unknown>)['email_confirmed_at']
   return again(JSON.stringify(user === found ? anonymous : { ...found, user: anonymous }))
 }
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** The body as an object; undefined for none and for a form. refuseBody() has refused any other. */
 async function readBody(request: Request): Promise<Body | undefined> {

@@ -525,29 +525,30 @@ $$;
 comment on function private.require_conversations() is
   'The tenant of a caller who may have conversations, a member or a guest; else 42501.';
 
-create function private.act_as_session(user_session_id uuid) returns void
+create function private.act_as_session(user_session_id uuid, organization_id bigint) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: called by functions of the service role only, for a caller whose token or key the edge function
--- has verified. From here to the end of the transaction the policies and functions see that caller.
+-- Definer: called by functions of the service role only, for a caller whose token the edge function has
+-- verified. From here to the end of the transaction the policies and functions see that caller, in the
+-- organization of the token: the session may have another one by now.
 declare
   session public.user_sessions;
 begin
   select s.* into session from public.user_sessions s where s.id = act_as_session.user_session_id;
   perform set_config('request.jwt.claims', jsonb_build_object(
     'role', 'authenticated', 'sub', session.user_id, 'session_id', session.id,
-    'organization_id', session.organization_id, 'organization_role', session.role
+    'organization_id', act_as_session.organization_id, 'organization_role', session.role
   )::text, true);
 end
 $$;
-comment on function private.act_as_session(uuid) is
-  'Gives the rest of the transaction the claims of an auth session. An unknown or ended one gives none that '
-  'private.current_session() accepts.';
+comment on function private.act_as_session(uuid, bigint) is
+  'Gives the rest of the transaction the claims of an auth session in an organization. A session that is '
+  'unknown, has ended or is in another organization gives none that private.current_session() accepts.';
 
 revoke all on function
   private.current_session(), private.current_organization_id(), private.current_tenant_id(),
   private.has_permission(text), private.may_converse(), private.is_guest(bigint, uuid),
-  private.organization_with(text), private.require_conversations(), private.act_as_session(uuid),
+  private.organization_with(text), private.require_conversations(), private.act_as_session(uuid, bigint),
   private.current_account_id(), private.require_account(), private.require_organization(text)
   from public, anon, authenticated, service_role;
 grant execute on function

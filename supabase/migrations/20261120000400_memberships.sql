@@ -157,6 +157,25 @@ comment on function private.is_anonymous(uuid) is
   'Whether an account signed in anonymously and has added no address since.';
 revoke all on function private.is_anonymous(uuid) from public, anon, authenticated, service_role;
 
+create function private.enter_organization(organization_id bigint, account uuid, opens_session boolean)
+returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: called by functions that have made the account a member.
+begin
+  update public.users u set organization_id = enter_organization.organization_id
+  where u.id = account and u.organization_id is null;
+  if opens_session then
+    perform private.open_session(enter_organization.organization_id, account);
+  end if;
+end
+$$;
+comment on function private.enter_organization(bigint, uuid, boolean) is
+  'Makes an organization the home of an account that has none. opens_session: opens the caller''s session in '
+  'it, for a caller who was in no organization.';
+revoke all on function private.enter_organization(bigint, uuid, boolean)
+  from public, anon, authenticated, service_role;
+
 create function private.create_organization(name text, slug text) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -164,7 +183,7 @@ as $$
 #variable_conflict use_column
 declare
   account constant uuid := private.require_account();
-  had_organization constant boolean := private.current_tenant_id() is not null;
+  had_none constant boolean := private.current_tenant_id() is null;
   organization public.organizations;
 begin
   -- Each organization has its share of the platform; without a bound one person could take all shares.
@@ -183,11 +202,7 @@ begin
   insert into client_mgmt.client_users (organization_id, user_id, role)
   values (organization.id, account, 'owner');
   insert into client_mgmt.billing_accounts (organization_id) values (organization.id);
-  update public.users u set organization_id = organization.id
-  where u.id = account and u.organization_id is null;
-  if not had_organization then
-    perform private.open_session(organization.id, account);
-  end if;
+  perform private.enter_organization(organization.id, account, had_none);
   return jsonb_build_object('id', organization.id, 'name', organization.name, 'slug', organization.slug);
 exception
   when unique_violation then
@@ -613,7 +628,7 @@ as $$
 #variable_conflict use_column
 declare
   account constant uuid := private.require_account();
-  had_organization constant boolean := private.current_tenant_id() is not null;
+  had_none constant boolean := private.current_tenant_id() is null;
   invitation client_mgmt.invitations;
   joined_role text;
 begin
@@ -640,11 +655,7 @@ begin
   -- A member who had already joined by another invitation keeps that role and its permissions.
   select m.role into strict joined_role from client_mgmt.client_users m
   where m.organization_id = invitation.organization_id and m.user_id = account;
-  update public.users u set organization_id = invitation.organization_id
-  where u.id = account and u.organization_id is null;
-  if not had_organization then
-    perform private.open_session(invitation.organization_id, account);
-  end if;
+  perform private.enter_organization(invitation.organization_id, account, had_none);
   return jsonb_build_object('organization_id', invitation.organization_id, 'role', joined_role);
 end
 $$;

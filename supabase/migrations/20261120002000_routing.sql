@@ -191,6 +191,22 @@ comment on function private.find_agent(bigint, text, bigint) is
 revoke all on function private.find_agent(bigint, text, bigint)
   from public, anon, authenticated, service_role;
 
+create function private.is_configured(organization_id bigint, provider text, providers text[])
+returns boolean
+language sql stable security definer set search_path = ''
+as $$
+  -- Definer: called by definer functions only.
+  select providers is null or is_configured.provider = any (providers) or exists (
+    select 1 from client_mgmt.provider_credentials c
+    where c.organization_id = is_configured.organization_id and c.provider = is_configured.provider
+  )
+$$;
+comment on function private.is_configured(bigint, text, text[]) is
+  'Whether a provider can be called: the platform has configured it (it is among providers, or they are not '
+  'given), or the organization has a key for it.';
+revoke all on function private.is_configured(bigint, text, text[])
+  from public, anon, authenticated, service_role;
+
 -- The agent of a request without an agent: the session's, else the organization's preference, else the
 -- first one. find_agent() looks names up.
 create function private.preferred_agent(
@@ -229,10 +245,7 @@ begin
       (
         select a.name from public.agents a
         where a.enabled and (a.organization_id is null or a.organization_id = preferred_agent.organization_id)
-          and (providers is null or a.type = any (providers) or exists (
-            select 1 from client_mgmt.provider_credentials c
-            where c.organization_id = preferred_agent.organization_id and c.provider = a.type
-          ))
+          and private.is_configured(preferred_agent.organization_id, a.type, providers)
         order by a.organization_id nulls last, a.id limit 1
       )
     )
@@ -262,10 +275,7 @@ begin
     and (find_guests_agent.agent is null or a.name = find_guests_agent.agent)
     and (find_guests_agent.agent_id is null or a.id = find_guests_agent.agent_id)
   order by a.name is distinct from preferred,
-    not (providers is null or a.type = any (providers) or exists (
-      select 1 from client_mgmt.provider_credentials c
-      where c.organization_id = find_guests_agent.organization_id and c.provider = a.type
-    )),
+    not private.is_configured(find_guests_agent.organization_id, a.type, providers),
     a.organization_id nulls last, a.id
   limit 1;
   if not found then
@@ -492,10 +502,7 @@ begin
   ) a
   join public.models m on m.agent_id = a.id and m.enabled
     and (m.organization_id is null or m.organization_id = organization)
-  where providers is null or m.provider = any (providers) or exists (
-    select 1 from client_mgmt.provider_credentials c
-    where c.organization_id = organization and c.provider = m.provider
-  )
+  where private.is_configured(organization, m.provider, providers)
   order by a.organization_id nulls last, a.id, m.priority, m.id;
 end
 $$;

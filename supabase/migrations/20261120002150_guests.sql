@@ -47,7 +47,7 @@ as $$
 #variable_conflict use_column
 declare
   account constant uuid := private.require_account();
-  had_organization constant boolean := private.current_tenant_id() is not null;
+  had_none constant boolean := private.current_tenant_id() is null;
   organization bigint;
   membership client_mgmt.client_users;
 begin
@@ -72,12 +72,8 @@ begin
     values (organization, account, 'guest')
     on conflict on constraint client_users_pkey do update set ended_at = null
     returning m.* into membership;
-    update public.users u set organization_id = organization
-    where u.id = account and u.organization_id is null;
   end if;
-  if not had_organization then
-    perform private.open_session(organization, account);
-  end if;
+  perform private.enter_organization(organization, account, had_none);
   return jsonb_build_object('organization_id', organization, 'role', membership.role);
 end
 $$;

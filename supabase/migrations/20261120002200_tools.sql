@@ -430,7 +430,7 @@ as $$
 #variable_conflict use_column
 begin
   if private.is_guest(organization_id, user_id) then
-    return '[]';
+    return '[]'::jsonb;
   end if;
   return (
     select coalesce(jsonb_agg(

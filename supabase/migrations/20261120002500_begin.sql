@@ -816,46 +816,47 @@ comment on function public.start_execution(uuid, text[]) is
   'and history), else with its status only. Renews its lease during the wait. PT404 execution_not_found.';
 
 create function public.begin_execution_as(
-  user_session_id uuid, request jsonb, idempotency_key text default null, providers text[] default null
+  user_session_id uuid, organization_id bigint, request jsonb, idempotency_key text default null,
+  providers text[] default null
 ) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: calls private.act_as_session(). Executable by service_role only.
 begin
-  perform private.act_as_session(begin_execution_as.user_session_id);
+  perform private.act_as_session(begin_execution_as.user_session_id, begin_execution_as.organization_id);
   return private.begin_in(
     private.require_conversations(), begin_execution_as.request, begin_execution_as.idempotency_key,
     begin_execution_as.providers
   );
 end
 $$;
-comment on function public.begin_execution_as(uuid, jsonb, text, text[]) is
-  'As begin_execution(), for the person of an auth session whose token the function agents has verified: a '
-  'guest gets the stream and never the answer of this function. Service role only.';
+comment on function public.begin_execution_as(uuid, bigint, jsonb, text, text[]) is
+  'As begin_execution(), for the auth session and the organization of a token that the function agents has '
+  'verified: a guest gets the stream and never the answer of this function. Service role only.';
 
 create function public.start_execution_as(
-  user_session_id uuid, execution_id uuid, providers text[] default null
+  user_session_id uuid, organization_id bigint, execution_id uuid, providers text[] default null
 ) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: calls private.act_as_session(). Executable by service_role only.
 begin
-  perform private.act_as_session(start_execution_as.user_session_id);
+  perform private.act_as_session(start_execution_as.user_session_id, start_execution_as.organization_id);
   return private.start_in(
     private.require_conversations(), start_execution_as.execution_id, start_execution_as.providers
   );
 end
 $$;
-comment on function public.start_execution_as(uuid, uuid, text[]) is
-  'As start_execution(), for the person of an auth session whose token the function agents has verified. '
-  'Service role only.';
+comment on function public.start_execution_as(uuid, bigint, uuid, text[]) is
+  'As start_execution(), for the auth session and the organization of a token that the function agents has '
+  'verified. Service role only.';
 
 revoke all on function
   private.check_guests_request(jsonb),
   private.begin_in(bigint, jsonb, text, text[]),
   private.start_in(bigint, uuid, text[]),
-  public.begin_execution_as(uuid, jsonb, text, text[]),
-  public.start_execution_as(uuid, uuid, text[]),
+  public.begin_execution_as(uuid, bigint, jsonb, text, text[]),
+  public.start_execution_as(uuid, bigint, uuid, text[]),
   private.is_message_part(jsonb),
   private.are_message_parts(jsonb),
   private.are_input_messages(jsonb),
@@ -879,6 +880,6 @@ grant execute on function
   public.start_execution(uuid, text[])
   to authenticated;
 grant execute on function
-  public.begin_execution_as(uuid, jsonb, text, text[]),
-  public.start_execution_as(uuid, uuid, text[])
+  public.begin_execution_as(uuid, bigint, jsonb, text, text[]),
+  public.start_execution_as(uuid, bigint, uuid, text[])
   to service_role;

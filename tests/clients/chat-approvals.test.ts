@@ -1,35 +1,10 @@
 import type { DynamicToolUIPart } from 'ai'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type ScriptedModel, startScriptedModel } from '../support/agents/scripted-model.ts'
-import { addTenant, type Tenant } from '../support/agents/tool-agents.ts'
-import { startToolServer, textAnswer, type ToolServer } from '../support/agents/tool-server.ts'
-import { openDevice, type PlainChat } from '../support/clients/plain-chat.ts'
-import { connectOwner } from '../support/stack/database.ts'
+import { describe, expect, it } from 'vitest'
+import type { PlainChat } from '../support/clients/plain-chat.ts'
+import { prepareToolChat } from '../support/clients/tool-chat.ts'
 
-const sql = connectOwner()
-let scripted: ScriptedModel
-let server: ToolServer
-let ann: Tenant
-
-beforeAll(async () => {
-  scripted = await startScriptedModel()
-})
-afterAll(() => scripted.close())
-beforeEach(async () => {
-  ann = await addTenant(sql)
-  server = await startToolServer({
-    send: { description: 'Sends a letter.', run: ({ to }) => textAnswer(`sent to ${String(to)}`) },
-  })
-  await ann.addServer(server.endpoint, 'ask')
-  return () => server.close()
-})
-
-const open = (id?: string) =>
-  openDevice(ann.person, {
-    agent: ann.agent,
-    functions: scripted.baseURL.replace(/\/v1$/, ''),
-    ...(id !== undefined && { id }),
-  })
+const device = prepareToolChat('ask')
+const { open } = device
 const call = (id: string, to: string) => ({
   id,
   name: 'tools__send',
@@ -47,15 +22,18 @@ const settled = (chat: PlainChat) => expect.poll(() => [chat.error, chat.status,
 describe('a tool call that a person must approve', () => {
   it('is made once it is approved, and the answer goes on in its message', async () => {
     const { chat, transport } = open()
-    scripted.answer({ text: ['Let me. '], toolCalls: [call('c1', 'Bob')] }, { text: ['Sent.'] })
+    device.scripted.answer(
+      { text: ['Let me. '], toolCalls: [call('c1', 'Bob')] },
+      { text: ['Sent.'] },
+    )
     await chat.sendMessage({ text: 'Write to Bob' })
     expect(states(chat)).toEqual(['approval-requested'])
-    expect(server.calls()).toEqual([])
+    expect(device.server.calls()).toEqual([])
 
     await decide(chat, 'c1', true)
     await settled(chat).toEqual([undefined, 'ready', 'Let me. Sent.'])
     expect(states(chat)).toEqual(['output-available'])
-    expect(server.calls()).toEqual([{ to: 'Bob' }])
+    expect(device.server.calls()).toEqual([{ to: 'Bob' }])
     expect(chat.messages.map(({ role }) => role)).toEqual(['user', 'assistant'])
 
     const loaded = await transport.loadMessages(chat.id)
@@ -71,18 +49,18 @@ describe('a tool call that a person must approve', () => {
 
   it('is not made when it is denied', async () => {
     const { chat } = open()
-    scripted.answer({ toolCalls: [call('c1', 'Bob')] }, { text: ['I did not.'] })
+    device.scripted.answer({ toolCalls: [call('c1', 'Bob')] }, { text: ['I did not.'] })
     await chat.sendMessage({ text: 'Write to Bob' })
     await decide(chat, 'c1', false)
     await settled(chat).toEqual([undefined, 'ready', 'I did not.'])
     expect(states(chat)).toEqual(['output-denied'])
-    expect(server.calls()).toEqual([])
+    expect(device.server.calls()).toEqual([])
   })
 
   it('waits for the decision on each of several calls, also after a reload', async () => {
     const first = open()
     const calls = [call('c1', 'Bob'), call('c2', 'Eve')]
-    scripted.answer({ toolCalls: calls }, { text: ['Only Bob.'] }, { text: ['Bye.'] })
+    device.scripted.answer({ toolCalls: calls }, { text: ['Only Bob.'] }, { text: ['Bye.'] })
     await first.chat.sendMessage({ text: 'Write to both' })
     await decide(first.chat, 'c1', true)
 
@@ -93,19 +71,19 @@ describe('a tool call that a person must approve', () => {
     await decide(chat, 'c2', false)
     await settled(chat).toEqual([undefined, 'ready', 'Only Bob.'])
     expect(states(chat)).toEqual(['output-available', 'output-denied'])
-    expect(server.calls()).toEqual([{ to: 'Bob' }])
+    expect(device.server.calls()).toEqual([{ to: 'Bob' }])
 
     await chat.sendMessage({ text: 'Bye' })
     expect([chat.error, chat.text()]).toEqual([undefined, 'Bye.'])
     // The conversation goes on from the continued answer, and is edited from there.
     await chat.sendMessage({ text: 'Goodbye', messageId: chat.messages[2]?.id ?? '' })
     expect(chat.error).toBeUndefined()
-    expect(JSON.stringify(scripted.asked().at(-1)?.messages)).toContain('Only Bob.')
+    expect(JSON.stringify(device.scripted.asked().at(-1)?.messages)).toContain('Only Bob.')
   })
 
   const onTwoDevices = async () => {
     const first = open()
-    scripted.answer({ toolCalls: [call('c1', 'Bob')] }, { text: ['So be it.'] })
+    device.scripted.answer({ toolCalls: [call('c1', 'Bob')] }, { text: ['So be it.'] })
     await first.chat.sendMessage({ text: 'Write to Bob' })
     const second = open(first.chat.id)
     second.chat.messages = await second.transport.loadMessages(second.chat.id)
@@ -120,7 +98,7 @@ describe('a tool call that a person must approve', () => {
       await settled(chat).toEqual([undefined, 'ready', 'So be it.'])
       expect(states(chat)).toEqual(['output-available'])
     }
-    expect(server.calls()).toEqual([{ to: 'Bob' }])
+    expect(device.server.calls()).toEqual([{ to: 'Bob' }])
   })
 
   it('has one decision when two devices decide otherwise at once; the other one is told', async () => {
@@ -131,7 +109,7 @@ describe('a tool call that a person must approve', () => {
         .poll(() => [chat.text(), ['ready', 'error'].includes(chat.status)])
         .toEqual(['So be it.', true])
     }
-    const made = server.calls().length === 1
+    const made = device.server.calls().length === 1
     // The one that decided otherwise shows the other decision, and says so.
     const [loser, winner] = made ? chats.toReversed() : chats
     expect([winner?.status, winner?.error]).toEqual(['ready', undefined])
@@ -139,7 +117,7 @@ describe('a tool call that a person must approve', () => {
     expect(loser?.error?.message).toMatch(/^[A-Z][^{}]*\.$/)
     for (const chat of chats)
       expect(states(chat)).toEqual([made ? 'output-available' : 'output-denied'])
-    scripted.answer({ text: ['On.'] })
+    device.scripted.answer({ text: ['On.'] })
     await loser?.sendMessage({ text: 'Go on' })
     expect([loser?.error, loser?.text()]).toEqual([undefined, 'On.'])
   })

@@ -51,6 +51,28 @@ describe('a chat that is taken up again', () => {
     expect(chat.text()).toBe('Part one. Part two.')
   })
 
+  it('leaves the model alone when a resumption gives way to another before its stream came', async () => {
+    const first = open()
+    const goOn = waiting()
+    const lost = first.chat.sendMessage({ text: 'Tell me' })
+    await expect.poll(() => first.chat.text()).toBe('Part one.')
+    const { transport, sent } = open({ id: first.chat.id })
+    const chatId = first.chat.id
+    // AI SDK 7 does so when React mounts a chat twice.
+    const left = new AbortController()
+    const gaveWay = transport.reconnectToStream({ chatId, abortSignal: left.signal })
+    left.abort()
+    const taken = await transport.reconnectToStream({ chatId })
+    await (await gaveWay)?.cancel()
+    goOn()
+    let text = ''
+    for await (const chunk of taken ?? []) if (chunk.type === 'text-delta') text += chunk.delta
+    await lost
+    expect(sent.filter((request) => request.endsWith('/cancel'))).toEqual([])
+    expect(await executions(chatId)).toEqual([{ status: 'success', error_code: null }])
+    expect(text).toBe('Part one. Part two.')
+  })
+
   it('reads an answer that ended between the load and the resumption', async () => {
     const first = open()
     const goOn = waiting()

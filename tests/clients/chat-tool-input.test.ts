@@ -1,37 +1,12 @@
 import type { DynamicToolUIPart } from 'ai'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { frame, gate } from '../support/agents/chat-stream.ts'
 import { eventStream } from '../support/agents/raw-http.ts'
-import { type ScriptedModel, startScriptedModel } from '../support/agents/scripted-model.ts'
-import { addTenant, type Tenant } from '../support/agents/tool-agents.ts'
-import { startToolServer, textAnswer, type ToolServer } from '../support/agents/tool-server.ts'
-import { openDevice, type PlainChat } from '../support/clients/plain-chat.ts'
-import { connectOwner } from '../support/stack/database.ts'
+import type { PlainChat } from '../support/clients/plain-chat.ts'
+import { prepareToolChat } from '../support/clients/tool-chat.ts'
 
-const sql = connectOwner()
-let scripted: ScriptedModel
-let server: ToolServer
-let ann: Tenant
-
-beforeAll(async () => {
-  scripted = await startScriptedModel()
-})
-afterAll(() => scripted.close())
-beforeEach(async () => {
-  ann = await addTenant(sql)
-  server = await startToolServer({
-    send: { description: 'Sends a letter.', run: ({ to }) => textAnswer(`sent to ${String(to)}`) },
-  })
-  await ann.addServer(server.endpoint, 'auto')
-  return () => server.close()
-})
-
-const open = (id?: string) =>
-  openDevice(ann.person, {
-    agent: ann.agent,
-    functions: scripted.baseURL.replace(/\/v1$/, ''),
-    ...(id !== undefined && { id }),
-  })
+const device = prepareToolChat('auto')
+const { open } = device
 const toolOf = (chat: PlainChat) =>
   chat.messages
     .flatMap(({ parts }) => parts)
@@ -45,7 +20,7 @@ describe('a tool call, while the model writes it', () => {
     const first = open()
     const { step, open: goOn } = gate()
     const steps = eventStream([beginning, piece({ function: { arguments: 'b"}' } }), toolCalls])
-    scripted.answer([...steps.slice(0, 2), step, ...steps.slice(2)], { text: ['Sent.'] })
+    device.scripted.answer([...steps.slice(0, 2), step, ...steps.slice(2)], { text: ['Sent.'] })
     const sending = first.chat.sendMessage({ text: 'Write to Bob' })
     await expect
       .poll(() => toolOf(first.chat))
@@ -61,7 +36,7 @@ describe('a tool call, while the model writes it', () => {
       expect([one.error, one.text()]).toEqual([undefined, 'Sent.'])
       expect(toolOf(one)).toMatchObject({ state: 'output-available', input: { to: 'Bob' } })
     }
-    expect(server.calls()).toEqual([{ to: 'Bob' }])
+    expect(device.server.calls()).toEqual([{ to: 'Bob' }])
   })
 
   it.each([
@@ -69,16 +44,16 @@ describe('a tool call, while the model writes it', () => {
     ['by a broken connection', null],
   ])('is not made when it is cut %s, and says so', async (_, end) => {
     const { chat, transport } = open()
-    scripted.answer(eventStream(end === null ? [beginning] : [beginning, end]))
+    device.scripted.answer(eventStream(end === null ? [beginning] : [beginning, end]))
     await chat.sendMessage({ text: 'Write to Bob' })
     expect(toolOf(chat)).toMatchObject({
       state: 'output-error',
       errorText: expect.stringMatching(/^tool_call_cut: /) as string,
     })
-    expect(server.calls()).toEqual([])
+    expect(device.server.calls()).toEqual([])
     const loaded = await transport.loadMessages(chat.id)
     expect(JSON.stringify(loaded)).not.toContain('tools__send')
-    scripted.answer({ text: ['Better.'] })
+    device.scripted.answer({ text: ['Better.'] })
     await chat.sendMessage({ text: 'Go on' })
     expect([chat.error, chat.text()]).toEqual([undefined, 'Better.'])
   })
@@ -86,14 +61,14 @@ describe('a tool call, while the model writes it', () => {
   it('is not made when the person stops the answer', async () => {
     const { chat } = open()
     const { step, open: goOn } = gate()
-    scripted.answer([...eventStream([beginning]).slice(0, 2), step])
+    device.scripted.answer([...eventStream([beginning]).slice(0, 2), step])
     const sending = chat.sendMessage({ text: 'Write to Bob' })
     await expect.poll(() => toolOf(chat)).toMatchObject({ state: 'input-streaming' })
     await chat.stop()
     await sending
     goOn()
-    scripted.answer({ text: ['Still here.'] })
+    device.scripted.answer({ text: ['Still here.'] })
     await chat.sendMessage({ text: 'There?' })
-    expect([chat.error, chat.text(), server.calls()]).toEqual([undefined, 'Still here.', []])
+    expect([chat.error, chat.text(), device.server.calls()]).toEqual([undefined, 'Still here.', []])
   })
 })

@@ -2,13 +2,11 @@ import { randomUUID } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { callFunction, invoke } from '../support/agents/invoke.ts'
 import { addAgent } from '../support/rows/executions.ts'
-import { openAgent, takeGuests } from '../support/people/guests.ts'
+import { comeAnonymously, openAgent, takeGuests } from '../support/people/guests.ts'
 import {
   accessToken,
   claimsOf,
   newClient,
-  type Organization,
-  type Person,
   refreshSession,
   signUpAsMember,
   signUpWithOrganization,
@@ -17,17 +15,6 @@ import { connectOwner } from '../support/stack/database.ts'
 
 const sql = connectOwner()
 const secret = 'The code word of the house is heliotrope.'
-
-async function comeAnonymously({ slug }: Organization): Promise<Person> {
-  const client = newClient()
-  const { data, error } = await client.auth.signInAnonymously()
-  if (error !== null || data.user === null) throw error ?? new Error('nobody signed in')
-  const person = { id: data.user.id, email: '', password: '', client }
-  const { error: refused } = await client.rpc('join_organization', { slug })
-  if (refused !== null) throw refused
-  await refreshSession(person)
-  return person
-}
 
 /** An organization with a secret in every place that a guest might look into, and two of its guests. */
 async function support() {

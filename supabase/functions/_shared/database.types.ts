@@ -3301,6 +3301,7 @@ export type Database = {
       begin_execution_as: {
         Args: {
           idempotency_key?: string
+          organization_id: number
           providers?: string[]
           request: Json
           user_session_id: string
@@ -3778,7 +3779,12 @@ export type Database = {
       }
       start_execution: { Args: { execution_id: string; providers?: string[] }; Returns: Json }
       start_execution_as: {
-        Args: { execution_id: string; providers?: string[]; user_session_id: string }
+        Args: {
+          execution_id: string
+          organization_id: number
+          providers?: string[]
+          user_session_id: string
+        }
         Returns: Json
       }
       store_mcp_connection: {

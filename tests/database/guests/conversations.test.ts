@@ -1,43 +1,20 @@
 import type { TransactionSql } from 'postgres'
 import { expect, test } from 'vitest'
-import { addGuest, beginAs, count, openAgent } from '../../support/people/guests.ts'
 import {
-  type Account,
-  addMember,
-  addOwner,
-  as,
-  type Member,
-  outcome,
-  refusal,
-} from '../../support/people/tenants.ts'
-import { addAgent } from '../../support/rows/executions.ts'
+  addSupport,
+  beginAs,
+  count,
+  joinBy,
+  openAgent,
+  slugOf,
+  takeGuests,
+} from '../../support/people/guests.ts'
+import { addMember, as, type Member, outcome, refusal } from '../../support/people/tenants.ts'
+import { finish, outcomes } from '../../support/rows/executions.ts'
 import { connectOwner, rolledBack } from '../../support/stack/database.ts'
 
 const sql = connectOwner()
 const message = { content: 'hello' }
-
-const finish = (tx: TransactionSql, of: Member, execution: string, provider_cost_usd?: number) =>
-  as(
-    tx,
-    'service_role',
-    (t) => t`
-    select public.finish_execution(${of.organizationId}, ${execution}, ${t.json({
-      status: 'success',
-      finish_reason: 'stop',
-      content: 'Good day',
-      input_tokens: 10,
-      output_tokens: 5,
-      ...(provider_cost_usd !== undefined && { provider_cost_usd }),
-    })}) as result`,
-  )
-
-async function support(tx: TransactionSql) {
-  const owner = await addOwner(tx)
-  const open = await addAgent(tx, owner)
-  await openAgent(tx, open.id)
-  const [guest, other] = [await addGuest(tx, owner), await addGuest(tx, owner)]
-  return { owner, open, guest, other, closed: await addAgent(tx, owner) }
-}
 
 const tables = [
   'public.chat_sessions',
@@ -48,10 +25,10 @@ const tables = [
 
 test('a guest has a conversation, and nobody beside them reads it', async () => {
   await rolledBack(sql, async (tx) => {
-    const { owner, guest, other } = await support(tx)
+    const { owner, guest, other } = await addSupport(tx)
     const admin = await addMember(tx, owner.organizationId, 'admin')
     const begun = await beginAs(tx, guest, { message })
-    await finish(tx, owner, begun.execution_id)
+    await as(tx, 'service_role', finish(begun))
     expect(await count(tx, guest, 'public.chat_messages')).toBe(2)
     for (const table of tables) {
       expect([table, await count(tx, guest, table)]).not.toEqual([table, 0])
@@ -63,7 +40,7 @@ test('a guest has a conversation, and nobody beside them reads it', async () => 
 
 test('a guest sees no shared conversation, and shares none', async () => {
   await rolledBack(sql, async (tx) => {
-    const { owner, guest } = await support(tx)
+    const { owner, guest } = await addSupport(tx)
     await as(
       tx,
       owner,
@@ -89,7 +66,7 @@ test('a guest sees no shared conversation, and shares none', async () => {
 
 test('a guest’s session names no agent that is closed, as if there were none', async () => {
   await rolledBack(sql, async (tx) => {
-    const { owner, guest, open, closed } = await support(tx)
+    const { owner, guest, open, closed } = await addSupport(tx)
     const name = (agent: number) => (t: TransactionSql) =>
       t`insert into public.chat_sessions (agent_id) values (${agent})`
     expect(await refusal(tx, guest, name(open.id))).toBe('allowed')
@@ -108,7 +85,7 @@ test('a guest’s session names no agent that is closed, as if there were none',
 
 test('a guest invokes open agents alone; a closed one and an absent one give one error', async () => {
   await rolledBack(sql, async (tx) => {
-    const { guest, open, closed } = await support(tx)
+    const { guest, open, closed } = await addSupport(tx)
     const begin = (request: object) => outcome(tx.savepoint((t) => beginAs(t, guest, request)))
     expect(await begin({ message, agent: open.name })).toBe('allowed')
     expect(await begin({ message })).toBe('allowed')
@@ -121,7 +98,7 @@ test('a guest invokes open agents alone; a closed one and an absent one give one
 
 test('an organization’s closed agent stands for the platform’s open one of its name', async () => {
   await rolledBack(sql, async (tx) => {
-    const { owner, guest, open } = await support(tx)
+    const { owner, guest, open } = await addSupport(tx)
     await openAgent(tx, open.id, false)
     const [platform] = await tx<{ id: string }[]>`
       update public.agents set open_to_guests = true
@@ -139,7 +116,7 @@ test('an organization’s closed agent stands for the platform’s open one of i
 
 test('a guest’s request names no model, project or prompt, and sets no parameter', async () => {
   await rolledBack(sql, async (tx) => {
-    const { guest } = await support(tx)
+    const { guest } = await addSupport(tx)
     const refused: readonly [object, string][] = [
       [{ model: 'only' }, 'PT404 model_not_found'],
       [{ model: 'absent' }, 'PT404 model_not_found'],
@@ -159,7 +136,7 @@ test('a guest’s request names no model, project or prompt, and sets no paramet
 
 test('a guest begins nothing themselves, because the answer has the prompts and models', async () => {
   await rolledBack(sql, async (tx) => {
-    const { owner, guest } = await support(tx)
+    const { owner, guest } = await addSupport(tx)
     await tx`insert into public.system_prompts (scope, organization_id, content)
       values ('organization', ${owner.organizationId}, 'Our secret instructions')`
     const begun = await beginAs(tx, guest, { message })
@@ -167,8 +144,8 @@ test('a guest begins nothing themselves, because the answer has the prompts and 
     const calls = [
       `begin_execution('{"message":{"content":"hello"}}')`,
       `start_execution('${begun.execution_id}')`,
-      `begin_execution_as('${guest.sessionId}', '{"message":{"content":"hello"}}')`,
-      `start_execution_as('${guest.sessionId}', '${begun.execution_id}')`,
+      `begin_execution_as('${guest.sessionId}', ${guest.organizationId}, '{"message":{"content":"hello"}}')`,
+      `start_execution_as('${guest.sessionId}', ${guest.organizationId}, '${begun.execution_id}')`,
       `available_models()`,
       `explain_effective_llm()`,
       `preview_system_prompt('{{organization_name}}')`,
@@ -188,16 +165,39 @@ test('a guest begins nothing themselves, because the answer has the prompts and 
   })
 })
 
+test('a token of one organization begins nothing in the one to which its session has moved', async () => {
+  await rolledBack(sql, async (tx) => {
+    const { guest } = await addSupport(tx)
+    const { owner: elsewhere } = await addSupport(tx)
+    const queued = await beginAs(tx, guest, { message })
+    await takeGuests(tx, elsewhere)
+    await as(tx, guest, joinBy(await slugOf(tx, elsewhere)))
+    const { organizationId } = elsewhere
+    await as(tx, guest, (t) => t`select public.switch_organization(${organizationId})`)
+    const began = outcome(tx.savepoint((t) => beginAs(t, guest, { message })))
+    expect(await began).toBe('42501 no_organization')
+    const started = refusal(
+      tx,
+      'service_role',
+      (t) => t`select public.start_execution_as(
+        ${guest.sessionId}, ${guest.organizationId}, ${queued.execution_id})`,
+    )
+    expect(await started).toBe('42501 no_organization')
+    const there = await beginAs(tx, { ...guest, organizationId }, { message })
+    expect(Number(there.organization_id)).toBe(organizationId)
+  })
+})
+
 test('the answer of a guest is bounded, and its cost stands in the ledger alone', async () => {
   await rolledBack(sql, async (tx) => {
-    const { owner, guest } = await support(tx)
+    const { owner, guest } = await addSupport(tx)
     const begun = await beginAs(tx, guest, { message })
     expect(begun.route).toEqual([
       expect.objectContaining({
         params: expect.objectContaining({ max_output_tokens: 4096 }) as unknown,
       }),
     ])
-    await finish(tx, owner, begun.execution_id, 0.5)
+    await as(tx, 'service_role', finish(begun, { ...outcomes.success, provider_cost_usd: 0.5 }))
     const [seen] = await as(
       tx,
       guest,
@@ -219,7 +219,7 @@ test('the answer of a guest is bounded, and its cost stands in the ledger alone'
 
 test('what a guest was as a member counts no more: prompts, opt-outs, project and model', async () => {
   await rolledBack(sql, async (tx) => {
-    const { owner, open } = await support(tx)
+    const { owner, open } = await addSupport(tx)
     const one = await addMember(tx, owner.organizationId)
     const [layer] = await tx<{ id: string }[]>`
       insert into public.system_prompts (scope, organization_id, content)
@@ -251,10 +251,10 @@ test('what a guest was as a member counts no more: prompts, opt-outs, project an
 
 test('no tool server of the organization is for a guest’s execution', async () => {
   await rolledBack(sql, async (tx) => {
-    const { owner, guest, open } = await support(tx)
+    const { owner, guest, open } = await addSupport(tx)
     await tx`insert into public.mcp_configurations (organization_id, name, type, endpoint)
       values (${owner.organizationId}, 'orders', 'http', 'https://orders.example.com/')`
-    const toolsOf = async (who: Account) =>
+    const toolsOf = async (who: Member) =>
       ((await beginAs(tx, who, { message, agent: open.name })) as unknown as { tools: unknown[] })
         .tools
     expect(await toolsOf(guest)).toEqual([])
@@ -264,7 +264,7 @@ test('no tool server of the organization is for a guest’s execution', async ()
 
 test('a running answer ends when the agent closes to guests or the guest is removed', async () => {
   await rolledBack(sql, async (tx) => {
-    const { owner, guest, open } = await support(tx)
+    const { owner, guest, open } = await addSupport(tx)
     const renew = async () => {
       const begun = await beginAs(tx, guest, { message })
       return (change: (t: TransactionSql) => Promise<unknown>) =>

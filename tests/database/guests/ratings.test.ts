@@ -1,48 +1,18 @@
 import type { TransactionSql } from 'postgres'
 import { expect, test } from 'vitest'
-import { addGuest, beginAs, count, openAgent } from '../../support/people/guests.ts'
-import {
-  type Account,
-  addMember,
-  addOwner,
-  as,
-  type Member,
-  refusal,
-} from '../../support/people/tenants.ts'
-import { addAgent } from '../../support/rows/executions.ts'
+import { addSupport, beginAs, count } from '../../support/people/guests.ts'
+import { type Account, addMember, as, refusal } from '../../support/people/tenants.ts'
+import { finish } from '../../support/rows/executions.ts'
 import { connectOwner, rolledBack } from '../../support/stack/database.ts'
 
 const sql = connectOwner()
 const message = { content: 'hello' }
 
-const finish = (tx: TransactionSql, of: Member, execution: string, provider_cost_usd?: number) =>
-  as(
-    tx,
-    'service_role',
-    (t) => t`
-    select public.finish_execution(${of.organizationId}, ${execution}, ${t.json({
-      status: 'success',
-      finish_reason: 'stop',
-      content: 'Good day',
-      input_tokens: 10,
-      output_tokens: 5,
-      ...(provider_cost_usd !== undefined && { provider_cost_usd }),
-    })}) as result`,
-  )
-
-async function support(tx: TransactionSql) {
-  const owner = await addOwner(tx)
-  const open = await addAgent(tx, owner)
-  await openAgent(tx, open.id)
-  const [guest, other] = [await addGuest(tx, owner), await addGuest(tx, owner)]
-  return { owner, open, guest, other, closed: await addAgent(tx, owner) }
-}
-
 test('a guest rates own answers, and reads nobody’s rating but their own', async () => {
   await rolledBack(sql, async (tx) => {
-    const { owner, guest, other } = await support(tx)
+    const { owner, guest, other } = await addSupport(tx)
     const begun = await beginAs(tx, guest, { message })
-    await finish(tx, owner, begun.execution_id)
+    await as(tx, 'service_role', finish(begun))
     const rate = (t: TransactionSql) =>
       t`select public.rate_message(${begun.response_message_id}, 'up', 'Thanks')`
     expect(await refusal(tx, guest, rate)).toBe('allowed')
@@ -56,7 +26,7 @@ test('a guest rates own answers, and reads nobody’s rating but their own', asy
 
 test('a guest hears of own conversations alone', async () => {
   await rolledBack(sql, async (tx) => {
-    const { owner, guest, other } = await support(tx)
+    const { owner, guest, other } = await addSupport(tx)
     const { organizationId: at } = owner
     const begun = await beginAs(tx, guest, { message })
     const theirs = await beginAs(tx, other, { message })

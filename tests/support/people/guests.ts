@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { Sql, TransactionSql } from 'postgres'
-import type { Begun } from '../rows/executions.ts'
-import { type Account, addMember, as, type Member, signIn } from './tenants.ts'
+import { addAgent, type Begun } from '../rows/executions.ts'
+import { newClient, type Organization, type Person, refreshSession } from './people.ts'
+import { type Account, addMember, addOwner, as, type Member, signIn } from './tenants.ts'
 
 /** An account as Auth makes it for an anonymous sign-in: without an address. */
 export async function addAnonymous(tx: Sql | TransactionSql): Promise<Account> {
@@ -11,11 +12,27 @@ export async function addAnonymous(tx: Sql | TransactionSql): Promise<Account> {
   return signIn(tx, account)
 }
 
+/** A customer who signs in anonymously and joins an organization, on the running stack. */
+export async function comeAnonymously({ slug }: Organization): Promise<Person> {
+  const client = newClient()
+  const { data, error } = await client.auth.signInAnonymously()
+  if (error !== null || data.user === null) throw error ?? new Error('nobody signed in')
+  const person = { id: data.user.id, email: '', password: '', client }
+  const { error: refused } = await client.rpc('join_organization', { slug })
+  if (refused !== null) throw refused
+  await refreshSession(person)
+  return person
+}
+
 export const addGuest = (tx: Sql | TransactionSql, { organizationId }: Member): Promise<Member> =>
   addMember(tx, organizationId, 'guest')
 
 /** Lets an organization take guests, or take none any more. */
-export const takeGuests = (tx: Sql | TransactionSql, of: Member, takes = true) => tx`
+export const takeGuests = (
+  tx: Sql | TransactionSql,
+  of: Pick<Member, 'organizationId'>,
+  takes = true,
+) => tx`
   update public.organizations set settings = ${tx.json({ guests_may_join: takes })}
   where id = ${of.organizationId}`
 
@@ -33,17 +50,28 @@ export async function openAgent(tx: Sql | TransactionSql, id: number, open = tru
   await tx`update public.agents set open_to_guests = ${open} where id = ${id}`
 }
 
+/** An organization with an agent that is open to guests and one that is closed, and two guests. */
+export async function addSupport(tx: TransactionSql) {
+  const owner = await addOwner(tx)
+  const open = await addAgent(tx, owner)
+  await openAgent(tx, open.id)
+  const [guest, other] = [await addGuest(tx, owner), await addGuest(tx, owner)]
+  return { owner, open, guest, other, closed: await addAgent(tx, owner) }
+}
+
 /** What the function agents gets when it begins an execution for the person of a session. */
 export async function beginAs(
   tx: TransactionSql,
-  { sessionId }: Account,
+  { sessionId, organizationId }: Member,
   request: object,
 ): Promise<Begun> {
   const [row] = await as(
     tx,
     'service_role',
     (t) => t<{ result: Begun }[]>`
-      select public.begin_execution_as(${sessionId}, ${t.json(request as never)}) as result`,
+      select public.begin_execution_as(
+        ${sessionId}, ${organizationId}, ${t.json(request as never)}
+      ) as result`,
   )
   if (row === undefined) throw new Error('nothing was begun')
   return row.result

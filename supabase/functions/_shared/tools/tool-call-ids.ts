@@ -2,6 +2,9 @@ import type { ModelEvent } from '../models/model-protocol.ts'
 
 const usable = /^[\x21-\x7e]{1,128}$/
 
+const isOfCall = (event: ModelEvent) =>
+  event.type === 'tool_call' || event.type === 'tool_call_delta'
+
 /**
  * Gives every call of an execution an id of its own: some providers count from zero in each answer.
  * Other ids stay as they are, because what a provider wants back verbatim may name them.
@@ -17,8 +20,9 @@ export class ToolCallIds {
   }
 
   take(events: readonly ModelEvent[]): readonly ModelEvent[] {
+    if (!events.some(isOfCall)) return events
     return events.map((event) => {
-      if (event.type !== 'tool_call' && event.type !== 'tool_call_delta') return event
+      if (!isOfCall(event)) return event
       const id = this.#begun.get(event.id) ?? this.#own(event.id)
       if (event.type === 'tool_call') this.#begun.delete(event.id)
       else this.#begun.set(event.id, id)

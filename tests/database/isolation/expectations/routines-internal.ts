@@ -63,6 +63,7 @@ export const internalDefiners: readonly string[] = [
   // Checks of the caller.
   'act_as_session',
   'is_anonymous',
+  'enter_organization',
   'is_guest',
   'is_platform_admin',
   'require_account',
@@ -116,6 +117,7 @@ export const internalDefiners: readonly string[] = [
   'execution_result',
   'find_agent',
   'find_guests_agent',
+  'is_configured',
   'is_open_to_guests',
   'has_budget',
   'keep_session',

@@ -34,7 +34,7 @@ const sealed = [
 const plain = [
   'acquire_probe(bigint, uuid, bigint)',
   'append_execution_events(bigint, uuid, bigint, text)',
-  'begin_execution_as(uuid, jsonb, text, text[])',
+  'begin_execution_as(uuid, bigint, jsonb, text, text[])',
   'begin_tool_calls(bigint, uuid, integer, jsonb, jsonb)',
   'claim_removed_files(integer)',
   'cleanup_change_windows(integer)',
@@ -69,7 +69,7 @@ const plain = [
   'set_mcp_bearer_token(bigint, uuid, bigint, text, text)',
   'set_mcp_header_key(bigint, uuid, bigint, text, boolean, text, text)',
   'set_oauth_client(bigint, uuid, text, text, text, text)',
-  'start_execution_as(uuid, uuid, text[])',
+  'start_execution_as(uuid, bigint, uuid, text[])',
   'store_mcp_connection(bigint, uuid, jsonb)',
   'store_mcp_refresh(bigint, bigint, bigint, jsonb)',
   'store_oauth_code(bigint, bigint, text, text)',

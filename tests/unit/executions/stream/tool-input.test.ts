@@ -131,7 +131,10 @@ describe('the stream of a worker that died while its model wrote a call', () => 
   recorder.flush()
   const events = stored.map((chunk) => JSON.parse(chunk) as object)
   // Batches of three events; the one with the next event is always given.
-  const batches = [0, 3, 6, 9].map((from) => ({ seq: from + 1, events: events.slice(from, from + 3) }))
+  const batches = [0, 3, 6, 9].map((from) => ({
+    seq: from + 1,
+    events: events.slice(from, from + 3),
+  }))
   const db = {
     call: (name: string, args: { after_seq?: number }) =>
       Promise.resolve(
