@@ -1,14 +1,14 @@
 import type { ChatTransport, UIMessage, UIMessageChunk } from 'ai'
-import { chatStream, executionOf, leave } from './chat-stream.ts'
+import { chatStream, executionOf, leave as leaveStream } from './chat-stream.ts'
 import { Connection, type ConnectionOptions } from './connection.ts'
 import type { Elicitation, ElicitationAnswer } from './elicitation.ts'
-import { abortError, ColloquyError } from './error.ts'
+import { ColloquyError } from './error.ts'
 import { uploadFile, type UploadedPart } from './files.ts'
 import { Agents } from './functions.ts'
 import { isUuid, MessageIds } from './identifiers.ts'
-import type { InvokeRequest, InvokeSettings } from './invocation.ts'
+import type { InvokeSettings } from './invocation.ts'
 import { loadMessages } from './load-messages.ts'
-import { type Decided, decisionsOf, toEdits, toMessage } from './to-request.ts'
+import { type Decided, decisionsOf, requestsOf } from './to-request.ts'
 import { Turn } from './turn.ts'
 
 type Chunks = ReadableStream<UIMessageChunk>
@@ -83,7 +83,10 @@ export class ColloquyChatTransport<
       await Promise.resolve()
       await this.#stopping.get(chatId)
       if (decides) return await this.#continue(chatId, answer, turn)
-      const response = await this.#unlessStopped(chatId, () => this.#invoke(options), turn)
+      const response = await turn.unlessStopped(
+        () => this.#invoke(options),
+        (opening) => this.#stop(chatId, opening.then(leaveStream)),
+      )
       return this.#stream(chatId, response, turn)
     } finally {
       await leave?.()
@@ -148,7 +151,7 @@ export class ColloquyChatTransport<
     const settings = { ...this.#options.settings, ...(body as InvokeSettings | undefined) }
     const { trigger, messageId, messages } = options
     let isNew = messages.length === 1 && trigger === 'submit-message' && messageId === undefined
-    const requests = this.#requestsOf(options)
+    const requests = requestsOf(this.#ids, options)
     for (let next = 0; ;) {
       if (isNew) await this.#createSession(chatId)
       try {
@@ -166,18 +169,6 @@ export class ColloquyChatTransport<
         else throw error
       }
     }
-  }
-
-  /** The request, and what to send instead when the message that it names is not stored. */
-  #requestsOf({ trigger, messageId, messages }: SendOptions<Message>): InvokeRequest[] {
-    const index = messages.findLastIndex(({ role }) => role === 'user')
-    const asking = messages[index]
-    if (!asking) throw new ColloquyError('invalid_request', 'The chat has no message to answer.')
-    if (trigger === 'regenerate-message' || index < messages.length - 1) {
-      return [{ regenerate: this.#ids.assign(asking.id) }, toMessage(this.#ids, asking)]
-    }
-    if (messageId === undefined) return [toMessage(this.#ids, asking)]
-    return toEdits(this.#ids, messages.slice(0, index), asking)
   }
 
   /** Decides on the tool calls of an answer, and reads the execution that continues it. */
@@ -240,29 +231,6 @@ export class ColloquyChatTransport<
       // An attempt before this one has made it.
       const isThere = error instanceof ColloquyError && error.details.status === 409
       if (!isThere) throw error
-    }
-  }
-
-  /** Waits for the answer's beginning; a stop meanwhile stops it as soon as it has begun. */
-  async #unlessStopped(
-    chatId: string,
-    open: () => Promise<Response>,
-    { signal, over }: Turn,
-  ): Promise<Response> {
-    if (signal.aborted) return over.then(() => Promise.reject(abortError()))
-    const opening = open()
-    let stop = () => undefined as void
-    const stopped = new Promise<never>((_, reject) => {
-      stop = () => {
-        this.#stop(chatId, opening.then(leave))
-        void over.then(() => reject(abortError()))
-      }
-    })
-    signal.addEventListener('abort', stop, { once: true })
-    try {
-      return await Promise.race([opening, stopped])
-    } finally {
-      signal.removeEventListener('abort', stop)
     }
   }
 

@@ -1,11 +1,11 @@
-import type { UIMessage } from 'ai'
+import type { ChatTransport, UIMessage } from 'ai'
 import { ColloquyError } from './error.ts'
 import { pathOf } from './files.ts'
 import type { MessageIds } from './identifiers.ts'
 import type { InvokePart, InvokeRequest } from './invocation.ts'
 
 /** A message of a person, as `invoke` takes it; parts that only a client knows are left out. */
-export function toContent({ parts }: UIMessage): InvokePart[] {
+function toContent({ parts }: UIMessage): InvokePart[] {
   return parts.flatMap((part): InvokePart[] => {
     if (part.type === 'text') return [{ type: 'text', text: part.text }]
     if (part.type !== 'file') return []
@@ -22,7 +22,7 @@ export function toContent({ parts }: UIMessage): InvokePart[] {
 }
 
 /** A new message at the end of the session's current branch. */
-export function toMessage(ids: MessageIds, message: UIMessage): InvokeRequest {
+function toMessage(ids: MessageIds, message: UIMessage): InvokeRequest {
   return { message: { id: ids.assign(message.id), content: toContent(message) } }
 }
 
@@ -30,13 +30,28 @@ export function toMessage(ids: MessageIds, message: UIMessage): InvokeRequest {
  * A message that replaces an earlier one: a branch from what precedes it. What precedes may not be
  * stored, such as the answer of a failed request, so these are the requests to try, in order.
  */
-export function toEdits(ids: MessageIds, before: readonly UIMessage[], edited: UIMessage) {
+function toEdits(ids: MessageIds, before: readonly UIMessage[], edited: UIMessage) {
   const id = ids.replace(edited.id)
   const parents = before.flatMap((message) => ids.find(message.id) ?? []).reverse()
   return [...parents, null].map((parent_id): InvokeRequest => ({
     parent_id,
     message: { id, content: toContent(edited) },
   }))
+}
+
+/** What `useChat` asks for, and what to send instead when the message that it names is not stored. */
+export function requestsOf(
+  ids: MessageIds,
+  { trigger, messageId, messages }: Parameters<ChatTransport<UIMessage>['sendMessages']>[0],
+): InvokeRequest[] {
+  const index = messages.findLastIndex(({ role }) => role === 'user')
+  const asking = messages[index]
+  if (!asking) throw new ColloquyError('invalid_request', 'The chat has no message to answer.')
+  if (trigger === 'regenerate-message' || index < messages.length - 1) {
+    return [{ regenerate: ids.assign(asking.id) }, toMessage(ids, asking)]
+  }
+  if (messageId === undefined) return [toMessage(ids, asking)]
+  return toEdits(ids, messages.slice(0, index), asking)
 }
 
 /** A tool call on which the person has decided. */

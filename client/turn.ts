@@ -1,3 +1,5 @@
+import { abortError } from './error.ts'
+
 /**
  * One request of a chat, from its sending to the end of its answer. A later request of the same chat may
  * take its place: then it stops at once, and ends for the chat when the later one has its answer, because
@@ -29,6 +31,34 @@ export class Turn {
     return () => {
       this.#end()
       return new Promise((resolve) => void setTimeout(resolve))
+    }
+  }
+
+  /**
+   * Waits for the answer's beginning.
+   * @param open sends the request
+   * @param stop called when this request is stopped meanwhile: it stops the answer as soon as it has begun
+   * @throws the error of an abort when this request is stopped
+   */
+  async unlessStopped<Answer>(
+    open: () => Promise<Answer>,
+    stop: (opening: Promise<Answer>) => void,
+  ): Promise<Answer> {
+    const { signal, over } = this
+    if (signal.aborted) return over.then(() => Promise.reject(abortError()))
+    const opening = open()
+    let onAbort = () => undefined as void
+    const stopped = new Promise<never>((_, reject) => {
+      onAbort = () => {
+        stop(opening)
+        void over.then(() => reject(abortError()))
+      }
+    })
+    signal.addEventListener('abort', onAbort, { once: true })
+    try {
+      return await Promise.race([opening, stopped])
+    } finally {
+      signal.removeEventListener('abort', onAbort)
     }
   }
 }

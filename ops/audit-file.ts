@@ -25,7 +25,8 @@ export async function* readAuditFile(chunks: Chunks): AsyncGenerator<Uint8Array>
   }
   if (shape === 'array') yield Buffer.from(toLines(begun.toString('utf8')))
   else if (shape === undefined && begun.length > 0) {
-    if (!isFirstLine(begun.toString('latin1'))) throw new UnknownShape('the file is no export of an audit log')
+    if (!isFirstLine(begun.toString('latin1')))
+      throw new UnknownShape('the file is no export of an audit log')
     yield begun
   }
 }

@@ -75,7 +75,8 @@ create table private.files (
 comment on table private.files is
   'The objects of the bucket attachments. Written by triggers on storage.objects and on conversations.';
 comment on column private.files.user_id is 'The session''s user, whose quota the file fills.';
-comment on column private.files.media_type is 'The type that the upload declared; null when it declared none.';
+comment on column private.files.media_type is
+  'The type that the upload declared; null when it declared none.';
 comment on column private.files.file_bytes is 'The size of the object. private.count_quota() counts it.';
 comment on column private.files.named_at is
   'When a message first named the file; the clean-up removes a file that no message named for 24 hours.';
@@ -326,7 +327,8 @@ as $$
   select coalesce(sum(f.file_bytes), 0)::bigint
   from jsonb_path_query(history, '$[*].parts[*] ? (@.type == "file" && exists(@.path))') p
   cross join lateral private.file_address(p ->> 'path') a
-  join private.files f on f.organization_id = a.organization_id and f.session_id = a.session_id and f.id = a.id
+  join private.files f
+    on f.organization_id = a.organization_id and f.session_id = a.session_id and f.id = a.id
   where f.organization_id = document_bytes.organization_id and f.session_id = document_bytes.session_id
 $$;
 comment on function private.document_bytes(bigint, uuid, jsonb) is

@@ -71,8 +71,8 @@ create table private.elicitation_secrets (
     references conversation.tool_elicitations (organization_id, execution_id, tool_call_id) on delete cascade
 );
 comment on table private.elicitation_secrets is
-  'What an elicitation keeps for the repeated call. claim_tool_calls() gives it to one worker and deletes it; '
-  'so does the end of the call.';
+  'What an elicitation keeps for the repeated call. claim_tool_calls() gives it to one worker and deletes '
+  'it; so does the end of the call.';
 comment on column private.elicitation_secrets.request_state is
   'Secret: sealed. What the server wants back, and whether it takes answers; null when the call waits no '
   'more.';

@@ -66,7 +66,10 @@ export function createObjects({ supabaseUrl, keysOf, fetch: send }: ObjectsOptio
 /** Storage answers 400 to what it does not show, and names itself by `statusCode`. */
 async function failure(response: Response): Promise<AppError> {
   const cause = `Storage answered ${response.status}`
-  const body: unknown = await response.json().catch(() => null)
+  const body: unknown = await response.json().catch(() => {
+    // A proxy before Storage may answer with something else: then it is not Storage that refuses.
+    return null
+  })
   const isStorage = isRecord(body) && 'statusCode' in body
   const isRefused = isStorage && response.status >= 400 && response.status < 500
   return new AppError(isRefused ? 'file_not_found' : 'files_unavailable', { cause })

@@ -46,7 +46,7 @@ test('an organization prices what the platform does not, for itself alone', asyn
     await as(tx, owner, price(agent, 'listed', 0))
     const cost = async (model: string) => {
       const { begun } = await invoke(tx, owner, { agent, model }, used(1_000_000, 0))
-      return (await ledgerOf(tx, begun.execution_id))?.cost_usd
+      return String((await ledgerOf(tx, begun.execution_id))?.['cost_usd'])
     }
     expect(await cost('own')).toBe('2.000000000')
     expect(await cost('listed')).toBe('1.000000000')

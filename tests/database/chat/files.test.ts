@@ -1,73 +1,24 @@
 import { randomUUID } from 'node:crypto'
-import type { TransactionSql } from 'postgres'
 import { describe, expect, test } from 'vitest'
-import {
-  type Actor,
-  addMember,
-  addOwner,
-  as,
-  type Member,
-  outcome,
-  refusal,
-} from '../../support/people/tenants.ts'
+import { type Actor, as, outcome, refusal } from '../../support/people/tenants.ts'
 import { addAgent, begin } from '../../support/rows/executions.ts'
+import {
+  addSession,
+  arrangeFiles,
+  denied,
+  object,
+  pathIn,
+  paths,
+  store,
+} from '../../support/rows/file-rows.ts'
 import { connectOwner, rolledBack } from '../../support/stack/database.ts'
 
 const sql = connectOwner()
-const denied = '42501 new row violates row-level security policy for table "objects"'
-
-async function addSession(tx: TransactionSql, person: Member, rest: object = {}): Promise<string> {
-  const id = randomUUID()
-  await as(tx, person, (t) => t`insert into public.chat_sessions ${t({ id, ...rest })}`)
-  return id
-}
-
-const pathIn = ({ organizationId }: Member, session: string, name = 'cat.png') =>
-  `${organizationId}/${session}/${randomUUID()}/${name}`
-
-const object =
-  (name: string, more: object = {}) =>
-  (tx: TransactionSql) => tx`
-  insert into storage.objects ${tx({
-    bucket_id: 'attachments',
-    name,
-    metadata: tx.json({ mimetype: 'image/png', size: 70 }),
-    version: '1',
-    ...more,
-  })}`
-
-/** As Storage stores what it has received, in its own role. */
-async function store(tx: TransactionSql, name: string, more: object = {}): Promise<string> {
-  await tx.savepoint(async (inner) => {
-    await inner`set local role supabase_storage_admin`
-    await object(name, more)(inner)
-    await inner`reset role`
-  })
-  return name
-}
-
-const paths = async (tx: TransactionSql, actor: Actor) => {
-  const rows = await as(tx, actor, (t) => t<{ name: string }[]>`select name from storage.objects`)
-  return rows.map(({ name }) => name)
-}
-
-async function arrange(tx: TransactionSql) {
-  const owner = await addOwner(tx)
-  const author = await addMember(tx, owner.organizationId)
-  const colleague = await addMember(tx, owner.organizationId)
-  const reader = await addMember(tx, owner.organizationId, 'member', ['content.read_all'])
-  const stranger = await addOwner(tx)
-  const session = await addSession(tx, author)
-  const shared = await addSession(tx, author, { visibility: 'organization' })
-  const one = await store(tx, pathIn(author, session))
-  const other = await store(tx, pathIn(author, shared))
-  return { owner, author, colleague, reader, stranger, session, shared, one, other }
-}
 
 describe('the objects of the bucket', () => {
   test('are seen by the readers of their sessions, and by no other person or role', async () => {
     await rolledBack(sql, async (tx) => {
-      const people = await arrange(tx)
+      const people = await arrangeFiles(tx)
       const { one, other } = people
       const seen = async (actor: Actor) => (await paths(tx, actor)).sort()
       expect(await seen(people.author)).toEqual([one, other].sort())
@@ -81,7 +32,7 @@ describe('the objects of the bucket', () => {
 
   test('are added by the owner of the session alone, also where others read it', async () => {
     await rolledBack(sql, async (tx) => {
-      const { author, colleague, owner, reader, stranger, session, shared } = await arrange(tx)
+      const { author, colleague, owner, reader, stranger, session, shared } = await arrangeFiles(tx)
       for (const folder of [session, shared]) {
         expect(await refusal(tx, author, object(pathIn(author, folder)))).toBe('allowed')
         for (const person of [colleague, owner, reader, stranger]) {
@@ -96,7 +47,7 @@ describe('the objects of the bucket', () => {
 
   test('are deleted by the owner of the session alone, with agents.invoke', async () => {
     await rolledBack(sql, async (tx) => {
-      const { author, colleague, reader, stranger, one, other } = await arrange(tx)
+      const { author, colleague, reader, stranger, one, other } = await arrangeFiles(tx)
       const remove = (person: Actor) =>
         as(tx, person, (t) => t`delete from storage.objects where bucket_id = 'attachments'`)
       for (const person of [colleague, reader, stranger]) {
@@ -110,7 +61,7 @@ describe('the objects of the bucket', () => {
 
   test('are not changed, by a person or by Storage', async () => {
     await rolledBack(sql, async (tx) => {
-      const { author, one } = await arrange(tx)
+      const { author, one } = await arrangeFiles(tx)
       const byAuthor = await as(tx, author, (t) => t`update storage.objects set name = 'x'`)
       expect(byAuthor.count).toBe(0)
       for (const change of [
@@ -130,7 +81,7 @@ describe('the objects of the bucket', () => {
 
   test('of other buckets have none of these rules', async () => {
     await rolledBack(sql, async (tx) => {
-      const { author } = await arrange(tx)
+      const { author } = await arrangeFiles(tx)
       await tx`insert into storage.buckets (id, name) values ('other', 'other')`
       const add = object('any name', { bucket_id: 'other' })
       expect(await refusal(tx, author, add)).toBe(denied)
@@ -148,7 +99,7 @@ describe('the objects of the bucket', () => {
 
 test('a path has one spelling, and a name neither folders nor hidden characters', async () => {
   await rolledBack(sql, async (tx) => {
-    const { author, session } = await arrange(tx)
+    const { author, session } = await arrangeFiles(tx)
     const folder = `${author.organizationId}/${session}/${randomUUID()}`
     const names = [
       'cat.png',
@@ -203,7 +154,7 @@ test('a path has one spelling, and a name neither folders nor hidden characters'
 describe('what Storage stores for a signed upload address', () => {
   test("is refused when the session is gone, is another person's, or its owner lost access", async () => {
     await rolledBack(sql, async (tx) => {
-      const { author, colleague, session } = await arrange(tx)
+      const { author, colleague, session } = await arrangeFiles(tx)
       const late = (rest: object = {}) => outcome(store(tx, pathIn(author, session), rest))
       expect(await late({ owner_id: author.id })).toBe('allowed')
       expect(await late({ owner_id: colleague.id })).toBe(denied)
@@ -222,7 +173,7 @@ describe('what Storage stores for a signed upload address', () => {
 
   test('counts for the owner of the session and for the organization, up to each bound', async () => {
     await rolledBack(sql, async (tx) => {
-      const { author, colleague, session } = await arrange(tx)
+      const { author, colleague, session } = await arrangeFiles(tx)
       const used = () => tx`
         select user_id, rows::integer, bytes >= 140 as has_bytes from private.quota_use
         where organization_id = ${author.organizationId} and table_name = 'private.files'
@@ -248,63 +199,9 @@ describe('what Storage stores for a signed upload address', () => {
   })
 })
 
-describe('a removed file', () => {
-  test('of a deleted session is hidden at once, also when another person makes the session again', async () => {
-    await rolledBack(sql, async (tx) => {
-      const { author, colleague, session, one, other } = await arrange(tx)
-      await as(tx, author, (t) => t`delete from public.chat_sessions where id = ${session}`)
-      await as(tx, colleague, (t) => t`insert into public.chat_sessions ${t({ id: session })}`)
-      expect(await paths(tx, colleague)).toEqual([other])
-      const claimed = await as(
-        tx,
-        'service_role',
-        (t) => t<{ path: string }[]>`
-        select path from public.claim_removed_files(10) path`,
-      )
-      expect(claimed.map(({ path }) => path)).toContain(one)
-      const again = await as(
-        tx,
-        'service_role',
-        (t) => t<{ path: string }[]>`
-        select path from public.claim_removed_files(10) path`,
-      )
-      expect(again.map(({ path }) => path)).not.toContain(one)
-      expect(await refusal(tx, author, (t) => t`select public.claim_removed_files(1)`)).toMatch(
-        /^42501 permission denied/,
-      )
-    })
-  })
-
-  test('of a deleted message is removed, unless another message names it too', async () => {
-    await rolledBack(sql, async (tx) => {
-      const { author, session } = await arrange(tx)
-      const [kept, gone] = [
-        await store(tx, pathIn(author, session)),
-        await store(tx, pathIn(author, session)),
-      ]
-      const part = (path: string) => ({ type: 'image', path, media_type: 'image/png' })
-      const message = (...named: string[]) => tx`
-        insert into public.chat_messages ${tx({
-          organization_id: author.organizationId,
-          session_id: session,
-          user_id: author.id,
-          role: 'user',
-          parts: tx.json(named.map(part)),
-        })} returning id`
-      const [first] = await message(kept, gone)
-      await message(kept)
-      await tx`delete from public.chat_messages where id = ${String(first?.['id'])}`
-      const removed = await tx<{ path: string }[]>`
-        select private.file_path(f.*) as path from private.files f
-        where f.session_id = ${session} and f.removed_at is not null`
-      expect(removed.map(({ path }) => path)).toEqual([gone])
-    })
-  })
-})
-
 test('a message names only files of its own session, with their own type', async () => {
   await rolledBack(sql, async (tx) => {
-    const { author, session, one, other } = await arrange(tx)
+    const { author, session, one, other } = await arrangeFiles(tx)
     const { name: agent } = await addAgent(tx, author)
     const ask = (path: string, media_type = 'image/png') =>
       refusal(

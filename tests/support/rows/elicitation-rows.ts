@@ -1,4 +1,4 @@
-import type { TransactionSql } from 'postgres'
+import type { JSONValue, TransactionSql } from 'postgres'
 import { as } from '../people/tenants.ts'
 import { type Begun, finish } from './executions.ts'
 import { beginCalls, callOf, type Decided, type Stage } from './tool-rows.ts'
@@ -18,12 +18,12 @@ const hash = (digit: string) => digit.repeat(64)
 export function suspend(
   tx: TransactionSql,
   { organization_id, execution_id }: Execution,
-  { round = 1, call = 'call-search', asked = questions as unknown } = {},
+  { round = 1, call = 'call-search', asked = questions } = {},
 ): Promise<string> {
   return as(tx, 'service_role', async (t) => {
     const [row] = await t<{ status: string }[]>`
       select public.suspend_tool_call(
-        ${organization_id}, ${execution_id}, ${call}, ${round}, ${t.json(asked as never)}, ${sealed},
+        ${organization_id}, ${execution_id}, ${call}, ${round}, ${t.json(asked)}, ${sealed},
         '{"temperature":0.5}') as status`
     return row?.status ?? ''
   })
@@ -33,12 +33,17 @@ export function suspend(
 export const answer =
   (
     { execution_id }: Pick<Begun, 'execution_id'>,
-    { round = 1, call = 'call-search', digit = 'a', actions = { q: 'accept' } as object } = {},
+    {
+      round = 1,
+      call = 'call-search',
+      digit = 'a',
+      actions = { q: 'accept' },
+    }: { round?: number; call?: string; digit?: string; actions?: JSONValue } = {},
   ) =>
   async (tx: TransactionSql): Promise<Decided> => {
     const [row] = await tx<{ result: Decided }[]>`
       select public.answer_tool_call(
-        ${execution_id}, ${call}, ${round}, ${tx.json(actions as never)}, ${sealed}, ${hash(digit)}
+        ${execution_id}, ${call}, ${round}, ${tx.json(actions)}, ${sealed}, ${hash(digit)}
       ) as result`
     if (row === undefined) throw new Error('answer_tool_call answered nothing')
     return row.result

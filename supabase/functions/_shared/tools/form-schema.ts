@@ -125,13 +125,13 @@ function readEnum(schema: Fields, named: 'oneOf' | 'anyOf' = 'oneOf'): Fields | 
   const { enum: plain, enumNames } = schema
   const titled = schema[named] ?? schema['oneOf'] ?? schema['anyOf']
   if (titled != null) {
-    const options = Array.isArray(titled) ? (titled as unknown[]).map(readOption) : []
+    const options = Array.isArray(titled) ? titled.map(readOption) : []
     const known = options.filter((option) => option !== null)
     return isChoosable(options) && known.length === options.length ? { oneOf: known } : null
   }
   if (plain == null) return undefined
   if (!Array.isArray(plain) || !isChoosable(plain) || !plain.every(isShort)) return null
-  const texts = plain as string[]
+  const texts = plain
   const names = Array.isArray(enumNames) ? (enumNames as unknown[]) : []
   if (names.length !== texts.length || !names.every(isShort)) return { enum: [...new Set(texts)] }
   return { oneOf: texts.map((text, place) => ({ const: text, title: names[place] })) }

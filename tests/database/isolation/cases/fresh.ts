@@ -21,7 +21,7 @@ export function freshRows(world: World, relation: Relation, actor: Actor): Row[]
   // One of the planted: those of the platform take no text that carries a mark.
   const type = world.rows
     .get('public.preference_types')
-    ?.find(({ name }) => String(name).startsWith('canary'))
+    ?.find(({ name }) => typeof name === 'string' && name.startsWith('canary'))
   const context = planting(
     new Names(tenant.names.tenant, 'ffff'),
     tenant.organizationId,
