@@ -162,11 +162,11 @@ declare
   asked conversation.tool_approvals;
   held conversation.tool_calls;
 begin
+  execution := private.lock_own_execution(decide_tool_call.execution_id);
   if decide_tool_call.decision is null or decide_tool_call.decision not in ('approve', 'deny') then
     raise exception using errcode = '22023', message = 'invalid_request',
       detail = 'decision is approve or deny.';
   end if;
-  execution := private.lock_own_execution(decide_tool_call.execution_id);
   select a.* into asked from conversation.tool_approvals a
   where a.organization_id = execution.organization_id
     and a.execution_id = execution.id
@@ -255,13 +255,13 @@ declare
   held conversation.tool_calls;
   known text;
 begin
+  execution := private.lock_own_execution(answer_tool_call.execution_id);
   if answer_tool_call.answers is null or answer_tool_call.answers_hash is null
     or jsonb_typeof(answer_tool_call.actions) is distinct from 'object'
     or answer_tool_call.answers_hash !~ '^[0-9a-f]{64}$' then
     raise exception using errcode = '22023', message = 'invalid_request',
       detail = 'actions is an object; answers is sealed, with its SHA-256. The function agents sends them.';
   end if;
-  execution := private.lock_own_execution(answer_tool_call.execution_id);
   select e.* into asked from conversation.tool_elicitations e
   where e.organization_id = execution.organization_id
     and e.execution_id = execution.id
@@ -371,7 +371,7 @@ declare
   verdict text;
   claimed text[] := array[]::text[];
   -- What the end of the wait deletes.
-  inputs jsonb := '{}';
+  inputs jsonb := jsonb_build_object();
 begin
   select x.* into execution from public.agent_executions x
   where x.organization_id = claim_tool_calls.organization_id and x.id = claim_tool_calls.execution_id
