@@ -7,16 +7,18 @@ returns table (site text, preference text, outcome text, reason text)
 language plpgsql volatile security invoker set search_path = ''
 as $$
 declare
+  -- A name in a variable: the function is checked in databases that have no such table.
+  place constant regclass := to_regclass('public.site_preferences');
   legacy jsonb;
   owning bigint;
   target bigint;
   kind public.preference_types;
   stored text;
 begin
-  if to_regclass('public.site_preferences') is null then
+  if place is null then
     return;
   end if;
-  for legacy in execute 'select to_jsonb(s) from public.site_preferences s order by to_jsonb(s)::text' loop
+  for legacy in execute format('select to_jsonb(s) from %s s order by to_jsonb(s)::text', place) loop
     site := coalesce(
       legacy ->> 'schema_name', legacy ->> 'client_schema', legacy ->> 'site_name', legacy ->> 'site',
       legacy ->> 'site_id', legacy ->> 'organization_id');
