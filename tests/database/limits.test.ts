@@ -48,6 +48,7 @@ test('docs/limits.md says what a guest, a person and an organization have by def
       'changes_per_minute_per_user',
       'changes_per_minute',
     ],
+    'updates in a minute': ['changes_per_minute_per_guest', 'changes_per_minute_per_user', ''],
     'bytes of conversations': ['stored_bytes_per_guest', 'stored_bytes_per_user', 'stored_bytes'],
     'new guests in a minute': ['', '', 'joins_per_minute'],
     guests: ['', '', 'max_guests'],

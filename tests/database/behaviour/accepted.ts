@@ -126,6 +126,16 @@ export const behaviour: Readonly<Record<string, Readonly<Record<string, readonly
       'client_mgmt.prompts: name template variables',
     ],
   },
+  'database/guests/joining.test.ts': {
+    'an organization that takes no guests, a suspended and an absent one give one error': [
+      'public.organizations.settings: guests_may_join',
+    ],
+  },
+  'database/guests/conversations.test.ts': {
+    'a guest invokes open agents alone; a closed one and an absent one give one error': [
+      'public.agents: open_to_guests',
+    ],
+  },
   'database/chat/chat.test.ts': {
     'a shared conversation is read by every member, and by no other organization': [
       'public.chat_sessions: visibility',
