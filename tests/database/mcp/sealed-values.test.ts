@@ -234,7 +234,7 @@ test('every sealed column has the same check of its format', async () => {
   const checks = await sql<{ definition: string }[]>`
     select pg_get_constraintdef(k.oid) as definition from pg_constraint k
     where k.contype = 'c' and k.conname like '%sealed'`
-  expect(checks).toHaveLength(11)
+  expect(checks).toHaveLength(13)
   for (const { definition } of checks) {
     expect(definition).toContain(
       String.raw`'^v1\.[A-Za-z0-9_-]{1,64}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$'`,
