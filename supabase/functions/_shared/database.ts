@@ -67,7 +67,11 @@ export function createDatabase(options: DatabaseOptions): Database {
       })
     }
     return {
-      ...createObjects({ supabaseUrl: options.supabaseUrl, keysOf, fetch: fetchWhole(options) }),
+      ...createObjects({
+        supabaseUrlOf: () => options.supabaseUrl,
+        keysOf,
+        fetch: fetchWhole(options),
+      }),
       role,
       async call(name, args) {
         const rest = (postgrest ??= connect())

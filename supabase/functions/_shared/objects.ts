@@ -22,20 +22,22 @@ export interface Objects {
 }
 
 export interface ObjectsOptions {
-  readonly supabaseUrl: string
+  /** Read with each request, as the keys are: a missing variable fails no start. */
+  readonly supabaseUrlOf: () => string
   readonly keysOf: () => { readonly apikey: string; readonly token: string }
   /** Sends a request and returns the answer with its whole body. */
   readonly fetch: typeof fetch
 }
 
 /** Storage's API for one bearer, of which this backend needs two calls. */
-export function createObjects({ supabaseUrl, keysOf, fetch: send }: ObjectsOptions): Objects {
+export function createObjects({ supabaseUrlOf, keysOf, fetch: send }: ObjectsOptions): Objects {
   const request = async (method: string, path: string, body?: unknown) => {
     const { apikey, token } = keysOf()
+    const address = `${supabaseUrlOf()}/storage/v1/object/${bucket}${path}`
     const headers = { apikey, authorization: `Bearer ${token}` }
     const json = { 'content-type': 'application/json' }
     try {
-      return await send(`${supabaseUrl}/storage/v1/object/${bucket}${path}`, {
+      return await send(address, {
         method,
         headers: { ...headers, ...(body !== undefined && json) },
         ...(body !== undefined && { body: JSON.stringify(body) }),
