@@ -57,8 +57,8 @@ describe('a tool that asks the person', () => {
     made.agents.script(send, 'It is on its way.')
     const { id, chunks } = await made.answer({ params: { temperature: 0.5 } })
     expect(chunks.map(({ type }) => type)).toEqual([
-      ...['start', 'start-step', 'tool-input-available', 'data-elicitation'],
-      ...['finish-step', 'finish'],
+      ...['start', 'start-step', 'tool-input-start', 'tool-input-delta', 'tool-input-available'],
+      ...['data-elicitation', 'finish-step', 'finish'],
     ])
     const [shown] = ofType(chunks, 'data-elicitation')
     expect(shown?.['data']).toMatchObject({
