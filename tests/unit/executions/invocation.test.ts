@@ -143,7 +143,7 @@ describe('an invocation', () => {
         },
       })
       // A picture reserves as much at any size; the rest is the JSON around it.
-      expect(Number(request['input_bytes']) >> 8).toBe(4_096 >> 8)
+      expect(Number(request['input_bytes']) >> 8).toBe(16_384 >> 8)
       expect(JSON.stringify(request)).not.toContain('base64')
       expect(asked[0]?.messages.at(-1)?.parts).toEqual([
         said,

@@ -246,6 +246,7 @@ describe('beginning', () => {
           as_root: false,
           regenerate: undefined,
           on_busy: 'refuse',
+          title: 'Look:',
           message: {
             id,
             content: [
