@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { objectsFolder } from './api/object-files.ts'
 import { locateData } from './postgres/postgres-data.ts'
 import { loadSecrets } from './postgres/secrets.ts'
 import { externalDatabase } from './process/external-database.ts'
@@ -8,7 +9,10 @@ import { takeLock } from './process/lock-file.ts'
 import { StartError } from './process/start-error.ts'
 import { startStack } from './stack/stack.ts'
 
-/** `npm run db:reset`: deletes the embedded database and builds it from migrations and seed. */
+/**
+ * `npm run db:reset`: deletes the embedded database and the files of Storage, and builds the database
+ * from migrations and seed.
+ */
 async function main(): Promise<void> {
   if (externalDatabase(process.env.DATABASE_URL) !== undefined) {
     throw new StartError(
@@ -22,9 +26,9 @@ async function main(): Promise<void> {
   const lock = takeLock(directory, log)
   try {
     const { path } = locateData(directory, log)
-    if (existsSync(path)) {
-      rmSync(path, { recursive: true })
-      log(`Deleted ${path}.`)
+    for (const each of [path, objectsFolder(directory)].filter(existsSync)) {
+      rmSync(each, { recursive: true })
+      log(`Deleted ${each}.`)
     }
     await dropDamagedSecrets(directory)
   } finally {

@@ -1,4 +1,3 @@
-import './lite-features.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { App, type EmailMessage, type HonoContext } from '@supabase/lite'
 import type { MiddlewareHandler } from 'hono'

@@ -11,6 +11,9 @@ interface Kept {
   readonly cacheControl: string
 }
 
+/** Where a stack keeps the bytes of its objects. */
+export const objectsFolder = (directory: string) => join(directory, 'objects')
+
 /** Storage's objects as files of a directory. The name of a file is a hash: a key reaches no other path. */
 export class ObjectFiles implements Adapter {
   readonly driver = null

@@ -1,9 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { join } from 'node:path'
-import { App } from '@supabase/lite'
+import { App, setExperimental } from '@supabase/lite'
 import { explaining, explainRest } from '../postgres/database-trouble.ts'
 import { appConfig, type LiteOptions, type LiteServer, withoutUserLookup } from './lite.ts'
-import { ObjectFiles, removeObjectFile } from './object-files.ts'
+import { ObjectFiles, objectsFolder, removeObjectFile } from './object-files.ts'
 import { PooledConnection } from './pooled-connection.ts'
 import { toStorageAnswer, toStorageRequest } from './storage-forms.ts'
 
@@ -45,6 +44,9 @@ function isRefusal(error: unknown): error is Refusal {
 export async function startStorage(
   options: LiteOptions & { readonly directory: string },
 ): Promise<LiteServer> {
+  // Only here, and not by a variable: when its first part starts, which is Auth, lite prints a warning about its
+  // own cloud for each part that it calls experimental.
+  setExperimental('storage', true)
   const connection = new StorageConnection(options.database.storage, 6)
   const app = new App({
     ...appConfig(options),
@@ -52,7 +54,7 @@ export async function startStorage(
     connection,
     options: { server: { admin: false, middlewares: [withoutUserLookup] } },
   })
-  app._storageAdapter = new ObjectFiles(join(options.directory, 'objects'), (path) =>
+  app._storageAdapter = new ObjectFiles(objectsFolder(options.directory), (path) =>
     doing.getStore()?.written.push(path),
   )
   try {

@@ -1,8 +1,9 @@
-import { existsSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { startStack } from '../../dev/stack/stack.ts'
-import { newClient } from '../support/people/people.ts'
+import { openSession, uploadPicture } from '../support/agents/files.ts'
+import { createOrganization, newClient } from '../support/people/people.ts'
 import { makeDirectory } from '../support/stack/directory.ts'
 import { runReset } from '../support/stack/start-command.ts'
 
@@ -18,11 +19,17 @@ afterEach(() => rmSync(directory, { recursive: true, force: true }))
 const start = () =>
   startStack({ port: 0, directory, durable: false, functionsDirectory: join(directory, 'none') })
 
-test('db:reset builds a new, migrated database; a running stack keeps its own', async () => {
+test('db:reset builds a new, migrated database without files; a running stack keeps its own', async () => {
   const account = { email: 'ada@example.com', password: 'a long password' }
   const before = await start()
-  const signedUp = await newClient(before.publishableKey, before.url).auth.signUp(account)
-  expect(signedUp.error).toBeNull()
+  const client = newClient(before.publishableKey, before.url)
+  const { data, error } = await client.auth.signUp(account)
+  expect(error).toBeNull()
+  const ada = { ...account, id: data.user?.id ?? '', client }
+  const { id } = await createOrganization(ada)
+  await uploadPicture(ada, id, await openSession(ada))
+  const objects = join(directory, 'objects')
+  expect(readdirSync(objects)).not.toEqual([])
 
   const beside = await runReset(directory)
   expect(await beside.exited).toBe(1)
@@ -31,6 +38,7 @@ test('db:reset builds a new, migrated database; a running stack keeps its own', 
 
   const reset = await runReset(directory)
   expect([await reset.exited, reset.errors()]).toEqual([0, ''])
+  expect(existsSync(objects)).toBe(false)
   const after = await start()
   try {
     const client = newClient(after.publishableKey, after.url)
