@@ -202,6 +202,7 @@ describe('a database of your own', () => {
       'authenticator',
       'supabase_auth_admin',
       'supabase_realtime_admin',
+      'supabase_storage_admin',
     ]) {
       await query(host.superuserUrl ?? '', `grant ${role} to app with admin true, set true`)
     }
