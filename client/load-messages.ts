@@ -7,6 +7,8 @@ import { toUiParts, type ToolCallRow } from './to-ui-parts.ts'
 export interface ChatMetadata {
   /** The execution that wrote it: an approval names it. */
   readonly execution_id?: string
+  /** The person who wrote it in place of a model; the name is null when the account is deleted. */
+  readonly author?: { readonly type: 'person'; readonly name: string | null }
 }
 
 interface MessageRow {
@@ -15,11 +17,13 @@ interface MessageRow {
   readonly role: string
   readonly content: string
   readonly parts: readonly unknown[] | null
+  readonly metadata: { readonly author?: { readonly name?: string } }
 }
 
 interface ExecutionRow {
   readonly id: string
   readonly status: string
+  readonly finish_reason: string | null
   readonly response_message_id: string
 }
 
@@ -51,8 +55,9 @@ export async function loadMessages(
     read.executions.map(({ id, response_message_id: answer }) => [answer, id]),
   )
   const last = read.executions.at(-1)
-  const isUnread = last && answers.has(last.status) && !read.messages.has(last.response_message_id)
-  if (isUnread) onUnread?.(last.id)
+  // A person's answer comes as a message of its own, and not in the stream.
+  const isExpected = last && answers.has(last.status) && last.finish_reason !== 'person_answers'
+  if (isExpected && !read.messages.has(last.response_message_id)) onUnread?.(last.id)
   const calls = await callsOf(connection, branch, writers)
   return toUiMessages(branch, writers, calls, ids)
 }
@@ -66,10 +71,10 @@ async function readConversation(connection: Connection, sessionId: string): Prom
       `chat_sessions?select=current_message_id&id=eq.${sessionId}`,
     ),
     connection.rows<MessageRow>(
-      `chat_messages?select=id,parent_id,role,content,parts&session_id=eq.${sessionId}&order=created_at,id`,
+      `chat_messages?select=id,parent_id,role,content,parts,metadata&session_id=eq.${sessionId}&order=created_at,id`,
     ),
     connection.rows<ExecutionRow>(
-      `agent_executions?select=id,status,response_message_id&session_id=eq.${sessionId}&order=created_at,id`,
+      `agent_executions?select=id,status,finish_reason,response_message_id&session_id=eq.${sessionId}&order=created_at,id`,
     ),
   ])
   const current = sessions[0]?.current_message_id ?? null
@@ -122,15 +127,27 @@ function toUiMessages(
       calls.get(`${execution ?? ''}/${id}`),
     )
     const last = messages.at(-1)
-    const metadata = execution === undefined ? {} : { execution_id: execution }
-    if (role === 'assistant' && last?.role === 'assistant') {
+    const metadata = metadataOf(row, execution)
+    const isByPerson = metadata.author !== undefined || last?.metadata?.author !== undefined
+    if (role === 'assistant' && last?.role === 'assistant' && !isByPerson) {
       // What follows continues from the last of them.
       ids?.replace(last.id, row.id)
       const own = parts.filter((part) => !isResultOf(last, part))
       messages[messages.length - 1] = { ...last, metadata, parts: [...last.parts, ...own] }
-    } else messages.push({ id: row.id, role, parts, ...(execution && { metadata }) })
+    } else {
+      const isMarked = Object.keys(metadata).length > 0
+      messages.push({ id: row.id, role, parts, ...(isMarked && { metadata }) })
+    }
   }
   return messages
+}
+
+function metadataOf({ metadata }: MessageRow, execution: string | undefined): ChatMetadata {
+  const { author } = metadata
+  return {
+    ...(execution !== undefined && { execution_id: execution }),
+    ...(author && { author: { type: 'person', name: author.name ?? null } }),
+  }
 }
 
 /** Whether a part repeats a call of the message before: there it has its result already. */

@@ -1299,6 +1299,34 @@ export type Database = {
         }
         Relationships: []
       }
+      hand_back_notes: {
+        Row: {
+          author_id: string | null
+          created_at: string
+          note: string
+          organization_id: number
+          session_id: string
+          updated_at: string
+        }
+        ComputedFields: never
+        Insert: {
+          author_id?: string | null
+          created_at?: string
+          note: string
+          organization_id: number
+          session_id: string
+          updated_at?: string
+        }
+        Update: {
+          author_id?: string | null
+          created_at?: string
+          note?: string
+          organization_id?: number
+          session_id?: string
+          updated_at?: string
+        }
+        Relationships: []
+      }
       lens_prototypes: {
         Row: {
           created_at: string
@@ -2042,6 +2070,7 @@ export type Database = {
       }
       chat_messages: {
         Row: {
+          author_id: string | null
           content: string
           created_at: string
           id: string
@@ -2058,6 +2087,7 @@ export type Database = {
         }
         ComputedFields: never
         Insert: {
+          author_id?: string | null
           content?: string
           created_at?: string
           id?: string
@@ -2073,6 +2103,7 @@ export type Database = {
           user_id: string
         }
         Update: {
+          author_id?: string | null
           content?: string
           created_at?: string
           id?: string
@@ -2118,6 +2149,7 @@ export type Database = {
           context: string
           created_at: string
           current_message_id: string | null
+          handled_by: string | null
           id: string
           last_message_at: string
           metadata: NonNullable<Json>
@@ -2129,6 +2161,7 @@ export type Database = {
           updated_at: string
           user_id: string
           visibility: string
+          waiting_since: string | null
         }
         ComputedFields: never
         Insert: {
@@ -2137,6 +2170,7 @@ export type Database = {
           context?: string
           created_at?: string
           current_message_id?: string | null
+          handled_by?: string | null
           id?: string
           last_message_at?: string
           metadata?: NonNullable<Json>
@@ -2148,6 +2182,7 @@ export type Database = {
           updated_at?: string
           user_id?: string
           visibility?: string
+          waiting_since?: string | null
         }
         Update: {
           agent_id?: number | null
@@ -2155,6 +2190,7 @@ export type Database = {
           context?: string
           created_at?: string
           current_message_id?: string | null
+          handled_by?: string | null
           id?: string
           last_message_at?: string
           metadata?: NonNullable<Json>
@@ -2166,6 +2202,7 @@ export type Database = {
           updated_at?: string
           user_id?: string
           visibility?: string
+          waiting_since?: string | null
         }
         Relationships: [
           {
@@ -3190,6 +3227,16 @@ export type Database = {
         Args: { execution_id: string; model_id: number; organization_id: number }
         Returns: boolean
       }
+      answer_session: {
+        Args: { content: string; id?: string; session_id: string }
+        Returns: Database['public']['CompositeTypes']['answered_message']
+        SetofOptions: {
+          from: '*'
+          to: 'answered_message'
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
       append_execution_events: {
         Args: { events: string; execution_id: string; organization_id: number; seq: number }
         Returns: string
@@ -3199,6 +3246,16 @@ export type Database = {
         Returns: undefined
       }
       approve_mcp_tool: { Args: { id: number; proposed_hash: string }; Returns: undefined }
+      assign_session: {
+        Args: { session_id: string; user_id: string }
+        Returns: Database['public']['CompositeTypes']['handled_session']
+        SetofOptions: {
+          from: '*'
+          to: 'handled_session'
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
       available_models: {
         Args: { providers?: string[] }
         Returns: {
@@ -3356,6 +3413,16 @@ export type Database = {
           scope: string
           version: number
         }[]
+      }
+      hand_back_session: {
+        Args: { note?: string; session_id: string }
+        Returns: Database['public']['CompositeTypes']['handled_session']
+        SetofOptions: {
+          from: '*'
+          to: 'handled_session'
+          isOneToOne: true
+          isSetofReturn: false
+        }
       }
       has_permission: { Args: { permission: string }; Returns: boolean }
       invite_member: {
@@ -3540,6 +3607,10 @@ export type Database = {
         Returns: Json
       }
       read_execution_result: { Args: { execution_id: string }; Returns: Json }
+      read_hand_back_note: {
+        Args: { execution_id: string; organization_id: number }
+        Returns: string
+      }
       read_mcp_endpoint: { Args: { id: number }; Returns: string }
       read_response: { Args: { execution_id: string }; Returns: Json }
       record_mcp_tools: {
@@ -3607,6 +3678,20 @@ export type Database = {
         Returns: {
           key_id: string
           sealed_values: number
+        }[]
+      }
+      sessions_to_answer: {
+        Args: { max_rows?: number }
+        Returns: {
+          context: string
+          handled_by: string
+          message: string
+          message_at: string
+          message_id: string
+          session_id: string
+          title: string
+          user_id: string
+          waiting_since: string
         }[]
       }
       set_account_active: {
@@ -3710,6 +3795,16 @@ export type Database = {
         Args: { id: number; organization_id: number; user_id: string }
         Returns: Json
       }
+      take_over_session: {
+        Args: { session_id: string }
+        Returns: Database['public']['CompositeTypes']['handled_session']
+        SetofOptions: {
+          from: '*'
+          to: 'handled_session'
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
       usage_by_day: {
         Args: { of_user?: string; since: string; until?: string }
         Returns: {
@@ -3746,10 +3841,21 @@ export type Database = {
       [_ in never]: never
     }
     CompositeTypes: {
+      answered_message: {
+        id: string | null
+        session_id: string | null
+        parent_id: string | null
+        created_at: string | null
+      }
       founded_organization: {
         id: number | null
         name: string | null
         slug: string | null
+      }
+      handled_session: {
+        session_id: string | null
+        handled_by: string | null
+        waiting_since: string | null
       }
       issued_invitation: {
         id: number | null

@@ -65,17 +65,21 @@ export function checkFormat(
 
 /**
  * The value of a stored answer; null when the model refused, or when it ended before one was asked
- * for, because a person must approve a call of a tool or the limit of steps was reached.
+ * for, because a person must approve a call of a tool or answers in place of the model, or the limit of
+ * steps was reached.
  * @throws AppError as checkAnswer()
  */
 export function storedObject(
   schema: ParsedSchema,
   { finish_reason, message }: Pick<FinishedExecution, 'finish_reason' | 'message'>,
 ): unknown {
-  if (finish_reason === 'tool_approval_required' || finish_reason === 'step_limit') return null
+  if (unfinished.has(finish_reason ?? '')) return null
   if (isRefusal(message?.parts)) return null
   return checkAnswer(schema, lastText(message))
 }
+
+/** Reasons for which an answer has no value yet. */
+const unfinished = new Set(['tool_approval_required', 'step_limit', 'person_answers'])
 
 /** What was said after the last tool; all of it when there was none. */
 function lastText(message: FinishedExecution['message']): string {

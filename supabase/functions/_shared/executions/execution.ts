@@ -46,6 +46,8 @@ export interface BegunExecution {
   /** Ways to answer, in the order they are tried. */
   readonly route: readonly RouteStep[]
   readonly system_prompts: readonly string[]
+  /** A person left a note for the model, which the session's user does not read: the worker reads it. */
+  readonly has_note?: boolean
   /** Oldest first; ends with the new user message. */
   readonly history: readonly HistoryMessage[]
   readonly params: Readonly<Record<string, unknown>>
@@ -62,7 +64,7 @@ export interface BegunExecution {
   >
   /** The parts of the new message, when pictures or files in the request are among them. */
   readonly given?: readonly MessagePart[]
-  /** The stored end of a replayed execution that has one. */
+  /** The stored end of an execution that was replayed, or left to a person, and has one. */
   readonly result: FinishedExecution | null
 }
 
@@ -82,6 +84,7 @@ export interface Usage {
 
 /** What `finish_execution` returns: the one end of an execution, as stored. */
 export interface FinishedExecution {
+  readonly session_id: string
   readonly status: ExecutionStatus
   readonly finish_reason: string | null
   readonly error_code: string | null
@@ -148,7 +151,8 @@ export function endingError(
   { status, error_code }: FinishedExecution,
 ): AppError | null {
   if (status === 'success') return null
-  const stopped = status === 'cancelled' && error_code !== 'access_revoked'
+  const says = error_code === 'access_revoked' || error_code === 'person_answers'
+  const stopped = status === 'cancelled' && !says
   const code = stopped ? 'execution_cancelled' : error_code
   // Under this id the client can read what had arrived.
   const headers = { 'x-execution-id': executionId }

@@ -54,6 +54,11 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
         'BEFORE UPDATE OF status, metadata',
         'refuse_transient_session()',
       ),
+      ...trigger(
+        'chat_sessions_return_to_model',
+        'BEFORE UPDATE OF status, visibility',
+        'return_session_to_model()',
+      ),
       ...trigger('chat_sessions_stamp', 'BEFORE UPDATE', 'stamp_session()'),
       ...perStatement('chat_sessions', 'tell', 'tell_of_sessions()', [
         'insert',
@@ -66,17 +71,8 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
       agent_id: 'public.agents',
       model_id: 'public.models',
       'organization_id user_id': 'client_mgmt.client_users',
+      'organization_id handled_by': 'client_mgmt.client_users',
       'organization_id project_id': 'client_mgmt.projects',
-    },
-  },
-  'public.chat_messages': {
-    grants: { authenticated: read, service_role: everything },
-    select: reader,
-    policies: ['select_reader'],
-    references: {
-      'organization_id session_id': 'public.chat_sessions',
-      'organization_id user_id': 'client_mgmt.client_users',
-      'organization_id session_id parent_id': 'public.chat_messages',
     },
   },
   'public.v_recent_sessions': {

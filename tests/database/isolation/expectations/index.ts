@@ -4,6 +4,7 @@ import { budgets } from './budgets.ts'
 import { content } from './content.ts'
 import { feedback } from './feedback.ts'
 import { mcp } from './mcp.ts'
+import { messages } from './messages.ts'
 import { prompts } from './prompts.ts'
 import type { RelationExpectation } from './types.ts'
 
@@ -15,5 +16,6 @@ export const relationExpectations: Readonly<Record<string, RelationExpectation>>
   ...content,
   ...feedback,
   ...mcp,
+  ...messages,
   ...prompts,
 }
