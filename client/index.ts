@@ -28,4 +28,9 @@ export {
   type StoredIssuerClient,
   type TestedServer,
 } from './mcp-servers.ts'
-export { watchSession, type LiveChannel, type LiveClient } from './watch-session.ts'
+export {
+  watchSession,
+  watchSessionsToAnswer,
+  type LiveChannel,
+  type LiveClient,
+} from './watch-session.ts'

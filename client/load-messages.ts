@@ -8,6 +8,8 @@ import { toUiParts, type ToolCallRow } from './to-ui-parts.ts'
 export interface ChatMetadata {
   /** The execution that wrote it: an approval names it. */
   readonly execution_id?: string
+  /** The person who wrote it in place of a model; the name is null when the account is deleted. */
+  readonly author?: { readonly type: 'person'; readonly name: string | null }
 }
 
 interface MessageRow {
@@ -16,6 +18,7 @@ interface MessageRow {
   readonly role: string
   readonly content: string
   readonly parts: readonly unknown[] | null
+  readonly metadata: { readonly author?: { readonly name?: string } }
 }
 
 interface ExecutionRow {
@@ -30,6 +33,9 @@ interface Conversation {
   readonly messages: ReadonlyMap<string, MessageRow>
   readonly executions: readonly ExecutionRow[]
 }
+
+/** An execution that a question of a tool ended at once, or that a person answers, has no message of its own. */
+const silent: ReadonlySet<string | null> = new Set(['tool_input_required', 'person_answers'])
 
 /**
  * The messages of a session, as `useChat` shows them: those of its current branch. An answer that
@@ -53,8 +59,7 @@ export async function loadMessages(
     read.executions.map(({ id, response_message_id: answer }) => [answer, id]),
   )
   const last = read.executions.at(-1)
-  // An execution that a question of a tool ended at once has no message of its own.
-  const mayAnswer = last && answers.has(last.status) && last.finish_reason !== 'tool_input_required'
+  const mayAnswer = last && answers.has(last.status) && !silent.has(last.finish_reason)
   const isUnread = mayAnswer && !read.messages.has(last.response_message_id)
   if (isUnread) onUnread?.(last.id)
   const [calls, addresses] = await Promise.all([
@@ -80,7 +85,7 @@ async function readConversation(connection: Connection, sessionId: string): Prom
       `chat_sessions?select=current_message_id&id=eq.${sessionId}`,
     ),
     connection.rows<MessageRow>(
-      `chat_messages?select=id,parent_id,role,content,parts&session_id=eq.${sessionId}&order=created_at,id`,
+      `chat_messages?select=id,parent_id,role,content,parts,metadata&session_id=eq.${sessionId}&order=created_at,id`,
     ),
     connection.rows<ExecutionRow>(
       `agent_executions?select=id,status,finish_reason,response_message_id&session_id=eq.${sessionId}&order=created_at,id`,
@@ -137,15 +142,27 @@ function toUiMessages(
     const callOf = (id: string) => calls.get(`${execution ?? ''}/${id}`)
     const parts = toUiParts(row.parts ?? [{ type: 'text', text: row.content }], callOf, addresses)
     const last = messages.at(-1)
-    const metadata = execution === undefined ? {} : { execution_id: execution }
-    if (role === 'assistant' && last?.role === 'assistant') {
+    const metadata = metadataOf(row, execution)
+    const isByPerson = metadata.author !== undefined || last?.metadata?.author !== undefined
+    if (role === 'assistant' && last?.role === 'assistant' && !isByPerson) {
       // What follows continues from the last of them.
       ids?.replace(last.id, row.id)
       const own = parts.filter((part) => !isResultOf(last, part))
       messages[messages.length - 1] = { ...last, metadata, parts: [...last.parts, ...own] }
-    } else messages.push({ id: row.id, role, parts, ...(execution && { metadata }) })
+    } else {
+      const isMarked = Object.keys(metadata).length > 0
+      messages.push({ id: row.id, role, parts, ...(isMarked && { metadata }) })
+    }
   }
   return messages
+}
+
+function metadataOf({ metadata }: MessageRow, execution: string | undefined): ChatMetadata {
+  const { author } = metadata
+  return {
+    ...(execution !== undefined && { execution_id: execution }),
+    ...(author && { author: { type: 'person', name: author.name ?? null } }),
+  }
 }
 
 /** Whether a part repeats a call of the message before: there it has its result already. */

@@ -24,6 +24,23 @@ export function watchSession(
   sessionId: string,
   read: () => void,
 ): () => void {
+  return watch(supabase, `session:${organizationId}:${sessionId}`, 'session_changed', read)
+}
+
+/**
+ * Calls `read` when `sessions_to_answer()` may have changed, in the same way. For members with the permission
+ * `sessions.answer`.
+ * @returns stops it
+ */
+export function watchSessionsToAnswer(
+  supabase: LiveClient,
+  organizationId: number,
+  read: () => void,
+): () => void {
+  return watch(supabase, `organization:${organizationId}:answers`, 'session.needs_answer', read)
+}
+
+function watch(supabase: LiveClient, topic: string, event: string, read: () => void): () => void {
   let again: ReturnType<typeof setTimeout> | undefined
   const changed = () => {
     clearTimeout(again)
@@ -31,8 +48,8 @@ export function watchSession(
     read()
   }
   const channel = supabase
-    .channel(`session:${organizationId}:${sessionId}`, { config: { private: true } })
-    .on('broadcast', { event: 'session_changed' }, changed)
+    .channel(topic, { config: { private: true } })
+    .on('broadcast', { event }, changed)
     .subscribe((state) => {
       if (state === 'SUBSCRIBED') changed()
     })

@@ -31,6 +31,7 @@ function Part({
   onDecide,
 }: Pick<MessageProps, 'onDecide'> & { readonly part: UIMessage['parts'][number] }) {
   if (part.type === 'text') return <span className="text">{part.text}</span>
+  if (part.type === 'data-person') return <em className="person">A person answers here.</em>
   if (part.type === 'file') return <img src={part.url} alt={part.filename ?? ''} />
   if (part.type !== 'dynamic-tool') return null
   return (

@@ -67,7 +67,7 @@ language sql immutable security invoker set search_path = ''
 as $$
   select array[
     'agents.invoke', 'agents.manage', 'mcp.manage', 'prompts.manage', 'members.manage',
-    'billing.manage', 'audit.read', 'projects.manage', 'content.read_all'
+    'billing.manage', 'audit.read', 'projects.manage', 'sessions.answer', 'content.read_all'
   ]
 $$;
 comment on function private.known_permissions() is 'Every permission.';
@@ -78,11 +78,11 @@ as $$
   select case role
     when 'owner' then array[
       'agents.invoke', 'agents.manage', 'mcp.manage', 'prompts.manage', 'members.manage',
-      'billing.manage', 'audit.read', 'projects.manage'
+      'billing.manage', 'audit.read', 'projects.manage', 'sessions.answer'
     ]
     when 'admin' then array[
       'agents.invoke', 'agents.manage', 'mcp.manage', 'prompts.manage', 'members.manage',
-      'audit.read', 'projects.manage'
+      'audit.read', 'projects.manage', 'sessions.answer'
     ]
     when 'member' then array['agents.invoke']
     else array[]::text[]
@@ -112,7 +112,7 @@ create table client_mgmt.client_users (
     constraint client_users_permissions check (
       permissions <@ array[
         'agents.invoke', 'agents.manage', 'mcp.manage', 'prompts.manage', 'members.manage',
-        'billing.manage', 'audit.read', 'projects.manage', 'content.read_all'
+        'billing.manage', 'audit.read', 'projects.manage', 'sessions.answer', 'content.read_all'
       ]::text[]
     ),
   invited_by uuid,

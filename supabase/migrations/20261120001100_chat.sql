@@ -1,7 +1,7 @@
 -- Conversations: chat sessions and their messages.
 -- Special: a session is private to its user unless its visibility is organization. Messages also have
 -- user_id, so the policy for a user's own messages does not read the session. Clients create sessions, also
--- offline with their own uuid. Only invocations write messages.
+-- offline with their own uuid. Only invocations and answer_session() write messages.
 
 -- ── chat_sessions ─────────────────────────────────────────────────────────────────────────────
 
@@ -24,6 +24,8 @@ create table public.chat_sessions (
     constraint chat_sessions_metadata_object check (jsonb_typeof(metadata) = 'object')
     constraint chat_sessions_metadata_length check (octet_length(metadata::text) <= 65536),
   current_message_id uuid,
+  handled_by uuid,
+  waiting_since timestamptz,
   last_message_at timestamptz not null default now(),
   announced_at timestamptz not null default now() - interval '1 second',
   created_at timestamptz not null default now(),
@@ -32,7 +34,12 @@ create table public.chat_sessions (
   constraint chat_sessions_user_fkey foreign key (organization_id, user_id)
     references client_mgmt.client_users (organization_id, user_id) on delete cascade,
   constraint chat_sessions_project_fkey foreign key (organization_id, project_id)
-    references client_mgmt.projects (organization_id, id)
+    references client_mgmt.projects (organization_id, id),
+  constraint chat_sessions_handled_by_fkey foreign key (organization_id, handled_by)
+    references client_mgmt.client_users (organization_id, user_id) on delete set null (handled_by),
+  -- begin_execution() holds one's own session while it waits for one's own membership: a membership that ends
+  -- waits for the sessions that its person handles.
+  constraint chat_sessions_handled_by_other check (handled_by <> user_id)
 );
 comment on table public.chat_sessions is 'A conversation of one person with one agent.';
 comment on column public.chat_sessions.model_id is 'The model of this session; null: the route decides.';
@@ -41,6 +48,12 @@ comment on column public.chat_sessions.title is
 comment on column public.chat_sessions.current_message_id is
   'The last message of the branch that continues; set it to switch branches. Null: the session has no '
   'message.';
+comment on column public.chat_sessions.handled_by is
+  'The member who answers in place of the model; null: the model answers. Written by take_over_session(), '
+  'assign_session() and hand_back_session().';
+comment on column public.chat_sessions.waiting_since is
+  'Since when the user waits for a person: the first message without an answer while a person handles the '
+  'session, or an execution that failed. Null: nobody waits. An answer sets it to null.';
 comment on column public.chat_sessions.last_message_at is
   'The time of the last message; in a session without one, the time when it was made.';
 comment on column public.chat_sessions.announced_at is
@@ -54,6 +67,10 @@ create index chat_sessions_status_idx
 -- For the readers of shared conversations: the policies of messages and executions ask for these.
 create index chat_sessions_shared_idx on public.chat_sessions (organization_id, id)
   where visibility = 'organization';
+create index chat_sessions_waiting_idx on public.chat_sessions (organization_id, waiting_since)
+  where waiting_since is not null;
+create index chat_sessions_handled_by_idx on public.chat_sessions (organization_id, handled_by)
+  where handled_by is not null;
 create index chat_sessions_updated_at_idx on public.chat_sessions (organization_id, updated_at);
 create index chat_sessions_created_at_idx on public.chat_sessions (organization_id, created_at);
 create index chat_sessions_transient_idx on public.chat_sessions (last_message_at)
@@ -180,6 +197,34 @@ create trigger chat_sessions_check_guest
 create trigger chat_sessions_updated_at before update on public.chat_sessions
   for each row execute function private.update_updated_at_column();
 
+-- Staff answers what it may read: a shared session. One function, so that a queue, a take-over and an end of
+-- it agree.
+create function private.is_answerable(chat public.chat_sessions) returns boolean
+language sql immutable security invoker set search_path = ''
+return chat.visibility = 'organization' and chat.status <> 'closed';
+comment on function private.is_answerable(public.chat_sessions) is
+  'Whether a person with sessions.answer may answer in a session: it is shared, and not closed.';
+create function private.return_session_to_model() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: no client executes is_answerable(). A person who cannot read a session any more would keep the
+-- model silent forever.
+begin
+  if not private.is_answerable(new) then
+    new.handled_by := null;
+    new.waiting_since := null;
+  end if;
+  return new;
+end
+$$;
+comment on function private.return_session_to_model() is
+  'Trigger: the model answers again in a session that its user closed or no longer shares.';
+revoke all on function private.is_answerable(public.chat_sessions), private.return_session_to_model()
+  from public, anon, authenticated, service_role;
+create trigger chat_sessions_return_to_model before update of status, visibility on public.chat_sessions
+  for each row when (new.handled_by is not null or new.waiting_since is not null)
+  execute function private.return_session_to_model();
+
 -- ── chat_messages ─────────────────────────────────────────────────────────────────────────────
 
 create table public.chat_messages (
@@ -187,6 +232,7 @@ create table public.chat_messages (
   id uuid not null default private.uuid_v7(),
   session_id uuid not null,
   user_id uuid not null,
+  author_id uuid,
   parent_id uuid,
   depth integer not null default 1,
   role text not null constraint chat_messages_role check (role in ('system', 'user', 'assistant', 'tool')),
@@ -204,14 +250,22 @@ create table public.chat_messages (
     references public.chat_sessions (organization_id, id) on delete cascade,
   constraint chat_messages_user_fkey foreign key (organization_id, user_id)
     references client_mgmt.client_users (organization_id, user_id) on delete cascade,
+  constraint chat_messages_author_fkey foreign key (organization_id, author_id)
+    references client_mgmt.client_users (organization_id, user_id) on delete set null (author_id),
   constraint chat_messages_parent_fkey foreign key (organization_id, session_id, parent_id)
     references public.chat_messages (organization_id, session_id, id) on delete cascade
 );
 comment on table public.chat_messages is
-  'Messages of a conversation, a tree by parent_id. Written by invocations only.';
+  'Messages of a conversation, a tree by parent_id. Written by invocations and answer_session() only.';
 comment on column public.chat_messages.user_id is 'The session''s user, for messages of both roles.';
 comment on column public.chat_messages.depth is
   'The number of messages of its branch up to it. A trigger sets it.';
+comment on column public.chat_messages.author_id is
+  'The member who wrote an answer in place of the model. Null: the session''s user wrote the message, or a '
+  'model, or the account of the member is deleted.';
+comment on column public.chat_messages.metadata is
+  'Of an answer of a model: execution_id, status, partial. Of an answer of a person: author { type: person, '
+  'name }. The name is what the session''s user may see; it goes with the account of the author.';
 comment on column public.chat_messages.content is 'The text of all text parts.';
 comment on column public.chat_messages.parts is 'Typed parts; null: one text part that equals content.';
 create index chat_messages_session_created_idx
@@ -219,6 +273,8 @@ create index chat_messages_session_created_idx
 create index chat_messages_parent_idx on public.chat_messages (organization_id, session_id, parent_id)
   where parent_id is not null;
 create index chat_messages_user_id_idx on public.chat_messages (organization_id, user_id);
+create index chat_messages_author_id_idx on public.chat_messages (organization_id, author_id)
+  where author_id is not null;
 create index chat_messages_created_at_idx on public.chat_messages (organization_id, created_at);
 
 alter table public.chat_messages enable row level security;
@@ -240,8 +296,23 @@ comment on policy select_reader on public.chat_messages is 'The readers of the s
 revoke all on public.chat_messages from anon, authenticated, service_role;
 grant select on public.chat_messages to authenticated;
 grant select, insert, update, delete on public.chat_messages to service_role;
--- No insert, update or delete for clients: agents/invoke writes messages, and the deletion of a session
--- deletes them.
+-- No insert, update or delete for clients: agents/invoke and answer_session() write messages, and the
+-- deletion of a session deletes them.
+
+create function private.forget_author() returns trigger
+language plpgsql volatile security invoker set search_path = ''
+as $$
+begin
+  new.metadata := new.metadata #- '{author,name}';
+  return new;
+end
+$$;
+comment on function private.forget_author() is
+  'Trigger: the name of an author leaves an answer with the author''s account. The answer stays.';
+revoke all on function private.forget_author() from public, anon, authenticated, service_role;
+create trigger chat_messages_forget_author before update of author_id on public.chat_messages
+  for each row when (old.author_id is not null and new.author_id is null)
+  execute function private.forget_author();
 
 -- A session counts the messages of its branch with one read of the last one, however long it is.
 create function private.set_message_depth() returns trigger
@@ -290,6 +361,50 @@ create trigger chat_sessions_check_current_message
     new.current_message_id is not null and current_user in ('authenticated', 'service_role')
   )
   execute function private.check_current_message();
+
+-- ── hand_back_notes ───────────────────────────────────────────────────────────────────────────
+
+-- A table and no column of the session: the session's user reads every column there.
+create table conversation.hand_back_notes (
+  organization_id bigint not null,
+  session_id uuid not null,
+  author_id uuid,
+  note text not null constraint hand_back_notes_length check (char_length(note) between 1 and 4000),
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  primary key (organization_id, session_id),
+  constraint hand_back_notes_session_fkey foreign key (organization_id, session_id)
+    references public.chat_sessions (organization_id, id) on delete cascade,
+  constraint hand_back_notes_author_fkey foreign key (organization_id, author_id)
+    references client_mgmt.client_users (organization_id, user_id) on delete set null (author_id)
+);
+comment on table conversation.hand_back_notes is
+  'What a person told the model when the person handed a session back: a system prompt of each later '
+  'execution of the session. Written by hand_back_session() only.';
+comment on column conversation.hand_back_notes.author_id is
+  'The member who wrote the note; null when the account is deleted.';
+create index hand_back_notes_author_id_idx on conversation.hand_back_notes (organization_id, author_id);
+alter table conversation.hand_back_notes enable row level security;
+alter table conversation.hand_back_notes force row level security;
+create policy select_answerer on conversation.hand_back_notes for select to authenticated
+  using (
+    organization_id = (select private.current_organization_id())
+    and (select private.has_permission('sessions.answer'))
+    and exists (
+      select 1 from public.chat_sessions s
+      where s.organization_id = hand_back_notes.organization_id and s.id = hand_back_notes.session_id
+        and s.visibility = 'organization'
+    )
+  );
+comment on policy select_answerer on conversation.hand_back_notes is
+  'With sessions.answer, of the sessions in which the member may answer.';
+revoke all on conversation.hand_back_notes from anon, authenticated, service_role;
+grant select on conversation.hand_back_notes to authenticated, service_role;
+-- No insert, update or delete: hand_back_session().
+create trigger hand_back_notes_updated_at before update on conversation.hand_back_notes
+  for each row execute function private.update_updated_at_column();
+
+-- ── v_recent_sessions ─────────────────────────────────────────────────────────────────────────
 
 -- Two levels: the inner one has the order, which an index gives; the outer one reads the last message, after
 -- the order and the limit of the client's query.

@@ -374,25 +374,38 @@ comment on function private.without_pictures(jsonb) is
   'each later request would send and pay it again.';
 revoke all on function private.without_pictures(jsonb) from public, anon, authenticated, service_role;
 
+create function private.author_line(author jsonb) returns text
+language sql immutable security invoker set search_path = ''
+return case when author is null then ''
+  else '[A person' || coalesce(', ' || nullif(btrim(
+    regexp_replace(author ->> 'name', '[[:space:][:cntrl:]\[\]]+', ' ', 'g')), '') || ',', '')
+    || ' answered:]' || E'\n'
+end;
+comment on function private.author_line(jsonb) is
+  'The first line that a model gets of an answer of a person; empty for a message of the user or of a model.';
+revoke all on function private.author_line(jsonb) from public, anon, authenticated, service_role;
+
 create function private.conversation_history(organization_id bigint, message_id uuid) returns jsonb
 language plpgsql stable security definer set search_path = ''
 as $$
 -- Definer: called by execution_input() only. Follows the branch upwards: at most 200 messages and 4 MiB,
--- about a million tokens, which fit into a worker. The message itself is always included. It finds each
--- message by its primary key and names no session, because a parent is always of the same one: with the
--- session the planner reads the whole session at each step.
+-- about a million tokens, which fit into a worker. The message itself is always included. An answer of a
+-- person begins with a line that says so: no other mark of an assistant's message reaches every provider. It
+-- finds each message by its primary key and names no session, because a parent is always of the same one:
+-- with the session the planner reads the whole session at each step.
 #variable_conflict use_column
 begin
   return (
     with recursive branch as (
-      select m.id, m.parent_id, m.role, m.content, l.parts, 1 as depth,
+      select m.id, m.parent_id, m.role, m.content, l.parts, m.metadata -> 'author' as author, 1 as depth,
         octet_length(m.content) + coalesce(octet_length(l.parts::text), 0) as bytes
       from public.chat_messages m
       cross join lateral (select private.without_pictures(m.parts) as parts) l
       where m.organization_id = conversation_history.organization_id
         and m.id = conversation_history.message_id
       union all
-      select m.id, m.parent_id, m.role, m.content, l.parts, b.depth + 1, b.bytes + l.bytes
+      select m.id, m.parent_id, m.role, m.content, l.parts, m.metadata -> 'author', b.depth + 1,
+        b.bytes + l.bytes
       from branch b
       join public.chat_messages m
         on m.organization_id = conversation_history.organization_id and m.id = b.parent_id
@@ -403,7 +416,9 @@ begin
       where b.depth < 200 and b.bytes + l.bytes <= 4194304
     )
     select jsonb_agg(
-      jsonb_build_object('id', id, 'role', role, 'content', content, 'parts', parts) order by depth desc
+      jsonb_build_object(
+        'id', id, 'role', role, 'content', private.author_line(author) || content, 'parts', parts
+      ) order by depth desc
     )
     from branch
   );

@@ -268,7 +268,9 @@ begin
   update public.chat_sessions s
   set last_message_at = clock_timestamp(),
     current_message_id = case when s.current_message_id = execution.message_id
-      then execution.response_message_id else s.current_message_id end
+      then execution.response_message_id else s.current_message_id end,
+    waiting_since = case when execution.status <> 'success' or s.current_message_id <> execution.message_id
+      then s.waiting_since end
   where s.organization_id = execution.organization_id and s.id = execution.session_id;
   return execution;
 end
@@ -307,8 +309,11 @@ as $$
 -- count is estimated, charged and marked: a cut or cancelled answer is not free.
 declare
   said constant bigint := private.said_bytes(content, parts);
-  answered constant boolean := execution.status = 'success' or said > 0
-    or execution.input_tokens is not null or execution.output_tokens is not null;
+  -- No model was called where a person answers.
+  answered constant boolean := execution.finish_reason is distinct from 'person_answers' and (
+    execution.status = 'success' or said > 0
+    or execution.input_tokens is not null or execution.output_tokens is not null
+  );
   estimated constant boolean := answered and (
     execution.input_tokens is null or execution.output_tokens is null
     or execution.metadata @> '{"usage_is_estimated": true}'
@@ -335,7 +340,8 @@ begin
     -- Usage outlives the model too.
     coalesce(model.provider, 'unknown'), coalesce(model.model_id, 'unknown'), tokens_in, tokens_out,
     execution.cached_input_tokens, execution.reasoning_tokens, execution.tool_input_tokens, cost, estimated
-  from (select 1) one left join public.agents a on a.id = execution.agent_id;
+  from (select 1) one left join public.agents a on a.id = execution.agent_id
+  where execution.finish_reason is distinct from 'person_answers';
   execution := private.settle_budgets(
     execution,
     -- Without text and usage nothing is charged. Text at an unknown price is charged with the reservation.
@@ -533,7 +539,7 @@ begin
     || jsonb_build_object('already_final', false);
   -- From here on other ends of the organization wait.
   execution := private.settle_execution(execution, model, content, parts);
-  if execution.agent_id is not null then
+  if execution.agent_id is not null and execution.finish_reason is distinct from 'person_answers' then
     execution := private.count_outcome(execution, outcome ->> 'fault', outcome -> 'failed_models');
   end if;
   return result;

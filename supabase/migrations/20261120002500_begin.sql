@@ -214,6 +214,16 @@ $$;
 comment on function private.message_text(jsonb) is
   'The text of a content: itself, or that of its text parts, without those that name a file.';
 
+create function private.hand_back_note(organization_id bigint, session_id uuid) returns text
+language sql stable security definer set search_path = ''
+as $$
+  -- Definer: called by functions that do not show the note to the session's user.
+  select n.note from conversation.hand_back_notes n
+  where n.organization_id = hand_back_note.organization_id and n.session_id = hand_back_note.session_id
+$$;
+comment on function private.hand_back_note(bigint, uuid) is
+  'What the last person who handed a session back told the model; null without a note.';
+
 -- Reads the long values before its caller locks rows that other people wait for.
 create function private.execution_input(
   chat public.chat_sessions, execution public.agent_executions, params jsonb, input_bytes bigint,
@@ -226,20 +236,12 @@ declare
   prompts jsonb;
   history jsonb;
   tools jsonb;
+  note text;
 begin
   select coalesce(jsonb_agg(p.content), '[]') into prompts
   from private.prompt_layers(
     chat.organization_id, chat.user_id, execution.agent_id, execution.project_id, chat.context, true
   ) p;
-  if execution.metadata ? 'prompt' then
-    prompts := prompts
-      || to_jsonb(private.fill_prompt(chat.organization_id, execution.metadata -> 'prompt'));
-  end if;
-  -- Each layer has a bound; a worker must hold all layers, beside those of other executions.
-  if octet_length(prompts::text) > 4194304 then
-    raise exception using errcode = '22023', message = 'invalid_request',
-      detail = 'The system prompts are longer than 4 MiB together.';
-  end if;
   -- A client that keeps its conversation itself, or names a response, sends it all, and its own tools.
   if chat.metadata @> '{"transient": true}' then
     tools := '[]';
@@ -254,6 +256,20 @@ begin
     history := private.with_tool_results(
       chat.organization_id, chat.id,
       private.conversation_history(chat.organization_id, execution.message_id));
+    if history @? '$[*] ? (@.role == "assistant" && @.content starts with "[A person")' then
+      prompts := prompts || to_jsonb('People answered in this conversation beside you. An answer of a person '
+        'begins with a line in brackets that says so. Never begin an answer with such a line.'::text);
+    end if;
+    note := private.hand_back_note(chat.organization_id, chat.id);
+  end if;
+  if execution.metadata ? 'prompt' then
+    prompts := prompts
+      || to_jsonb(private.fill_prompt(chat.organization_id, execution.metadata -> 'prompt'));
+  end if;
+  -- Each layer has a bound; a worker must hold all layers, beside those of other executions.
+  if octet_length(prompts::text) > 4194304 then
+    raise exception using errcode = '22023', message = 'invalid_request',
+      detail = 'The system prompts are longer than 4 MiB together.';
   end if;
   -- A file is sent as its address, and the provider reads its content: each file counts 16,384 bytes, more
   -- than most large images are billed.
@@ -267,14 +283,19 @@ begin
       then greatest(bytes, least(coalesce(input_bytes, 0), 8388608))
       else bytes + least(coalesce(input_bytes, 0), 8388608) end
     + octet_length(prompts::text) + octet_length(tools::text)
+    -- With the sentence that the worker sends before it.
+    + coalesce(octet_length(note) + 128, 0)
     + coalesce(octet_length(params ->> 'response_format'), 0);
-  input := jsonb_build_object('system_prompts', prompts, 'history', history, 'tools', tools);
+  -- The caller is the session's user: the worker reads the note itself.
+  input := jsonb_build_object('system_prompts', prompts, 'history', history, 'tools', tools)
+    || case when note is null then '{}'::jsonb else '{"has_note": true}' end;
 end
 $$;
 comment on function private.execution_input(
   public.chat_sessions, public.agent_executions, jsonb, bigint
 ) is
-  '{ system_prompts, history, tools } of an execution, and their bytes with those of the parameters. The '
+  '{ system_prompts, history, tools, has_note? } of an execution, and their bytes with those of the '
+  'parameters. has_note: hand_back_note() has another system prompt for the worker. The '
   'prompt of the library that the request named is the last system prompt.';
 
 create function private.prompts_hash(prompts jsonb) returns text
@@ -406,6 +427,28 @@ comment on function private.new_execution(public.chat_sessions, uuid, bigint, bi
   'A new execution of the owner of a session, not stored yet: prepare_execution() stores it. Until then its '
   'updated_at is null.';
 
+create function private.leave_to_person(execution public.agent_executions) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: called by begin_execution() and start_execution() only. Reserves nothing, and counts one request
+-- of the minute and no execution: the customer's message is stored whatever a model would cost or wait for.
+begin
+  if execution.updated_at is null then
+    execution.updated_at := execution.created_at;
+    execution.route := '[]';
+    insert into public.agent_executions values (execution.*);
+    execution := private.count_rate(execution, 1, 0);
+  end if;
+  return public.finish_execution(
+    execution.organization_id, execution.id,
+    '{"status": "success", "finish_reason": "person_answers", "latency_ms": 0}'
+  );
+end
+$$;
+comment on function private.leave_to_person(public.agent_executions) is
+  'Ends an execution of a session that a person handles, without an answer: finish_reason person_answers. '
+  'Returns its stored end.';
+
 create function private.require_response(
   organization_id bigint, execution_id uuid
 ) returns public.agent_executions
@@ -496,6 +539,7 @@ declare
   prompt constant jsonb := invocation -> 'prompt';
   asked uuid := coalesce((message ->> 'id')::uuid, private.uuid_v7());
   waits boolean := false;
+  handled boolean := false;
   has_dead boolean;
   input record;
   followed public.agent_executions;
@@ -536,9 +580,11 @@ begin
     if chat.status = 'closed' and previous is null then
       raise exception using errcode = 'PT409', message = 'session_closed', detail = 'The session is closed.';
     end if;
+    -- The session is locked: take_over_session() comes before this or after it.
+    handled := chat.handled_by is not null;
   end if;
   -- Several requests may follow one response at once.
-  if previous is null and chat.id is not null then
+  if previous is null and chat.id is not null and not handled then
     perform private.end_expired_executions(organization);
     select s.current_message_id, exists (
       select 1 from public.agent_executions x
@@ -557,24 +603,26 @@ begin
   if project is not null then
     perform private.require_project(organization, project);
   end if;
-  chosen := case when guest
-    then private.find_guests_agent(
-      organization, agent, case when agent is null then chat.agent_id end, providers
-    )
-    else private.find_agent(
-      organization,
-      coalesce(
-        agent, case
-          when chat.agent_id is null then private.preferred_agent(organization, project, providers) end
-      ),
-      case when agent is null then chat.agent_id end
-    ) end;
-  route := private.plan_route(
-    organization, chosen.id, model, case when not guest then chat.id end, project, providers,
-    coalesce(invocation ->> 'capability', 'chat')
-  );
-  -- Refuses what admit_execution() would refuse, before another person can wait for this transaction.
-  has_dead := private.check_admission(organization, account);
+  if not handled then
+    chosen := case when guest
+      then private.find_guests_agent(
+        organization, agent, case when agent is null then chat.agent_id end, providers
+      )
+      else private.find_agent(
+        organization,
+        coalesce(
+          agent, case
+            when chat.agent_id is null then private.preferred_agent(organization, project, providers) end
+        ),
+        case when agent is null then chat.agent_id end
+      ) end;
+    route := private.plan_route(
+      organization, chosen.id, model, case when not guest then chat.id end, project, providers,
+      coalesce(invocation ->> 'capability', 'chat')
+    );
+    -- Refuses what admit_execution() would refuse, before another person can wait for this transaction.
+    has_dead := private.check_admission(organization, account);
+  end if;
 
   if chat.id is null then
     insert into public.chat_sessions (
@@ -659,7 +707,7 @@ begin
     end;
   end if;
 
-  execution := private.new_execution(chat, asked, project, chosen.id, case
+  execution := private.new_execution(chat, asked, project, coalesce(chosen.id, chat.agent_id), case
     when waits then jsonb_build_object(
       'model', model, 'params', params, 'input_bytes', invocation -> 'input_bytes',
       'follows', regenerate is null and parent is null and not as_root
@@ -677,8 +725,14 @@ begin
     set last_message_at = clock_timestamp(), current_message_id = case
       when waits then s.current_message_id
       else asked end,
-      agent_id = coalesce(s.agent_id, chosen.id), title = coalesce(s.title, named)
+      agent_id = coalesce(s.agent_id, chosen.id), title = coalesce(s.title, named),
+      waiting_since = case when handled then coalesce(s.waiting_since, clock_timestamp())
+        else s.waiting_since end
     where s.organization_id = organization and s.id = chat.id;
+  end if;
+  if handled then
+    return private.describe_execution(execution) || jsonb_build_object(
+      'status', 'success', 'replayed', false, 'result', private.leave_to_person(execution));
   end if;
 
   if invocation @> '{"capability": "embeddings"}' then
@@ -758,8 +812,14 @@ begin
     where s.organization_id = organization and s.id = chat.id
       and m.organization_id = organization and m.id = execution.message_id;
   end if;
-  update public.chat_sessions s set current_message_id = execution.message_id
+  update public.chat_sessions s set current_message_id = execution.message_id,
+    waiting_since = case when s.handled_by is not null then coalesce(s.waiting_since, clock_timestamp())
+      else s.waiting_since end
   where s.organization_id = organization and s.id = chat.id;
+  if chat.handled_by is not null then
+    perform private.leave_to_person(execution);
+    return private.describe_execution(execution) || '{"status": "success"}';
+  end if;
 
   route := private.plan_route(
     organization, execution.agent_id, execution.metadata ->> 'model',
@@ -804,7 +864,9 @@ comment on function public.begin_execution(jsonb, text, text[]) is
   'start_execution), transient (keeps the session out of the lists), with it message.input (the messages to '
   'store beside it), previous (the execution that it follows) and capability (embeddings: of a model that '
   'makes vectors), and input_bytes; an unknown field is refused by its name. The same idempotency key (or '
-  'message id) and request return the same execution (replayed). For the function agents: an execution '
+  'message id) and request return the same execution (replayed). While a person handles the session, the '
+  'message is stored and the execution has ended with finish_reason person_answers (result). For the '
+  'function agents: an execution '
   'without a worker ends failed (interrupted) when its lease runs out. docs/error-codes.md lists the errors; '
   'a refused request writes nothing.';
 
@@ -865,7 +927,9 @@ revoke all on function
   private.read_invocation(jsonb, text),
   private.message_text(jsonb),
   private.prompts_hash(jsonb),
+  private.hand_back_note(bigint, uuid),
   private.execution_input(public.chat_sessions, public.agent_executions, jsonb, bigint),
+  private.leave_to_person(public.agent_executions),
   private.prepare_execution(public.agent_executions, jsonb, jsonb, jsonb, bigint),
   private.new_execution(public.chat_sessions, uuid, bigint, bigint, jsonb),
   private.begin_execution(jsonb, text, text[]),

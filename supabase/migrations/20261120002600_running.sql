@@ -274,7 +274,7 @@ begin
   state := public.renew_execution_lease(
     append_execution_events.organization_id, append_execution_events.execution_id
   );
-  if state in ('running', 'cancelling', 'revoked') then
+  if state in ('running', 'cancelling', 'revoked', 'handled') then
     perform private.store_events(
       append_execution_events.organization_id, append_execution_events.execution_id,
       append_execution_events.seq, append_execution_events.events
@@ -319,14 +319,32 @@ begin
   return case
     when execution.status = 'running' and revoked then 'revoked'
     when execution.status = 'running' and execution.cancel_requested_at is not null then 'cancelling'
+    when execution.status = 'running' and exists (
+      select 1 from public.chat_sessions s
+      where s.organization_id = execution.organization_id and s.id = execution.session_id
+        and s.handled_by is not null
+    ) then 'handled'
     else execution.status
   end;
 end
 $$;
 comment on function public.renew_execution_lease(bigint, uuid) is
   'Renews the lease of a running execution to 30 seconds. Answers its status; cancelling after a request '
-  'to cancel; revoked when its person may no longer invoke agents there or its session was revoked; null '
-  'when it is deleted. Service role only.';
+  'to cancel; revoked when its person may no longer invoke agents there or its session was revoked; handled '
+  'when a person answers in its chat session; null when it is deleted. Service role only.';
+
+create function public.read_hand_back_note(organization_id bigint, execution_id uuid) returns text
+language sql stable security definer set search_path = ''
+as $$
+  -- Definer: service_role holds no grant on the function that it calls. Executable by service_role only: the
+  -- session's user begins the execution, and does not read the note.
+  select private.hand_back_note(x.organization_id, x.session_id) from public.agent_executions x
+  where x.organization_id = read_hand_back_note.organization_id
+    and x.id = read_hand_back_note.execution_id and x.status = 'running'
+$$;
+comment on function public.read_hand_back_note(bigint, uuid) is
+  'The note of the last hand-back of the session of a running execution; null without one. Service role '
+  'only.';
 
 create function public.cancel_execution(execution_id uuid) returns text
 language sql volatile security invoker set search_path = ''
@@ -347,6 +365,7 @@ revoke all on function
   public.follow_execution(bigint, uuid, bigint, uuid[]),
   public.read_execution_result(uuid),
   public.append_execution_events(bigint, uuid, bigint, text),
+  public.read_hand_back_note(bigint, uuid),
   public.renew_execution_lease(bigint, uuid)
   from public, anon, authenticated, service_role;
 grant execute on function
@@ -362,5 +381,6 @@ grant execute on function
 grant execute on function
   public.follow_execution(bigint, uuid, bigint, uuid[]),
   public.append_execution_events(bigint, uuid, bigint, text),
+  public.read_hand_back_note(bigint, uuid),
   public.renew_execution_lease(bigint, uuid)
   to service_role;

@@ -21,6 +21,10 @@ begin
     raise exception using errcode = 'PT409', message = 'session_closed',
       detail = 'The session is closed. Begin another one.';
   end if;
+  if chat.handled_by is not null then
+    raise exception using errcode = 'PT409', message = 'person_answers',
+      detail = 'A person answers in this session. The call waits until the person hands the session back.';
+  end if;
   perform private.end_expired_executions(source.organization_id, source.id);
   if exists (
     select 1 from public.agent_executions x

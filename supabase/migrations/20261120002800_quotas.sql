@@ -107,6 +107,7 @@ insert into private.table_bounds (table_name, reason) values
     'conversation.execution_events',
     'The stream of one answer, whose bytes the worker limits; counted in the bytes of conversations.'
   ),
+  ('conversation.hand_back_notes', 'One row per chat session, of 4,000 characters.'),
   ('conversation.tool_approvals', 'One row per tool call that needs one.'),
   (
     'conversation.tool_calls',

@@ -118,12 +118,30 @@ begin
       where not c.metadata @> '{"transient": true}'
       limit 10
     ) s;
+    perform private.tell(
+      'organization:' || q.organization_id || ':answers',
+      'session.needs_answer',
+      jsonb_build_object(
+        'organization_id', q.organization_id, 'session_ids', q.first, 'count', q.sessions
+      )
+    )
+    from (
+      select n.organization_id, count(*) as sessions, (array_agg(n.id order by n.id))[1:100] as first
+      from before_rows o
+      join after_rows n on (n.organization_id, n.id) = (o.organization_id, o.id)
+      where (n.handled_by, n.waiting_since) is distinct from (o.handled_by, o.waiting_since)
+        and (private.is_answerable(n::public.chat_sessions) or private.is_answerable(o::public.chat_sessions))
+      group by n.organization_id
+      order by n.organization_id
+      limit 10
+    ) q;
   end if;
   return null;
 end
 $$;
 comment on function private.tell_of_sessions() is
-  'Trigger: tells the readers of sessions and of lists that a statement made, changed or deleted sessions.';
+  'Trigger: tells the readers of sessions and of lists that a statement made, changed or deleted sessions, '
+  'and those who answer that sessions began to wait, were answered, taken over or handed back.';
 revoke all on function private.tell_of_sessions() from public, anon, authenticated, service_role;
 create trigger chat_sessions_tell_insert after insert on public.chat_sessions
   referencing new table as after_rows
@@ -175,15 +193,24 @@ create function private.tell_of_end() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: no client may stamp a session. An execution that ends without a word leaves its session as it is.
+-- After a failure the user has no answer, so a person may give it.
 begin
-  update public.chat_sessions s set announced_at = clock_timestamp()
+  update public.chat_sessions s set
+    announced_at = case when s.announced_at < clock_timestamp() - interval '1 second'
+      then clock_timestamp() else s.announced_at end,
+    waiting_since = case when new.status = 'failed' and private.is_answerable(s)
+      then coalesce(s.waiting_since, clock_timestamp()) else s.waiting_since end
   where s.organization_id = new.organization_id and s.id = new.session_id
-    and s.announced_at < clock_timestamp() - interval '1 second';
+    and (
+      s.announced_at < clock_timestamp() - interval '1 second'
+      or (new.status = 'failed' and s.waiting_since is null and private.is_answerable(s))
+    );
   return null;
 end
 $$;
 comment on function private.tell_of_end() is
-  'Trigger: marks the session of an execution that failed or was cancelled, so that its readers are told.';
+  'Trigger: marks the session of an execution that failed or was cancelled, so that its readers are told; '
+  'after a failure its user waits for a person.';
 revoke all on function private.tell_of_end() from public, anon, authenticated, service_role;
 create trigger agent_executions_tell_end after update of status on public.agent_executions
   for each row when (new.status in ('failed', 'cancelled') and old.status is distinct from new.status)
@@ -205,6 +232,8 @@ begin
     or topic = 'organization:' || tenant || ':user:' || private.current_user_id()
   then
     return true;
+  elsif topic = 'organization:' || private.current_organization_id() || ':answers' then
+    return private.has_permission('sessions.answer');
   end if;
   if not coalesce(starts_with(topic, of_session), false) then return false; end if;
   session := substr(topic, length(of_session) + 1);
@@ -216,8 +245,8 @@ begin
 end
 $$;
 comment on function private.may_hear(text) is
-  'Whether the caller may join a channel: of a member''s organization, of the caller''s own list, or of a '
-  'session that the caller may read.';
+  'Whether the caller may join a channel: of a member''s organization, of the caller''s own list, of a '
+  'session that the caller may read, or, with sessions.answer, of the sessions that wait for a person.';
 revoke all on function private.may_hear(text) from public, anon, authenticated, service_role;
 grant execute on function private.may_hear(text) to authenticated;
 

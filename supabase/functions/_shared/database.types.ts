@@ -1310,6 +1310,34 @@ export type Database = {
         }
         Relationships: []
       }
+      hand_back_notes: {
+        Row: {
+          author_id: string | null
+          created_at: string
+          note: string
+          organization_id: number
+          session_id: string
+          updated_at: string
+        }
+        ComputedFields: never
+        Insert: {
+          author_id?: string | null
+          created_at?: string
+          note: string
+          organization_id: number
+          session_id: string
+          updated_at?: string
+        }
+        Update: {
+          author_id?: string | null
+          created_at?: string
+          note?: string
+          organization_id?: number
+          session_id?: string
+          updated_at?: string
+        }
+        Relationships: []
+      }
       lens_prototypes: {
         Row: {
           created_at: string
@@ -2113,6 +2141,7 @@ export type Database = {
       }
       chat_messages: {
         Row: {
+          author_id: string | null
           content: string
           created_at: string
           depth: number
@@ -2130,6 +2159,7 @@ export type Database = {
         }
         ComputedFields: never
         Insert: {
+          author_id?: string | null
           content?: string
           created_at?: string
           depth?: number
@@ -2146,6 +2176,7 @@ export type Database = {
           user_id: string
         }
         Update: {
+          author_id?: string | null
           content?: string
           created_at?: string
           depth?: number
@@ -2192,6 +2223,7 @@ export type Database = {
           context: string
           created_at: string
           current_message_id: string | null
+          handled_by: string | null
           id: string
           last_message_at: string
           metadata: NonNullable<Json>
@@ -2203,6 +2235,7 @@ export type Database = {
           updated_at: string
           user_id: string
           visibility: string
+          waiting_since: string | null
         }
         ComputedFields: never
         Insert: {
@@ -2211,6 +2244,7 @@ export type Database = {
           context?: string
           created_at?: string
           current_message_id?: string | null
+          handled_by?: string | null
           id?: string
           last_message_at?: string
           metadata?: NonNullable<Json>
@@ -2222,6 +2256,7 @@ export type Database = {
           updated_at?: string
           user_id?: string
           visibility?: string
+          waiting_since?: string | null
         }
         Update: {
           agent_id?: number | null
@@ -2229,6 +2264,7 @@ export type Database = {
           context?: string
           created_at?: string
           current_message_id?: string | null
+          handled_by?: string | null
           id?: string
           last_message_at?: string
           metadata?: NonNullable<Json>
@@ -2240,6 +2276,7 @@ export type Database = {
           updated_at?: string
           user_id?: string
           visibility?: string
+          waiting_since?: string | null
         }
         Relationships: [
           {
@@ -3264,6 +3301,16 @@ export type Database = {
         Args: { execution_id: string; model_id: number; organization_id: number }
         Returns: boolean
       }
+      answer_session: {
+        Args: { content: string; id?: string; session_id: string }
+        Returns: Database['public']['CompositeTypes']['answered_message']
+        SetofOptions: {
+          from: '*'
+          to: 'answered_message'
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
       answer_tool_call: {
         Args: {
           actions: Json
@@ -3285,6 +3332,16 @@ export type Database = {
         Returns: undefined
       }
       approve_mcp_tool: { Args: { id: number; proposed_hash: string }; Returns: undefined }
+      assign_session: {
+        Args: { session_id: string; user_id: string }
+        Returns: Database['public']['CompositeTypes']['handled_session']
+        SetofOptions: {
+          from: '*'
+          to: 'handled_session'
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
       available_models: {
         Args: { providers?: string[] }
         Returns: {
@@ -3460,6 +3517,16 @@ export type Database = {
           scope: string
           version: number
         }[]
+      }
+      hand_back_session: {
+        Args: { note?: string; session_id: string }
+        Returns: Database['public']['CompositeTypes']['handled_session']
+        SetofOptions: {
+          from: '*'
+          to: 'handled_session'
+          isOneToOne: true
+          isSetofReturn: false
+        }
       }
       has_permission: { Args: { permission: string }; Returns: boolean }
       invite_member: {
@@ -3656,6 +3723,10 @@ export type Database = {
         Returns: Json
       }
       read_execution_result: { Args: { execution_id: string }; Returns: Json }
+      read_hand_back_note: {
+        Args: { execution_id: string; organization_id: number }
+        Returns: string
+      }
       read_mcp_endpoint: { Args: { id: number }; Returns: string }
       read_response: { Args: { execution_id: string }; Returns: Json }
       record_mcp_tools: {
@@ -3723,6 +3794,20 @@ export type Database = {
         Returns: {
           key_id: string
           sealed_values: number
+        }[]
+      }
+      sessions_to_answer: {
+        Args: { max_rows?: number }
+        Returns: {
+          context: string
+          handled_by: string
+          message: string
+          message_at: string
+          message_id: string
+          session_id: string
+          title: string
+          user_id: string
+          waiting_since: string
         }[]
       }
       set_account_active: {
@@ -3845,6 +3930,16 @@ export type Database = {
         Args: { id: number; organization_id: number; user_id: string }
         Returns: Json
       }
+      take_over_session: {
+        Args: { session_id: string }
+        Returns: Database['public']['CompositeTypes']['handled_session']
+        SetofOptions: {
+          from: '*'
+          to: 'handled_session'
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
       usage_by_day: {
         Args: { of_user?: string; since: string; until?: string }
         Returns: {
@@ -3881,10 +3976,21 @@ export type Database = {
       [_ in never]: never
     }
     CompositeTypes: {
+      answered_message: {
+        id: string | null
+        session_id: string | null
+        parent_id: string | null
+        created_at: string | null
+      }
       founded_organization: {
         id: number | null
         name: string | null
         slug: string | null
+      }
+      handled_session: {
+        session_id: string | null
+        handled_by: string | null
+        waiting_since: string | null
       }
       issued_invitation: {
         id: number | null

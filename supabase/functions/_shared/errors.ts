@@ -60,6 +60,8 @@ const messages = {
     session_closed: 'The chat session is closed. Begin another one.',
     execution_in_progress: 'The execution is still running. Ask again later with the same key.',
     execution_cancelled: 'The execution was cancelled. The session keeps the text so far.',
+    person_answers:
+      'A person answers in this chat session. The message is stored; wait for the answer there.',
     price_unknown:
       'A money budget applies, and a model has no price. Name another model or add its price.',
     quota_exceeded: 'A quota of stored rows or bytes is used up. Delete rows first.',

@@ -31,6 +31,7 @@ export const permissionsOfRank: Readonly<Record<Rank, readonly string[]>> = {
     'billing.manage',
     'audit.read',
     'projects.manage',
+    'sessions.answer',
   ],
   admin: [
     'agents.invoke',
@@ -40,6 +41,7 @@ export const permissionsOfRank: Readonly<Record<Rank, readonly string[]>> = {
     'members.manage',
     'audit.read',
     'projects.manage',
+    'sessions.answer',
   ],
   member: ['agents.invoke'],
   guest: [],

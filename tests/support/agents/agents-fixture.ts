@@ -59,6 +59,7 @@ export function routeStep(name: string, changes: Partial<RouteStep> = {}): Route
 export function storedEnd(outcome: Outcome): FinishedExecution {
   const { status, finish_reason, error_code, content = '', parts, latency_ms = null } = outcome
   return {
+    session_id: 'session',
     status,
     finish_reason: finish_reason ?? null,
     error_code: error_code ?? null,

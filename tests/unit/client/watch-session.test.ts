@@ -1,5 +1,10 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { type LiveChannel, type LiveClient, watchSession } from '../../../client/index.ts'
+import {
+  type LiveChannel,
+  type LiveClient,
+  watchSession,
+  watchSessionsToAnswer,
+} from '../../../client/index.ts'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
@@ -10,9 +15,11 @@ function plainClient() {
   let hear = () => undefined as void
   const removed: LiveChannel[] = []
   const topics: string[] = []
+  const events: string[] = []
   const channel: LiveChannel = {
     on(_, { event }, heard) {
-      if (event === 'session_changed') hear = heard
+      events.push(event)
+      hear = heard
       return channel
     },
     subscribe(told) {
@@ -27,14 +34,21 @@ function plainClient() {
     },
     removeChannel: async (gone) => removed.push(gone),
   }
-  return { client, topics, removed, tell: (state: string) => tell(state), hear: () => hear() }
+  return {
+    client,
+    topics,
+    events,
+    removed,
+    tell: (state: string) => tell(state),
+    hear: () => hear(),
+  }
 }
 
 it('reads when it joins, when a message comes, and once more after the messageâ€™s second', () => {
-  const { client, topics, removed, tell, hear } = plainClient()
+  const { client, topics, events, removed, tell, hear } = plainClient()
   let reads = 0
   const stop = watchSession(client, 7, 'a-session', () => (reads += 1))
-  expect([topics, reads]).toEqual([['session:7:a-session private'], 0])
+  expect([topics, events, reads]).toEqual([['session:7:a-session private'], ['session_changed'], 0])
   tell('CHANNEL_ERROR')
   expect(reads).toBe(0)
   tell('SUBSCRIBED')
@@ -55,4 +69,18 @@ it('reads when it joins, when a message comes, and once more after the messageâ€
   stop()
   vi.advanceTimersByTime(60_000)
   expect([reads, removed.length]).toEqual([6, 1])
+})
+
+it('reads the queue of those who answer in the same way', () => {
+  const { client, topics, events, tell, hear } = plainClient()
+  let reads = 0
+  const stop = watchSessionsToAnswer(client, 7, () => (reads += 1))
+  tell('SUBSCRIBED')
+  hear()
+  stop()
+  expect([topics, events, reads]).toEqual([
+    ['organization:7:answers private'],
+    ['session.needs_answer'],
+    2,
+  ])
 })

@@ -63,6 +63,7 @@ describe('an error for OpenAI’s clients', () => {
       'budget_exceeded',
       'execution_cancelled',
       'idempotency_conflict',
+      'person_answers',
       'price_unknown',
       'provider_misconfigured',
       'provider_model_not_found',

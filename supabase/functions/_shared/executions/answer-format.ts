@@ -63,22 +63,28 @@ export function checkFormat(
   if (!isRefusal(parts)) checkAnswer(schema, content)
 }
 
-const notWhole = new Set(['tool_approval_required', 'tool_input_required', 'step_limit'])
-
 /**
  * The value of a stored answer; null when the model refused, or when it ended before one was asked
- * for, because a person must approve a call of a tool or answer its questions, or the limit of steps
- * was reached.
+ * for, because a person must approve a call of a tool, answer its questions or answers in place of the
+ * model, or the limit of steps was reached.
  * @throws AppError as checkAnswer()
  */
 export function storedObject(
   schema: ParsedSchema,
   { finish_reason, message }: Pick<FinishedExecution, 'finish_reason' | 'message'>,
 ): unknown {
-  if (finish_reason !== null && notWhole.has(finish_reason)) return null
+  if (unfinished.has(finish_reason ?? '')) return null
   if (isRefusal(message?.parts)) return null
   return checkAnswer(schema, lastText(message))
 }
+
+/** Reasons for which an answer has no value yet. */
+const unfinished = new Set([
+  'tool_approval_required',
+  'tool_input_required',
+  'step_limit',
+  'person_answers',
+])
 
 /** What was said after the last tool; all of it when there was none. */
 function lastText(message: FinishedExecution['message']): string {

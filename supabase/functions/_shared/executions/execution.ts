@@ -48,6 +48,8 @@ export interface BegunExecution {
   /** Ways to answer, in the order they are tried. */
   readonly route: readonly RouteStep[]
   readonly system_prompts: readonly string[]
+  /** A person left a note for the model, which the session's user does not read: the worker reads it. */
+  readonly has_note?: boolean
   /** Oldest first; ends with the new user message. */
   readonly history: readonly HistoryMessage[]
   readonly params: Readonly<Record<string, unknown>>
@@ -68,7 +70,7 @@ export interface BegunExecution {
   readonly files?: ReadFiles
   /** The files of the conversation, by path. */
   readonly shown?: ShownFiles
-  /** The stored end of a replayed execution that has one. */
+  /** The stored end of an execution that was replayed, or left to a person, and has one. */
   readonly result: FinishedExecution | null
 }
 
@@ -88,6 +90,7 @@ export interface Usage {
 
 /** What `finish_execution` returns: the one end of an execution, as stored. */
 export interface FinishedExecution {
+  readonly session_id: string
   readonly status: ExecutionStatus
   readonly finish_reason: string | null
   readonly error_code: string | null
@@ -154,7 +157,8 @@ export function endingError(
   { status, error_code }: FinishedExecution,
 ): AppError | null {
   if (status === 'success') return null
-  const stopped = status === 'cancelled' && error_code !== 'access_revoked'
+  const says = error_code === 'access_revoked' || error_code === 'person_answers'
+  const stopped = status === 'cancelled' && !says
   const code = stopped ? 'execution_cancelled' : error_code
   // Under this id the client can read what had arrived.
   const headers = { 'x-execution-id': executionId }

@@ -18,7 +18,7 @@ import {
   followExecution,
 } from './stream/follow-execution.ts'
 import { beginning } from './stream/ui-message-chunks.ts'
-import { endText } from './stream/ui-message-stream.ts'
+import { endText, uiMessageStreamHeaders } from './stream/ui-message-stream.ts'
 
 export interface InvokeDependencies
   extends Omit<RunDependencies, 'admin'>, Pick<FollowDependencies, 'polls' | 'followers'> {
@@ -29,7 +29,8 @@ export interface InvokeDependencies
 
 /**
  * One turn of a conversation: begins the execution and answers it, as a stream or whole. A repeated
- * request gets the execution that it began, from the first event on.
+ * request gets the execution that it began, from the first event on. Where a person answers, the execution
+ * has ended as it begins, and its stream says so.
  * @param signal aborts when the client leaves before it has an answer
  * @throws AppError while nothing has been written, or, without a stream, why the answer failed
  */
@@ -51,6 +52,12 @@ export async function invoke(
     const stored =
       result ?? (await awaitExecution(deps, caller, execution_id, signal, timeForWholeAnswer))
     return answerJson(execution, stored, format?.schema)
+  }
+  if (execution.result) {
+    const { execution_id, result } = execution
+    if (!stream) return answerJson(execution, result, format?.schema)
+    const headers = { ...uiMessageStreamHeaders, 'x-execution-id': execution_id }
+    return new Response(endText(execution_id, beginning, result), { headers })
   }
   const options: RunOptions = {
     stream,

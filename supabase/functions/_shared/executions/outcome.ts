@@ -2,7 +2,7 @@ import { type ErrorCode, errorCodes } from '../errors.ts'
 import type { ModelAnswer } from '../models/model-answer.ts'
 import type { ModelUsage } from '../models/model-protocol.ts'
 import { withoutFiles } from '../tools/tool-messages.ts'
-import type { Fault, Outcome } from './execution.ts'
+import type { Fault, FinishedExecution, Outcome } from './execution.ts'
 
 /** An outcome without the values of its run: the model, the times and the usage. */
 export type AnswerOutcome = Omit<Outcome, 'model_id' | 'latency_ms' | 'first_chunk_ms'>
@@ -24,9 +24,25 @@ export function failureOutcome(answer: ModelAnswer, code: ErrorCode, fault: Faul
   }
 }
 
-/** Whether an execution that ends for this reason was stopped, by its person or with their access. */
+/**
+ * Whether an execution that ends for this reason was stopped: by its person, with their access, or by the
+ * person who answers from then on.
+ */
 export function isCancellation(code: ErrorCode): boolean {
-  return code === 'execution_cancelled' || code === 'access_revoked'
+  return cancellations.has(code)
+}
+
+const cancellations: ReadonlySet<string> = new Set<ErrorCode>([
+  'execution_cancelled',
+  'access_revoked',
+  'person_answers',
+])
+
+/** Whether it ended because a person answers in its place. */
+export function isLeftToPerson({
+  finish_reason,
+}: Pick<FinishedExecution, 'finish_reason'>): boolean {
+  return finish_reason === 'person_answers'
 }
 
 /** The usage, as the provider reports it. */

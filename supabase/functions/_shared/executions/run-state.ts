@@ -53,7 +53,7 @@ export interface RunOptions {
 
 /** What a run knows so far. */
 export interface Run {
-  readonly execution: BegunExecution
+  execution: BegunExecution
   /** The output and the tool calls of all model calls. */
   readonly answer: ModelAnswer
   readonly recorder: AnswerRecorder
@@ -79,14 +79,16 @@ export interface Run {
   readonly blindModels: Set<RouteStep['model_id']>
 }
 
-/** The execution was ended while it ran: cancelled, taken from this worker, or out of time. */
+/** The execution was ended while it ran: cancelled, left to a person, taken from this worker, or out of time. */
 export class EndedElsewhere extends Error {
-  readonly code: 'execution_cancelled' | 'access_revoked' | 'interrupted' | 'answer_timeout'
+  readonly code:
+    'execution_cancelled' | 'access_revoked' | 'person_answers' | 'interrupted' | 'answer_timeout'
 
   constructor(readonly status: unknown) {
     super('the execution was ended elsewhere')
     const isCancelled = status === 'cancelling' || status === 'cancelled'
     if (status === 'revoked') this.code = 'access_revoked'
+    else if (status === 'handled') this.code = 'person_answers'
     else if (status === 'late') this.code = 'answer_timeout'
     else this.code = isCancelled ? 'execution_cancelled' : 'interrupted'
   }

@@ -1,3 +1,4 @@
+import type { Admin } from '../database.ts'
 import { toAppError } from '../errors.ts'
 import { isStoredFile, readHistoryFiles } from '../files/history-files.ts'
 import { emptyAnswer, type ModelAnswer } from '../models/model-answer.ts'
@@ -23,6 +24,7 @@ import {
 } from './run-state.ts'
 import { AnswerRecorder } from './stream/answer-recorder.ts'
 import { EventLog } from './stream/event-log.ts'
+import { personChunk } from './stream/ui-message-chunks.ts'
 import { endText } from './stream/ui-message-stream.ts'
 
 export { maxAnswerLength } from './call-model.ts'
@@ -98,6 +100,7 @@ async function answer(
   options: RunOptions,
 ): Promise<AnswerOutcome> {
   try {
+    run.execution = await withNote(deps.admin, run.execution)
     await collectAnswer(deps, await withFiles(deps, run), options)
     const { answer: said, finishReason, lastText } = run
     if (finishReason === null) options.check?.({ ...said, content: said.content.slice(lastText) })
@@ -105,6 +108,9 @@ async function answer(
     return finishReason === null ? outcome : { ...outcome, finish_reason: finishReason }
   } catch (error) {
     report(deps, run.execution, 'execution_failed', error)
+    if (error instanceof EndedElsewhere && error.code === 'person_answers') {
+      run.recorder.put([personChunk()])
+    }
     return { ...failedOutcome(run.answer, error), ...whatWasUsed(run) }
   }
 }
@@ -116,6 +122,16 @@ async function withFiles({ db }: RunDependencies, run: Run): Promise<Run> {
   if (db === undefined || !history.some(({ parts }) => parts?.some(isStoredFile))) return run
   const shown = await readHistoryFiles(db, history, files, message_id)
   return Object.assign(run, { execution: { ...execution, shown } })
+}
+
+/** The execution with the note of the person who handed the session back, the last of its prompts. */
+async function withNote(admin: Admin, execution: BegunExecution): Promise<BegunExecution> {
+  if (execution.has_note !== true) return execution
+  const { organization_id, execution_id } = execution
+  const note = await admin.call('read_hand_back_note', { organization_id, execution_id })
+  if (note === null) return execution
+  const prompt = `The person who handed this conversation back to you says: ${String(note)}`
+  return { ...execution, system_prompts: [...execution.system_prompts, prompt] }
 }
 
 function whatWasUsed({ calls, finishReason }: Run) {

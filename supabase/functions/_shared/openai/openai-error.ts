@@ -58,6 +58,7 @@ const neverRepeated: readonly ErrorCode[] = [
   'price_unknown',
   'idempotency_conflict',
   'execution_cancelled',
+  'person_answers',
   // An operator has to act first.
   'provider_model_not_found',
   'provider_unauthorized',

@@ -43,6 +43,7 @@ export const accounts: Readonly<Record<string, RelationExpectation>> = {
       ...trigger('users_audit', 'AFTER UPDATE OF is_active', 'audit_account()'),
       ...trigger('users_abandon_organizations', 'BEFORE DELETE', 'close_ownerless_organizations()'),
       ...trigger('users_audit_erasure', 'BEFORE DELETE', 'audit_erasure()'),
+      ...trigger('users_end_handling', 'AFTER UPDATE OF is_active', 'end_lost_handling()'),
       ...trigger('users_erase_invitations', 'BEFORE DELETE', 'erase_invitations()'),
       ...trigger('users_refresh_sessions', 'AFTER UPDATE OF is_active', 'refresh_session_access()'),
     },
@@ -86,6 +87,11 @@ export const accounts: Readonly<Record<string, RelationExpectation>> = {
         'client_users_disconnect',
         'AFTER UPDATE OF ended_at',
         'disconnect_former_member()',
+      ),
+      ...trigger(
+        'client_users_end_handling',
+        'AFTER UPDATE OF role, permissions, ended_at',
+        'end_lost_handling()',
       ),
       ...trigger('client_users_keep_an_owner', 'AFTER UPDATE OF role, ended_at', 'keep_an_owner()'),
       ...trigger(

@@ -55,6 +55,11 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
         'refuse_transient_session()',
       ),
       ...perStatement('chat_sessions', 'remove_files', 'remove_files()', ['delete']),
+      ...trigger(
+        'chat_sessions_return_to_model',
+        'BEFORE UPDATE OF status, visibility',
+        'return_session_to_model()',
+      ),
       ...trigger('chat_sessions_stamp', 'BEFORE UPDATE', 'stamp_session()'),
       chat_sessions_update_is_counted:
         'AFTER INSERT OR DELETE OR UPDATE FOR EACH STATEMENT EXECUTE FUNCTION private.count_update()',
@@ -69,25 +74,8 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
       agent_id: 'public.agents',
       model_id: 'public.models',
       'organization_id user_id': 'client_mgmt.client_users',
+      'organization_id handled_by': 'client_mgmt.client_users',
       'organization_id project_id': 'client_mgmt.projects',
-    },
-  },
-  'public.chat_messages': {
-    grants: { authenticated: read, service_role: everything },
-    select: reader,
-    policies: ['select_reader'],
-    triggers: {
-      ...perStatement('chat_messages', 'remove_files', 'remove_files()', ['delete']),
-      ...trigger(
-        'chat_messages_depth',
-        'BEFORE INSERT OR UPDATE OF parent_id, depth',
-        'set_message_depth()',
-      ),
-    },
-    references: {
-      'organization_id session_id': 'public.chat_sessions',
-      'organization_id user_id': 'client_mgmt.client_users',
-      'organization_id session_id parent_id': 'public.chat_messages',
     },
   },
   'private.files': { grants: {} },

@@ -5,6 +5,7 @@ import { budgets } from './budgets.ts'
 import { content } from './content.ts'
 import { feedback } from './feedback.ts'
 import { mcp } from './mcp.ts'
+import { messages } from './messages.ts'
 import { prompts } from './prompts.ts'
 import type { RelationExpectation } from './types.ts'
 
@@ -17,5 +18,6 @@ export const relationExpectations: Readonly<Record<string, RelationExpectation>>
   ...content,
   ...feedback,
   ...mcp,
+  ...messages,
   ...prompts,
 }

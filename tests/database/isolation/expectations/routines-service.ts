@@ -61,6 +61,7 @@ const plain = [
   'log_audit_event(bigint, text, text, text, jsonb, boolean, text, text, text)',
   'reject_oauth_client(bigint, bigint, text)',
   'release_oauth_client(bigint, bigint, uuid)',
+  'read_hand_back_note(bigint, uuid)',
   'renew_execution_lease(bigint, uuid)',
   'reserve_execution_step(bigint, uuid, bigint, bigint)',
   'require_mcp_scope(bigint, uuid, bigint, text)',

@@ -102,6 +102,14 @@ export const routineExpectations: Readonly<Record<string, RoutineExpectation>> =
       turn_ids: [idOf(world, 'conversation.turns', ofA(world))],
     }),
   }),
+  ...rpc('take_over_session(uuid)', { allowed: holds('sessions.answer') }),
+  ...rpc('assign_session(uuid, uuid)', { allowed: holds('sessions.answer') }),
+  ...rpc('answer_session(uuid, text, uuid)', { allowed: holds('sessions.answer') }),
+  ...rpc('hand_back_session(uuid, text)', { allowed: holds('sessions.answer') }),
+  ...rpc('sessions_to_answer(integer)', {
+    allowed: holds('sessions.answer'),
+    example: () => ({ max_rows: 50 }),
+  }),
   ...rpc('rate_message(uuid, text, text)', { allowed: converses }),
   ...rpc('feedback_by_agent(date, date)', {
     allowed: holds('agents.manage'),

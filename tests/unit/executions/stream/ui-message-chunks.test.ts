@@ -7,7 +7,10 @@ import {
 import { describe, expect, it } from 'vitest'
 import type { FinishedExecution } from '../../../../supabase/functions/_shared/executions/execution.ts'
 import { AnswerRecorder } from '../../../../supabase/functions/_shared/executions/stream/answer-recorder.ts'
-import { openAfter } from '../../../../supabase/functions/_shared/executions/stream/ui-message-chunks.ts'
+import {
+  beginning,
+  openAfter,
+} from '../../../../supabase/functions/_shared/executions/stream/ui-message-chunks.ts'
 import {
   endText,
   lostEvents,
@@ -152,6 +155,18 @@ describe('a UI message stream', () => {
         { type: 'text', text: 'Hello\n\ndata: "quoted" 🎈', state: 'done' },
       ],
     })
+  })
+
+  it('without a call of a model says that a person answers, with its code, and has no text', async () => {
+    const left = { ...end, message: null, finish_reason: 'person_answers' }
+    const { message, errors } = await readWithAiSdk(endText('an-execution', beginning, left))
+    expect(errors).toEqual([])
+    expect(message).toMatchObject({
+      id: 'an-execution',
+      metadata: { execution_id: 'an-execution', finish_reason: 'person_answers' },
+      parts: [{ type: 'step-start' }, { type: 'data-person', data: { code: 'person_answers' } }],
+    })
+    expect(endText('an-execution', beginning, left, 3)).toMatch(/^id: 4\n/)
   })
 
   it.each([

@@ -1,3 +1,4 @@
+import { errorCodes } from '../../errors.ts'
 import type { SourcePart } from '../../models/model-protocol.ts'
 import { stringifyStorable } from '../../storable.ts'
 import {
@@ -184,6 +185,26 @@ export function errorChunks(open: OpenPart | null, errorText: string): string[] 
 /** Tells that the model does not get the oldest messages of the conversation. */
 export function trimChunk(trimmed_messages: number): Chunk {
   return { type: 'message-metadata', messageMetadata: { trimmed_messages } }
+}
+
+/** Tells that a person answers in this session: the answer comes as a message of its own. */
+export function personChunk(): Chunk {
+  const code = 'person_answers'
+  return { type: 'data-person', data: { code, message: errorCodes[code].message } }
+}
+
+/**
+ * The whole stream of an execution that called no model, because a person answers. No table stores it: it
+ * follows from the end.
+ */
+export function personChunks(executionId: string, stored: FinishedExecution): string[] {
+  const messageMetadata = { execution_id: executionId, session_id: stored.session_id }
+  return [
+    json({ type: 'start', messageId: executionId, messageMetadata }),
+    json({ type: 'start-step' }),
+    json(personChunk()),
+    ...finishChunks(null, stored),
+  ]
 }
 
 function closePart(open: OpenPart | null): string[] {

@@ -1,6 +1,6 @@
 import { AppError } from '../../errors.ts'
 import { endingError, type FinishedExecution } from '../execution.ts'
-import { isCancellation } from '../outcome.ts'
+import { isCancellation, isLeftToPerson } from '../outcome.ts'
 import {
   abortChunks,
   type BegunCalls,
@@ -8,6 +8,7 @@ import {
   errorChunks,
   finishChunks,
   type OpenPart,
+  personChunks,
   type Position,
 } from './ui-message-chunks.ts'
 
@@ -80,6 +81,7 @@ function lastChunks(
   stored: FinishedExecution,
 ): string[] {
   const error = endingError(executionId, stored)
+  if (isLeftToPerson(stored)) return personChunks(executionId, stored)
   if (!error) return finishChunks(open, stored)
   const { code, message } = error
   return isCancellation(code) ? abortChunks(open, code) : errorChunks(open, `${code}: ${message}`)
