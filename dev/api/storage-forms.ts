@@ -8,8 +8,8 @@ export interface StorageForm {
 }
 
 /**
- * Where lite differs from Storage: it believes the length and the whole type that an upload says, and lists
- * all objects below a folder. A path in another spelling of Unicode or with an escaped slash is no key of
+ * Where lite differs from Storage: it believes the length and the whole type that an upload says, takes a file
+ * of a form only from a field `file`, and lists all objects below a folder. A path in another spelling of Unicode or with an escaped slash is no key of
  * Storage.
  */
 export async function toStorageRequest(request: Request): Promise<StorageForm | Response> {
@@ -17,12 +17,13 @@ export async function toStorageRequest(request: Request): Promise<StorageForm | 
   const { pathname } = new URL(request.url)
   if (/%2f|%5c|%00|%25/i.test(pathname)) return invalidKey()
   if (method === 'GET' || method === 'HEAD') return { request }
-  const body = await request.arrayBuffer()
   const headers = new Headers(request.headers)
-  headers.set('content-length', String(body.byteLength))
-  const type = headers.get('content-type') ?? ''
   const isUpload =
     method === 'PUT' || /\/object\/(?!list\/|sign\/|upload\/|move$|copy$)/.test(pathname)
+  const whole = await request.arrayBuffer()
+  const body = isUpload ? await takeFile(whole, headers) : whole
+  headers.set('content-length', String(body.byteLength))
+  const type = headers.get('content-type') ?? ''
   if (isUpload && !/^(?:multipart|application\/json$)/i.test(type)) {
     headers.set('content-type', type.split(';')[0]?.trim() ?? '')
   }
@@ -31,6 +32,30 @@ export async function toStorageRequest(request: Request): Promise<StorageForm | 
   const asked: unknown = JSON.parse(new TextDecoder().decode(body) || '{}')
   const prefix = isRecord(asked) && typeof asked['prefix'] === 'string' ? asked['prefix'] : ''
   return { request: form, prefix }
+}
+
+/**
+ * The bytes of an upload. supabase-js sends a Blob as a form, whose file has no name; its type and what the other
+ * fields say become headers.
+ */
+async function takeFile(body: ArrayBuffer, headers: Headers): Promise<ArrayBuffer> {
+  const type = headers.get('content-type') ?? ''
+  if (!/^multipart\/form-data\b/i.test(type)) return body
+  const form = await new Response(body, { headers: { 'content-type': type } })
+    .formData()
+    .catch(() => {
+      // What is no form stays as it is: lite refuses it.
+      return null
+    })
+  const file = [...(form?.values() ?? [])].find((value) => value instanceof File)
+  if (form === null || file === undefined) return body
+  headers.set('content-type', file.type || 'application/octet-stream')
+  const { cacheControl, metadata } = Object.fromEntries(form)
+  if (typeof cacheControl === 'string') headers.set('cache-control', `max-age=${cacheControl}`)
+  if (typeof metadata === 'string') {
+    headers.set('x-metadata', Buffer.from(metadata).toString('base64'))
+  }
+  return file.arrayBuffer()
 }
 
 function invalidKey(): Response {

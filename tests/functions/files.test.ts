@@ -32,6 +32,30 @@ const cleanUp = async () => {
   return (await response.json()) as { counts: Record<string, number> }
 }
 
+describe('a Blob that a page uploads', () => {
+  const blob = new Blob([new Uint8Array(png)], { type: 'image/png' })
+  const stored = async (path: string) => {
+    const { data } = await filesOf(made.ann).download(path)
+    return [data?.type, Buffer.from((await data?.arrayBuffer()) ?? [])]
+  }
+
+  it('is kept with its bytes and its type, also at a signed address', async () => {
+    const session = await openSession(made.ann)
+    const [path, next] = [1, 2].map(() => pathIn(organization(), session)) as [string, string]
+    expect(said(await filesOf(made.ann).upload(path, blob))).toBe('done')
+    const { data } = await filesOf(made.ann).createSignedUploadUrl(next)
+    const late = await filesOf(made.ann).uploadToSignedUrl(next, data?.token ?? '', blob)
+    expect(said(late)).toBe('done')
+    for (const one of [path, next]) expect(await stored(one)).toEqual(['image/png', png])
+  })
+
+  it('is refused for its type, as any upload is', async () => {
+    const path = pathIn(organization(), await openSession(made.ann))
+    const page = new Blob(['<p>'], { type: 'text/html' })
+    expect(said(await filesOf(made.ann).upload(path, page))).toMatch(/mime type/)
+  })
+})
+
 describe('a file that a message names', () => {
   it('goes to the model with this message and the next ones, and stands in the message by its path', async () => {
     made.provider.respond(answer)
