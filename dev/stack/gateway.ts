@@ -107,7 +107,7 @@ async function route(
   parts: Parts | undefined,
 ): Promise<void> {
   if (parts === undefined) return sendError(response, 503, 'starting', 'The stack is starting.')
-  const path = request.url ?? '/'
+  const path = resolvePath(request.url ?? '/')
   if (/^\/rest\/v1(\/|\?|$)/.test(path)) return answerWithFetch(request, response, parts.rest)
   if (/^\/auth\/v1(\/|\?|$)/.test(path)) return answerWithFetch(request, response, parts.auth)
   if (/^\/storage\/v1(\/|\?|$)/.test(path)) return answerWithFetch(request, response, parts.storage)
@@ -123,6 +123,14 @@ async function route(
     return sendError(response, 503, 'function_unavailable', `The function ${name} is restarting.`)
   }
   return forward(request, response, address, path.slice('/functions/v1'.length))
+}
+
+/** Without dots: each of the servers would answer what belongs to another one, or to none. */
+function resolvePath(path: string): string {
+  const address = `http://localhost${path}`
+  if (!URL.canParse(address)) return path
+  const { pathname, search } = new URL(address)
+  return pathname + search
 }
 
 function explainListen(error: Error, port: number): Error {
