@@ -3,7 +3,9 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 import { expect, test } from 'vitest'
+import { ColloquyChatTransport } from '../../client/index.ts'
 import { readFences } from '../../dev/check/fences.ts'
+import { png } from '../support/agents/files.ts'
 import { invoke } from '../support/agents/invoke.ts'
 import { addConfiguration } from '../support/oauth/connect.ts'
 import { signUpWithOrganization } from '../support/people/people.ts'
@@ -23,6 +25,10 @@ const fences: readonly (readonly [document: string, fence: number, statuses: rea
     ['executions.md', 1, [200, 200, 201]],
     ['executions.md', 2, [200, 204, 200, 200]],
     ['executions.md', 3, [201, 201]],
+    // The session, the upload, the invocation and the address.
+    ['files.md', 0, [201, 200, 200, 200]],
+    // The session is there already; its organization, the upload and the address.
+    ['files.md', 1, [409, 200, 200, 200]],
     ['mcp-servers.md', 0, [201]],
     ['tools.md', 0, [201, 201]],
     // No definition of the configuration has changed.
@@ -54,7 +60,15 @@ test.each(fences)('the TypeScript of %s (%d) runs', async (document, index, expe
   const proposed_hash = randomUUID().replaceAll('-', '')
   const { data: own } = await supabase.from('organizations').select('slug').single()
   answers.length = 0
+  class Transport extends ColloquyChatTransport {
+    constructor(options: ConstructorParameters<typeof ColloquyChatTransport>[0]) {
+      super({ ...options, fetch: record })
+    }
+  }
   const names = {
+    ColloquyChatTransport: Transport,
+    url,
+    publishableKey,
     supabase,
     customer,
     slug: own?.slug,
@@ -66,7 +80,9 @@ test.each(fences)('the TypeScript of %s (%d) runs', async (document, index, expe
   const { outputText } = ts.transpileModule(
     code
       .replaceAll('mcp_configuration_id: 7', 'mcp_configuration_id: id')
-      .replaceAll('jo@example.com', `${randomUUID()}@example.com`),
+      .replaceAll('jo@example.com', `${randomUUID()}@example.com`)
+      // A page reads it from its own address.
+      .replaceAll("fetch('cat.png')", `fetch('data:image/png;base64,${png.toString('base64')}')`),
     {
       compilerOptions: { target: ts.ScriptTarget.ES2023, module: ts.ModuleKind.ESNext },
     },
