@@ -210,6 +210,7 @@ const retryAfter: Partial<Record<ErrorCode, number>> = {
   connection_busy: 5,
   database_unavailable: 1,
   auth_unavailable: 5,
+  files_unavailable: 5,
   circuit_open: 30,
   provider_timeout: 1,
   provider_stalled: 1,
