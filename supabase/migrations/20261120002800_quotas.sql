@@ -98,6 +98,7 @@ insert into private.table_bounds (table_name, reason) values
     'conversation.tool_calls',
     '128 calls per step, of which 16 are made, and a bound of steps; counted in the bytes of conversations.'
   ),
+  ('conversation.turn_sources', 'One row per turn that import_chat_session() made.'),
   ('private.audit_heads', 'One row per organization.'),
   ('private.change_windows', 'One row per organization and member; a clean-up deletes ended ones.'),
   ('private.execution_callers', 'One row per live execution.'),

@@ -108,25 +108,6 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
     policies: ['select_reader'],
     references: { 'organization_id execution_id': 'public.agent_executions' },
   },
-  'conversation.participants': {
-    kept: 'user_id',
-    grants: {
-      authenticated: {
-        select: '*',
-        insert: 'user_id name type patterns_metadata',
-        update: 'name type patterns_metadata',
-        delete: true,
-      },
-      service_role: everything,
-    },
-    select: member,
-    ...managed,
-    guard: 'projects.manage',
-    policies: managerPolicies,
-    triggers: touched('participants'),
-    references: { ...ofOrganization, 'organization_id user_id': 'client_mgmt.client_users' },
-    aboutOthers: true,
-  },
   'conversation.blocks': {
     kept: 'project_id',
     grants: {

@@ -1,5 +1,6 @@
 import { accounts } from './accounts.ts'
 import { agents } from './agents.ts'
+import { analysis } from './analysis.ts'
 import { budgets } from './budgets.ts'
 import { content } from './content.ts'
 import { feedback } from './feedback.ts'
@@ -12,6 +13,7 @@ import type { RelationExpectation } from './types.ts'
 export const relationExpectations: Readonly<Record<string, RelationExpectation>> = {
   ...accounts,
   ...agents,
+  ...analysis,
   ...budgets,
   ...content,
   ...feedback,
