@@ -20,6 +20,8 @@ declare global {
   const ColloquyChatTransport: typeof Transport
   const lastAssistantMessageIsCompleteWithApprovalResponses: typeof areDecided
   const sessionId: string
+  const projectId: number
+  const vttText: string
   const organizationId: number
   const id: number
   const proposed_hash: string

@@ -27,34 +27,52 @@ comment on column conversation.participants.patterns_metadata is
 comment on column conversation.participants.user_id is
   'The member behind the persona; null when there is none.';
 create index participants_user_id_idx on conversation.participants (organization_id, user_id);
+create index participants_name_idx on conversation.participants (organization_id, name);
 
 alter table conversation.participants enable row level security;
 alter table conversation.participants force row level security;
 create policy select_member on conversation.participants for select to authenticated
   using (organization_id = (select private.current_organization_id()));
 comment on policy select_member on conversation.participants is 'Every member.';
-create policy insert_manager on conversation.participants for insert to authenticated
+create policy insert_manager_or_self on conversation.participants for insert to authenticated
   with check (
     organization_id = (select private.current_organization_id())
-    and (select private.has_permission('projects.manage'))
+    and (
+      (select private.has_permission('projects.manage'))
+      or (
+        user_id = (select private.current_user_id()) and (select private.has_permission('agents.invoke'))
+      )
+    )
   );
-comment on policy insert_manager on conversation.participants is 'With projects.manage.';
-create policy update_manager on conversation.participants for update to authenticated
+comment on policy insert_manager_or_self on conversation.participants is
+  'With projects.manage; one''s own personas with agents.invoke.';
+create policy update_manager_or_self on conversation.participants for update to authenticated
   using (
     organization_id = (select private.current_organization_id())
-    and (select private.has_permission('projects.manage'))
+    and (
+      (select private.has_permission('projects.manage'))
+      or (
+        user_id = (select private.current_user_id()) and (select private.has_permission('agents.invoke'))
+      )
+    )
   )
   with check (
     organization_id = (select private.current_organization_id())
-    and (select private.has_permission('projects.manage'))
+    and (
+      (select private.has_permission('projects.manage'))
+      or (
+        user_id = (select private.current_user_id()) and (select private.has_permission('agents.invoke'))
+      )
+    )
   );
-comment on policy update_manager on conversation.participants is 'With projects.manage.';
+comment on policy update_manager_or_self on conversation.participants is 'As for insert.';
 create policy delete_manager on conversation.participants for delete to authenticated
   using (
     organization_id = (select private.current_organization_id())
     and (select private.has_permission('projects.manage'))
   );
-comment on policy delete_manager on conversation.participants is 'With projects.manage.';
+comment on policy delete_manager on conversation.participants is
+  'With projects.manage, because the turns of a persona are the organization''s.';
 revoke all on conversation.participants from anon, authenticated, service_role;
 grant select, delete on conversation.participants to authenticated;
 grant insert (user_id, name, type, patterns_metadata),
@@ -66,6 +84,38 @@ create trigger participants_keep_columns before update of user_id on conversatio
   execute function private.refuse_kept_columns('user_id');
 create trigger participants_updated_at before update on conversation.participants
   for each row execute function private.update_updated_at_column();
+create function private.bound_own_personas() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: locks the memberships, so that statements at once count one after the other. Members make personas
+-- of their own; without a bound per member one member could use up the organization's.
+begin
+  perform 1 from client_mgmt.client_users m
+  where exists (
+    select 1 from after_rows a where a.organization_id = m.organization_id and a.user_id = m.user_id
+  )
+  order by m.organization_id, m.user_id for no key update;
+  if exists (
+    select 1
+    from (select distinct a.organization_id, a.user_id from after_rows a) a
+    join conversation.participants p on p.organization_id = a.organization_id and p.user_id = a.user_id
+    group by a.organization_id, a.user_id
+    having count(*) > 20
+  ) then
+    perform private.refuse_quota(
+      'A member may have 20 personas.', 'conversation.participants', 'member', 'rows', 20
+    );
+  end if;
+  return null;
+end
+$$;
+comment on function private.bound_own_personas() is
+  'Trigger: refuses with PT409 quota_exceeded what gives a member more than 20 personas.';
+revoke all on function private.bound_own_personas() from public, anon, authenticated, service_role;
+-- Its name places it before the audit, as that of mcp_tool_policies_at_most_insert does.
+create trigger participants_at_most_insert after insert on conversation.participants
+  referencing new table as after_rows
+  for each statement execute function private.bound_own_personas();
 create trigger participants_audit_insert after insert on conversation.participants
   referencing new table as after_rows
   for each statement execute function private.audit_change('participant', 'id');
@@ -465,7 +515,7 @@ revoke all on conversation.participant_users, conversation.project_blocks
   from anon, authenticated, service_role;
 grant select on conversation.participant_users, conversation.project_blocks to authenticated, service_role;
 create trigger participants_require_permission before insert or update or delete on conversation.participants
-  for each statement execute function private.require_permission('projects.manage');
+  for each statement execute function private.require_permission('projects.manage', 'agents.invoke');
 create trigger blocks_require_permission before insert or update or delete on conversation.blocks
   for each statement execute function private.require_permission('projects.manage');
 create trigger turns_require_permission before insert or update or delete on conversation.turns

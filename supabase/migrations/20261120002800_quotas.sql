@@ -114,6 +114,7 @@ insert into private.table_bounds (table_name, reason) values
     '128 calls per step, of which 16 are made, and a bound of steps; counted in the bytes of conversations.'
   ),
   ('conversation.tool_elicitations', 'One row of 64 KiB at most per tool call that asks the person.'),
+  ('conversation.turn_sources', 'One row per turn that import_chat_session() made.'),
   ('private.audit_heads', 'One row per organization.'),
   ('private.change_windows', 'One row per organization and member; a clean-up deletes ended ones.'),
   ('private.elicitation_secrets', 'One row of 128 KiB at most per tool call that asks the person.'),

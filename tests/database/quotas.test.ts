@@ -209,8 +209,11 @@ test('a member without a permission to manage writes no table that is bounded fo
     ({ permissions, of_member }) =>
       permissions.length === 0 || permissions.some((name) => of_member.includes(name)),
   )
-  // Bounded per MCP server too: see the test before.
-  expect(open.map(({ name }) => name)).toEqual(['client_mgmt.mcp_tool_policies'])
+  // Bounded per MCP server and per member too: see the test before, and that of personas.
+  expect(open.map(({ name }) => name)).toEqual([
+    'client_mgmt.mcp_tool_policies',
+    'conversation.participants',
+  ])
 })
 
 test('of 24 at once exactly as many are let in as the bound allows', async () => {

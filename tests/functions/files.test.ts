@@ -36,7 +36,7 @@ describe('a Blob that a page uploads', () => {
   const blob = new Blob([new Uint8Array(png)], { type: 'image/png' })
   const stored = async (path: string) => {
     const { data } = await filesOf(made.ann).download(path)
-    return [data?.type, Buffer.from((await data?.arrayBuffer()) ?? [])]
+    return [data?.type, Buffer.from((await data?.arrayBuffer()) ?? new ArrayBuffer())]
   }
 
   it('is kept with its bytes and its type, also at a signed address', async () => {

@@ -1600,6 +1600,56 @@ export type Database = {
           },
         ]
       }
+      turn_sources: {
+        Row: {
+          block_id: number
+          created_at: string
+          message_id: string
+          organization_id: number
+          session_id: string
+          turn_id: number
+        }
+        ComputedFields: never
+        Insert: {
+          block_id: number
+          created_at?: string
+          message_id: string
+          organization_id?: number
+          session_id: string
+          turn_id: number
+        }
+        Update: {
+          block_id?: number
+          created_at?: string
+          message_id?: string
+          organization_id?: number
+          session_id?: string
+          turn_id?: number
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'turn_sources_block_fkey'
+            columns: ['organization_id', 'block_id']
+            isOneToOne: false
+            referencedRelation: 'blocks'
+            referencedColumns: ['organization_id', 'id']
+          },
+          {
+            foreignKeyName: 'turn_sources_block_fkey'
+            columns: ['organization_id', 'block_id']
+            isOneToOne: false
+            referencedRelation: 'project_blocks'
+            referencedColumns: ['organization_id', 'id']
+          },
+          {
+            foreignKeyName: 'turn_sources_turn_fkey'
+            columns: ['organization_id', 'turn_id']
+            isOneToOne: true
+            referencedRelation: 'turns'
+            referencedColumns: ['organization_id', 'id']
+          },
+        ]
+      }
       turns: {
         Row: {
           content: string
@@ -3529,6 +3579,24 @@ export type Database = {
         }
       }
       has_permission: { Args: { permission: string }; Returns: boolean }
+      import_chat_session: {
+        Args: { project_id: number; session_id: string }
+        Returns: Database['public']['CompositeTypes']['imported_session']
+        SetofOptions: {
+          from: '*'
+          to: 'imported_session'
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
+      import_transcripts: {
+        Args: { project_id: number; transcripts: Json }
+        Returns: {
+          block_id: number
+          transcript: number
+          turns: number
+        }[]
+      }
       invite_member: {
         Args: { email: string; role?: string }
         Returns: Database['public']['CompositeTypes']['issued_invitation']
@@ -3991,6 +4059,11 @@ export type Database = {
         session_id: string | null
         handled_by: string | null
         waiting_since: string | null
+      }
+      imported_session: {
+        block_id: number | null
+        turns: number | null
+        added: number | null
       }
       issued_invitation: {
         id: number | null

@@ -1,10 +1,11 @@
-import { any, manager, member, platformWide } from '../rules.ts'
-import { audited, checked, inUse, touched, trigger } from './triggers.ts'
+import { all, any, holding, manager, member, platformWide, self } from '../rules.ts'
+import { audited, checked, inUse, perStatement, touched, trigger } from './triggers.ts'
 import type { RelationExpectation } from './types.ts'
 
 const read = { select: '*' }
 const everything = { select: '*', insert: '*', update: '*', delete: true } as const
 const manage = manager('projects.manage')
+const ownPersona = all(member, self, holding('agents.invoke'))
 const managed = { insert: manage, update: manage, delete: manage }
 const managerPolicies = ['select_member', 'insert_manager', 'update_manager', 'delete_manager']
 const ofOrganization = { organization_id: 'public.organizations' }
@@ -30,13 +31,21 @@ export const analysis: Readonly<Record<string, RelationExpectation>> = {
       service_role: everything,
     },
     select: member,
-    ...managed,
-    guard: 'projects.manage',
-    policies: managerPolicies,
+    insert: any(manage, ownPersona),
+    update: any(manage, ownPersona),
+    delete: manage,
+    guard: 'projects.manage agents.invoke',
+    policies: [
+      'select_member',
+      'insert_manager_or_self',
+      'update_manager_or_self',
+      'delete_manager',
+    ],
     triggers: {
       ...audited('participants', 'participant'),
       ...touched('participants'),
       ...inUse('participants'),
+      ...perStatement('participants', 'at_most', 'bound_own_personas()', ['insert']),
     },
     keptBy: { 'conversation.turns': 'participant_id' },
     references: { ...ofOrganization, 'organization_id user_id': 'client_mgmt.client_users' },
@@ -79,6 +88,15 @@ export const analysis: Readonly<Record<string, RelationExpectation>> = {
     references: {
       ...ofOrganization,
       'organization_id participant_id': 'conversation.participants',
+    },
+  },
+  'conversation.turn_sources': {
+    grants: { authenticated: read, service_role: read },
+    select: member,
+    policies: ['select_member'],
+    references: {
+      'organization_id turn_id': 'conversation.turns',
+      'organization_id block_id': 'conversation.blocks',
     },
   },
   'conversation.block_turns': {

@@ -9,6 +9,7 @@ export const internalDefiners: readonly string[] = [
   'audit_change',
   'audit_erasure',
   'audit_mcp_tool_policy',
+  'bound_own_personas',
   'bound_tool_policies',
   'check_block_order',
   'check_current_message',
@@ -174,4 +175,12 @@ export const internalDefiners: readonly string[] = [
   'record_mcp_tool',
   'usable_mcp_configuration',
   'with_tool_results',
+  // Content.
+  'add_personas',
+  'persona_named',
+  'persona_of',
+  'session_branch',
+  'speaker_problem',
+  'transcript_problem',
+  'transcript_speakers',
 ]

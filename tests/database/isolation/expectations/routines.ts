@@ -1,3 +1,4 @@
+import { analysisRoutines } from './routines-analysis.ts'
 import { peopleRoutines } from './routines-people.ts'
 import { anywhere, converses, helper, holds, idOf, inOrganization, ofA, rpc } from './rpc.ts'
 import { serviceRoutines } from './routines-service.ts'
@@ -38,6 +39,7 @@ export const routineExpectations: Readonly<Record<string, RoutineExpectation>> =
   'public.custom_access_token_hook(jsonb)': { executors: ['supabase_auth_admin'], definer: true },
 
   ...peopleRoutines,
+  ...analysisRoutines,
   ...rpc('export_audit_log(bigint, integer)', {
     allowed: holds('audit.read'),
     example: () => ({ after_sequence: 0, max_rows: 100 }),

@@ -1,0 +1,29 @@
+import { holds, idOf, ofA, rpc } from './rpc.ts'
+import type { RoutineExpectation } from './types.ts'
+
+const transcripts = [{ name: 'Call', format: 'jsonl', text: '{"speaker":"Ada","content":"Hello"}' }]
+
+/** Functions that make content of conversations and transcripts. */
+export const analysisRoutines: Readonly<Record<string, RoutineExpectation>> = {
+  ...rpc('import_chat_session(uuid, bigint)', {
+    allowed: holds('projects.manage'),
+    // It makes personas of those who speak.
+    aboutOthers: true,
+    example: (world) => ({
+      session_id: idOf(
+        world,
+        'public.chat_sessions',
+        (row) => ofA(world)(row) && row.visibility === 'organization',
+      ),
+      project_id: idOf(world, 'client_mgmt.projects', ofA(world)),
+    }),
+  }),
+  ...rpc('import_transcripts(bigint, jsonb)', {
+    allowed: holds('projects.manage'),
+    aboutOthers: true,
+    example: (world) => ({
+      project_id: idOf(world, 'client_mgmt.projects', ofA(world)),
+      transcripts,
+    }),
+  }),
+}
