@@ -22,7 +22,7 @@ export async function beginExecution(
   providers: readonly string[],
 ): Promise<BegunExecution> {
   const { message, parent_id, params, format } = invocation
-  const { agent, model, session_id, project_id, prompt } = invocation
+  const { agent, model, session_id, project_id, prompt, end_user } = invocation
   const asked = format && { responseFormat: toResponseFormat(format.schema) }
   const parts = message ? toMessageParts(message) : null
   const data = parts?.filter(isInline) ?? []
@@ -40,6 +40,7 @@ export async function beginExecution(
       session_id,
       project_id,
       prompt,
+      end_user,
       parent_id,
       as_root: parent_id === null,
       regenerate: invocation.regenerate,
