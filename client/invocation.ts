@@ -37,6 +37,8 @@ export interface InvokeSettings {
     readonly name: string
     readonly variables?: Readonly<Record<string, string | number | boolean>>
   }
+  /** The customer for whom a server asks. A conversation goes on with the same one only. */
+  readonly end_user?: string
   /** The answer must be JSON of this schema. */
   readonly format?: { readonly schema: unknown }
   /** What to do while another execution of the session runs. */

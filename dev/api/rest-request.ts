@@ -37,8 +37,11 @@ export function inTurn(
   return (request, left) => {
     const { headers } = request
     const token = headers.get('authorization')?.replace(/^Bearer /i, '') ?? headers.get('apikey')
-    if (token === null || token === unbound) return answer(request)
-    return queue.run(personOf(token, jwtSecret), () => answer(request), refusal, left)
+    // A function acts for the person of an API key with the secret key, and names the person.
+    const acting = token === unbound ? headers.get('x-acting-person') : null
+    if (token === null || (token === unbound && acting === null)) return answer(request)
+    const person = acting ?? personOf(token, jwtSecret)
+    return queue.run(person, () => answer(request), refusal, left)
   }
 }
 

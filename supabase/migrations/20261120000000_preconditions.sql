@@ -9,6 +9,7 @@ declare
     admin_audit_log admin_audit_log_admin_id_idx admin_audit_log_id_seq admin_audit_log_pkey
       admin_audit_log_timestamp_idx
     agent_executions agent_executions_agent_id_idx agent_executions_created_at_idx
+      agent_executions_end_user_idx
       agent_executions_idempotency_key agent_executions_keys_idx agent_executions_lease_idx
       agent_executions_live_idx agent_executions_message_id_idx agent_executions_model_id_idx
       agent_executions_person_idx agent_executions_pkey agent_executions_project_id_idx
@@ -20,10 +21,10 @@ declare
     agents agents_enabled_idx agents_id_seq agents_name_key agents_pkey
     audit_logs audit_logs_action_idx audit_logs_id_seq audit_logs_pkey audit_logs_resource_idx
       audit_logs_sequence_key audit_logs_timestamp_idx audit_logs_user_id_idx
-    chat_messages chat_messages_author_id_idx chat_messages_created_at_idx chat_messages_parent_idx chat_messages_pkey
-      chat_messages_session_created_idx chat_messages_session_key chat_messages_user_id_idx
-    chat_sessions chat_sessions_agent_id_idx chat_sessions_created_at_idx
-      chat_sessions_handled_by_idx chat_sessions_waiting_idx chat_sessions_last_message_at_idx
+    chat_messages chat_messages_author_id_idx chat_messages_created_at_idx chat_messages_parent_idx
+      chat_messages_pkey chat_messages_session_created_idx chat_messages_session_key chat_messages_user_id_idx
+    chat_sessions chat_sessions_agent_id_idx chat_sessions_created_at_idx chat_sessions_end_user_idx
+      chat_sessions_handled_by_idx chat_sessions_last_message_at_idx chat_sessions_waiting_idx
       chat_sessions_model_id_idx chat_sessions_pkey chat_sessions_project_id_idx chat_sessions_shared_idx
       chat_sessions_status_idx chat_sessions_transient_idx chat_sessions_updated_at_idx
       chat_sessions_user_id_idx
@@ -53,36 +54,37 @@ declare
       user_sessions_user_id_idx
     users users_email_idx users_organization_id_idx users_pkey
     active_user_sessions answered_message effective_mcp_configurations founded_organization
-      handled_session imported_session issued_invitation joined_organization member_role opened_grant
-      v_agent_status v_recent_sessions
+      handled_session imported_session issued_api_key issued_invitation joined_organization member_role
+      opened_grant v_agent_status v_recent_sessions
   ', '\s+', ' ', 'g')), ' ');
   -- Also with other arguments: PostgREST could not choose between the two.
   functions constant text[] := string_to_array(btrim(regexp_replace('
-    accept_invitation accept_my_invitation acquire_probe answer_session answer_tool_call
+    accept_invitation accept_my_invitation acquire_probe act_with_api_key answer_session answer_tool_call
     append_execution_events appoint_owner approve_mcp_tool assign_session available_models
     begin_execution begin_execution_as begin_tool_calls cancel_execution claim_mcp_authorization
     claim_mcp_revocations claim_removed_files claim_tool_calls clean_ups cleanup_change_windows
     cleanup_ended_invitations cleanup_ended_mcp_revocations cleanup_expired_oauth_states
     cleanup_expired_oauth_tokens cleanup_expired_sessions cleanup_transient_sessions
-    cleanup_unused_oauth_clients close_break_glass consume_oauth_state create_client_schema
-    create_oauth_state create_organization custom_access_token_hook decide_tool_call decrypt_token
-    delete_mcp_connection encrypt_token end_mcp_revocation end_oauth_state expire_execution_leases
-    expire_idempotency_keys expire_tool_approvals explain_effective_llm explain_effective_prompts
-    export_audit_log fail_mcp_refresh feedback_by_agent finish_execution finish_tool_call
-    follow_execution get_effective_system_prompts hand_back_session has_permission import_chat_session
-    import_transcripts invite_member join_organization lease_oauth_client leave_organization
-    list_sealed_values list_sessions log_audit_event mcp_connections mcp_header_keys mcp_tool_changes
-    migrate_site_preferences my_invitations my_organizations open_break_glass open_mcp_configuration
-    open_mcp_connection organization_members platform_organizations preview_system_prompt
-    provider_credential queue_mcp_revocation rate_message read_elicitation read_execution
-    read_execution_result read_hand_back_note read_mcp_endpoint read_response record_mcp_tools
-    reject_oauth_client release_oauth_client remove_member remove_provider_credential
-    renew_execution_lease require_mcp_scope reseal_value reserve_execution_step resolve_mcp_endpoint
-    revoke_invitation revoke_session sealed_key_usage sessions_to_answer set_account_active
-    set_block_turns set_mcp_bearer_token set_mcp_header_key set_member_role set_oauth_client
-    set_organization_active start_execution start_execution_as store_mcp_connection store_mcp_refresh
-    store_oauth_client store_oauth_code store_provider_credential suspend_tool_call switch_organization
-    take_oauth_code take_over_session usage_by_day use_mcp_connection verify_audit_chain
+    cleanup_unused_oauth_clients close_break_glass consume_oauth_state create_api_key
+    create_client_schema create_oauth_state create_organization custom_access_token_hook decide_tool_call
+    decrypt_token delete_mcp_connection encrypt_token end_mcp_revocation end_oauth_state
+    expire_execution_leases expire_idempotency_keys expire_tool_approvals explain_effective_llm
+    explain_effective_prompts export_audit_log fail_mcp_refresh feedback_by_agent finish_execution
+    finish_tool_call follow_execution get_effective_system_prompts hand_back_session has_permission
+    identify_api_key import_chat_session import_transcripts invite_member join_organization
+    lease_oauth_client leave_organization list_api_keys list_sealed_values list_sessions log_audit_event
+    mcp_connections mcp_header_keys mcp_tool_changes migrate_site_preferences my_invitations
+    my_organizations open_break_glass open_mcp_configuration open_mcp_connection organization_members
+    platform_organizations preview_system_prompt provider_credential queue_mcp_revocation rate_message
+    read_elicitation read_execution read_execution_result read_hand_back_note read_mcp_endpoint
+    read_response record_mcp_tools reject_oauth_client release_oauth_client remove_member
+    remove_provider_credential renew_execution_lease require_mcp_scope reseal_value
+    reserve_execution_step resolve_mcp_endpoint revoke_api_key revoke_invitation revoke_session
+    rotate_api_key sealed_key_usage sessions_to_answer set_account_active set_block_turns
+    set_mcp_bearer_token set_mcp_header_key set_member_role set_oauth_client set_organization_active
+    start_execution start_execution_as store_mcp_connection store_mcp_refresh store_oauth_client
+    store_oauth_code store_provider_credential suspend_tool_call switch_organization take_oauth_code
+    take_over_session usage_by_day usage_by_end_user use_mcp_connection verify_audit_chain
   ', '\s+', ' ', 'g')), ' ');
   taken text;
   place text;

@@ -151,6 +151,7 @@ create table public.user_sessions (
   id uuid not null,
   user_id uuid not null references public.users (id) on delete cascade,
   access_grant_id bigint,
+  key_permissions text[],
   workspace_path text
     constraint user_sessions_workspace_path_length check (char_length(workspace_path) <= 4096),
   system_prompt text
@@ -173,13 +174,16 @@ create table public.user_sessions (
 );
 comment on table public.user_sessions is
   'One row per auth session (id = auth.sessions.id): its active organization, and the derived access '
-  'that private.current_organization_id() and private.has_permission() read.';
+  'that private.current_organization_id() and private.has_permission() read. An API key has a row too, which '
+  'no person signed in to.';
 comment on column public.user_sessions.access_grant_id is
   'Set while a platform administrator works under a break-glass grant; null for members.';
+comment on column public.user_sessions.key_permissions is
+  'The permissions that the member chose for an API key; null for a sign-in.';
 comment on column public.user_sessions.role is
-  'Derived: the role of the membership; break_glass under a grant; null without both.';
+  'Derived: the role of the membership; break_glass under a grant; api_key for a key; null without access.';
 comment on column public.user_sessions.permissions is
-  'Derived: the permissions of the role and of the membership.';
+  'Derived: the permissions of the role and of the membership; of these the chosen ones for a key.';
 comment on column public.user_sessions.is_active is
   'Derived: account, organization and membership (or grant) are all active.';
 comment on column public.user_sessions.access_expires_at is
@@ -244,6 +248,13 @@ begin
   new.is_active := new.is_active and found;
   perform 1 from public.users u where u.id = new.user_id and u.is_active for share;
   new.is_active := new.is_active and found;
+  -- A key never holds more than its member does now, and no key works for a guest.
+  if new.key_permissions is not null then
+    new.is_active := new.is_active and new.access_grant_id is null and found_role <> 'guest';
+    found_role := 'api_key';
+    found_permissions := array(
+      select p from unnest(found_permissions) p where p = any (new.key_permissions));
+  end if;
 
   if new.is_active then
     new.role := found_role;
@@ -263,7 +274,8 @@ comment on function private.derive_session_access() is
 
 create trigger user_sessions_derive_access
   before insert
-    or update of organization_id, user_id, access_grant_id, role, permissions, is_active, access_expires_at
+    or update of organization_id, user_id, access_grant_id, key_permissions, role, permissions, is_active,
+      access_expires_at
   on public.user_sessions
   for each row execute function private.derive_session_access();
 
@@ -277,7 +289,13 @@ begin
   case tg_table_name
     when 'client_users' then
       perform 1 from public.users u where u.id = (changed ->> 'user_id')::uuid for no key update;
-      update public.user_sessions s set is_active = false
+      -- A key ends with its membership and when its member becomes a guest: it does not come back later.
+      update public.user_sessions s
+      set is_active = false, revoked_at = case
+        when s.key_permissions is not null
+          and (tg_op = 'DELETE' or changed ->> 'ended_at' is not null or changed ->> 'role' = 'guest')
+          then coalesce(s.revoked_at, clock_timestamp())
+        else s.revoked_at end
       where s.organization_id = (changed ->> 'organization_id')::bigint
         and s.user_id = (changed ->> 'user_id')::uuid;
     when 'access_grants' then
@@ -319,11 +337,15 @@ as $$
 declare
   oldest constant uuid[] := array(
     select s.id from public.user_sessions s
-    where s.user_id = new.user_id and s.id <> new.id
+    where s.user_id = new.user_id and s.id <> new.id and s.key_permissions is null
     order by s.last_active_at desc, s.id desc
     offset 99
   );
 begin
+  -- API keys have a limit of their own.
+  if new.key_permissions is not null then
+    return null;
+  end if;
   -- Locks the auth session first, as a sign-out does. A revoked row cannot refresh its token.
   delete from auth.sessions a where a.id = any (oldest);
   delete from public.user_sessions s where s.user_id = new.user_id and s.id = any (oldest);
@@ -529,8 +551,9 @@ create function private.act_as_session(user_session_id uuid, organization_id big
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: called by functions of the service role only, for a caller whose token the edge function has
--- verified. From here to the end of the transaction the policies and functions see that caller, in the
--- organization of the token: the session may have another one by now.
+-- verified or whose API key enter_api_key() has found. From here to the end of the transaction the policies
+-- and functions see that caller, in the organization of the token or key: the session may have another one
+-- by now.
 declare
   session public.user_sessions;
 begin
@@ -542,8 +565,8 @@ begin
 end
 $$;
 comment on function private.act_as_session(uuid, bigint) is
-  'Gives the rest of the transaction the claims of an auth session in an organization. A session that is '
-  'unknown, has ended or is in another organization gives none that private.current_session() accepts.';
+  'Gives the rest of the transaction the claims of a session or API key in an organization. A session that '
+  'is unknown, has ended or is in another organization gives none that private.current_session() accepts.';
 
 revoke all on function
   private.current_session(), private.current_organization_id(), private.current_tenant_id(),
@@ -615,19 +638,23 @@ create policy select_self on public.user_sessions for select to authenticated
   using (
     organization_id = (select private.current_organization_id())
     and user_id = (select private.current_user_id())
+    and key_permissions is null
   );
 comment on policy select_self on public.user_sessions is
-  'A person''s own sessions in the active organization. All devices: list_sessions().';
+  'A person''s own sessions in the active organization. All devices: list_sessions(). API keys: '
+  'list_api_keys().';
 create policy update_self on public.user_sessions for update to authenticated
   using (
     organization_id = (select private.current_organization_id())
     and user_id = (select private.current_user_id())
     and access_grant_id is null
+    and key_permissions is null
   )
   with check (
     organization_id = (select private.current_organization_id())
     and user_id = (select private.current_user_id())
     and access_grant_id is null
+    and key_permissions is null
   );
 comment on policy update_self on public.user_sessions is
   'A person changes workspace path, system prompt and metadata of their own sessions; not under a '
@@ -734,7 +761,7 @@ begin
   on conflict (id) do update
     set organization_id = excluded.organization_id, access_grant_id = null,
       last_active_at = clock_timestamp()
-    where s.user_id = excluded.user_id
+    where s.user_id = excluded.user_id and s.key_permissions is null
   returning s.* into placed;
   return placed;
 end

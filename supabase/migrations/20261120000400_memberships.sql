@@ -99,7 +99,7 @@ as $$
   select open_session.organization_id, private.claim_uuid('session_id'), account
   where private.claim_uuid('session_id') is not null
   on conflict (id) do update set organization_id = excluded.organization_id, access_grant_id = null
-  where s.user_id = excluded.user_id
+  where s.user_id = excluded.user_id and s.key_permissions is null
 $$;
 comment on function private.open_session(bigint, uuid) is
   'Makes an organization the active organization of this session.';

@@ -18,6 +18,7 @@ create table public.chat_sessions (
     constraint chat_sessions_status check (status in ('active', 'archived', 'closed')),
   context text not null default 'general'
     constraint chat_sessions_context check (context in ('general', 'support', 'sales')),
+  end_user text constraint chat_sessions_end_user_length check (char_length(end_user) between 1 and 512),
   visibility text not null default 'private'
     constraint chat_sessions_visibility check (visibility in ('private', 'organization')),
   metadata jsonb not null default '{}'
@@ -45,6 +46,8 @@ comment on table public.chat_sessions is 'A conversation of one person with one 
 comment on column public.chat_sessions.model_id is 'The model of this session; null: the route decides.';
 comment on column public.chat_sessions.title is
   'Null: set by the first invocation with a title, which the function agents makes of the message.';
+comment on column public.chat_sessions.end_user is
+  'The customer for whom a server invoked as the session''s user; set by the invocation that made it.';
 comment on column public.chat_sessions.current_message_id is
   'The last message of the branch that continues; set it to switch branches. Null: the session has no '
   'message.';
@@ -62,6 +65,9 @@ comment on column public.chat_sessions.visibility is
   'private: only the user reads; organization: every member reads.';
 create index chat_sessions_user_id_idx
   on public.chat_sessions (organization_id, user_id, last_message_at desc);
+create index chat_sessions_end_user_idx
+  on public.chat_sessions (organization_id, user_id, end_user, last_message_at desc)
+  where end_user is not null;
 create index chat_sessions_status_idx
   on public.chat_sessions (organization_id, status, last_message_at desc);
 -- For the readers of shared conversations: the policies of messages and executions ask for these.

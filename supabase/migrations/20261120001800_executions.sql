@@ -35,6 +35,7 @@ create table public.agent_executions (
   estimated_input_tokens bigint,
   reserved_tokens bigint not null default 0,
   stored_bytes bigint not null default 0,
+  end_user text,
   finish_reason text,
   error_code text,
   error_message text,
@@ -84,6 +85,7 @@ comment on column public.agent_executions.reserved_tokens is
   'Counted in the tokens of a minute at the beginning: estimated input and the bound of the answer.';
 comment on column public.agent_executions.stored_bytes is
   'The bytes that it keeps, complete at its end: question, answer, events, and 1 KiB for its rows.';
+comment on column public.agent_executions.end_user is 'As in its session.';
 comment on column public.agent_executions.cancel_requested_at is
   'Set by cancel_execution(); the worker sees it when it next renews the lease.';
 comment on column public.agent_executions.first_chunk_ms is 'Milliseconds to the provider''s first output.';
@@ -96,6 +98,8 @@ create index agent_executions_session_id_idx
 create index agent_executions_message_id_idx
   on public.agent_executions (organization_id, session_id, message_id);
 create index agent_executions_user_id_idx on public.agent_executions (organization_id, user_id, created_at);
+create index agent_executions_end_user_idx
+  on public.agent_executions (organization_id, user_id, end_user, created_at) where end_user is not null;
 create index agent_executions_status_idx
   on public.agent_executions (organization_id, status, created_at);
 create index agent_executions_created_at_idx on public.agent_executions (organization_id, created_at);
@@ -246,6 +250,7 @@ create table client_mgmt.usage_ledger (
   id bigint generated always as identity,
   execution_id uuid not null,
   user_id uuid not null,
+  end_user text,
   project_id bigint,
   agent_name text,
   provider text not null,
@@ -268,6 +273,8 @@ comment on column client_mgmt.usage_ledger.cost_usd is
 comment on column client_mgmt.usage_ledger.is_estimated is
   'True: the provider reported no usage (a cut, a cancel), and the counts are estimates.';
 create index usage_ledger_user_id_idx on client_mgmt.usage_ledger (organization_id, user_id, created_at);
+create index usage_ledger_end_user_idx
+  on client_mgmt.usage_ledger (organization_id, user_id, end_user, created_at) where end_user is not null;
 create index usage_ledger_created_at_idx on client_mgmt.usage_ledger (organization_id, created_at);
 alter table client_mgmt.usage_ledger enable row level security;
 alter table client_mgmt.usage_ledger force row level security;
@@ -287,7 +294,9 @@ revoke all on client_mgmt.usage_ledger from anon, authenticated, service_role;
 grant select on client_mgmt.usage_ledger to authenticated, service_role;
 -- No insert, update or delete: finish_execution().
 
-create function public.usage_by_day(since date, until date default null, of_user uuid default null)
+create function public.usage_by_day(
+  since date, until date default null, of_user uuid default null, of_end_user text default null
+)
 returns table (
   user_id uuid, day date, executions bigint, input_tokens bigint, output_tokens bigint, cost_usd numeric,
   unpriced bigint
@@ -309,17 +318,62 @@ begin
   from client_mgmt.usage_ledger l
   where l.organization_id = organization
     and (person is null or l.user_id = person)
+    and (of_end_user is null or l.end_user = of_end_user)
     and l.created_at >= since::timestamp at time zone 'utc'
     and (until is null or l.created_at < (until + 1)::timestamp at time zone 'utc')
   group by 1, 2
   order by 2, 1;
 end
 $$;
-comment on function public.usage_by_day(date, date, uuid) is
+comment on function public.usage_by_day(date, date, uuid, text) is
   'Usage per person and day (UTC), from since to until, both included: the caller''s own, or with '
-  'billing.manage everyone''s. of_user: that person''s only. unpriced: executions without a known cost.';
-revoke all on function public.usage_by_day(date, date, uuid) from public, anon, authenticated, service_role;
-grant execute on function public.usage_by_day(date, date, uuid) to authenticated;
+  'billing.manage everyone''s. of_user: that person''s only; of_end_user: that customer''s only. unpriced: '
+  'executions without a known cost.';
+
+create function public.usage_by_end_user(
+  since date, until date default null, of_user uuid default null, of_end_user text default null
+)
+returns table (
+  user_id uuid, end_user text, sessions bigint, executions bigint, input_tokens bigint, output_tokens bigint,
+  cost_usd numeric, unpriced bigint, last_used_at timestamptz
+)
+language plpgsql stable security invoker set search_path = ''
+as $$
+-- Invoker: the policies decide, and the person is named as in usage_by_day(). The conversations are those
+-- that the caller may read: billing.manage alone shows no session of a colleague.
+#variable_conflict use_column
+declare
+  organization constant bigint := private.current_organization_id();
+  person constant uuid := coalesce(
+    of_user, case when not private.has_permission('billing.manage') then private.current_user_id() end
+  );
+begin
+  return query
+  select l.user_id, l.end_user, (
+      select count(*) from public.chat_sessions s
+      where s.organization_id = organization and s.user_id = l.user_id and s.end_user = l.end_user
+    ), count(*), sum(l.input_tokens)::bigint, sum(l.output_tokens)::bigint, sum(l.cost_usd),
+    count(*) filter (where l.cost_usd is null), max(l.created_at)
+  from client_mgmt.usage_ledger l
+  where l.organization_id = organization and l.end_user is not null
+    and (person is null or l.user_id = person)
+    and (of_end_user is null or l.end_user = of_end_user)
+    and l.created_at >= since::timestamp at time zone 'utc'
+    and (until is null or l.created_at < (until + 1)::timestamp at time zone 'utc')
+  group by l.user_id, l.end_user
+  order by max(l.created_at) desc, l.user_id, l.end_user;
+end
+$$;
+comment on function public.usage_by_end_user(date, date, uuid, text) is
+  'The customers for whom a server invoked (end_user), with the member who invoked, conversations and '
+  'usage from since to until (UTC), both included: the caller''s own, or with billing.manage everyone''s. '
+  'The customer who came last stands first.';
+revoke all on function
+  public.usage_by_day(date, date, uuid, text), public.usage_by_end_user(date, date, uuid, text)
+  from public, anon, authenticated, service_role;
+grant execute on function
+  public.usage_by_day(date, date, uuid, text), public.usage_by_end_user(date, date, uuid, text)
+  to authenticated;
 
 -- ── Results ─────────────────────────────────────────────────────────────────────────────────────
 

@@ -193,6 +193,12 @@ create table client_mgmt.organization_limits (
     constraint organization_limits_tokens check (tokens_per_minute >= 0),
   tokens_per_minute_per_user bigint not null default 3000000
     constraint organization_limits_tokens_per_user check (tokens_per_minute_per_user >= 0),
+  max_concurrent_per_end_user integer not null default 3
+    constraint organization_limits_per_end_user check (max_concurrent_per_end_user >= 0),
+  requests_per_minute_per_end_user integer not null default 60
+    constraint organization_limits_requests_per_end_user check (requests_per_minute_per_end_user >= 0),
+  tokens_per_minute_per_end_user bigint not null default 1000000
+    constraint organization_limits_tokens_per_end_user check (tokens_per_minute_per_end_user >= 0),
   changes_per_minute integer not null default 1200
     constraint organization_limits_changes check (changes_per_minute >= 0),
   changes_per_minute_per_user integer not null default 120
@@ -224,6 +230,8 @@ comment on table client_mgmt.organization_limits is
 comment on column client_mgmt.organization_limits.tokens_per_minute is
   'Counts the estimated input and the bound of the answer when an execution begins, and the true usage '
   'after its end.';
+comment on column client_mgmt.organization_limits.max_concurrent_per_end_user is
+  'An end user is a customer for whom a server of a member invokes (begin_execution()).';
 comment on column client_mgmt.organization_limits.changes_per_minute is
   'Audit events of people: a statement makes one for each table that it changes.';
 comment on column client_mgmt.organization_limits.max_guests is
@@ -243,7 +251,9 @@ revoke all on client_mgmt.organization_limits from anon, authenticated, service_
 grant select on client_mgmt.organization_limits to authenticated;
 grant select, update (
     max_concurrent_executions, max_concurrent_per_user, requests_per_minute, requests_per_minute_per_user,
-    tokens_per_minute, tokens_per_minute_per_user, changes_per_minute, changes_per_minute_per_user,
+    tokens_per_minute, tokens_per_minute_per_user, max_concurrent_per_end_user,
+    requests_per_minute_per_end_user, tokens_per_minute_per_end_user,
+    changes_per_minute, changes_per_minute_per_user,
     stored_bytes, stored_bytes_per_user, max_guests, joins_per_minute, max_concurrent_per_guest,
     requests_per_minute_per_guest, tokens_per_minute_per_guest, changes_per_minute_per_guest,
     stored_bytes_per_guest
@@ -418,7 +428,7 @@ comment on function private.refuse_over_stored(client_mgmt.organization_limits, 
 
 create function private.refuse_rate(
   name text,
-  of_user boolean,
+  scope text,
   allowed bigint,
   started_at timestamptz
 ) returns void
@@ -427,16 +437,17 @@ as $$
 begin
   raise exception using errcode = 'PT429', message = 'rate_limited',
     detail = format('%s has at most %s %s within a minute.',
-      case when of_user then 'A person' else 'The organization' end, allowed, split_part(name, '_', 1)),
+      case scope when 'user' then 'A person' when 'end_user' then 'An end user' else 'The organization' end,
+      allowed, split_part(name, '_', 1)),
     hint = jsonb_build_object(
-      'limit', name, 'scope', case when of_user then 'user' else 'organization' end, 'allowed', allowed,
+      'limit', name, 'scope', scope, 'allowed', allowed,
       'retry_after', greatest(
         1, ceil(extract(epoch from started_at + interval '1 minute' - clock_timestamp()))
       )::integer
     )::text;
 end
 $$;
-comment on function private.refuse_rate(text, boolean, bigint, timestamptz) is
+comment on function private.refuse_rate(text, text, bigint, timestamptz) is
   'Raises PT429 rate_limited; the hint is JSON: { limit, scope, allowed, retry_after (seconds) }.';
 
 create function private.refuse_over_rate(
@@ -447,15 +458,16 @@ language plpgsql stable security invoker set search_path = ''
 as $$
 declare
   of_user constant boolean := used.user_id is not null;
+  scope constant text := case when of_user then 'user' else 'organization' end;
   max_requests constant bigint := case
     when of_user then limits.requests_per_minute_per_user else limits.requests_per_minute end;
   max_tokens constant bigint := case
     when of_user then limits.tokens_per_minute_per_user else limits.tokens_per_minute end;
 begin
   if used.requests > max_requests then
-    perform private.refuse_rate('requests_per_minute', of_user, max_requests, used.started_at);
+    perform private.refuse_rate('requests_per_minute', scope, max_requests, used.started_at);
   elsif used.tokens > max_tokens then
-    perform private.refuse_rate('tokens_per_minute', of_user, max_tokens, used.started_at);
+    perform private.refuse_rate('tokens_per_minute', scope, max_tokens, used.started_at);
   end if;
 end
 $$;
@@ -648,7 +660,9 @@ begin
       when used.user_id is null then limits.changes_per_minute
       else limits.changes_per_minute_per_user end;
     if used.changes > allowed then
-      perform private.refuse_rate('changes_per_minute', used.user_id is not null, allowed, used.started_at);
+      perform private.refuse_rate(
+        'changes_per_minute', case when used.user_id is null then 'organization' else 'user' end, allowed,
+        used.started_at);
     end if;
   end loop;
 end
@@ -656,7 +670,7 @@ $$;
 comment on function private.count_change(bigint, uuid) is
   'Counts one audit event in the minute of the organization and of a person, or raises PT429 rate_limited.';
 revoke all on function
-  private.refuse_rate(text, boolean, bigint, timestamptz), private.count_change(bigint, uuid),
+  private.refuse_rate(text, text, bigint, timestamptz), private.count_change(bigint, uuid),
   private.refuse_over_rate(client_mgmt.organization_limits, private.rate_windows),
   private.refuse_over_stored(client_mgmt.organization_limits, private.rate_windows),
   private.check_rate(client_mgmt.organization_limits, uuid),
@@ -777,9 +791,61 @@ end
 $$;
 comment on function private.admit_execution(bigint, uuid, uuid) is
   'Locks what private.check_admission() counts, and answers as that: exact for callers at once.';
+
+create function private.check_end_user(
+  organization_id bigint, user_id uuid, end_user text, tokens bigint, but_not uuid default null
+) returns void
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: called by definer functions only. It counts the executions themselves and keeps no window of its
+-- own: an end user is any text, so a table of them could grow without bound. It is exact after
+-- admit_execution(), whose lock orders the beginnings of one member.
+#variable_conflict use_column
+declare
+  limits client_mgmt.organization_limits;
+  live bigint;
+  used record;
+begin
+  if check_end_user.end_user is null then
+    return;
+  end if;
+  select l.* into strict limits from client_mgmt.organization_limits l
+  where l.organization_id = check_end_user.organization_id;
+  select count(*) into live from public.agent_executions x
+  where x.organization_id = check_end_user.organization_id and x.user_id = check_end_user.user_id
+    and x.end_user = check_end_user.end_user and x.status in ('pending', 'running')
+    and x.lease_expires_at > clock_timestamp() and x.id is distinct from check_end_user.but_not;
+  if live >= limits.max_concurrent_per_end_user then
+    perform private.refuse_execution(
+      'The end user runs as many executions as one end user may.', 'end_user',
+      limits.max_concurrent_per_end_user);
+  end if;
+  select count(*) as requests, min(x.created_at) as oldest,
+    coalesce(sum(coalesce(
+      x.total_tokens, case when x.status = 'failed' then 0 else x.reserved_tokens end
+    )), 0) as tokens
+  into used
+  from public.agent_executions x
+  where x.organization_id = check_end_user.organization_id and x.user_id = check_end_user.user_id
+    and x.end_user = check_end_user.end_user and x.created_at > now() - interval '1 minute'
+    and x.id is distinct from check_end_user.but_not;
+  if used.requests >= limits.requests_per_minute_per_end_user then
+    perform private.refuse_rate(
+      'requests_per_minute', 'end_user', limits.requests_per_minute_per_end_user,
+      coalesce(used.oldest, now()));
+  elsif used.tokens + check_end_user.tokens > limits.tokens_per_minute_per_end_user then
+    perform private.refuse_rate(
+      'tokens_per_minute', 'end_user', limits.tokens_per_minute_per_end_user, coalesce(used.oldest, now()));
+  end if;
+end
+$$;
+comment on function private.check_end_user(bigint, uuid, text, bigint, uuid) is
+  'Requires that a member''s end user may run one more execution, and begin one more of so many tokens in '
+  'this minute; else PT429 too_many_executions or rate_limited. Null, no end user, has no limit here.';
 revoke all on function
   private.refuse_execution(text, text, integer), private.first_lease(),
-  private.check_admission(bigint, uuid, uuid), private.admit_execution(bigint, uuid, uuid)
+  private.check_admission(bigint, uuid, uuid), private.admit_execution(bigint, uuid, uuid),
+  private.check_end_user(bigint, uuid, text, bigint, uuid)
   from public, anon, authenticated, service_role;
 
 -- ── Reserving and settling ────────────────────────────────────────────────────────────────────

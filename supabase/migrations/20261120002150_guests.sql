@@ -26,7 +26,7 @@ begin
       'client_mgmt.client_users', 'organization', 'rows', limits.max_guests
     );
   elsif seen.joins >= limits.joins_per_minute then
-    perform private.refuse_rate('joins_per_minute', false, limits.joins_per_minute, seen.since);
+    perform private.refuse_rate('joins_per_minute', 'organization', limits.joins_per_minute, seen.since);
   elsif (
     select count(*) from client_mgmt.client_users m where m.user_id = account and m.role = 'guest'
   ) >= 50 then

@@ -332,11 +332,12 @@ begin
       execution.cached_input_tokens, tokens_out);
   end if;
   insert into client_mgmt.usage_ledger (
-    organization_id, execution_id, user_id, project_id, agent_name, provider, model_id,
+    organization_id, execution_id, user_id, end_user, project_id, agent_name, provider, model_id,
     input_tokens, output_tokens, cached_input_tokens, reasoning_tokens, tool_input_tokens, cost_usd,
     is_estimated
   )
-  select execution.organization_id, execution.id, execution.user_id, execution.project_id, a.name,
+  select execution.organization_id, execution.id, execution.user_id, execution.end_user,
+    execution.project_id, a.name,
     -- Usage outlives the model too.
     coalesce(model.provider, 'unknown'), coalesce(model.model_id, 'unknown'), tokens_in, tokens_out,
     execution.cached_input_tokens, execution.reasoning_tokens, execution.tool_input_tokens, cost, estimated

@@ -78,7 +78,7 @@ declare
   unknown constant jsonb := request - array[
     'message', 'agent', 'model', 'session_id', 'project_id', 'parent_id', 'params', 'on_busy',
     'regenerate', 'as_root', 'transient', 'input_bytes', 'previous', 'prompt',
-    'capability', 'title'
+    'capability', 'title', 'end_user', 'refers'
   ];
   unknown_of_message constant jsonb := case jsonb_typeof(message)
     when 'object' then message - array['id', 'content', 'digest', 'input'] else '{}' end;
@@ -116,6 +116,13 @@ begin
     when octet_length(message ->> 'input') > 8388608 then 'message.input: is longer than 8388608 bytes.'
     when message ? 'input' and not private.are_input_messages(message -> 'input')
       then 'message.input: must be a list of messages, the place of the one that asks among them.'
+    when jsonb_typeof(request -> 'end_user') <> 'string'
+      or char_length(request ->> 'end_user') not between 1 and 512
+      then 'end_user: must be a text of 1 to 512 characters.'
+    when jsonb_typeof(request -> 'refers') <> 'array'
+      or request @? ('$.refers[*] ? (!(@.type() == "string" && @ like_regex '
+        || '"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"))')::jsonpath
+      then 'refers: must be a list of uuids.'
     when jsonb_typeof(request -> 'agent') <> 'string' then 'agent: must be a text.'
     when jsonb_typeof(request -> 'title') <> 'string'
       or char_length(request ->> 'title') not between 1 and 500
@@ -362,6 +369,10 @@ begin
     insert into private.execution_callers (organization_id, execution_id, user_session_id)
     select b.organization_id, b.id, private.claim_uuid('session_id') from begun b;
     perform private.admit_execution(execution.organization_id, execution.user_id, execution.id);
+    perform private.check_end_user(
+      execution.organization_id, execution.user_id, execution.end_user, execution.reserved_tokens,
+      execution.id
+    );
   else
     update public.agent_executions x
     set estimated_input_tokens = execution.estimated_input_tokens,
@@ -412,6 +423,7 @@ begin
   execution.user_id := chat.user_id;
   execution.message_id := new_execution.message_id;
   execution.response_message_id := private.uuid_v7();
+  execution.end_user := chat.end_user;
   execution.project_id := new_execution.project_id;
   execution.agent_id := new_execution.agent_id;
   execution.status := 'running';
@@ -492,6 +504,9 @@ begin
   elsif invocation -> 'params' <> '{}' then
     raise exception using errcode = '42501', message = 'permission_denied',
       detail = 'The agent decides the parameters of a guest''s request: leave params out.';
+  elsif invocation ? 'end_user' then
+    raise exception using errcode = '42501', message = 'permission_denied',
+      detail = 'A guest is the customer: leave end_user out.';
   elsif invocation @> '{"transient": true}' then
     raise exception using errcode = '42501', message = 'permission_denied',
       detail = 'A guest talks in stored conversations only.';
@@ -499,8 +514,8 @@ begin
 end
 $$;
 comment on function private.check_guests_request(jsonb) is
-  'Requires that a guest''s request names no model, project or prompt, sets no parameter, and is a turn of a '
-  'stored conversation; else PT404 as for an absent one, or 42501 permission_denied.';
+  'Requires that a guest''s request names no model, project, prompt or end user, sets no parameter, and is a '
+  'turn of a stored conversation; else PT404 as for an absent one, or 42501 permission_denied.';
 
 create function private.begin_in(
   organization bigint, request jsonb, idempotency_key text, providers text[]
@@ -537,6 +552,7 @@ declare
   route jsonb;
   params constant jsonb := invocation -> 'params';
   prompt constant jsonb := invocation -> 'prompt';
+  customer constant text := invocation ->> 'end_user';
   asked uuid := coalesce((message ->> 'id')::uuid, private.uuid_v7());
   waits boolean := false;
   handled boolean := false;
@@ -569,6 +585,10 @@ begin
 
   if previous is not null then
     followed := private.require_response(organization, previous);
+    if followed.end_user is distinct from customer then
+      raise exception using errcode = 'PT404', message = 'execution_not_found',
+        detail = 'No response for this end user has this id, or it has no answer. Check the id.';
+    end if;
     session := followed.session_id;
     parent := coalesce((
       select m.id from public.chat_messages m
@@ -577,11 +597,24 @@ begin
   end if;
   if session is not null then
     chat := private.require_own_session(organization, session);
+    -- A server names the customer for whom it acts, so that a wrong id shows no customer another's words.
+    if chat.end_user is distinct from customer then
+      raise exception using errcode = 'PT404', message = 'session_not_found',
+        detail = 'No session of the caller for this end user has this id.';
+    end if;
     if chat.status = 'closed' and previous is null then
       raise exception using errcode = 'PT409', message = 'session_closed', detail = 'The session is closed.';
     end if;
     -- The session is locked: take_over_session() comes before this or after it.
     handled := chat.handled_by is not null;
+  end if;
+  if invocation ? 'refers' and exists (
+    select 1 from jsonb_array_elements_text(invocation -> 'refers') r
+    join public.agent_executions x on x.organization_id = organization and x.id = r::uuid
+    where x.end_user is distinct from customer
+  ) then
+    raise exception using errcode = 'PT404', message = 'execution_not_found',
+      detail = 'The request refers to an answer that was not for this end user.';
   end if;
   -- Several requests may follow one response at once.
   if previous is null and chat.id is not null and not handled then
@@ -623,14 +656,15 @@ begin
     -- Refuses what admit_execution() would refuse, before another person can wait for this transaction.
     has_dead := private.check_admission(organization, account);
   end if;
+  perform private.check_end_user(organization, account, customer, 0);
 
   if chat.id is null then
     insert into public.chat_sessions (
-      organization_id, user_id, agent_id, project_id, title, last_message_at, status, metadata,
+      organization_id, user_id, end_user, agent_id, project_id, title, last_message_at, status, metadata,
       current_message_id
     )
     values (
-      organization, account, chosen.id, project, named, clock_timestamp(),
+      organization, account, customer, chosen.id, project, named, clock_timestamp(),
       case when transient then 'closed' else 'active' end,
       case when transient then '{"transient": true}'::jsonb else '{}' end,
       asked
@@ -863,10 +897,11 @@ comment on function public.begin_execution(jsonb, text, text[]) is
   'parent_id (continues from a message), as_root (begins a new branch), on_busy (queue waits for '
   'start_execution), transient (keeps the session out of the lists), with it message.input (the messages to '
   'store beside it), previous (the execution that it follows) and capability (embeddings: of a model that '
-  'makes vectors), and input_bytes; an unknown field is refused by its name. The same idempotency key (or '
-  'message id) and request return the same execution (replayed). While a person handles the session, the '
-  'message is stored and the execution has ended with finish_reason person_answers (result). For the '
-  'function agents: an execution '
+  'makes vectors), end_user (the customer for whom a server acts: a session goes on with the same one only), '
+  'refers (executions whose answers it quotes) and input_bytes; an unknown field is refused by its name. The '
+  'same idempotency key (or message id) and request return the same execution (replayed). While a person '
+  'handles the session, the message is stored and the execution has ended with finish_reason person_answers '
+  '(result). For the function agents: an execution '
   'without a worker ends failed (interrupted) when its lease runs out. docs/error-codes.md lists the errors; '
   'a refused request writes nothing.';
 

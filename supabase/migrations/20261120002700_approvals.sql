@@ -41,6 +41,7 @@ begin
     chat.id, source.project_id, providers
   );
   perform private.check_admission(source.organization_id, source.user_id);
+  perform private.check_end_user(source.organization_id, source.user_id, chat.end_user, 0);
   params := coalesce(source.metadata -> 'params', '{}');
   execution := private.new_execution(
     chat, source.response_message_id, source.project_id, source.agent_id,

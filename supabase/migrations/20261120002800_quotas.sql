@@ -153,7 +153,10 @@ insert into private.table_bounds (table_name, reason) values
   ('public.organizations', 'One account founds at most 20.'),
   ('public.platform_admins', 'The database owner writes it.'),
   ('public.preference_types', 'The platform writes it.'),
-  ('public.user_sessions', '100 rows per person: the next sign-in signs out the session active longest ago.'),
+  (
+    'public.user_sessions',
+    '100 sign-ins per person: the next one signs out the session active longest ago; one row per API key.'
+  ),
   ('public.users', 'One row per account at Auth, which limits sign-ups.');
 
 -- ── Counting ──────────────────────────────────────────────────────────────────────────────────

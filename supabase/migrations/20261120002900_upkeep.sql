@@ -11,7 +11,9 @@ declare
 begin
   with expired as (
     select s.organization_id, s.id from public.user_sessions s
-    where s.expires_at <= clock_timestamp()
+    -- An expired API key stays listed for a time, as a revoked one does.
+    where (s.expires_at <= clock_timestamp()
+        and (s.key_permissions is null or s.expires_at <= clock_timestamp() - interval '30 days'))
       -- A revoked row stays while its auth session exists, because the row refuses the refresh.
       or (s.revoked_at <= clock_timestamp() - interval '30 days'
         and not exists (select 1 from auth.sessions a where a.id = s.id))

@@ -1,5 +1,6 @@
 import { PostgrestClient } from '@supabase/postgrest-js'
 import type { Database as Schema, Json } from './database.types.ts'
+import { sha256Hex } from './crypto/secret.ts'
 import { AppError, errorCodes, isErrorCode, toAppError, type ErrorCode } from './errors.ts'
 import { isRecord } from './json.ts'
 import { createObjects, type Objects } from './objects.ts'
@@ -43,52 +44,102 @@ export interface DatabaseOptions {
   readonly random?: () => number
 }
 
+/** Whom an API key acts as. A key keeps all of it for as long as it exists. */
+export interface KeyIdentity {
+  readonly userId: string
+  readonly sessionId: string
+  readonly organizationId: number
+}
+
 export interface Database {
-  /** A client in the name of a verified access token. */
-  forCaller(accessToken: string): Db
+  /** A client in the name of a verified access token, or of an API key. */
+  forCaller(credential: string): Db
+  /**
+   * Whom an API key acts as, asked once per worker and key. Each statement checks the key again.
+   * @throws AppError `unauthorized`
+   */
+  identify(apiKey: string): Promise<KeyIdentity>
   readonly admin: Admin
 }
+
+/** Whether a credential has the form of an API key: `clq_` and 256 bits in base64url. */
+export const isApiKey = (credential: string): boolean => /^clq_[\w-]{43}$/.test(credential)
+
+/** API keys whose person a worker remembers. */
+const remembered = 1_000
 
 /**
  * Builds the clients. Only this file gives a connection a key of the project. The first call reads
  * address and keys, so that a missing variable fails no start.
  */
 export function createDatabase(options: DatabaseOptions): Database {
-  const client = <Role extends string>(
-    role: Role,
-    keysOf: () => { apikey: string; token: string },
-  ): Client<Role> & Objects => {
+  const open = (keysOf: () => { apikey: string; token: string }, person?: string): Rpc => {
     let postgrest: PostgrestClient | undefined
     const connect = () => {
       const { apikey, token } = keysOf()
       return new PostgrestClient(`${options.supabaseUrl}/rest/v1`, {
-        headers: { apikey, authorization: `Bearer ${token}` },
+        headers: {
+          apikey,
+          authorization: `Bearer ${token}`,
+          // With the secret key: whose request it is, for the queue of a gateway before PostgREST.
+          ...(person !== undefined && { 'x-acting-person': person }),
+        },
         fetch: fetchWhole(options),
       })
     }
+    return async (name, args) => {
+      const rest = (postgrest ??= connect())
+      const answer = await untilTurn(async () => await rest.rpc(name, args), options)
+      if (answer.error) throw databaseError(answer.error, answer.status)
+      return answer.data as never
+    }
+  }
+  const objects = (keysOf: () => { apikey: string; token: string }) =>
+    createObjects({ supabaseUrlOf: () => options.supabaseUrl, keysOf, fetch: fetchWhole(options) })
+  const secretKeys = () => ({ apikey: options.secretKey, token: options.secretKey })
+  const admin: Admin = { ...objects(secretKeys), role: 'service_role', call: open(secretKeys) }
+  const identities = new Map<string, KeyIdentity>()
+  /** One function checks the key and acts as its session, within one transaction. */
+  const forKey = (apiKey: string): Db => {
+    const send = open(secretKeys, identities.get(apiKey)?.userId)
     return {
-      ...createObjects({
-        supabaseUrlOf: () => options.supabaseUrl,
-        keysOf,
-        fetch: fetchWhole(options),
-      }),
-      role,
+      role: 'authenticated',
+      // Storage asks its policies with an access token, which a key does not have.
+      readObject: () => Promise.reject(new AppError('file_not_found')),
       async call(name, args) {
-        const rest = (postgrest ??= connect())
-        const answer = await untilTurn(async () => await rest.rpc(name, args), options)
-        if (answer.error) throw databaseError(answer.error, answer.status)
-        return answer.data as never
+        const key_hash = await sha256Hex(apiKey)
+        return (await send('act_with_api_key', { key_hash, call: name, arguments: args })) as never
       },
     }
   }
   return {
-    forCaller: (token) =>
-      client('authenticated', () => ({ apikey: options.publishableKey, token })),
-    admin: client('service_role', () => {
-      const { secretKey } = options
-      return { apikey: secretKey, token: secretKey }
-    }),
+    admin,
+    forCaller(credential) {
+      if (isApiKey(credential)) return forKey(credential)
+      const keysOf = () => ({ apikey: options.publishableKey, token: credential })
+      return { ...objects(keysOf), role: 'authenticated', call: open(keysOf) }
+    },
+    async identify(apiKey) {
+      const known = identities.get(apiKey)
+      if (known) return known
+      const found = await admin.call('identify_api_key', { key_hash: await sha256Hex(apiKey) })
+      const { user_id, session_id, organization_id } = found as KeyRow
+      const identity = { userId: user_id, sessionId: session_id, organizationId: organization_id }
+      identities.set(apiKey, identity)
+      const [oldest] = identities.keys()
+      if (identities.size > remembered && oldest !== undefined) identities.delete(oldest)
+      return identity
+    },
   }
+}
+
+type Rpc = Client<string>['call']
+
+/** What `identify_api_key` answers. */
+interface KeyRow {
+  readonly user_id: string
+  readonly session_id: string
+  readonly organization_id: number
 }
 
 /**

@@ -748,17 +748,20 @@ export type Database = {
           created_at: string
           joins_per_minute: number
           max_concurrent_executions: number
+          max_concurrent_per_end_user: number
           max_concurrent_per_guest: number
           max_concurrent_per_user: number
           max_guests: number
           organization_id: number
           requests_per_minute: number
+          requests_per_minute_per_end_user: number
           requests_per_minute_per_guest: number
           requests_per_minute_per_user: number
           stored_bytes: number
           stored_bytes_per_guest: number
           stored_bytes_per_user: number
           tokens_per_minute: number
+          tokens_per_minute_per_end_user: number
           tokens_per_minute_per_guest: number
           tokens_per_minute_per_user: number
           updated_at: string
@@ -771,17 +774,20 @@ export type Database = {
           created_at?: string
           joins_per_minute?: number
           max_concurrent_executions?: number
+          max_concurrent_per_end_user?: number
           max_concurrent_per_guest?: number
           max_concurrent_per_user?: number
           max_guests?: number
           organization_id: number
           requests_per_minute?: number
+          requests_per_minute_per_end_user?: number
           requests_per_minute_per_guest?: number
           requests_per_minute_per_user?: number
           stored_bytes?: number
           stored_bytes_per_guest?: number
           stored_bytes_per_user?: number
           tokens_per_minute?: number
+          tokens_per_minute_per_end_user?: number
           tokens_per_minute_per_guest?: number
           tokens_per_minute_per_user?: number
           updated_at?: string
@@ -793,17 +799,20 @@ export type Database = {
           created_at?: string
           joins_per_minute?: number
           max_concurrent_executions?: number
+          max_concurrent_per_end_user?: number
           max_concurrent_per_guest?: number
           max_concurrent_per_user?: number
           max_guests?: number
           organization_id?: number
           requests_per_minute?: number
+          requests_per_minute_per_end_user?: number
           requests_per_minute_per_guest?: number
           requests_per_minute_per_user?: number
           stored_bytes?: number
           stored_bytes_per_guest?: number
           stored_bytes_per_user?: number
           tokens_per_minute?: number
+          tokens_per_minute_per_end_user?: number
           tokens_per_minute_per_guest?: number
           tokens_per_minute_per_user?: number
           updated_at?: string
@@ -1048,6 +1057,7 @@ export type Database = {
           cached_input_tokens: number | null
           cost_usd: number | null
           created_at: string
+          end_user: string | null
           execution_id: string
           id: number
           input_tokens: number | null
@@ -1067,6 +1077,7 @@ export type Database = {
           cached_input_tokens?: number | null
           cost_usd?: number | null
           created_at?: string
+          end_user?: string | null
           execution_id: string
           id?: never
           input_tokens?: number | null
@@ -1085,6 +1096,7 @@ export type Database = {
           cached_input_tokens?: number | null
           cost_usd?: number | null
           created_at?: string
+          end_user?: string | null
           execution_id?: string
           id?: never
           input_tokens?: number | null
@@ -1794,6 +1806,7 @@ export type Database = {
           completed_at: string | null
           cost_usd: number | null
           created_at: string
+          end_user: string | null
           error_code: string | null
           error_message: string | null
           estimated_input_tokens: number | null
@@ -1832,6 +1845,7 @@ export type Database = {
           completed_at?: string | null
           cost_usd?: number | null
           created_at?: string
+          end_user?: string | null
           error_code?: string | null
           error_message?: string | null
           estimated_input_tokens?: number | null
@@ -1869,6 +1883,7 @@ export type Database = {
           completed_at?: string | null
           cost_usd?: number | null
           created_at?: string
+          end_user?: string | null
           error_code?: string | null
           error_message?: string | null
           estimated_input_tokens?: number | null
@@ -2273,6 +2288,7 @@ export type Database = {
           context: string
           created_at: string
           current_message_id: string | null
+          end_user: string | null
           handled_by: string | null
           id: string
           last_message_at: string
@@ -2294,6 +2310,7 @@ export type Database = {
           context?: string
           created_at?: string
           current_message_id?: string | null
+          end_user?: string | null
           handled_by?: string | null
           id?: string
           last_message_at?: string
@@ -2314,6 +2331,7 @@ export type Database = {
           context?: string
           created_at?: string
           current_message_id?: string | null
+          end_user?: string | null
           handled_by?: string | null
           id?: string
           last_message_at?: string
@@ -3040,6 +3058,7 @@ export type Database = {
           expires_at: string | null
           id: string
           is_active: boolean
+          key_permissions: string[] | null
           last_active_at: string
           organization_id: number
           permissions: string[]
@@ -3060,6 +3079,7 @@ export type Database = {
           expires_at?: string | null
           id: string
           is_active?: boolean
+          key_permissions?: string[] | null
           last_active_at?: string
           organization_id: number
           permissions?: string[]
@@ -3079,6 +3099,7 @@ export type Database = {
           expires_at?: string | null
           id?: string
           is_active?: boolean
+          key_permissions?: string[] | null
           last_active_at?: string
           organization_id?: number
           permissions?: string[]
@@ -3351,6 +3372,7 @@ export type Database = {
         Args: { execution_id: string; model_id: number; organization_id: number }
         Returns: boolean
       }
+      act_with_api_key: { Args: { arguments: Json; call: string; key_hash: string }; Returns: Json }
       answer_session: {
         Args: { content: string; id?: string; session_id: string }
         Returns: Database['public']['CompositeTypes']['answered_message']
@@ -3448,6 +3470,16 @@ export type Database = {
       cleanup_unused_oauth_clients: { Args: { batch?: number }; Returns: number }
       close_break_glass: { Args: { id: number }; Returns: undefined }
       consume_oauth_state: { Args: { state: string }; Returns: Json }
+      create_api_key: {
+        Args: { expires_at?: string; name: string; permissions?: string[] }
+        Returns: Database['public']['CompositeTypes']['issued_api_key']
+        SetofOptions: {
+          from: '*'
+          to: 'issued_api_key'
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
       create_client_schema: {
         Args: { name: string }
         Returns: {
@@ -3579,6 +3611,7 @@ export type Database = {
         }
       }
       has_permission: { Args: { permission: string }; Returns: boolean }
+      identify_api_key: { Args: { key_hash: string }; Returns: Json }
       import_chat_session: {
         Args: { project_id: number; session_id: string }
         Returns: Database['public']['CompositeTypes']['imported_session']
@@ -3628,6 +3661,25 @@ export type Database = {
         Returns: Json
       }
       leave_organization: { Args: Record<PropertyKey, never>; Returns: undefined }
+      list_api_keys: {
+        Args: Record<PropertyKey, never>
+        Returns: {
+          created_at: string
+          effective_permissions: string[]
+          expires_at: string
+          id: string
+          last_used_at: string
+          name: string
+          old_works_until: string
+          permissions: string[]
+          prefix: string
+          revoked_at: string
+          revoked_by: string
+          rotated_at: string
+          user_id: string
+          works: boolean
+        }[]
+      }
       list_sealed_values: {
         Args: { after_value?: Json; batch?: number; primary_key_id: string }
         Returns: {
@@ -3855,8 +3907,19 @@ export type Database = {
         Args: { endpoint: string; id: number; organization_id: number; user_id: string }
         Returns: Json
       }
+      revoke_api_key: { Args: { id: string }; Returns: undefined }
       revoke_invitation: { Args: { id: number }; Returns: undefined }
       revoke_session: { Args: { session_id: string }; Returns: undefined }
+      rotate_api_key: {
+        Args: { expires_at?: string; id: string; old_works_until?: string }
+        Returns: Database['public']['CompositeTypes']['issued_api_key']
+        SetofOptions: {
+          from: '*'
+          to: 'issued_api_key'
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
       sealed_key_usage: {
         Args: Record<PropertyKey, never>
         Returns: {
@@ -4009,13 +4072,27 @@ export type Database = {
         }
       }
       usage_by_day: {
-        Args: { of_user?: string; since: string; until?: string }
+        Args: { of_end_user?: string; of_user?: string; since: string; until?: string }
         Returns: {
           cost_usd: number
           day: string
           executions: number
           input_tokens: number
           output_tokens: number
+          unpriced: number
+          user_id: string
+        }[]
+      }
+      usage_by_end_user: {
+        Args: { of_end_user?: string; of_user?: string; since: string; until?: string }
+        Returns: {
+          cost_usd: number
+          end_user: string
+          executions: number
+          input_tokens: number
+          last_used_at: string
+          output_tokens: number
+          sessions: number
           unpriced: number
           user_id: string
         }[]
@@ -4064,6 +4141,15 @@ export type Database = {
         block_id: number | null
         turns: number | null
         added: number | null
+      }
+      issued_api_key: {
+        id: string | null
+        name: string | null
+        key: string | null
+        prefix: string | null
+        permissions: string[] | null
+        expires_at: string | null
+        old_works_until: string | null
       }
       issued_invitation: {
         id: number | null

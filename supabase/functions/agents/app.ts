@@ -20,6 +20,7 @@ import { invoke, type InvokeDependencies } from '../_shared/executions/invoke.ts
 import { SharedPolls } from '../_shared/executions/stream/shared-polls.ts'
 import { followExecution } from '../_shared/executions/stream/follow-execution.ts'
 import { readExecutionId, readLastEventId } from '../_shared/executions/stream/stream-address.ts'
+import { acceptApiKeys, requireSignIn } from '../_shared/http/accept-api-keys.ts'
 import { createFunctionApp } from '../_shared/http/function-app.ts'
 import { allowOnly } from '../_shared/http/handle-error.ts'
 import { PersonLimit } from '../_shared/http/person-limit.ts'
@@ -50,7 +51,8 @@ const maxFollowed = 100
 /** Routes of the function `agents`. */
 export function createApp(given: AgentsDependencies): Hono {
   const app = createFunctionApp('agents', given.log, given.clock)
-  const requests = new RequestLimit(given.verifyAccessToken, maxRequests)
+  const verify = acceptApiKeys(given.verifyAccessToken, given.database)
+  const requests = new RequestLimit(verify, maxRequests)
   app.use(requests.release)
   const deps = {
     ...given,
@@ -120,8 +122,9 @@ export function createApp(given: AgentsDependencies): Hono {
   })
   app.all('/executions/:id/answers/:tool_call_id', allowOnly('POST'))
 
+  // A server's key that leaks must not replace the provider keys of its organization.
   app.put('/provider-credentials/:provider', async (c) => {
-    const caller = await deps.verifyAccessToken(c.req.raw.headers)
+    const caller = requireSignIn(await deps.verifyAccessToken(c.req.raw.headers))
     const { provider } = validate(keyProviderSchema, c.req.param())
     const { api_key } = validate(
       providerKeySchema,
@@ -130,7 +133,7 @@ export function createApp(given: AgentsDependencies): Hono {
     return c.json(await storeProviderKey(deps, caller, provider, api_key))
   })
   app.delete('/provider-credentials/:provider', async (c) => {
-    const { accessToken } = await deps.verifyAccessToken(c.req.raw.headers)
+    const { accessToken } = requireSignIn(await deps.verifyAccessToken(c.req.raw.headers))
     const { provider } = validate(keyProviderSchema, c.req.param())
     await deps.database.forCaller(accessToken).call('remove_provider_credential', { provider })
     return c.body(null, 204)

@@ -74,7 +74,7 @@ test('a conversation becomes a block of its people and its agent, in order', asy
       { name: agent, type: 'agent', content: 'Hi' },
     ])
     const [block] = await tx`select name, project_id from conversation.blocks`
-    expect(block).toEqual({ name: 'What is new?', project_id: project })
+    expect(block).toEqual({ name: 'Conversation', project_id: project })
   })
 })
 

@@ -114,7 +114,7 @@ test('an organization’s closed agent stands for the platform’s open one of i
   })
 })
 
-test('a guest’s request names no model, project or prompt, and sets no parameter', async () => {
+test('a guest’s request names no model, project, prompt or end user, and sets no parameter', async () => {
   await rolledBack(sql, async (tx) => {
     const { guest } = await addSupport(tx)
     const refused: readonly [object, string][] = [
@@ -124,6 +124,7 @@ test('a guest’s request names no model, project or prompt, and sets no paramet
       [{ prompt: { name: 'any' } }, 'PT404 prompt_not_found'],
       [{ params: { max_output_tokens: 1_000_000 } }, '42501 permission_denied'],
       [{ params: { reasoning_effort: 'high' } }, '42501 permission_denied'],
+      [{ end_user: 'ada' }, '42501 permission_denied'],
       [{ transient: true }, '42501 permission_denied'],
       [{ transient: true, capability: 'embeddings' }, '42501 permission_denied'],
     ]

@@ -10,6 +10,8 @@ export interface Person {
   rank?: Rank
   /** Added to what the rank brings. */
   permissions?: readonly string[]
+  /** Acts by an API key with these of their permissions, and has not signed in. */
+  chosen?: readonly string[]
   /** The membership is over, the token is not. */
   ended?: boolean
   /** Also a member of B, where the token is not at work. */
@@ -68,6 +70,20 @@ export const people: readonly Person[] = [
   { key: 'member', tenant: 'a', rank: 'member' },
   { key: 'former member', tenant: 'a', rank: 'admin', ended: true },
   ...holders,
+  {
+    key: 'API key of an administrator',
+    tenant: 'a',
+    rank: 'admin',
+    permissions: ['content.read_all'],
+    chosen: ['agents.invoke', 'audit.read', 'members.manage', 'billing.manage'],
+  },
+  {
+    key: 'API key of a former member',
+    tenant: 'a',
+    rank: 'admin',
+    chosen: allPermissions,
+    ended: true,
+  },
   { key: 'member of both', tenant: 'a', rank: 'member', alsoInB: true },
   { key: 'guest', tenant: 'a', rank: 'guest' },
   { key: 'another guest', tenant: 'a', rank: 'guest' },
@@ -84,6 +100,7 @@ export const people: readonly Person[] = [
   { key: 'owner of the other', tenant: 'b', rank: 'owner' },
   { key: 'member of the other', tenant: 'b', rank: 'member' },
   { key: 'guest of the other', tenant: 'b', rank: 'guest' },
+  { key: 'API key of the other', tenant: 'b', rank: 'admin', chosen: allPermissions },
 ]
 
 /** Who makes a request, and all that the rules may know of them. */
@@ -154,11 +171,12 @@ export function actorsOf(
 }
 
 function actorOf(person: PlantedPerson, organizations: { a: number; b: number }): Actor {
-  const { key, tenant, rank, ended, platform, id } = person
+  const { key, tenant, rank, ended, platform, id, chosen } = person
   const underGrant = platform === 'configuration' || platform === 'content'
   const claimed = underGrant ? organizations.a : tenant === 'none' ? null : organizations[tenant]
   const active = ended !== true
-  const held = rank === undefined ? [] : [...permissionsOfRank[rank], ...(person.permissions ?? [])]
+  const all = rank === undefined ? [] : [...permissionsOfRank[rank], ...(person.permissions ?? [])]
+  const held = chosen === undefined ? all : all.filter((one) => chosen.includes(one))
   return {
     name: key,
     role: 'authenticated',
@@ -167,20 +185,24 @@ function actorOf(person: PlantedPerson, organizations: { a: number; b: number })
     organizationId: active && rank !== 'guest' ? claimed : null,
     guestOf: active && rank === 'guest' ? claimed : null,
     permissions: new Set(platform === 'content' ? ['content.read_all'] : active ? held : []),
-    rank: active ? rankOf(rank) : 0,
-    hasAccount: true,
+    rank: active && chosen === undefined ? rankOf(rank) : 0,
+    hasAccount: chosen === undefined,
     isPlatformAdministrator: platform !== undefined,
     alsoInB: person.alsoInB === true,
     claims: claimsOf(person, claimed),
   }
 }
 
-function claimsOf({ id, sessionId, email, rank }: PlantedPerson, organizationId: number | null) {
+function claimsOf(
+  { id, sessionId, email, rank, chosen }: PlantedPerson,
+  organizationId: number | null,
+) {
   return {
     role: 'authenticated',
     aud: 'authenticated',
     sub: id,
-    email,
+    // private.enter_api_key() makes claims without an address.
+    ...(chosen === undefined && { email }),
     session_id: sessionId,
     ...(organizationId === null
       ? {}

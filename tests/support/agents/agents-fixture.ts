@@ -139,7 +139,8 @@ export function fakeDatabase(answers: Readonly<Record<string, Answer>> = {}) {
   })
   const admin = client('service_role') as Admin
   const db = client('authenticated') as Db
-  const database: Database = { admin, forCaller: () => db }
+  const identify = () => Promise.reject(new Error('nothing here has an API key'))
+  const database: Database = { admin, identify, forCaller: () => db }
   const outcomes = () =>
     calls
       .filter(({ name }) => name === 'finish_execution')

@@ -66,6 +66,9 @@ export interface BeginArguments {
   transient?: boolean
   capability?: string
   input_bytes?: number
+  end_user?: string
+  previous?: string
+  refers?: string[]
 }
 
 /** A statement for as() or committedAs(). */

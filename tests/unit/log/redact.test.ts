@@ -12,6 +12,7 @@ describe('redaction', () => {
     ['key AIzaSyA-1234567890', 'SyA'],
     ['GET /x?key=secret123&alt=sse', 'secret123'],
     ['sb_secret_abc', 'abc'],
+    [`a key clq_${'Ab-_'.repeat(10)}xyz, and a part clq_Ab`, 'Ab'],
     [PRIVATE_KEY, 'MII'],
     [JSON.stringify(PRIVATE_KEY).slice(0, 300), 'MII'],
   ])('removes what looks like a credential: %#', (text, secret) => {

@@ -18,13 +18,13 @@ import { AskAuth, type AskAuthOptions, patience } from './ask-auth.ts'
 /** The caller, from the access token. The database decides what the caller may do. */
 export interface Caller {
   readonly userId: string
-  /** The auth session's id, which the database looks up in user_sessions. */
+  /** The id of the auth session or of the API key, which the database looks up in user_sessions. */
   readonly sessionId: string
-  /** The active organization of the token. */
+  /** The active organization of the token, or the organization of the API key. */
   readonly organizationId: number
   /** The token says that its person is a guest; the database decides who is one. */
   readonly isGuest: boolean
-  /** The received token; the database client acts with it as the caller. */
+  /** The received token or API key; the database client acts with it as the caller. */
   readonly accessToken: string
 }
 

@@ -25,7 +25,7 @@ export async function beginExecution(
   providers: readonly string[],
 ): Promise<BegunExecution> {
   const { message, parent_id, params, format } = invocation
-  const { agent, model, session_id, project_id, prompt } = invocation
+  const { agent, model, session_id, project_id, prompt, end_user } = invocation
   const asked = format && { responseFormat: toResponseFormat(format.schema) }
   // Before anything is stored: a file that is not what it says refuses the request.
   const files = await readFiles(db, message ? namedFiles(message) : [])
@@ -48,6 +48,7 @@ export async function beginExecution(
       session_id,
       project_id,
       prompt,
+      end_user,
       parent_id,
       as_root: parent_id === null,
       regenerate: invocation.regenerate,

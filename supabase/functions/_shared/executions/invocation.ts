@@ -118,6 +118,8 @@ export const invocationSchema = parameterObject({
   params: params.nullish().transform((value) => value ?? {}),
   /** A prompt of the organization's library, by name: the last of the system prompts. */
   prompt: optional(prompt),
+  /** The customer for whom a server acts. Their session goes on with the same one only. */
+  end_user: optional(storableText(512).min(1)),
   /** The answer must be JSON of this schema, or it has failed. */
   format: optional(format),
 }).superRefine(({ message, regenerate, session_id, parent_id }, context) => {

@@ -1,6 +1,7 @@
 import { Hono } from 'hono'
 import { cors } from 'hono/cors'
 import { createMiddleware } from 'hono/factory'
+import { AppError } from '../errors.ts'
 import type { Log } from '../log/log.ts'
 import type { Clock } from '../time.ts'
 import { allowOnly, createFailureReport, handleError, handleNotFound } from './handle-error.ts'
@@ -11,7 +12,7 @@ import { allowOnly, createFailureReport, handleError, handleNotFound } from './h
  */
 export function createFunctionApp(name: string, log: Log, clock: Clock): Hono {
   const app = new Hono({ strict: false }).basePath(`/${name}`)
-  app.use(requestId, securityHeaders, crossOrigin)
+  app.use(requestId, securityHeaders, crossOrigin, refuseKeysInAddress)
   app.onError(handleError(createFailureReport(log, clock)))
   app.notFound(handleNotFound)
   app.get('/health', (c) => c.json({ status: 'ok' }))
@@ -54,6 +55,15 @@ export const crossOrigin = cors({
     'x-vercel-ai-ui-message-stream',
   ],
   maxAge: 86_400,
+})
+
+/** Addresses are written down by browsers and proxies: a key in one is known to others already. */
+export const refuseKeysInAddress = createMiddleware(async (c, next) => {
+  if (/clq(?:_|%5f)[\w-]{43}/i.test(new URL(c.req.url).search)) {
+    const message = 'An API key stands in the address. Revoke it; a key belongs into the header.'
+    throw new AppError('invalid_request', { message })
+  }
+  await next()
 })
 
 /** Answers are data: never sniffed, framed, rendered or cached. */

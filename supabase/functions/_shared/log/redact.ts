@@ -14,6 +14,7 @@ const credentialPatterns = [
   /\bAIza[\w-]{10,}/g,
   /\bsk-[\w*.-]{4,}/g,
   /\bsb_(?:secret|publishable)_[\w-]+/g,
+  /\bclq_[\w-]+/g,
   /([?&](?:key|api_key|access_token|token)=)[^&\s"']+/gi,
 ]
 

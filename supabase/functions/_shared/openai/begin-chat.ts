@@ -24,7 +24,7 @@ export async function beginChat(
   idempotencyKey: string | undefined,
   providers: readonly string[],
 ): Promise<BegunExecution> {
-  const { asked, messages, params, kept } = request
+  const { asked, messages, params, kept, endUser, refers } = request
   const stored = kept?.messages ?? asked.messages
   const asking = askingIndex(stored)
   const content = storedContent(asking, stored, kept ? 'input' : 'messages')
@@ -38,6 +38,8 @@ export async function beginChat(
         message: { content, ...digest, ...(kept && { input: toInput(asking, stored) }) },
         ...target,
         ...(previous && { previous: previous.executionId }),
+        ...(endUser !== undefined && { end_user: endUser }),
+        ...(refers && { refers }),
         params,
         transient: true,
         input_bytes: sentBytes(request),

@@ -77,10 +77,10 @@ const effective = {
   frequency_penalty: z.number().min(-2).max(2).nullish(),
 }
 
-/** Accepted because they change no answer, here and in responses. */
+/** They change no answer, here and in responses. The first two name the end user. */
 export const labels = {
-  user: word.nullish(),
-  safety_identifier: word.nullish(),
+  user: word.min(1).nullish(),
+  safety_identifier: word.min(1).nullish(),
   prompt_cache_key: word.nullish(),
   metadata: z
     .record(z.string().max(64), word)

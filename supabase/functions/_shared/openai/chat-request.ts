@@ -25,6 +25,10 @@ export interface ChatRequest {
   /** What a whole answer must be: JSON at least, of this schema when there is one. */
   readonly answerSchema: ParsedSchema | null
   readonly params: ModelParams
+  /** The customer for whom a server acts: `safety_identifier`, or its older name `user`. */
+  readonly endUser?: string
+  /** Executions whose answers the input quotes by their items. */
+  readonly refers?: readonly string[]
   /** Of a response that later requests can follow. */
   readonly kept?: KeptInput
 }
@@ -64,7 +68,17 @@ export function readChatRequest(json: unknown): ChatRequest {
     },
     answerSchema: toAnswerSchema(format),
     params: toParams(body),
+    ...toEndUser(body),
   }
+}
+
+/** OpenAI replaces `user` with `safety_identifier`; here both name the end user. */
+export function toEndUser({
+  user,
+  safety_identifier: newer,
+}: Pick<ChatBody, 'user'> & Partial<Pick<ChatBody, 'safety_identifier'>>): { endUser?: string } {
+  const endUser = newer ?? user
+  return typeof endUser === 'string' ? { endUser } : {}
 }
 
 function readMessages(messages: readonly ChatMessage[]) {

@@ -37,6 +37,7 @@ export async function embed(
         ...target,
         transient: true,
         capability: 'embeddings',
+        end_user: request.endUser,
         input_bytes: encoder.encode(JSON.stringify(request.embed.input)).byteLength,
       },
       idempotency_key: undefined,

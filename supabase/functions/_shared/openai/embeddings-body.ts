@@ -6,6 +6,7 @@ import { isRecord } from '../json.ts'
 import { inlineLimit } from '../executions/inline-data.ts'
 import type { EmbeddingInput } from '../models/model-protocol.ts'
 import { labels } from './chat-body.ts'
+import { toEndUser } from './chat-request.ts'
 import { UnsupportedParameterError } from './openai-error.ts'
 
 /** Bytes of a request body. */
@@ -36,6 +37,7 @@ const emptyForms: Readonly<Record<string, readonly EmptyForm[]>> = { user: ['tex
 export interface EmbeddingsRequest {
   readonly model: string
   readonly embed: EmbeddingInput
+  readonly endUser?: string
 }
 
 /**
@@ -59,9 +61,10 @@ export function readEmbeddingsRequest(
   if (unsupported !== undefined) throw new UnsupportedParameterError(unsupported)
   // One form at a time, so that a refusal names what is wrong in the form that was meant.
   const form = z.object({ ...parameters, input: formOf(isRecord(set) ? set['input'] : null) })
-  const { model, input, dimensions, encoding_format } = validate(form, set)
+  const { model, input, dimensions, encoding_format, user: endUser } = validate(form, set)
   return {
     model,
+    ...toEndUser({ user: endUser }),
     embed: {
       input: toInputs(input),
       encoding: encoding_format ?? 'float',

@@ -5,7 +5,7 @@ import { toPartEvents } from '../executions/models.ts'
 import type { MessagePart, ModelTool, ResponseFormat } from '../models/model-protocol.ts'
 import { invalid } from './chat-body.ts'
 import { partsOf } from './chat-completion.ts'
-import { chatLimit, type ChatRequest, toAnswerSchema } from './chat-request.ts'
+import { chatLimit, type ChatRequest, toAnswerSchema, toEndUser } from './chat-request.ts'
 import { checkCallsAnswered, readPrevious } from './previous-response.ts'
 import { responseDialect } from './response-dialect.ts'
 import { ResponseItems } from './response-items.ts'
@@ -24,7 +24,9 @@ export async function readResponsesRequest(db: Db, json: unknown): Promise<ChatR
   const format = toFormat(body)
   const previous = await readPrevious(db, body.previous_response_id)
   const earlier = previous?.messages ?? []
-  const input = await toInputMessages(body.input, itemFinder(db, [earlier, body.input]), earlier)
+  const quoted: Answers = new Map()
+  const findItem = itemFinder(db, [earlier, body.input], quoted)
+  const input = await toInputMessages(body.input, findItem, earlier)
   checkCallsAnswered(earlier, input)
   const tools = body.tools?.map(toTool)
   const system = instructions ? [{ role: 'system' as const, content: instructions }] : []
@@ -51,6 +53,8 @@ export async function readResponsesRequest(db: Db, json: unknown): Promise<ChatR
     },
     answerSchema: toAnswerSchema(format, ['text', 'format', 'schema']),
     params: Object.fromEntries(given),
+    ...toEndUser(body),
+    ...(quoted.size > 0 && { refers: [...quoted.keys()] }),
     ...(body.store !== false && { kept: { messages: input, previous } }),
   }
 }
@@ -98,6 +102,9 @@ function echoOf(body: ResponsesBody): Record<string, unknown> {
   }
 }
 
+/** What the items of answers stand for, by execution and by item. */
+type Answers = Map<string, Map<string, MessagePart>>
+
 /** Answers to whose items one request may refer: each is a read. */
 const maxAnswers = 64
 
@@ -105,8 +112,7 @@ const maxAnswers = 64
  * Items that a client refers to are looked up in the answer whose id they carry, as the caller. What
  * they stand for counts as if the client had sent it.
  */
-function itemFinder(db: Db, given: unknown): FindItem {
-  const answers = new Map<string, Map<string, MessagePart>>()
+function itemFinder(db: Db, given: unknown, answers: Answers): FindItem {
   let bytes = bytesOf(given)
   return async (id) => {
     const [, execution] =

@@ -20,7 +20,7 @@ export interface OpenAiDependencies extends InvokeDependencies {
   readonly readJson: RequestLimit['readJson']
 }
 
-/** The part of OpenAI's API that its clients need here; the key is a user's access token. */
+/** The part of OpenAI's API that its clients need here; the key is a `clq_` key or an access token. */
 export function createOpenAiRoutes(deps: OpenAiDependencies): Hono {
   const routes = new Hono({ strict: false })
   const report = createFailureReport(deps.log, deps.clock)

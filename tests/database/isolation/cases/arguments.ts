@@ -18,12 +18,14 @@ export function argumentPools(world: World): Readonly<Record<string, readonly Va
     return [...take(world.a.organizationId), ...take(world.b.organizationId)]
   }
   const people = [...world.a.people.slice(0, 4), ...world.b.people]
+  const keys = [...world.a.people, ...world.b.people].filter(({ chosen }) => chosen !== undefined)
   const permissions = ['content.read_all', 'billing.manage', 'members.manage']
   const pools: Record<string, readonly Value[]> = {
     organization_id: [world.a.organizationId, world.b.organizationId, absentId],
     user_id: [...people.map(({ id }) => id), absentUuid],
     session_id: [
       ...people.map(({ sessionId }) => sessionId),
+      ...keys.map(({ sessionId }) => sessionId),
       ...ids('public.chat_sessions'),
       absentUuid,
       null,
@@ -107,6 +109,12 @@ export function argumentPools(world: World): Readonly<Record<string, readonly Va
     transient: hostile('boolean'),
     capability: ['chat', 'embeddings', 'pictures'],
     previous: [null, ...ids('public.agent_executions'), absentUuid],
+    end_user: [null, 'ada', '', 5],
+    refers: [...ids('public.agent_executions').map((id) => [id]), [absentUuid], ['1'], 'no list'],
+    key_hash: ['0'.repeat(64), 'no hash', null],
+    call: ['available_models', 'create_api_key', ''],
+    expires_at: [null, '2000-01-01', 'infinity'],
+    old_works_until: [null, '2000-01-01', 'infinity'],
   }
   return { ...pools, request: invocations(pools) }
 }
@@ -125,6 +133,8 @@ const fields = [
   'transient',
   'input_bytes',
   'previous',
+  'end_user',
+  'refers',
   'capability',
   'prompt',
 ]
@@ -171,7 +181,11 @@ export function argumentSets(
   { combinations, each }: { combinations: number; each: number },
 ): Call[] {
   const names = routine.arguments.map(({ name }) => name)
-  const poolOf = ({ name, type }: { name: string; type: string }) => pools[name] ?? hostile(type)
+  // An API key is named by the session that it is.
+  const poolNames = (name: string, type: string) =>
+    name === 'id' && type === 'uuid' ? 'session_id' : name
+  const poolOf = ({ name, type }: { name: string; type: string }) =>
+    pools[poolNames(name, type)] ?? hostile(type)
   const start: Record<string, Value> = {}
   const hasExample = Object.keys(base).length > 0
   for (const argument of routine.arguments) {

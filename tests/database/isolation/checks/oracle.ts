@@ -11,6 +11,7 @@ function normalize(value: unknown): string {
     .replaceAll(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, (id) =>
       planted.test(id) ? id : '<uuid>',
     )
+    .replaceAll(/\bclq_[\w-]+/g, '<key>')
     .replaceAll(/[0-9a-f]{64}/g, '<hash>')
 }
 

@@ -82,6 +82,7 @@ function mayRaise(
 
 /** A session that gives access holds exactly what its membership or grant gives. */
 function isDerived(world: World, outcome: Outcome, session: Row): boolean {
+  const chosen = session.key_permissions as readonly string[] | null
   const after = (table: string) => [
     ...(outcome.written?.[table] ?? []),
     ...(world.rows.get(table) ?? []),
@@ -103,5 +104,6 @@ function isDerived(world: World, outcome: Outcome, session: Row): boolean {
         ? new Set(['content.read_all'])
         : new Set<string>()
   const has = session.permissions as string[]
-  return has.length === wanted.size && has.every((permission) => wanted.has(permission))
+  const may = new Set([...wanted].filter((permission) => chosen?.includes(permission) ?? true))
+  return has.length === may.size && has.every((permission) => may.has(permission))
 }

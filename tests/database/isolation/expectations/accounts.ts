@@ -3,7 +3,8 @@ import { appendOnly, audited, settled, touched, trigger } from './triggers.ts'
 import type { RelationExpectation } from './types.ts'
 
 const read = { select: '*' }
-const ownAccount: Rule = (actor, row) => actor.userId !== null && row.id === actor.userId
+// For people who have signed in: an API key is none.
+const ownAccount: Rule = (actor, row) => actor.hasAccount && row.id === actor.userId
 
 /** Organizations, accounts, memberships, sessions, and the records of what was done. */
 export const accounts: Readonly<Record<string, RelationExpectation>> = {
@@ -54,16 +55,17 @@ export const accounts: Readonly<Record<string, RelationExpectation>> = {
       authenticated: { select: '*', update: 'workspace_path system_prompt session_metadata' },
       service_role: read,
     },
-    select: all(member, self),
+    // An API key is no session of a person's device.
+    select: all(member, self, is('key_permissions', null)),
     // A session under a break-glass grant only reads.
-    update: all(member, self, is('access_grant_id', null)),
+    update: all(member, self, is('access_grant_id', null), is('key_permissions', null)),
     guard: '',
     policies: ['select_self', 'update_self'],
     triggers: {
       ...touched('user_sessions'),
       ...trigger(
         'user_sessions_derive_access',
-        'BEFORE INSERT OR UPDATE OF organization_id, user_id, access_grant_id, role, permissions, is_active, access_expires_at',
+        'BEFORE INSERT OR UPDATE OF organization_id, user_id, access_grant_id, key_permissions, role, permissions, is_active, access_expires_at',
         'derive_session_access()',
       ),
       ...trigger('user_sessions_keep_newest', 'AFTER INSERT', 'keep_newest_sessions()'),
@@ -73,7 +75,7 @@ export const accounts: Readonly<Record<string, RelationExpectation>> = {
   },
   'public.active_user_sessions': {
     grants: { authenticated: read, service_role: read },
-    select: all(member, self),
+    select: all(member, self, (_, row) => row.role !== 'api_key'),
     key: ['id'],
   },
   'client_mgmt.client_users': {
@@ -120,6 +122,15 @@ export const accounts: Readonly<Record<string, RelationExpectation>> = {
     grants: {},
     references: { 'organization_id invitation_id': 'client_mgmt.invitations' },
     secret: ['token_hash'],
+  },
+  'private.api_keys': {
+    grants: {},
+    references: { 'organization_id id': 'public.user_sessions' },
+  },
+  'private.api_key_secrets': {
+    grants: {},
+    references: { 'organization_id api_key_id': 'private.api_keys' },
+    secret: ['secret_hash'],
   },
   'client_mgmt.billing_accounts': {
     grants: {

@@ -87,6 +87,7 @@ export const budgets: Readonly<Record<string, RelationExpectation>> = {
         update:
           'max_concurrent_executions max_concurrent_per_user requests_per_minute ' +
           'requests_per_minute_per_user tokens_per_minute tokens_per_minute_per_user ' +
+          'max_concurrent_per_end_user requests_per_minute_per_end_user tokens_per_minute_per_end_user ' +
           'changes_per_minute changes_per_minute_per_user stored_bytes stored_bytes_per_user ' +
           'max_guests joins_per_minute max_concurrent_per_guest requests_per_minute_per_guest ' +
           'tokens_per_minute_per_guest changes_per_minute_per_guest stored_bytes_per_guest',

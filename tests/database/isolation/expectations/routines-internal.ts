@@ -99,6 +99,10 @@ export const internalDefiners: readonly string[] = [
   'open_session',
   'write_admin_event',
   'write_audit_event',
+  // API keys.
+  'add_key_secret',
+  'find_api_key',
+  'require_key_maker',
   // Executions.
   'add_to_reservation',
   'author_of',
@@ -111,6 +115,7 @@ export const internalDefiners: readonly string[] = [
   'begin_in',
   'check_admission',
   'check_breaker',
+  'check_end_user',
   'check_rate',
   'correct_rate',
   'count_rate',

@@ -1,3 +1,4 @@
+import { rankOf } from '../actors.ts'
 import { invitationToken } from '../plant/special.ts'
 import {
   account,
@@ -111,6 +112,21 @@ export const peopleRoutines: Readonly<Record<string, RoutineExpectation>> = {
   ...rpc('leave_organization()', { allowed: anywhere, example: () => ({}) }),
   ...rpc('list_sessions()', { allowed: account, empty: true }),
   ...rpc('revoke_session(uuid)', { allowed: account }),
+  // A member who has signed in, and no one else: the ranks of a key and of a grant are none.
+  ...rpc('create_api_key(text, text[], timestamp with time zone)', {
+    allowed: ({ rank }) => rank > rankOf('guest'),
+    example: () => ({ name: 'server', permissions: ['agents.invoke'], expires_at: null }),
+  }),
+  ...rpc('rotate_api_key(uuid, timestamp with time zone, timestamp with time zone)', {
+    allowed: ({ rank }) => rank > rankOf('guest'),
+  }),
+  ...rpc('revoke_api_key(uuid)', { allowed: inOrganization }),
+  ...rpc('list_api_keys()', {
+    allowed: inOrganization,
+    empty: true,
+    reveals: ['private.api_keys.name', 'private.api_key_secrets.prefix'],
+  }),
+  'private.note_api_key_use()': { executors: ['authenticated'], definer: true },
   ...rpc('platform_organizations()', {
     allowed: runsPlatform,
     control: 'platform administrator',

@@ -56,6 +56,7 @@ const plain = [
   'finish_execution(bigint, uuid, jsonb)',
   'finish_tool_call(bigint, uuid, text, jsonb)',
   'follow_execution(bigint, uuid, bigint, uuid[])',
+  'identify_api_key(text)',
   'queue_mcp_revocation(bigint, uuid, bigint, jsonb)',
   'record_mcp_tools(bigint, uuid, bigint, text, jsonb, integer)',
   'log_audit_event(bigint, text, text, text, jsonb, boolean, text, text, text)',
@@ -78,14 +79,23 @@ const plain = [
   'suspend_tool_call(bigint, uuid, text, integer, jsonb, text, jsonb)',
 ]
 
-const invoker = ['clean_ups()', 'decrypt_token(text, text)', 'encrypt_token(text, text)']
+const invoker = [
+  'act_with_api_key(text, text, jsonb)',
+  'clean_ups()',
+  'decrypt_token(text, text)',
+  'encrypt_token(text, text)',
+]
 
 const forService = (definer: boolean, reveals: readonly string[]) => (signature: string) =>
   [`public.${signature}`, { executors: ['service_role'], definer, reveals }] as const
 
-/** Functions for the edge functions and for upkeep; no person may call any of them. */
-export const serviceRoutines: Readonly<Record<string, RoutineExpectation>> = Object.fromEntries([
+const entries: readonly (readonly [string, RoutineExpectation])[] = [
   ...sealed.map(forService(true, secrets)),
   ...plain.map(forService(true, [])),
   ...invoker.map(forService(false, [])),
-])
+  ['private.enter_api_key(text)', { executors: ['service_role'], definer: true }],
+]
+
+/** Functions for the edge functions and for upkeep; no person may call any of them. */
+export const serviceRoutines: Readonly<Record<string, RoutineExpectation>> =
+  Object.fromEntries(entries)

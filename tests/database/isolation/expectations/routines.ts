@@ -128,13 +128,18 @@ export const routineExpectations: Readonly<Record<string, RoutineExpectation>> =
     empty: true,
   },
   ...rpc('approve_mcp_tool(bigint, text)', { allowed: inOrganization }),
-  'public.usage_by_day(date, date, uuid)': {
-    executors: ['authenticated'],
-    definer: false,
-    allowed: inOrganization,
-    empty: true,
-    example: () => ({ since: '2000-01-01' }),
-  },
+  ...Object.fromEntries(
+    ['usage_by_day', 'usage_by_end_user'].map((name): [string, RoutineExpectation] => [
+      `public.${name}(date, date, uuid, text)`,
+      {
+        executors: ['authenticated'],
+        definer: false,
+        allowed: inOrganization,
+        empty: true,
+        example: () => ({ since: '2000-01-01' }),
+      },
+    ]),
+  ),
   'public.mcp_tool_changes(bigint)': {
     executors: ['authenticated'],
     definer: false,

@@ -45,7 +45,7 @@ export async function plantMemberships(
   organizationId: number,
   names: Names,
 ): Promise<void> {
-  for (const { id, sessionId, rank, permissions, ended } of people) {
+  for (const { id, sessionId, rank, permissions, ended, chosen } of people) {
     await sql`
       insert into client_mgmt.client_users (organization_id, user_id, role, permissions)
       values (${organizationId}, ${id}, ${rank ?? 'member'}, ${[...(permissions ?? [])]})`
@@ -60,6 +60,20 @@ export async function plantMemberships(
       on conflict (id) do update set organization_id = excluded.organization_id,
         workspace_path = excluded.workspace_path, system_prompt = excluded.system_prompt,
         session_metadata = excluded.session_metadata`
+    if (chosen !== undefined) {
+      // In the place of the sign-in.
+      await sql`delete from auth.sessions where id = ${sessionId}`
+      await sql`delete from public.user_sessions where id = ${sessionId}`
+      await sql`
+        insert into public.user_sessions (organization_id, id, user_id, key_permissions, expires_at)
+        values (${organizationId}, ${sessionId}, ${id}, ${[...chosen]}, '2099-01-01')`
+      await sql`
+        insert into private.api_keys (organization_id, id, user_id, name)
+        values (${organizationId}, ${sessionId}, ${id}, ${names.text()})`
+      await sql`
+        insert into private.api_key_secrets (organization_id, api_key_id, secret_hash, prefix)
+        values (${organizationId}, ${sessionId}, sha256(${names.text()}::bytea), ${names.text()})`
+    }
     if (ended === true) {
       await sql`update client_mgmt.client_users set ended_at = now()
         where organization_id = ${organizationId} and user_id = ${id}`
