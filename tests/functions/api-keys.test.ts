@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { answerOf, stop, StreamReader, text } from '../support/agents/chat-stream.ts'
+import { openSession, uploadPicture } from '../support/agents/files.ts'
 import { callFunction, type ErrorBody } from '../support/agents/invoke.ts'
 import { eventStream } from '../support/agents/raw-http.ts'
 import { STALL } from '../support/agents/raw-provider.ts'
@@ -123,4 +124,18 @@ it('no log names a key', async () => {
   await (await invoke(key)).text()
   await (await invoke(`${key.slice(0, -1)}?`)).text()
   expect(made.worker.logged.join('\n')).not.toContain(key.slice(4, -1))
+})
+
+it('a key reads no file, and the model learns that an earlier one is missing', async () => {
+  made.provider.respond(answer)
+  const session_id = await openSession(made.ann)
+  const path = await uploadPicture(made.ann, made.ann.organization.id, session_id)
+  const message = { content: [{ type: 'file', path }] }
+  const byToken = await made.worker.invoke(made.ann, { agent: made.agent, session_id, message })
+  expect(answerOf(await byToken.text())).toBe('Hello')
+  const { key } = await makeKey()
+  expect(await codeOf(await invoke(key, { session_id, message }))).toEqual([404, 'file_not_found'])
+  expect(answerOf(await (await invoke(key, { session_id })).text())).toBe('Hello')
+  const sent = made.provider.journal.at(-1)?.body
+  expect(sent).toContain('[image/png, no longer there]')
 })
