@@ -3811,6 +3811,25 @@ export type Database = {
           sealed_values: number
         }[]
       }
+      search: {
+        Args: {
+          after?: string
+          kinds?: string[]
+          limit?: number
+          project_id?: number
+          query: string
+          since?: string
+          until?: string
+          user_id?: string
+        }
+        Returns: Database['public']['CompositeTypes']['search_result'][]
+        SetofOptions: {
+          from: '*'
+          to: 'search_result'
+          isOneToOne: false
+          isSetofReturn: true
+        }
+      }
       sessions_to_answer: {
         Args: { max_rows?: number }
         Returns: {
@@ -4037,6 +4056,20 @@ export type Database = {
         organization_id: number | null
         scope: string | null
         expires_at: string | null
+      }
+      search_result: {
+        kind: string | null
+        id: string | null
+        session_id: string | null
+        block_id: number | null
+        project_id: number | null
+        user_id: string | null
+        said_at: string | null
+        score: number | null
+        snippet: string | null
+        starts_at: number | null
+        highlights: Json | null
+        cursor: string | null
       }
     }
   }

@@ -2,6 +2,10 @@ import { all, any, holding, manager, member, self } from '../rules.ts'
 import { perStatement, touched } from './triggers.ts'
 import type { RelationExpectation } from './types.ts'
 
+/** The triggers that keep the words of a table's rows. */
+export const searched = (table: string) =>
+  perStatement(table, 'words', 'index_words()', ['insert', 'update'])
+
 const read = { select: '*' }
 const everything = { select: '*', insert: '*', update: '*', delete: true } as const
 const manage = manager('projects.manage')
@@ -40,6 +44,15 @@ export const analysis: Readonly<Record<string, RelationExpectation>> = {
       'organization_id user_id': 'client_mgmt.client_users',
     },
     aboutOthers: true,
+  },
+  'private.search_words': {
+    grants: {},
+    references: {
+      organization_id: 'public.organizations',
+      'organization_id session_id message_id': 'public.chat_messages',
+      'organization_id turn_id': 'conversation.turns',
+      'organization_id result_id': 'conversation.block_lens_version',
+    },
   },
   'conversation.turn_sources': {
     grants: { authenticated: read, service_role: read },

@@ -1,4 +1,5 @@
 import { any, manager, member, ownSession, plainSession, platformWide, reader } from '../rules.ts'
+import { searched } from './analysis.ts'
 import {
   audited,
   checked,
@@ -141,7 +142,7 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
     ...managed,
     guard: 'projects.manage',
     policies: managerPolicies,
-    triggers: touched('turns'),
+    triggers: { ...touched('turns'), ...searched('turns') },
     references: {
       ...ofOrganization,
       'organization_id participant_id': 'conversation.participants',
@@ -198,7 +199,10 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
     delete: manage,
     guard: 'projects.manage',
     policies: ['select_member', 'insert_manager', 'delete_manager'],
-    triggers: checked('block_lens_version', 'organization_id, lens_id'),
+    triggers: {
+      ...checked('block_lens_version', 'organization_id, lens_id'),
+      ...searched('block_lens_version'),
+    },
     references: {
       'organization_id block_id': 'conversation.blocks',
       lens_id: 'conversation.lens_prototypes',

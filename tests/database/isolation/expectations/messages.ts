@@ -1,3 +1,4 @@
+import { searched } from './analysis.ts'
 import { all, holding, is, member, reader } from '../rules.ts'
 import { touched, trigger } from './triggers.ts'
 import type { RelationExpectation } from './types.ts'
@@ -11,11 +12,10 @@ export const messages: Readonly<Record<string, RelationExpectation>> = {
     grants: { authenticated: read, service_role: everything },
     select: reader,
     policies: ['select_reader'],
-    triggers: trigger(
-      'chat_messages_forget_author',
-      'BEFORE UPDATE OF author_id',
-      'forget_author()',
-    ),
+    triggers: {
+      ...searched('chat_messages'),
+      ...trigger('chat_messages_forget_author', 'BEFORE UPDATE OF author_id', 'forget_author()'),
+    },
     references: {
       'organization_id author_id': 'client_mgmt.client_users',
       'organization_id session_id': 'public.chat_sessions',

@@ -159,6 +159,10 @@ export const internalDefiners: readonly string[] = [
   'usable_mcp_configuration',
   'with_tool_results',
   // Content.
+  'index_words',
+  'search_language',
+  'search_matches',
+  'words_wanted',
   'add_personas',
   'persona_named',
   'persona_of',
