@@ -273,6 +273,7 @@ as $$
 declare
   account constant uuid := private.current_user_id();
   reads_all constant boolean := private.has_permission('content.read_all');
+  answers constant boolean := private.has_permission('sessions.answer');
 begin
   return query
   select 'message', w.message_id::text, s.id, null::bigint, s.project_id, s.user_id, w.language, w.said_at,
@@ -281,7 +282,7 @@ begin
   join public.chat_sessions s on s.organization_id = w.organization_id and s.id = w.session_id
   where w.organization_id = search_matches.organization_id and w.words @@ wanted
     and 'message' = any (kinds)
-    and (s.user_id = account or reads_all or s.visibility = 'organization')
+    and (s.user_id = account or reads_all or s.visibility = 'organization' or (s.of_guest and answers))
     and (search_matches.project_id is null or s.project_id = search_matches.project_id)
     and (search_matches.user_id is null or s.user_id = search_matches.user_id)
     and w.said_at >= coalesce(since, '-infinity') and w.said_at < coalesce(until, 'infinity')

@@ -2220,6 +2220,7 @@ export type Database = {
           last_message_at: string
           metadata: NonNullable<Json>
           model_id: number | null
+          of_guest: boolean
           organization_id: number
           project_id: number | null
           status: string
@@ -2242,6 +2243,7 @@ export type Database = {
           last_message_at?: string
           metadata?: NonNullable<Json>
           model_id?: number | null
+          of_guest?: boolean
           organization_id?: number
           project_id?: number | null
           status?: string
@@ -2263,6 +2265,7 @@ export type Database = {
           last_message_at?: string
           metadata?: NonNullable<Json>
           model_id?: number | null
+          of_guest?: boolean
           organization_id?: number
           project_id?: number | null
           status?: string
@@ -3232,6 +3235,7 @@ export type Database = {
           last_message_at: string
           message_count: number | null
           model_id: number | null
+          of_guest: boolean
           organization_id: number
           project_id: number | null
           status: string

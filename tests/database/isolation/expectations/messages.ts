@@ -1,5 +1,5 @@
 import { searched } from './analysis.ts'
-import { all, holding, is, member, reader } from '../rules.ts'
+import { all, any, holding, is, member, reader } from '../rules.ts'
 import { touched, trigger } from './triggers.ts'
 import type { RelationExpectation } from './types.ts'
 
@@ -25,7 +25,11 @@ export const messages: Readonly<Record<string, RelationExpectation>> = {
   },
   'conversation.hand_back_notes': {
     grants: { authenticated: read, service_role: read },
-    select: all(member, holding('sessions.answer'), is('visibility', 'organization')),
+    select: all(
+      member,
+      holding('sessions.answer'),
+      any(is('visibility', 'organization'), is('of_guest', true)),
+    ),
     policies: ['select_answerer'],
     triggers: touched('hand_back_notes'),
     references: {

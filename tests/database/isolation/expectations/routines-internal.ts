@@ -37,6 +37,7 @@ export const internalDefiners: readonly string[] = [
   'keep_an_owner',
   'keep_mcp_endpoint',
   'keep_newest_sessions',
+  'mark_guest_session',
   'forget_prompt_versions',
   'record_prompt_versions',
   'refresh_session_access',
