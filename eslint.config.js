@@ -37,10 +37,11 @@ export default defineConfig(
     'node_modules/',
     '.colloquy/',
     'coverage/',
+    'web/dist/',
     'supabase/functions/_shared/database.types.ts',
   ]),
   {
-    files: ['**/*.ts'],
+    files: ['**/*.{ts,tsx}'],
     extends: [tseslint.configs.recommendedTypeChecked],
     languageOptions: { parserOptions: { projectService: true } },
     linterOptions: { reportUnusedDisableDirectives: 'error' },

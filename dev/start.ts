@@ -7,6 +7,7 @@ import { readPort } from './process/read-port.ts'
 import { StartError } from './process/start-error.ts'
 import { startStack } from './stack/stack.ts'
 import { welcome } from './stack/welcome.ts'
+import { buildPage } from './web/build-page.ts'
 
 /** Longer than any part takes to end in order. */
 const STOP_TIMEOUT_MS = 25_000
@@ -30,6 +31,7 @@ async function main(): Promise<void> {
     env: definedOnly(process.env),
     durable: COLLOQUY_DURABLE !== 'false',
     watch: true,
+    buildPage: () => buildPage(root, (line) => console.log(line)),
     log: (line) => console.log(line),
   })
   let stopping = false

@@ -15,7 +15,7 @@ const generated: readonly string[] = ['supabase/functions/_shared/database.types
 export async function findSizeProblems(root: string, files: readonly string[]): Promise<string[]> {
   const problems: string[] = []
   for (const file of files) {
-    if (!/\.[jt]s$/.test(file) || generated.includes(file)) continue
+    if (!/\.[jt]sx?$/.test(file) || generated.includes(file)) continue
     const text = await readFile(path.join(root, file), 'utf8')
     const lines = text.trimEnd().split('\n').length
     if (lines > mostLines) {

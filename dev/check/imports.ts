@@ -23,6 +23,7 @@ const folderRules: Record<string, string[]> = {
   tests: ['tests', 'client', 'dev', 'ops', 'bench', 'examples', 'supabase/functions'],
   bench: ['bench', 'dev', 'supabase/functions'],
   examples: ['examples', 'client'],
+  web: ['web', 'client'],
 }
 
 interface Place {

@@ -24,7 +24,7 @@ export const sharedLayers: Layers = [
 export const devLayers: Layers = [
   ['check', 'demo', 'reset', 'start'],
   ['stack'],
-  ['api', 'functions'],
+  ['api', 'functions', 'web'],
   ['postgres'],
   ['process'],
 ]

@@ -4,6 +4,8 @@ import type { Realtime } from '../api/realtime.ts'
 import { refuseUpgrade } from '../api/refuse-upgrade.ts'
 import type { Functions } from '../functions/functions.ts'
 import { errorCode, StartError } from '../process/start-error.ts'
+import { apiHeaders } from '../web/page-headers.ts'
+import type { Page } from '../web/page.ts'
 import { answerWithFetch } from './fetch-bridge.ts'
 import { forward } from './forward.ts'
 import { declineUpgrade, isRealtime } from './upgrades.ts'
@@ -23,6 +25,8 @@ export interface Parts {
   storage: Fetch
   realtime: Pick<Realtime, 'upgrade'>
   functions: Functions
+  /** The page, where one is served. */
+  page?: Page | undefined
 }
 
 export interface Gateway {
@@ -33,7 +37,8 @@ export interface Gateway {
 
 /**
  * One HTTP server on the platform's paths: /rest/v1, /auth/v1, /storage/v1, the WebSocket /realtime/v1/websocket and
- * /functions/v1/<name>, of which a function sees /<name>/... Listens on 127.0.0.1 only.
+ * /functions/v1/<name>, of which a function sees /<name>/... The page has the root. Listens
+ * on 127.0.0.1 only.
  *
  * @param port 0 for any free one
  * @param requestTimeout how long a client may take to send a request; an answer is not bounded
@@ -107,6 +112,8 @@ async function route(
   parts: Parts | undefined,
 ): Promise<void> {
   if (parts === undefined) return sendError(response, 503, 'starting', 'The stack is starting.')
+  if (parts.page?.answer(request, response)) return
+  for (const [name, value] of Object.entries(apiHeaders)) response.setHeader(name, value)
   const path = resolvePath(request.url ?? '/')
   if (/^\/rest\/v1(\/|\?|$)/.test(path)) return answerWithFetch(request, response, parts.rest)
   if (/^\/auth\/v1(\/|\?|$)/.test(path)) return answerWithFetch(request, response, parts.auth)

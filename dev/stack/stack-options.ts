@@ -24,6 +24,8 @@ export interface StackOptions {
   durable?: boolean
   /** Call session-cleanup at the start and then this often; 0 never. Default 20 s. */
   cleanupIntervalMs?: number
+  /** Builds the page that the gateway serves at its root. @returns its folder. Default: no page. */
+  buildPage?: () => Promise<string>
   /** Longest a client may take to send a request, headers and body. Default 30 s. */
   requestTimeoutMs?: number
 }

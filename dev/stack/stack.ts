@@ -16,6 +16,7 @@ import {
 } from '../postgres/database.ts'
 import { loadSecrets, type Secrets } from '../postgres/secrets.ts'
 import { takeLock } from '../process/lock-file.ts'
+import { readPage } from '../web/page.ts'
 import { allEnded, Cleanup } from './cleanup.ts'
 import { openGateway } from './gateway.ts'
 import { startSchedule } from './schedule.ts'
@@ -57,13 +58,14 @@ async function compose(options: Options, cleanup: Cleanup): Promise<Stack> {
   lock.publish(url)
 
   const secrets = await loadSecrets(directory)
-  const [database, modelServer, lite] = await allEnded(
+  const [database, modelServer, lite, pageFolder] = await allEnded(
     openDatabase(options, secrets, cleanup),
     startModelServer({ serviceAccountKey: secrets.serviceAccountKey }).then((server) => {
       cleanup.add(() => server.close())
       return server
     }),
     readLite(),
+    options.buildPage?.() ?? Promise.resolve(undefined),
   )
   const variables = functionEnv({ url, database: database, secrets, modelServer, env })
   const starting = startFunctions({
@@ -81,12 +83,15 @@ async function compose(options: Options, cleanup: Cleanup): Promise<Stack> {
     ),
     starting,
   )
+  const { publishableKey } = secrets
+  const page = pageFolder === undefined ? undefined : await readPage(pageFolder, { publishableKey })
   gateway.serve({
     rest: rest.fetch,
     auth: auth.fetch,
     storage: storage.fetch,
     realtime,
     functions,
+    page,
   })
   const { cleanupIntervalMs: intervalMs = defaultCleanupIntervalMs } = options
   if (intervalMs > 0 && functions.names.includes('session-cleanup')) {

@@ -11,6 +11,8 @@ export function welcome(
   return `
 Colloquy is ready after ${seconds.toFixed(1)} s.
 
+  Page             ${stack.url}/ (open it, sign up, ask)
+
   URL              ${stack.url}
   Publishable key  ${stack.publishableKey}
   Secret key       ${stack.secretKey}
@@ -20,7 +22,7 @@ Colloquy is ready after ${seconds.toFixed(1)} s.
   Functions        ${stack.functions.join(', ') || 'none'}
   Written to       ${envFile} (with the database's password)
 
-To sign up, make an organization and ask an agent, paste this in another terminal:
+To do the same without a browser, paste this in another terminal:
 
 ${askCommand(stack)}
 

@@ -27,7 +27,7 @@ export function Chat({ id, stored }: ChatProps) {
   function send(event: FormEvent<HTMLFormElement>) {
     event.preventDefault()
     const form = event.currentTarget
-    const text = String(new FormData(form).get('text') as string)
+    const text = new FormData(form).get('text') as string
     const { files } = form.elements.namedItem('files') as HTMLInputElement
     void chat.sendMessage({
       text,

@@ -24,7 +24,8 @@ declare
     chat_messages chat_messages_author_id_idx chat_messages_created_at_idx chat_messages_parent_idx
       chat_messages_pkey chat_messages_session_created_idx chat_messages_session_key chat_messages_user_id_idx
     chat_sessions chat_sessions_agent_id_idx chat_sessions_created_at_idx chat_sessions_end_user_idx
-      chat_sessions_handled_by_idx chat_sessions_last_message_at_idx chat_sessions_waiting_idx
+      chat_sessions_handled_by_idx chat_sessions_last_message_at_idx chat_sessions_of_guest_idx
+      chat_sessions_waiting_idx
       chat_sessions_model_id_idx chat_sessions_pkey chat_sessions_project_id_idx chat_sessions_shared_idx
       chat_sessions_status_idx chat_sessions_transient_idx chat_sessions_updated_at_idx
       chat_sessions_user_id_idx
@@ -55,7 +56,7 @@ declare
     users users_email_idx users_organization_id_idx users_pkey
     active_user_sessions answered_message effective_mcp_configurations founded_organization
       handled_session imported_session issued_api_key issued_invitation joined_organization member_role
-      opened_grant v_agent_status v_recent_sessions
+      opened_grant search_result v_agent_status v_recent_sessions
   ', '\s+', ' ', 'g')), ' ');
   -- Also with other arguments: PostgREST could not choose between the two.
   functions constant text[] := string_to_array(btrim(regexp_replace('
@@ -80,7 +81,7 @@ declare
     read_response record_mcp_tools reject_oauth_client release_oauth_client remove_member
     remove_provider_credential renew_execution_lease require_mcp_scope reseal_value
     reserve_execution_step resolve_mcp_endpoint revoke_api_key revoke_invitation revoke_session
-    rotate_api_key sealed_key_usage sessions_to_answer set_account_active set_block_turns
+    rotate_api_key sealed_key_usage search sessions_to_answer set_account_active set_block_turns
     set_mcp_bearer_token set_mcp_header_key set_member_role set_oauth_client set_organization_active
     start_execution start_execution_as store_mcp_connection store_mcp_refresh store_oauth_client
     store_oauth_code store_provider_credential suspend_tool_call switch_organization take_oauth_code

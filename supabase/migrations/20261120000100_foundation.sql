@@ -106,6 +106,19 @@ as $$
 $$;
 comment on function private.parameters_of(jsonb) is 'The parameters of a model call among these settings.';
 
+create function private.search_languages() returns text[]
+language sql immutable security invoker set search_path = ''
+as $$
+  select array[
+    'simple', 'arabic', 'armenian', 'basque', 'catalan', 'danish', 'dutch', 'english', 'finnish', 'french',
+    'german', 'greek', 'hindi', 'hungarian', 'indonesian', 'irish', 'italian', 'lithuanian', 'nepali',
+    'norwegian', 'portuguese', 'romanian', 'russian', 'serbian', 'spanish', 'swedish', 'tamil', 'turkish',
+    'yiddish'
+  ]
+$$;
+comment on function private.search_languages() is
+  'The text search configurations that PostgreSQL 15 and 17 both have.';
+
 create function private.setting_problem(key text, value jsonb) returns text
 language plpgsql immutable security invoker set search_path = ''
 as $$
@@ -150,6 +163,9 @@ begin
       case when jsonb_typeof(value) = 'boolean' then null else 'must be true or false.' end
     when 'guests_may_join' then
       case when jsonb_typeof(value) = 'boolean' then null else 'must be true or false.' end
+    when 'search_language' then
+      case when word = any (private.search_languages()) then null
+        else 'must be simple, or a language that PostgreSQL has a text search configuration for.' end
     else 'has no known form.'
   end;
 end
@@ -185,7 +201,8 @@ comment on function private.check_settings() is
   'Trigger: refuses, by its name, a key of the given column that is no parameter of a model call and none '
   'of the given keys, and a value that its key cannot have; 22023 invalid_settings.';
 revoke all on function
-  private.parameter_names(), private.parameters_of(jsonb), private.setting_problem(text, jsonb),
+  private.parameter_names(), private.parameters_of(jsonb), private.search_languages(),
+  private.setting_problem(text, jsonb),
   private.check_settings()
   from public, anon, authenticated, service_role;
 

@@ -1,7 +1,8 @@
 -- Conversations: chat sessions and their messages.
--- Special: a session is private to its user unless its visibility is organization. Messages also have
--- user_id, so the policy for a user's own messages does not read the session. Clients create sessions, also
--- offline with their own uuid. Only invocations and answer_session() write messages.
+-- Special: a session is private to its user unless its visibility is organization; people who answer read the
+-- sessions of guests too. Messages also have user_id, so the policy for a user's own messages does not read
+-- the session. Clients create sessions, also offline with their own uuid. Only invocations and
+-- answer_session() write messages.
 
 -- ── chat_sessions ─────────────────────────────────────────────────────────────────────────────
 
@@ -25,6 +26,7 @@ create table public.chat_sessions (
     constraint chat_sessions_metadata_object check (jsonb_typeof(metadata) = 'object')
     constraint chat_sessions_metadata_length check (octet_length(metadata::text) <= 65536),
   current_message_id uuid,
+  of_guest boolean not null default false,
   handled_by uuid,
   waiting_since timestamptz,
   last_message_at timestamptz not null default now(),
@@ -51,6 +53,9 @@ comment on column public.chat_sessions.end_user is
 comment on column public.chat_sessions.current_message_id is
   'The last message of the branch that continues; set it to switch branches. Null: the session has no '
   'message.';
+comment on column public.chat_sessions.of_guest is
+  'Whether a guest began the session: members with sessions.answer read it and answer in it. It stays when '
+  'the guest becomes a member.';
 comment on column public.chat_sessions.handled_by is
   'The member who answers in place of the model; null: the model answers. Written by take_over_session(), '
   'assign_session() and hand_back_session().';
@@ -70,9 +75,10 @@ create index chat_sessions_end_user_idx
   where end_user is not null;
 create index chat_sessions_status_idx
   on public.chat_sessions (organization_id, status, last_message_at desc);
--- For the readers of shared conversations: the policies of messages and executions ask for these.
+-- For the readers of others' conversations: the policies of sessions, messages and executions ask for these.
 create index chat_sessions_shared_idx on public.chat_sessions (organization_id, id)
   where visibility = 'organization';
+create index chat_sessions_of_guest_idx on public.chat_sessions (organization_id, id) where of_guest;
 create index chat_sessions_waiting_idx on public.chat_sessions (organization_id, waiting_since)
   where waiting_since is not null;
 create index chat_sessions_handled_by_idx on public.chat_sessions (organization_id, handled_by)
@@ -104,13 +110,15 @@ create policy select_reader on public.chat_sessions for select to authenticated
     and (
       user_id = (select private.current_user_id())
       or (visibility = 'organization' and organization_id = (select private.current_organization_id()))
+      or (of_guest and (select private.has_permission('sessions.answer')))
       -- A range, so that an index finds one's own rows among all.
       or organization_id between (select private.organization_with('content.read_all'))
         and (select private.organization_with('content.read_all'))
     )
   );
 comment on policy select_reader on public.chat_sessions is
-  'One''s own sessions; for a member shared sessions too; all sessions with content.read_all.';
+  'One''s own sessions; for a member shared sessions too; those of guests with sessions.answer; all sessions '
+  'with content.read_all.';
 create policy insert_self on public.chat_sessions for insert to authenticated
   with check (
     organization_id = (select private.current_tenant_id())
@@ -200,16 +208,31 @@ create trigger chat_sessions_check_guest
   before insert or update of agent_id, model_id, project_id, visibility on public.chat_sessions
   for each row when (current_user = 'authenticated')
   execute function private.check_guest_session();
+create function private.mark_guest_session() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: reads memberships. Kept in the session, so that a change of role opens no session and closes none.
+begin
+  new.of_guest := private.is_guest(new.organization_id, new.user_id);
+  return new;
+end
+$$;
+comment on function private.mark_guest_session() is
+  'Trigger: marks a session that a guest begins. No client may write the mark.';
+revoke all on function private.mark_guest_session() from public, anon, authenticated, service_role;
+create trigger chat_sessions_mark_guest before insert on public.chat_sessions
+  for each row execute function private.mark_guest_session();
 create trigger chat_sessions_updated_at before update on public.chat_sessions
   for each row execute function private.update_updated_at_column();
 
--- Staff answers what it may read: a shared session. One function, so that a queue, a take-over and an end of
--- it agree.
+-- Staff answers what it may read: a shared session, and a guest's. One function, so that a queue, a take-over
+-- and an end of it agree.
 create function private.is_answerable(chat public.chat_sessions) returns boolean
 language sql immutable security invoker set search_path = ''
-return chat.visibility = 'organization' and chat.status <> 'closed';
+return (chat.visibility = 'organization' or chat.of_guest) and chat.status <> 'closed';
 comment on function private.is_answerable(public.chat_sessions) is
-  'Whether a person with sessions.answer may answer in a session: it is shared, and not closed.';
+  'Whether a person with sessions.answer may answer in a session: it is shared or a guest''s, and not '
+  'closed.';
 create function private.return_session_to_model() returns trigger
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -294,7 +317,9 @@ create policy select_reader on public.chat_messages for select to authenticated
       or exists (
         select 1 from public.chat_sessions s
         where s.organization_id = chat_messages.organization_id
-          and s.id = chat_messages.session_id and s.visibility = 'organization'
+          and s.id = chat_messages.session_id
+          -- An index has these; of guests' sessions the policy of chat_sessions shows those one may answer.
+          and (s.visibility = 'organization' or s.of_guest)
       )
     )
   );
@@ -399,7 +424,7 @@ create policy select_answerer on conversation.hand_back_notes for select to auth
     and exists (
       select 1 from public.chat_sessions s
       where s.organization_id = hand_back_notes.organization_id and s.id = hand_back_notes.session_id
-        and s.visibility = 'organization'
+        and (s.visibility = 'organization' or s.of_guest)
     )
   );
 comment on policy select_answerer on conversation.hand_back_notes is
@@ -416,14 +441,14 @@ create trigger hand_back_notes_updated_at before update on conversation.hand_bac
 -- the order and the limit of the client's query.
 create view public.v_recent_sessions with (security_invoker = true) as
 select s.organization_id, s.id, s.user_id, s.agent_id, s.model_id, s.project_id, s.title, s.status,
-  s.context, s.visibility, s.current_message_id, s.last_message_at, s.created_at, s.updated_at,
+  s.context, s.visibility, s.of_guest, s.current_message_id, s.last_message_at, s.created_at, s.updated_at,
   coalesce((
     select m.depth from public.chat_messages m
     where m.organization_id = s.organization_id and m.id = s.current_message_id
   ), 0)::bigint as message_count
 from (
   select c.organization_id, c.id, c.user_id, c.agent_id, c.model_id, c.project_id, c.title, c.status,
-    c.context, c.visibility, c.current_message_id, c.last_message_at, c.created_at, c.updated_at
+    c.context, c.visibility, c.of_guest, c.current_message_id, c.last_message_at, c.created_at, c.updated_at
   from public.chat_sessions c
   where c.status <> 'closed'
   order by c.last_message_at desc, c.id desc

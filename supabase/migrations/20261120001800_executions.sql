@@ -136,7 +136,7 @@ create policy select_reader on public.agent_executions for select to authenticat
       or exists (
         select 1 from public.chat_sessions s
         where s.organization_id = agent_executions.organization_id
-          and s.id = agent_executions.session_id and s.visibility = 'organization'
+          and s.id = agent_executions.session_id and (s.visibility = 'organization' or s.of_guest)
       )
     )
   );

@@ -611,7 +611,7 @@ begin
   if invocation ? 'refers' and exists (
     select 1 from jsonb_array_elements_text(invocation -> 'refers') r
     join public.agent_executions x on x.organization_id = organization and x.id = r::uuid
-    where x.end_user is distinct from customer
+    where x.user_id = account and x.end_user is distinct from customer
   ) then
     raise exception using errcode = 'PT404', message = 'execution_not_found',
       detail = 'The request refers to an answer that was not for this end user.';

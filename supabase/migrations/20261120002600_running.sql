@@ -160,7 +160,10 @@ begin
         and (s.user_id = execution.user_id or 'content.read_all' = any (s.permissions) or exists (
           select 1 from public.chat_sessions c
           where c.organization_id = execution.organization_id and c.id = execution.session_id
-            and c.visibility = 'organization' and s.role <> 'guest'
+            and (
+              (c.visibility = 'organization' and s.role <> 'guest')
+              or (c.of_guest and 'sessions.answer' = any (s.permissions))
+            )
         ))
     ), '[]'::json),
     'result', case when execution.completed_at is not null then
@@ -185,8 +188,10 @@ begin
     and (
       x.user_id = private.current_user_id() or private.has_permission('content.read_all') or exists (
         select 1 from public.chat_sessions s
-        where s.organization_id = x.organization_id and s.id = x.session_id and s.visibility = 'organization'
-          and s.organization_id = private.current_organization_id()
+        where s.organization_id = x.organization_id and s.id = x.session_id and (
+          (s.visibility = 'organization' and s.organization_id = private.current_organization_id())
+          or (s.of_guest and private.has_permission('sessions.answer'))
+        )
       )
     );
 end

@@ -73,7 +73,8 @@ begin
   join public.chat_sessions s on s.organization_id = m.organization_id and s.id = m.session_id
   where m.organization_id = organization and m.id = rate_message.message_id and m.role = 'assistant'
     and (m.user_id = account or private.has_permission('content.read_all')
-      or (s.visibility = 'organization' and s.organization_id = private.current_organization_id()));
+      or (s.visibility = 'organization' and s.organization_id = private.current_organization_id())
+      or (s.of_guest and private.has_permission('sessions.answer')));
   if not found then
     raise exception using errcode = 'PT404', message = 'message_not_found',
       detail = 'The caller reads no answer with this id. Check the id.';

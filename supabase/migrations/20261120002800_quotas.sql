@@ -139,6 +139,7 @@ insert into private.table_bounds (table_name, reason) values
     'private.stored_returns',
     'A deletion makes one row of those before it: as many rows as deletions at once.'
   ),
+  ('private.search_words', 'One row per message, turn and result.'),
   ('private.table_bounds', 'The owner of the database writes it.'),
   ('public.admin_audit_log', 'One row per act of a platform administrator.'),
   ('public.agent_executions', 'Counted with 1 KiB each in the bytes of conversations.'),

@@ -177,7 +177,7 @@ begin
     updates = case when w.started_at <= now() - interval '1 minute' then 0 else w.updates end + 1
   returning w.* into used;
   if used.updates > allowed then
-    perform private.refuse_rate('updates_per_minute', true, allowed, used.started_at);
+    perform private.refuse_rate('updates_per_minute', 'user', allowed, used.started_at);
   end if;
   return null;
 end

@@ -2,8 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { answerTo } from '../../dev/functions/model-server.ts'
 import { readAnswer } from '../../examples/chat-cli/read-answer.ts'
-import { hasBrowser } from '../support/people/browser.ts'
-import { openExamplePage, startExample } from '../support/people/example.ts'
+import { startExample } from '../support/people/example.ts'
 import { signUpWithOrganization } from '../support/people/people.ts'
 
 const answer = (question: string) => answerTo(question, 'anthropic/claude-3-opus')
@@ -77,46 +76,5 @@ describe('the chat in the terminal', { timeout: 60_000 }, () => {
       for await (const piece of readAnswer(new Blob([stream]).stream())) expect(piece).toBeDefined()
     }
     await expect(pieces()).rejects.toThrow(message)
-  })
-})
-
-const openPage = () => openExamplePage('web-page/serve.ts')
-
-const lastAnswer = `document.querySelector('.assistant:last-child')?.textContent`
-
-// Without Chromium these count as skipped on the last line of the run.
-describe.skipIf(!hasBrowser)('the page in a browser', { timeout: 60_000 }, () => {
-  test('signs up, shows an answer as it arrives and has it again after a reload', async () => {
-    const page = await openPage()
-    await page.until(`!document.getElementById('account').hidden`)
-    await page.type('[name=email]', `${randomUUID()}@example.com`)
-    await page.type('[name=password]', randomUUID())
-    await page.click('[value=sign-up]')
-    await page.until(`!document.getElementById('chat').hidden`)
-    await page.run(`
-      window.lengths = new Set()
-      new MutationObserver(() => window.lengths.add(${lastAnswer}?.length))
-        .observe(document.getElementById('messages'), { childList: true, subtree: true })`)
-
-    await page.type('[name=content]', 'Who are you?')
-    await page.click('#question button')
-    await page.until(
-      `${lastAnswer} === ${JSON.stringify(answer('Who are you?'))} || document.getElementById('problem').textContent !== ''`,
-    )
-    expect(await page.run(`return document.getElementById('problem').textContent`)).toBe('')
-    expect(await page.run(`return window.lengths.size`)).toBeGreaterThan(3)
-    await page.run(`location.reload()`)
-    await page.until(`${lastAnswer} === ${JSON.stringify(answer('Who are you?'))}`)
-    expect(await page.run(`return document.getElementById('problem').textContent`)).toBe('')
-  })
-
-  test('shows why a sign-in was refused', async () => {
-    const page = await openPage()
-    await page.until(`!document.getElementById('account').hidden`)
-    await page.type('[name=email]', 'nobody@example.com')
-    await page.type('[name=password]', 'not the password')
-    await page.click('[value=sign-in]')
-    await page.until(`document.getElementById('problem').textContent !== ''`)
-    expect(await page.run(`return document.getElementById('chat').hidden`)).toBe(true)
   })
 })

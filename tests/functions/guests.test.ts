@@ -252,6 +252,31 @@ test('an anonymous account that gets an address keeps its rows and signs in with
   expect((await client.from('chat_sessions').select('title')).data).toEqual([{ title: 'Mine' }])
 })
 
+test('a person of the organization answers a guest, who reads it, and then the model answers again', async () => {
+  const { owner, guest, other } = await support()
+  const ask = async (content: string, session_id?: string) =>
+    (await invoke(guest, { session_id, message: { content }, stream: false })).json() as Promise<
+      Record<string, string>
+    >
+  const { session_id = '' } = await ask('Hi')
+  const act = async (name: 'take_over_session' | 'hand_back_session') => {
+    expect((await owner.client.rpc(name, { session_id })).error).toBeNull()
+  }
+  await act('take_over_session')
+  expect(await ask('Is anyone there?', session_id)).toMatchObject({
+    message: null,
+    finish_reason: 'person_answers',
+  })
+  const answer = { session_id, content: 'I am.' }
+  expect((await owner.client.rpc('answer_session', answer)).error).toBeNull()
+  const read = () =>
+    guest.client.from('chat_messages').select('content').eq('metadata->author->>type', 'person')
+  expect((await read()).data).toEqual([{ content: 'I am.' }])
+  expect((await other.client.from('chat_messages').select('id')).data).toEqual([])
+  await act('hand_back_session')
+  expect(await ask('Thanks', session_id)).toMatchObject({ message: { role: 'assistant' } })
+})
+
 test('a member who is demoted to guest loses the view of prompts with the token they have', async () => {
   const { owner, organization } = await support()
   const member = await signUpAsMember(sql, organization)

@@ -33,6 +33,12 @@ export const explained: readonly { pattern: RegExp; reason: string }[] = [
   },
   {
     pattern:
+      /^private\.(search|search_matches|words_wanted)\(.*\) without its conditions on the organization$/,
+    reason:
+      'each word of the index and of the query begins with the id of the organization: tests/database/search',
+  },
+  {
+    pattern:
       /^public\.(create_oauth_state|lease_oauth_client|require_mcp_scope|reseal_value|store_mcp_connection|use_mcp_connection)\(/,
     reason:
       'for the function oauth alone, whose own tests start workers and are not asked here: tests/functions/oauth',

@@ -2294,6 +2294,7 @@ export type Database = {
           last_message_at: string
           metadata: NonNullable<Json>
           model_id: number | null
+          of_guest: boolean
           organization_id: number
           project_id: number | null
           status: string
@@ -2316,6 +2317,7 @@ export type Database = {
           last_message_at?: string
           metadata?: NonNullable<Json>
           model_id?: number | null
+          of_guest?: boolean
           organization_id?: number
           project_id?: number | null
           status?: string
@@ -2337,6 +2339,7 @@ export type Database = {
           last_message_at?: string
           metadata?: NonNullable<Json>
           model_id?: number | null
+          of_guest?: boolean
           organization_id?: number
           project_id?: number | null
           status?: string
@@ -3306,6 +3309,7 @@ export type Database = {
           last_message_at: string
           message_count: number | null
           model_id: number | null
+          of_guest: boolean
           organization_id: number
           project_id: number | null
           status: string
@@ -3927,6 +3931,25 @@ export type Database = {
           sealed_values: number
         }[]
       }
+      search: {
+        Args: {
+          after?: string
+          kinds?: string[]
+          limit?: number
+          project_id?: number
+          query: string
+          since?: string
+          until?: string
+          user_id?: string
+        }
+        Returns: Database['public']['CompositeTypes']['search_result'][]
+        SetofOptions: {
+          from: '*'
+          to: 'search_result'
+          isOneToOne: false
+          isSetofReturn: true
+        }
+      }
       sessions_to_answer: {
         Args: { max_rows?: number }
         Returns: {
@@ -4172,6 +4195,20 @@ export type Database = {
         organization_id: number | null
         scope: string | null
         expires_at: string | null
+      }
+      search_result: {
+        kind: string | null
+        id: string | null
+        session_id: string | null
+        block_id: number | null
+        project_id: number | null
+        user_id: string | null
+        said_at: string | null
+        score: number | null
+        snippet: string | null
+        starts_at: number | null
+        highlights: Json | null
+        cursor: string | null
       }
     }
   }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { TransactionSql } from 'postgres'
 import { expect, test } from 'vitest'
 import { addMember, addOwner, as, type Member, outcome } from '../../support/people/tenants.ts'
@@ -70,6 +71,36 @@ test('a repeated request is the same end user’s, and a response is followed an
     expect(await outcome(ask(quotes))).toBe('PT404 execution_not_found')
     expect(await outcome(ask({ ...quotes, end_user: 'ada' }))).toBe('allowed')
     expect(await outcome(ask({ ...quotes, refers: ['1'] }))).toBe('22023 invalid_request')
+  })
+})
+
+test('a quoted execution of another member and an absent one give one answer', async () => {
+  await rolledBack(sql, async (tx) => {
+    const { owner, agent } = await arrange(tx)
+    const ben = await addMember(tx, owner.organizationId)
+    const { begun } = await invoke(tx, ben, { agent, end_user: 'ada' })
+    const answers = []
+    for (const id of [begun.execution_id, randomUUID()]) {
+      const asked = begin({ agent, transient: true, refers: [id], end_user: 'bob' })
+      answers.push(await outcome(as(tx, owner, asked)))
+    }
+    expect(answers).toEqual(['allowed', 'allowed'])
+  })
+})
+
+test('a message to a session that a person handles counts for its end user', async () => {
+  await rolledBack(sql, async (tx) => {
+    const { owner, agent } = await arrange(tx, { requests_per_minute_per_end_user: 2 })
+    const admin = await addMember(tx, owner.organizationId, 'admin')
+    const { begun } = await invoke(tx, owner, { agent, end_user: 'ada' })
+    const { session_id } = begun
+    await tx`update public.chat_sessions set visibility = 'organization' where id = ${session_id}`
+    await as(tx, admin, (t) => t`select public.take_over_session(${session_id})`)
+    const ask = () => as(tx, owner, begin({ agent, session_id, end_user: 'ada' }))
+    expect(await ask()).toMatchObject({ result: { finish_reason: 'person_answers' } })
+    const { message, hint } = await refusedWith(ask())
+    expect(message).toBe('rate_limited')
+    expect(hint).toMatchObject({ limit: 'requests_per_minute', scope: 'end_user', allowed: 2 })
   })
 })
 

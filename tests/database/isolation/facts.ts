@@ -6,7 +6,8 @@ import type { World } from './world.ts'
 
 /**
  * A row with what its rule may ask and its columns do not say: the organization of an
- * organization, the visibility of the session that a message or an execution belongs to.
+ * organization, the visibility of the session that a message or an execution belongs to, and whether a
+ * guest began it.
  */
 export function withFacts(world: World, relation: string, row: Row): Row {
   if (relation === 'public.organizations') return { ...row, organization_id: row.id ?? null }
@@ -30,6 +31,7 @@ export function withFacts(world: World, relation: string, row: Row): Row {
   return {
     ...row,
     visibility: chat?.visibility ?? null,
+    of_guest: chat?.of_guest ?? null,
     user_id: row.user_id ?? chat?.user_id ?? null,
   }
 }

@@ -46,10 +46,16 @@ export const any =
 export const ofGuest: Rule = (actor, row) =>
   actor.guestOf !== null && row.organization_id === actor.guestOf && row.user_id === actor.userId
 
-/** Private content of members: one's own, what is shared, all of it with content.read_all. */
+/** A conversation that a guest began, for those who answer guests. */
+const answersGuest: Rule = all(is('of_guest', true), holding('sessions.answer'))
+
+/**
+ * Private content for members: one's own, what is shared, of guests with sessions.answer, all of it with
+ * content.read_all.
+ */
 export const memberReader: Rule = all(
   member,
-  any(self, is('visibility', 'organization'), holding('content.read_all')),
+  any(self, is('visibility', 'organization'), answersGuest, holding('content.read_all')),
 )
 
 /** Private content that a guest has too: their own. */

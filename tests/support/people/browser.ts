@@ -19,6 +19,8 @@ export interface Browser {
   /** Types into the element, as a person would. */
   type(selector: string, text: string): Promise<void>
   click(selector: string): Promise<void>
+  /** A command of Chromium's own protocol, which chromedriver passes on. */
+  devtools<Result>(cmd: string, params?: object): Promise<Result>
   close(): Promise<void>
 }
 
@@ -62,12 +64,17 @@ export async function openBrowser(): Promise<Browser> {
         const done = arguments[0]
         const look = () => ((${expression}) ? done() : requestAnimationFrame(look))
         look()`
-      await send(`${session}/execute/async`, { script, args: [] }).catch((error: unknown) => {
-        throw new Error(`never true in the page: ${expression} (${String(error)})`)
+      await send(`${session}/execute/async`, { script, args: [] }).catch(async (error: unknown) => {
+        const look = { script: 'return document.body.innerText.slice(0, 1000)', args: [] }
+        const shown = await send<string>(`${session}/execute/sync`, look).catch(String)
+        throw new Error(
+          `never true in the page: ${expression} (${String(error)}), which shows: ${shown}`,
+        )
       })
     },
     type: async (selector, text) => send(`${await find(selector)}/value`, { text }),
     click: async (selector) => send(`${await find(selector)}/click`, {}),
+    devtools: (cmd, params = {}) => send(`${session}/goog/cdp/execute`, { cmd, params }),
     async close() {
       await fetch(session, { method: 'DELETE' })
       await driver.stop()

@@ -4,6 +4,7 @@ import {
   request as openRequest,
   type ServerResponse,
 } from 'node:http'
+import type { Page } from '../../../dev/web/page.ts'
 
 export interface SplitGateway {
   readonly url: string
@@ -14,10 +15,16 @@ export interface SplitGateway {
  * One address for a client, whose function `agents` is a worker of the test: every other path leads to
  * the stack.
  * @param functions address of the function `agents`
+ * @param page what it serves at its root
  */
-export async function startSplitGateway(stack: string, functions: string): Promise<SplitGateway> {
+export async function startSplitGateway(
+  stack: string,
+  functions: string,
+  page?: Page,
+): Promise<SplitGateway> {
   const prefix = '/functions/v1/agents'
   const pass = (incoming: IncomingMessage, outgoing: ServerResponse) => {
+    if (page?.answer(incoming, outgoing)) return
     const path = incoming.url ?? '/'
     const target = path.startsWith(prefix)
       ? `${functions}${path.slice(prefix.length)}`

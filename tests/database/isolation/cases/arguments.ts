@@ -59,6 +59,9 @@ export function argumentPools(world: World): Readonly<Record<string, readonly Va
     ],
     role: ['owner', 'admin', 'member', 'guest', 'superuser'],
     permissions: [null, [], ...permissions.map((permission) => [permission]), ['everything']],
+    query: ['canary', 'canary or a', '-canary', '', ...ids('public.chat_messages', 'content')],
+    kinds: [null, ['message'], ['turn', 'result'], ['everything']],
+    limit: [100, 1, 0],
     permission: ['members.manage', 'everything'],
     name: ['Fresh', ...ids('public.organizations', 'name'), ''],
     slug: [

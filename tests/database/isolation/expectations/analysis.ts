@@ -2,6 +2,10 @@ import { all, any, holding, manager, member, platformWide, self } from '../rules
 import { audited, checked, inUse, perStatement, touched, trigger } from './triggers.ts'
 import type { RelationExpectation } from './types.ts'
 
+/** The triggers that keep the words of a table's rows. */
+export const searched = (table: string) =>
+  perStatement(table, 'words', 'index_words()', ['insert', 'update'])
+
 const read = { select: '*' }
 const everything = { select: '*', insert: '*', update: '*', delete: true } as const
 const manage = manager('projects.manage')
@@ -84,10 +88,19 @@ export const analysis: Readonly<Record<string, RelationExpectation>> = {
     ...managed,
     guard: 'projects.manage',
     policies: managerPolicies,
-    triggers: touched('turns'),
+    triggers: { ...touched('turns'), ...searched('turns') },
     references: {
       ...ofOrganization,
       'organization_id participant_id': 'conversation.participants',
+    },
+  },
+  'private.search_words': {
+    grants: {},
+    references: {
+      organization_id: 'public.organizations',
+      'organization_id session_id message_id': 'public.chat_messages',
+      'organization_id turn_id': 'conversation.turns',
+      'organization_id result_id': 'conversation.block_lens_version',
     },
   },
   'conversation.turn_sources': {
@@ -165,7 +178,10 @@ export const analysis: Readonly<Record<string, RelationExpectation>> = {
     delete: manage,
     guard: 'projects.manage',
     policies: ['select_member', 'insert_manager', 'delete_manager'],
-    triggers: checked('block_lens_version', 'organization_id, lens_id'),
+    triggers: {
+      ...checked('block_lens_version', 'organization_id, lens_id'),
+      ...searched('block_lens_version'),
+    },
     references: {
       'organization_id block_id': 'conversation.blocks',
       lens_id: 'conversation.lens_prototypes',

@@ -42,6 +42,7 @@ export const content: Readonly<Record<string, RelationExpectation>> = {
         'BEFORE INSERT OR UPDATE OF agent_id, model_id, project_id, visibility',
         'check_guest_session()',
       ),
+      ...trigger('chat_sessions_mark_guest', 'BEFORE INSERT', 'mark_guest_session()'),
       ...checkedOnChange('chat_sessions'),
       ...trigger(
         'chat_sessions_check_current_message',

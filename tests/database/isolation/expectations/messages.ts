@@ -1,4 +1,5 @@
-import { all, holding, is, member, reader } from '../rules.ts'
+import { searched } from './analysis.ts'
+import { all, any, holding, is, member, reader } from '../rules.ts'
 import { perStatement, touched, trigger } from './triggers.ts'
 import type { RelationExpectation } from './types.ts'
 
@@ -12,6 +13,7 @@ export const messages: Readonly<Record<string, RelationExpectation>> = {
     select: reader,
     policies: ['select_reader'],
     triggers: {
+      ...searched('chat_messages'),
       ...perStatement('chat_messages', 'remove_files', 'remove_files()', ['delete']),
       ...trigger(
         'chat_messages_depth',
@@ -29,7 +31,11 @@ export const messages: Readonly<Record<string, RelationExpectation>> = {
   },
   'conversation.hand_back_notes': {
     grants: { authenticated: read, service_role: read },
-    select: all(member, holding('sessions.answer'), is('visibility', 'organization')),
+    select: all(
+      member,
+      holding('sessions.answer'),
+      any(is('visibility', 'organization'), is('of_guest', true)),
+    ),
     policies: ['select_answerer'],
     triggers: touched('hand_back_notes'),
     references: {

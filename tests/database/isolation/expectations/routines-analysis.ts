@@ -1,4 +1,4 @@
-import { holds, idOf, ofA, rpc } from './rpc.ts'
+import { holds, idOf, inOrganization, ofA, rpc } from './rpc.ts'
 import type { RoutineExpectation } from './types.ts'
 
 const transcripts = [{ name: 'Call', format: 'jsonl', text: '{"speaker":"Ada","content":"Hello"}' }]
@@ -18,6 +18,10 @@ export const analysisRoutines: Readonly<Record<string, RoutineExpectation>> = {
       project_id: idOf(world, 'client_mgmt.projects', ofA(world)),
     }),
   }),
+  ...rpc(
+    'search(text, text[], bigint, integer, uuid, timestamp with time zone, timestamp with time zone, text)',
+    { allowed: inOrganization, example: () => ({ query: 'canary', limit: 100 }) },
+  ),
   ...rpc('import_transcripts(bigint, jsonb)', {
     allowed: holds('projects.manage'),
     aboutOthers: true,

@@ -47,6 +47,7 @@ export const internalDefiners: readonly string[] = [
   'keep_mcp_endpoint',
   'keep_newest_sessions',
   'forget_private_versions',
+  'mark_guest_session',
   'forget_prompt_versions',
   'record_prompt_versions',
   'refresh_session_access',
@@ -181,6 +182,10 @@ export const internalDefiners: readonly string[] = [
   'usable_mcp_configuration',
   'with_tool_results',
   // Content.
+  'index_words',
+  'search_language',
+  'search_matches',
+  'words_wanted',
   'add_personas',
   'persona_named',
   'persona_of',

@@ -42,6 +42,7 @@ export function plantedValue(relation: Relation, column: Column, names: Names): 
     const marker = names.text()
     return hasCheck(relation, name, "'array'") ? [marker] : { canary: marker }
   }
+  if (type === 'tsvector') return names.text()
   if (type === 'bytea') return `\\x${createHash('sha256').update(names.text()).digest('hex')}`
   if (type === 'uuid') return column.default === null && !notNull ? undefined : names.uuid()
   if (!notNull || column.default !== null) return undefined

@@ -1,0 +1,2 @@
+/** Vite writes an imported style into the page's style sheet. */
+declare module '*.css' {}
