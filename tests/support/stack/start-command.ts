@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { findFreePort } from '../../../dev/process/free-port.ts'
-import { buildPage } from '../../../dev/web/build-page.ts'
 
 export interface StartCommand {
   child: ChildProcess
@@ -18,8 +17,6 @@ type Env = Record<string, string>
 
 /** What a stack of a test's own needs of the test's environment. */
 export async function startEnv(directory: string): Promise<Env> {
-  // A first build of the page would count as time of the start.
-  await buildPage(fileURLToPath(new URL('../../..', import.meta.url)), () => undefined)
   return {
     PATH: process.env.PATH ?? '',
     HOME: process.env.HOME ?? '',
