@@ -12,6 +12,8 @@ interface Config {
 }
 
 export interface Backend {
+  /** The project's address. */
+  readonly url: string
   readonly supabase: SupabaseClient<Database>
   readonly transport: ColloquyChatTransport
 }
@@ -32,7 +34,7 @@ export async function connect(): Promise<Backend> {
     fetch: send,
     onStopFailed: (error) => console.error(error),
   })
-  return { supabase, transport }
+  return { url, supabase, transport }
 }
 
 export const BackendContext = createContext<Backend | null>(null)

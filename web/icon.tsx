@@ -1,6 +1,8 @@
 /** Drawn here, on a grid of 24: a package of icons would be larger than the page. */
 const paths = {
   again: 'M20 11a8 8 0 1 0-2.3 6.3M20 4v7h-7',
+  attach:
+    'M20 11l-8.5 8.5a5 5 0 0 1-7-7L13 4a3.3 3.3 0 0 1 4.7 4.7l-8.5 8.5a1.7 1.7 0 0 1-2.4-2.4L14.5 7',
   bad: 'M7 3v11m0 0h-4v-11h4zm0 0 4 7c2 0 2.5-1.5 2-3l-.5-3h6a2 2 0 0 0 2-2.3l-1-6.7a2 2 0 0 0-2-2h-10.5',
   close: 'M6 6l12 12M18 6L6 18',
   copy: 'M9 9h11v11H9zM5 15H4V4h11v1',

@@ -3,7 +3,9 @@ import { defineConfig } from 'vite'
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 const backend = process.env.SUPABASE_URL ?? 'http://127.0.0.1:54321'
-const backendPaths = ['/auth/v1', '/config.json', '/functions/v1', '/realtime/v1', '/rest/v1']
+const backendPaths = [
+  ...['/auth/v1', '/config.json', '/functions/v1', '/realtime/v1', '/rest/v1', '/storage/v1'],
+]
 
 export default defineConfig({
   // The page also works in a folder of a host.

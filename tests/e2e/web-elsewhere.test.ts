@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { answerTo } from '../../dev/functions/model-server.ts'
+import { png } from '../support/agents/files.ts'
 import { signUpAsMember, signUpWithOrganization } from '../support/people/people.ts'
 import { hasBrowser } from '../support/people/browser.ts'
+import { givesFiles, hasStoredFiles, showsPictures } from '../support/people/given-files.ts'
 import { useWebPage } from '../support/people/web-page.ts'
 import { connectOwner } from '../support/stack/database.ts'
 
@@ -20,9 +22,13 @@ describe.skipIf(skips)('a page on another host than its project', { timeout: 240
     await first.chooses('Agent', 'droid')
     const question = `Question ${randomUUID()}`
     const answer = answerTo(question, 'anthropic/claude-3-opus')
+    await first.browser.run(givesFiles('drop', ['cat.png', 'image/png', png]))
+    await first.browser.until(hasStoredFiles(1))
     await first.asks(question)
     await first.sees(question, answer)
     await first.ready()
+    // The policy of the page has the project's address.
+    await first.browser.until(showsPictures(1))
 
     const second = await page.open('phone')
     await second.signsIn(ann)

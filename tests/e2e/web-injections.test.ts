@@ -2,9 +2,11 @@ import { randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { startAskingServer } from '../support/agents/asking-server.ts'
 import { addTenant } from '../support/agents/tool-agents.ts'
 import { startToolServer, textAnswer } from '../support/agents/tool-server.ts'
 import { hasBrowser } from '../support/people/browser.ts'
+import { givesFiles, hasStoredFiles } from '../support/people/given-files.ts'
 import { findInjected, injections } from '../support/people/injections.ts'
 import { useWebPage } from '../support/people/web-page.ts'
 import { connectOwner } from '../support/stack/database.ts'
@@ -78,6 +80,57 @@ describe.skipIf(skips)('what others write', { timeout: 240_000 }, () => {
     expect(await injected()).toEqual([])
     await browser.click('.tool .primary')
     await browser.until(`document.querySelector('.tool[data-state=output-available]')`)
+    await person.ready()
+    expect(await injected()).toEqual([])
+    expect(await person.reported()).toEqual([])
+    expect(leaked).toEqual([])
+  })
+
+  test('never runs in the questions of a tool, or as the name of a file', async () => {
+    const ann = await addTenant(sql)
+    const [html = ''] = corpus
+    const all = corpus.join('\n\n')
+    // The names of fields are names of properties: `toString` and the like are no others.
+    const fields = corpus.map((one, index): [string, object] => {
+      const said = { title: one, description: one }
+      const kinds = [
+        { type: 'string', default: one },
+        { type: 'string', enum: [one, 'a'] },
+        { type: 'string', oneOf: [{ const: one, title: one }] },
+        { type: 'array', items: { type: 'string', enum: [one] } },
+        { type: 'boolean' },
+      ]
+      return [`${one.slice(0, 150)} ${index}`, { ...said, ...kinds[index % kinds.length] }]
+    })
+    const parts = Array.from({ length: Math.ceil(fields.length / 10) }, (_, part) =>
+      fields.slice(part * 10, part * 10 + 10),
+    )
+    const questions = parts.slice(0, 6).map((some, part): [string, object] => {
+      const requestedSchema = { type: 'object', properties: Object.fromEntries(some) }
+      const params = { message: part === 0 ? all.slice(0, 3_000) : html, requestedSchema }
+      return [`${html} ${part}`, { method: 'elicitation/create', params }]
+    })
+    const url = 'https://pay.example/?<script>window.hit=1</script>'
+    const visit = { method: 'elicitation/create', params: { mode: 'url', message: html, url } }
+    const server = await startAskingServer('send', [{ ...Object.fromEntries(questions), visit }])
+    onTestFinished(() => server.close())
+    await ann.addServer(server.endpoint, 'auto')
+
+    const person = await page.open()
+    const { browser } = person
+    await person.signsIn(ann.person)
+    await person.chooses('Agent', ann.agent)
+    const files = corpus.map((one) => [`${one}.exe`, '', Buffer.from('x')] as const)
+    await browser.run(givesFiles('drop', ...files, [`${html}.txt`, '', Buffer.from('x')]))
+    await browser.until(hasStoredFiles(1))
+    const injected = () => browser.run<string[]>(findInjected)
+    expect(await injected()).toEqual([])
+    const call = { id: 'c1', name: 'tools__send', arguments: '{}' }
+    page.model.answer({ text: ['Let me.'], toolCalls: [call] }, { text: ['Sent.'] })
+    await person.asks('Call')
+    const forms = `[...document.querySelectorAll('.asked form')]`
+    await browser.until(`${forms}.length === ${questions.length}`)
+    await browser.until(`document.querySelector('.asked[data-state=waiting] a')`)
     await person.ready()
     expect(await injected()).toEqual([])
     expect(await person.reported()).toEqual([])

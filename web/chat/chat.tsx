@@ -5,10 +5,11 @@ import { useBackend } from '../backend.ts'
 import { explain } from '../explain.ts'
 import { IconButton } from '../icon.tsx'
 import { Notice } from '../notice.tsx'
+import type { MessageActions } from './actions.ts'
 import { AgentPicker, type Choice } from './agent-picker.tsx'
 import { Composer } from './composer.tsx'
 import type { ConversationProps } from './conversation.tsx'
-import { Message, type MessageActions } from './message.tsx'
+import { Message } from './message.tsx'
 import { useBranches } from './use-branches.ts'
 import { useFollow } from './use-follow.ts'
 import { useLive } from './use-live.ts'
@@ -50,11 +51,24 @@ export function Chat(props: ChatProps) {
     follow.toEnd()
     void chat.sendMessage(message, options)
   }
+  const latestStatus = useRef(status)
+  latestStatus.current = status
+  const goOn = async () => {
+    await chat.resumeStream()
+    // What goes on after a question belongs to the message that asked.
+    const read = await transport.loadMessages(id)
+    if (latestStatus.current === 'ready') chat.setMessages(read)
+  }
   const latest: MessageActions = {
     onEdit: ({ id: messageId, parts }, text) => {
       send({ text, files: parts.filter((part) => part.type === 'file'), messageId })
     },
     onRegenerate: (messageId) => void chat.regenerate({ messageId, ...options }),
+    onAnswer: async (asked, answers) => {
+      await transport.answer(id, asked, answers)
+      // A reload reads again.
+      goOn().catch((error: unknown) => console.warn(error))
+    },
     onDecide: (call, approved) => void chat.addToolApprovalResponse({ id: call, approved }),
     onRate: ratings.rate,
     onShowBranch: branches.show,
@@ -72,6 +86,7 @@ export function Chat(props: ChatProps) {
               key={message.id}
               message={message}
               isStreaming={isBusy && index === messages.length - 1}
+              isLast={index === messages.length - 1}
               rating={ratings.of.get(message.id) ?? null}
               branch={branches.of.get(message.id) ?? null}
               isWritable={isOwn}
@@ -97,7 +112,12 @@ export function Chat(props: ChatProps) {
         {isBusy ? 'The answer is being written.' : messages.length > 0 ? 'Ready.' : ''}
       </p>
       {isOwn ? (
-        <Composer isBusy={isBusy} onSend={(text) => send({ text })} onStop={() => void chat.stop()}>
+        <Composer
+          sessionId={id}
+          isBusy={isBusy}
+          onSend={(text, files) => send(text.trim() === '' ? { files } : { text, files })}
+          onStop={() => void chat.stop()}
+        >
           <AgentPicker agents={agents} agentId={agentId} choice={choice} onChoose={setChoice} />
         </Composer>
       ) : (

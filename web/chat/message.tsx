@@ -1,9 +1,10 @@
 import type { UIMessage } from 'ai'
 import type { ChatMetadata } from 'colloquy/client'
-import { memo, type RefObject, useState } from 'react'
+import { memo, useState } from 'react'
 import { Boundary } from '../boundary.tsx'
 import { CopyButton } from '../copy-button.tsx'
 import { IconButton } from '../icon.tsx'
+import type { LatestActions } from './actions.ts'
 import { BranchSwitch } from './branch-switch.tsx'
 import type { Branch } from './branches.ts'
 import { EditForm } from './edit-form.tsx'
@@ -11,20 +12,11 @@ import { Part } from './part.tsx'
 import { Sources } from './sources.tsx'
 import type { Rating } from './use-ratings.ts'
 
-export interface MessageActions {
-  readonly onEdit: (message: UIMessage, text: string) => void
-  readonly onRegenerate: (messageId: string) => void
-  readonly onDecide: (call: string, approved: boolean) => void
-  readonly onRate: (messageId: string, rating: Rating | null) => void
-  readonly onShowBranch: (end: string) => void
-}
-
-/** What the actions do changes with each drawing; where they stand does not. */
-export type LatestActions = RefObject<MessageActions>
-
 interface MessageProps {
   readonly message: UIMessage
   readonly isStreaming: boolean
+  /** Nothing follows it. */
+  readonly isLast: boolean
   readonly rating: Rating | null
   readonly branch: Branch | null
   readonly isWritable: boolean
@@ -33,7 +25,7 @@ interface MessageProps {
 
 /** A message is drawn again when it changes, not with each chunk of another one. */
 export const Message = memo(function Message(props: MessageProps) {
-  const { message, isStreaming, rating, branch, isWritable, actions } = props
+  const { message, isStreaming, isLast, rating, branch, isWritable, actions } = props
   const { role, parts } = message
   const [isEdited, setIsEdited] = useState(false)
   const isOwn = role === 'user'
@@ -61,7 +53,9 @@ export const Message = memo(function Message(props: MessageProps) {
               part={part}
               isOwn={isOwn}
               isStreaming={isStreaming && index === parts.length - 1}
-              onDecide={(call, approved) => actions.current.onDecide(call, approved)}
+              isOpen={isLast}
+              isWritable={isWritable}
+              actions={actions}
             />
           </Boundary>
         ))

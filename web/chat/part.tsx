@@ -1,5 +1,8 @@
 import type { UIMessage } from 'ai'
 import { Markdown } from '../markdown/markdown.tsx'
+import type { Elicitation } from 'colloquy/client'
+import type { LatestActions } from './actions.ts'
+import { Elicited } from './elicited.tsx'
 import { File } from './file.tsx'
 import { ToolCall } from './tool-call.tsx'
 
@@ -8,11 +11,15 @@ interface PartProps {
   /** The person wrote it. */
   readonly isOwn: boolean
   readonly isStreaming: boolean
-  readonly onDecide: (call: string, approved: boolean) => void
+  /** Nothing follows the message. */
+  readonly isOpen: boolean
+  /** The conversation is the person's. */
+  readonly isWritable: boolean
+  readonly actions: LatestActions
 }
 
 /** One part of a message. Whatever its text holds, it becomes text, and never elements of its own. */
-export function Part({ part, isOwn, isStreaming, onDecide }: PartProps) {
+export function Part({ part, isOwn, isStreaming, isOpen, isWritable, actions }: PartProps) {
   switch (part.type) {
     case 'text':
       if (isOwn) return <p className="text plain">{part.text}</p>
@@ -32,7 +39,18 @@ export function Part({ part, isOwn, isStreaming, onDecide }: PartProps) {
     case 'file':
       return <File part={part} />
     case 'dynamic-tool':
-      return <ToolCall part={part} onDecide={onDecide} />
+      return (
+        <ToolCall
+          part={part}
+          onDecide={(call, approved) => actions.current.onDecide(call, approved)}
+        />
+      )
+    case 'data-elicitation': {
+      const asked = part.data as Elicitation
+      // A next round asks anew.
+      const key = `${asked.execution_id}/${asked.tool_call_id}/${asked.round}`
+      return <Elicited key={key} {...{ asked, isOpen, isWritable, actions }} />
+    }
     default:
       return null
   }

@@ -14,3 +14,10 @@ export function placeOf(url: URL): string {
 export function isOwnPicture(address: string): boolean {
   return /^data:image\/(?:avif|gif|jpeg|png|webp);base64,/.test(address) || /^blob:/.test(address)
 }
+
+/** Whether an address shows a file of a conversation, out of the project's own Storage. */
+export function isStoredFile(address: string, project: string): boolean {
+  const { origin } = new URL(project)
+  const url = webAddress(address)
+  return url?.origin === origin && url.pathname.startsWith('/storage/v1/object/sign/attachments/')
+}

@@ -100,8 +100,12 @@ export class PersonAtPage {
   }
 
   /** Chooses what a list shows as this text. */
-  async chooses(label: string, choice: string): Promise<void> {
-    const option = `[...document.querySelector('[aria-label="${label}"]')?.options ?? []].find(
+  chooses(label: string, choice: string): Promise<void> {
+    return this.choosesIn(`[aria-label="${label}"]`, choice)
+  }
+
+  async choosesIn(list: string, choice: string): Promise<void> {
+    const option = `[...document.querySelector('${list}')?.options ?? []].find(
       ({ text }) => text === ${JSON.stringify(choice)})`
     await this.browser.until(option)
     await this.browser.run(`

@@ -1,5 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { isOwnPicture, placeOf, webAddress } from '../../../../web/markdown/addresses.ts'
+import {
+  isOwnPicture,
+  isStoredFile,
+  placeOf,
+  webAddress,
+} from '../../../../web/markdown/addresses.ts'
 
 describe('where a link may lead', () => {
   test.each(['https://a.example/b', 'http://a.example', 'mailto:ann@a.example'])(
@@ -45,4 +50,18 @@ test.each([
   ['/a.png', false],
 ])('a picture at %s is here already: %s', (address, isHere) => {
   expect(isOwnPicture(address)).toBe(isHere)
+})
+
+test.each([
+  ['https://p.example/storage/v1/object/sign/attachments/1/a.png?token=x', true],
+  ['https://p.example/storage/v1/object/sign/other/1/a.png?token=x', false],
+  ['https://p.example/rest/v1/rpc/f', false],
+  ['https://p.example/storage/v1/object/sign/attachments/../../../../rest/v1/rpc/f', false],
+  ['https://p.example.evil.example/storage/v1/object/sign/attachments/a.png', false],
+  ['https://p.example@evil.example/storage/v1/object/sign/attachments/a.png', false],
+  ['http://p.example/storage/v1/object/sign/attachments/a.png', false],
+  ['/storage/v1/object/sign/attachments/a.png', false],
+  ['', false],
+])('a file at %s stands in the project’s Storage: %s', (address, isStored) => {
+  expect(isStoredFile(address, 'https://p.example/')).toBe(isStored)
 })
