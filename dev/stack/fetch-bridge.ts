@@ -44,6 +44,8 @@ export async function answerWithFetch(
   const cookies = answer.headers.getSetCookie()
   response.writeHead(answer.status, {
     ...headers,
+    // The page's origin is also that of stored files: no answer loosens the policy of the gateway.
+    ...response.getHeaders(),
     ...CORS,
     ...(cookies.length > 0 ? { 'set-cookie': cookies } : {}),
   })

@@ -324,7 +324,7 @@ comment on function
   'The messages, turns and results that a query finds and its caller may read.';
 
 create function private.search(
-  query text, kinds text[], project_id bigint, "limit" integer, user_id uuid, since timestamptz,
+  query text, kinds text[], project_id bigint, max_rows integer, user_id uuid, since timestamptz,
   until timestamptz, after text
 ) returns setof public.search_result
 language plpgsql stable security definer set search_path = '' set timezone = 'UTC' set extra_float_digits = 1
@@ -339,7 +339,7 @@ declare
     when query is null or char_length(query) > 10000 then 'query: must be a text of 10000 characters at most.'
     when not coalesce(kinds, '{}') <@ array['message', 'turn', 'result'] then
       'kinds: must be a list of message, turn and result.'
-    when "limit" is null or "limit" not between 1 and 100 then 'limit: must be a whole number from 1 to 100.'
+    when max_rows is null or max_rows not between 1 and 100 then 'limit: must be a whole number from 1 to 100.'
   end;
   wanted tsquery;
 begin
@@ -362,7 +362,7 @@ begin
       or ((m.score, m.said_at) = (begins.score, begins.said_at)
         and (m.kind, m.key collate "C") > (begins.kind, begins.key collate "C"))
     order by m.score desc, m.said_at desc, m.kind, m.key collate "C"
-    limit "limit"
+    limit max_rows
   )
   select p.kind, p.key, p.session_id, p.block_id, p.project_id, p.user_id, p.said_at, p.score, s.snippet,
     s.starts_at, s.highlights, concat_ws('|', p.score, p.said_at, p.kind, p.key)

@@ -60,6 +60,9 @@ describe('the owner of a session', () => {
     const { data } = await filesOf(ann).createSignedUrl(own, 60)
     const signed = await fetch(data?.signedUrl ?? '')
     expect(signed.headers.get('content-type')).toBe('image/png')
+    // The page's origin is also this one: a stored file that a browser opens runs nothing.
+    expect(signed.headers.get('content-security-policy')).toMatch(/sandbox/)
+    expect(signed.headers.get('x-content-type-options')).toBe('nosniff')
     expect(Buffer.from(await signed.arrayBuffer())).toEqual(png)
     expect(said(await filesOf(ann).remove([own]))).toBe('done')
     expect(await bytesOf(ann, own)).toBeNull()
