@@ -25,7 +25,11 @@ export async function connect(): Promise<Backend> {
   }
   const { url = location.origin, publishableKey } = (await response.json()) as Config
   const send = takeTurns((input, init) => fetch(input, init))
-  const supabase = createClient<Database>(url, publishableKey, { global: { fetch: send } })
+  const supabase = createClient<Database>(url, publishableKey, {
+    global: { fetch: send },
+    // Otherwise an address with foreign tokens would sign the person in to the account of its sender.
+    auth: { flowType: 'pkce' },
+  })
   const accessToken = async () => (await supabase.auth.getSession()).data.session?.access_token
   const transport = new ColloquyChatTransport({
     url,

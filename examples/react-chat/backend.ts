@@ -8,10 +8,13 @@ interface Config {
   readonly publishableKey: string
 }
 
-const { url, publishableKey } = (await (await fetch('/config.json')).json()) as Config
+export const { url, publishableKey } = (await (await fetch('/config.json')).json()) as Config
 const agent = new URLSearchParams(location.search).get('agent') ?? 'droid'
 
-export const supabase = createClient<Database>(url, publishableKey)
+export const supabase = createClient<Database>(url, publishableKey, {
+  // Otherwise an address with foreign tokens would sign the person in to the account of its sender.
+  auth: { flowType: 'pkce' },
+})
 
 export const transport = new ColloquyChatTransport({
   url,

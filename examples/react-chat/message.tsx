@@ -1,4 +1,5 @@
 import type { UIMessage } from 'ai'
+import { url } from './backend.ts'
 
 interface MessageProps {
   readonly message: UIMessage
@@ -32,7 +33,11 @@ function Part({
 }: Pick<MessageProps, 'onDecide'> & { readonly part: UIMessage['parts'][number] }) {
   if (part.type === 'text') return <span className="text">{part.text}</span>
   if (part.type === 'data-person') return <em className="person">A person answers here.</em>
-  if (part.type === 'file') return <img src={part.url} alt={part.filename ?? ''} />
+  if (part.type === 'file') {
+    // A foreign picture would tell its host who reads the conversation.
+    const isOurs = part.url.startsWith('data:') || part.url.startsWith(`${url}/`)
+    return isOurs ? <img src={part.url} alt={part.filename ?? ''} /> : <code>{part.url}</code>
+  }
   if (part.type !== 'dynamic-tool') return null
   return (
     <span className="tool" data-state={part.state}>

@@ -296,7 +296,8 @@ begin
   select * into membership from client_mgmt.client_users m
   where m.organization_id = require_member.organization_id
     and m.user_id = require_member.user_id and m.ended_at is null
-  for update;
+  -- Compatible with the foreign keys of what the member writes meanwhile.
+  for no key update;
   if not found then
     raise exception using errcode = 'PT404', message = 'member_not_found',
       detail = 'No active member of the organization has this id.';

@@ -208,6 +208,8 @@ begin
   join public.organizations o on o.id = s.organization_id
   join public.users u on u.id = s.user_id
   where s.organization_id = file.organization_id and s.id = file.session_id and o.is_active and u.is_active
+    and m.ended_at is null
+    and (m.role = 'guest' or 'agents.invoke' = any (private.role_permissions(m.role) || m.permissions))
     and (new.owner_id is null or new.owner_id = s.user_id::text);
   if owner is null then
     raise exception using errcode = '42501',
@@ -323,8 +325,9 @@ comment on function private.name_files(bigint, uuid, jsonb) is
 create function private.document_bytes(organization_id bigint, session_id uuid, history jsonb) returns bigint
 language sql stable security definer set search_path = ''
 as $$
-  -- Definer: called by private.execution_input() only. A picture costs the same at any size.
-  select coalesce(sum(f.file_bytes), 0)::bigint
+  -- Definer: called by private.execution_input() only. A picture costs the same at any size. The worker sends
+  -- files of 8 MiB at most, and notes in place of the others.
+  select least(coalesce(sum(f.file_bytes), 0), 8388608)::bigint
   from jsonb_path_query(history, '$[*].parts[*] ? (@.type == "file" && exists(@.path))') p
   cross join lateral private.file_address(p ->> 'path') a
   join private.files f
@@ -332,7 +335,7 @@ as $$
   where f.organization_id = document_bytes.organization_id and f.session_id = document_bytes.session_id
 $$;
 comment on function private.document_bytes(bigint, uuid, jsonb) is
-  'The bytes of the files, other than pictures, that messages of a session name.';
+  'The bytes of the files, other than pictures, that a model gets of what messages of a session name.';
 
 create function private.remove_files() returns trigger
 language plpgsql volatile security definer set search_path = ''

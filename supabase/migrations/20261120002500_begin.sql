@@ -278,8 +278,7 @@ begin
     raise exception using errcode = '22023', message = 'invalid_request',
       detail = 'The system prompts are longer than 4 MiB together.';
   end if;
-  -- A file is sent as its address, and the provider reads its content: each file counts 16,384 bytes, more
-  -- than most large images are billed.
+  -- Each file counts 16,384 bytes, more than most large images are billed; a document counts its bytes too.
   bytes := octet_length(history::text) + 16384 * jsonb_array_length(
     jsonb_path_query_array(history, '$[*].parts[*] ? (@.type == "image" || @.type == "file")'))
     + private.document_bytes(chat.organization_id, chat.id, history);
@@ -443,11 +442,14 @@ create function private.leave_to_person(execution public.agent_executions) retur
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: called by begin_execution() and start_execution() only. Reserves nothing, and counts one request
--- of the minute and no execution: the customer's message is stored whatever a model would cost or wait for.
+-- of the minute and no execution: the customer's message is stored whatever a model would cost or wait for,
+-- within the requests of a minute and the bytes that a person and an organization may keep.
 begin
   if execution.updated_at is null then
     execution.updated_at := execution.created_at;
     execution.route := '[]';
+    perform private.check_rate(
+      private.limits_for(execution.organization_id, execution.user_id), execution.user_id);
     insert into public.agent_executions values (execution.*);
     execution := private.count_rate(execution, 1, 0);
   end if;

@@ -241,6 +241,10 @@ begin
     raise exception using errcode = 'PT404', message = 'message_not_found',
       detail = 'The session has no message to answer.';
   end if;
+  -- The user of the session does not wait for room that the answers of others took.
+  perform private.refuse_over_stored(private.limits_for(organization, chat.user_id), w)
+  from private.rate_windows w
+  where w.organization_id = organization and w.user_id is null;
   -- The id of an answer that is being written belongs to it.
   if answer.id is not null or exists (
     select 1 from public.agent_executions x

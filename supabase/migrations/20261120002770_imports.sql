@@ -67,13 +67,16 @@ create function private.add_personas(
 ) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: called by the imports only, which check their caller and hold the lock of the organization.
+-- Definer: called by the imports only, which check their caller and hold the lock of imports.
 #variable_conflict use_column
 begin
   insert into conversation.participants (organization_id, user_id, name)
   select m.organization_id, m.user_id, left(
-    -- The address of a guest is nothing that members see elsewhere.
-    coalesce(nullif(btrim(u.display_name), ''), case when m.role <> 'guest' then u.email end, 'Guest'), 200)
+    -- Never an address, as private.author_of(): the name of a persona outlives the account.
+    coalesce(
+      case when u.display_name !~ '@' then nullif(btrim(u.display_name), '') end,
+      case m.role when 'guest' then 'Guest' else 'Member' end
+    ), 200)
   from client_mgmt.client_users m
   join public.users u on u.id = m.user_id
   where m.organization_id = add_personas.organization_id and m.user_id = any (accounts)
@@ -149,7 +152,8 @@ begin
   if import_chat_session.project_id is null then
     raise exception using errcode = '22023', message = 'invalid_request', detail = 'project_id: is missing.';
   end if;
-  perform private.lock_memberships(organization);
+  -- Imports of an organization wait for each other, so that none makes a persona twice.
+  perform pg_advisory_xact_lock(hashtextextended('imports of ' || organization, 0));
   perform private.require_project(organization, import_chat_session.project_id);
   select s.* into chat from public.chat_sessions s
   where s.organization_id = organization and s.id = import_chat_session.session_id

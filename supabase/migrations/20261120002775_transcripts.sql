@@ -17,10 +17,11 @@ declare
   word constant text := case when jsonb_typeof(value) in ('string', 'number') then value #>> '{}' end;
   number numeric;
 begin
-  if word ~ '^\d{1,14}(\.\d{1,9})?$' then
+  if word ~ '^[0-9]{1,14}(\.[0-9]{1,9})?$' then
     number := word::numeric;
     return to_timestamp((case when number >= 100000000000 then number / 1000 else number end)::float8);
-  elsif word ~ '^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d(:?\d\d)?)$' then
+  elsif word ~ ('^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?'
+    '([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)$') then
     return word::timestamptz;
   end if;
   return null;
@@ -179,8 +180,8 @@ begin
     elsif state = 'cue' then
       payload := concat_ws(' ', payload, body);
     elsif strpos(body, '-->') > 0 and state in ('between', 'name') then
-      clock := regexp_match(body, '^\s*(?:(\d{2,4}):)?([0-5]\d):([0-5]\d)\.(\d{3})\s*-->'
-        '\s*(?:\d{2,4}:)?[0-5]\d:[0-5]\d\.\d{3}(?:\s|$)');
+      clock := regexp_match(body, '^\s*(?:([0-9]{2,4}):)?([0-5][0-9]):([0-5][0-9])\.([0-9]{3})\s*-->'
+        '\s*(?:[0-9]{2,4}:)?[0-5][0-9]:[0-5][0-9]\.[0-9]{3}(?:\s|$)');
       said.problem := case when clock is null then 'must be a timing such as 00:01.000 --> 00:04.000.' end;
       said.said_at := begun_at + make_interval(hours => coalesce(clock[1], '0')::integer,
         mins => clock[2]::integer, secs => (clock[3] || '.' || clock[4])::float8);
@@ -223,7 +224,7 @@ begin
         where m.organization_id = speaker_problem.organization_id and m.user_id = value::uuid
           and m.ended_at is null
       ) then 'user_id: the organization has no active member with this id.' end
-    when word = 'participant_id' and value ~ '^\d{1,18}$' then
+    when word = 'participant_id' and value ~ '^[0-9]{1,18}$' then
       case when not exists (
         select 1 from conversation.participants p
         where p.organization_id = speaker_problem.organization_id and p.id = value::bigint
@@ -379,7 +380,8 @@ begin
   if wrong is not null then
     raise exception using errcode = '22023', message = 'invalid_request', detail = wrong;
   end if;
-  perform private.lock_memberships(organization);
+  -- As in import_chat_session().
+  perform pg_advisory_xact_lock(hashtextextended('imports of ' || organization, 0));
   perform private.require_project(organization, import_transcripts.project_id);
 
   select array_agg(e.ordinality::integer order by e.ordinality, t.place),

@@ -100,6 +100,15 @@ language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: no role holds a grant on the words.
 begin
+  -- An update of other columns keeps the words: the deletion of an account updates all its answers.
+  if tg_op = 'UPDATE' and tg_table_name = 'chat_messages' then
+    if not exists (
+      select 1 from before_rows b join after_rows a using (organization_id, id)
+      where a.content is distinct from b.content
+    ) then
+      return null;
+    end if;
+  end if;
   if tg_table_name = 'chat_messages' then
     insert into private.search_words as w (organization_id, session_id, message_id, language, said_at, words)
     select a.organization_id, a.session_id, a.id, l.language, a.created_at,
@@ -178,9 +187,14 @@ begin
       where w.organization_id = words_wanted.organization_id and w.language > read_by
     );
   end loop;
-  return regexp_replace(
-    wanted::text, '''((?:[^''\\]|''''|\\\\)*)''', '''' || words_wanted.organization_id || ':\1''', 'g'
-  )::tsquery;
+  begin
+    return regexp_replace(
+      wanted::text, '''((?:[^''\\]|''''|\\\\)*)''', '''' || words_wanted.organization_id || ':\1''', 'g'
+    )::tsquery;
+  exception when program_limit_exceeded then
+    -- The word is longer than any that is kept.
+    return null;
+  end;
 end
 $$;
 comment on function private.words_wanted(bigint, text) is
@@ -339,7 +353,8 @@ declare
     when query is null or char_length(query) > 10000 then 'query: must be a text of 10000 characters at most.'
     when not coalesce(kinds, '{}') <@ array['message', 'turn', 'result'] then
       'kinds: must be a list of message, turn and result.'
-    when max_rows is null or max_rows not between 1 and 100 then 'limit: must be a whole number from 1 to 100.'
+    when max_rows is null or max_rows not between 1 and 100 then
+      'limit: must be a whole number from 1 to 100.'
   end;
   wanted tsquery;
 begin

@@ -80,7 +80,8 @@ insert into private.table_bounds (
   ('private.files', 'member', 10000, 2147483648, 1000000, 68719476736);
 update private.table_bounds b set max_rows_of_guest = g.rows, max_bytes_of_guest = g.bytes
 from (values
-  ('conversation.message_feedback', 5000, 16777216), ('public.chat_sessions', 1000, 4194304)
+  ('conversation.message_feedback', 5000, 16777216), ('private.files', 100, 33554432),
+  ('public.chat_sessions', 1000, 4194304)
 ) g(table_name, rows, bytes)
 where b.table_name = g.table_name;
 

@@ -6,6 +6,8 @@ import { useTask } from '../use-task.ts'
 /** Signs a person in, or up: an account is an e-mail address and a password. */
 export function SignIn() {
   const { supabase } = useBackend()
+  // The link in the mail leads back here, where the project allows this address.
+  const emailRedirectTo = location.origin + location.pathname
   const [isNew, setIsNew] = useState(false)
   const [told, setTold] = useState<string>()
   const { busy, problem, run } = useTask()
@@ -16,7 +18,7 @@ export function SignIn() {
     const [email, password] = [form.get('email') as string, form.get('password') as string]
     run(async () => {
       const { data, error } = isNew
-        ? await supabase.auth.signUp({ email, password })
+        ? await supabase.auth.signUp({ email, password, options: { emailRedirectTo } })
         : await supabase.auth.signInWithPassword({ email, password })
       if (error) throw error
       if (data.session) return

@@ -23,7 +23,7 @@ export function ToolCall({ part, onDecide }: ToolCallProps) {
   return (
     <details className="fold tool" data-state={state} {...(waits && { open: true })}>
       <summary>
-        <Icon name="tool" /> <bdi>{nameOf(part)}</bdi>{' '}
+        <Icon name="tool" /> <bdi>{visible(nameOf(part))}</bdi>{' '}
         <span className="state">{states[state]}</span>
       </summary>
       <Value title="Arguments" value={input} />
@@ -54,11 +54,15 @@ function Value({ title, value }: { readonly title: string; readonly value: unkno
     <>
       <p className="label">{title}</p>
       <pre className="value" tabIndex={0}>
-        {text}
+        {visible(text)}
       </pre>
     </>
   )
 }
+
+/** Signs that a reader does not see can turn the order of the others: a person decides on what is there. */
+const visible = (text: string) =>
+  text.replace(/\p{Cf}/gu, (sign) => `\\u{${sign.codePointAt(0)?.toString(16)}}`)
 
 /** The tool and its server, where the call says so. */
 function nameOf({ toolName, toolMetadata }: DynamicToolUIPart): string {

@@ -48,7 +48,12 @@ export function createObjects({ supabaseUrlOf, keysOf, fetch: send }: ObjectsOpt
   }
   return {
     async readObject(path, most) {
-      const encoded = path.split('/').map(encodeURIComponent).join('/')
+      const segments = path.split('/')
+      // An address resolves them: the request would leave the bucket.
+      if (segments.some((segment) => ['', '.', '..'].includes(segment))) {
+        throw new AppError('file_not_found')
+      }
+      const encoded = segments.map(encodeURIComponent).join('/')
       const response = await request('GET', `/${encoded}`)
       if (!response.ok) throw await failure(response)
       const bytes = new Uint8Array(await response.arrayBuffer())

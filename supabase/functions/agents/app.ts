@@ -15,11 +15,13 @@ import {
   idempotencyKeySchema,
   invocationLimit,
   invocationSchema,
+  namesFiles,
 } from '../_shared/executions/invocation.ts'
 import { invoke, type InvokeDependencies } from '../_shared/executions/invoke.ts'
 import { SharedPolls } from '../_shared/executions/stream/shared-polls.ts'
 import { followExecution } from '../_shared/executions/stream/follow-execution.ts'
 import { readExecutionId, readLastEventId } from '../_shared/executions/stream/stream-address.ts'
+import { maxFileBytes } from '../_shared/files/read-files.ts'
 import { acceptApiKeys, requireSignIn } from '../_shared/http/accept-api-keys.ts'
 import { createFunctionApp } from '../_shared/http/function-app.ts'
 import { allowOnly } from '../_shared/http/handle-error.ts'
@@ -80,6 +82,8 @@ export function createApp(given: AgentsDependencies): Hono {
       await requests.readJson(c.req.raw, invocationLimit),
     )
     const { signal } = c.req.raw
+    // They are read before the execution begins, so before any limit of executions.
+    if (namesFiles(invocation)) requests.hold(c.req.raw, maxFileBytes)
     return invoke({ ...deps, log: logOf(c) }, caller, invocation, key['Idempotency-Key'], signal)
   })
   app.all('/invoke', allowOnly('POST'))

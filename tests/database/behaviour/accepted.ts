@@ -136,6 +136,11 @@ export const behaviour: Readonly<Record<string, Readonly<Record<string, readonly
       'public.agents: open_to_guests',
     ],
   },
+  'database/search/search.test.ts': {
+    'an organization searches in its language, and finds what it wrote in the one before': [
+      'public.organizations.settings: search_language',
+    ],
+  },
   'database/chat/chat.test.ts': {
     'a shared conversation is read by every member, and by no other organization': [
       'public.chat_sessions: visibility',

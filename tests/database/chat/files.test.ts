@@ -166,6 +166,13 @@ describe('what Storage stores for a signed upload address', () => {
         expect([table, await late()]).toEqual([table, denied])
         await tx`update ${tx(table)} set ${tx(column)} = true where id = ${key}`
       }
+      const set = (change: object) => tx`
+        update client_mgmt.client_users set ${tx(change)}
+        where organization_id = ${author.organizationId} and user_id = ${author.id}`
+      await set({ ended_at: new Date() })
+      expect(await late()).toBe(denied)
+      await set({ ended_at: null })
+      expect(await late()).toBe('allowed')
       await tx`delete from public.chat_sessions where id = ${session}`
       expect(await late()).toBe(denied)
     })

@@ -73,21 +73,27 @@ test('a conversation becomes a block of its people and its agent, in order', asy
       { name: 'Olga', type: 'person', content: 'What is new?' },
       { name: agent, type: 'agent', content: 'Hi' },
     ])
-    const [block] = await tx`select name, project_id from conversation.blocks`
+    const [block] =
+      await tx`select name, project_id from conversation.blocks where organization_id = ${owner.organizationId}`
     expect(block).toEqual({ name: 'Conversation', project_id: project })
   })
 })
 
-test('an answer that a person gave in place of the agent is a turn of that person', async () => {
+test.each([
+  ['Sam', 'Sam'],
+  // The name of a persona outlives the account.
+  [null, 'Member'],
+  ['sam@example.com', 'Member'],
+])('a person with the name %s who answered speaks as %s', async (display_name, name) => {
   await scene(async (tx, { owner, project, session, answer }) => {
     const { id } = await addMember(tx, owner.organizationId)
-    await tx`update public.users set display_name = 'Sam' where id = ${id}`
+    await tx`update public.users set ${tx({ display_name })} where id = ${id}`
     await tx`update public.chat_messages set author_id = ${id} where id = ${answer}`
     const made = await as(tx, owner, bring(session, project))
     const speakers = (await spoken(tx, owner, made.block_id)).map(({ name, type }) => [name, type])
     expect(speakers).toEqual([
       ['Olga', 'person'],
-      ['Sam', 'person'],
+      [name, 'person'],
     ])
   })
 })
@@ -121,7 +127,9 @@ test('a second import adds only what is new, and makes no persona twice', async 
     expect(again).toEqual({ block_id: first.block_id, turns: 4, added: 2 })
     const words = (await spoken(tx, owner, first.block_id)).map(({ content }) => content)
     expect(words).toEqual(['What is new?', 'Hi', 'And then?', 'Hi'])
-    expect(await tx`select 1 from conversation.participants`).toHaveLength(2)
+    expect(
+      await tx`select 1 from conversation.participants where organization_id = ${owner.organizationId}`,
+    ).toHaveLength(2)
   })
 })
 
@@ -137,7 +145,9 @@ test('a block follows the branch that the conversation shows, and keeps the turn
     expect(await as(tx, owner, bring(session, project))).toMatchObject({ turns: 2, added: 1 })
     const words = (await spoken(tx, owner, first.block_id)).map(({ content }) => content)
     expect(words).toEqual(['What is new?', 'Other'])
-    expect(await tx`select 1 from conversation.turns`).toHaveLength(3)
+    expect(
+      await tx`select 1 from conversation.turns where organization_id = ${owner.organizationId}`,
+    ).toHaveLength(3)
     await tx`
       update public.chat_sessions set current_message_id = (
         select message_id from conversation.turn_sources s
@@ -182,7 +192,9 @@ test('an import needs projects.manage, which a member and a guest lack', async (
     expect(await refusal(tx, member, bring(session, project))).toBe('42501 permission_denied')
     expect(await refusal(tx, guest, bring(session, project))).toBe('42501 no_organization')
     expect(await refusal(tx, 'anon', bring(session, project))).toMatch(/^42501 /)
-    expect(await tx`select 1 from conversation.blocks`).toHaveLength(0)
+    expect(
+      await tx`select 1 from conversation.blocks where organization_id = ${owner.organizationId}`,
+    ).toHaveLength(0)
   })
 })
 
@@ -192,7 +204,9 @@ test('a message that no turn can hold is named, and nothing is imported', async 
     expect(await refusedDetail(tx, owner, bring(session, project))).toBe(
       `invalid_request: Message ${answer} is longer than 1048576 bytes, which a turn may have.`,
     )
-    expect(await tx`select 1 from conversation.turns`).toHaveLength(0)
+    expect(
+      await tx`select 1 from conversation.turns where organization_id = ${owner.organizationId}`,
+    ).toHaveLength(0)
   })
 })
 

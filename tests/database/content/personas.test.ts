@@ -22,7 +22,7 @@ test('any member makes and changes a persona of their own, and no other', async 
     expect(await as(tx, member, rename('Myself'))).toEqual([{ name: 'Myself' }])
     const names = await tx<
       { name: string }[]
-    >`select name from conversation.participants order by id`
+    >`select name from conversation.participants where organization_id = ${owner.organizationId} order by id`
     expect(names.map(({ name }) => name)).toEqual(['Customer', 'Owner', 'Myself'])
   })
 })

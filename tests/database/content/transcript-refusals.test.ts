@@ -101,8 +101,12 @@ test('a wrong transcript is refused by its number and its line, and none is stor
       const detail = await refusedDetail(tx, owner, importing(project, [lines(), transcript]))
       expect(detail).toBe(`invalid_request: transcripts.1${said}`)
     }
-    expect(await tx`select 1 from conversation.turns`).toHaveLength(0)
-    expect(await tx`select 1 from conversation.participants`).toHaveLength(0)
+    expect(
+      await tx`select 1 from conversation.turns where organization_id = ${owner.organizationId}`,
+    ).toHaveLength(0)
+    expect(
+      await tx`select 1 from conversation.participants where organization_id = ${owner.organizationId}`,
+    ).toHaveLength(0)
   })
 })
 

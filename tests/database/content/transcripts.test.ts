@@ -41,7 +41,7 @@ test('JSON lines become a block whose turns have their speaker, time, metadata a
     const made = await as(tx, owner, importing(project, [call(more)]))
     const [block] = await tx<
       { id: string }[]
-    >`select id, name, type, metadata from conversation.blocks`
+    >`select id, name, type, metadata from conversation.blocks where organization_id = ${owner.organizationId}`
     expect(block).toMatchObject({ name: 'Call', type: 'call', metadata: { room: 4 } })
     expect(made).toEqual([{ transcript: 0, block_id: block?.id, turns: 3 }])
     expect(await spoken(tx)).toEqual([
@@ -66,7 +66,7 @@ test('an export with other keys is read by naming them, and its further keys are
     const fields = { speaker: 'user', content: 'text', timestamp: 'ts' }
     await as(tx, owner, importing(project, [{ name: 'Slack', format: 'jsonl', text, fields }]))
     const [turn] = await tx<{ content: string; timestamp: Date }[]>`
-      select content, timestamp from conversation.turns`
+      select content, timestamp from conversation.turns where organization_id = ${owner.organizationId}`
     expect(turn?.content).toBe('Hi')
     expect(turn?.timestamp.toISOString()).toBe('2025-11-29T08:00:00.000Z')
   })
@@ -157,7 +157,9 @@ test('a speaker is the member or the persona that the transcript names, or a per
         persona('Robot', 'Robot', 'agent', null),
       ]),
     )
-    expect(await tx`select 1 from conversation.participants`).toHaveLength(4)
+    expect(
+      await tx`select 1 from conversation.participants where organization_id = ${owner.organizationId}`,
+    ).toHaveLength(4)
   })
 })
 
@@ -175,7 +177,9 @@ test('one call stores 10,000 turns of several transcripts, and refuses one more'
     expect(await refusal(tx, owner, importing(project, [many('A', 6_000), many('B', 4_001)]))).toBe(
       '22023 invalid_request',
     )
-    expect(await tx`select 1 from conversation.blocks`).toHaveLength(0)
+    expect(
+      await tx`select 1 from conversation.blocks where organization_id = ${owner.organizationId}`,
+    ).toHaveLength(0)
     const made = await as(tx, owner, importing(project, [many('A', 6_000), many('B', 4_000)]))
     expect(made.map(({ turns }) => turns)).toEqual([6_000, 4_000])
     const [right] = await tx<{ count: string }[]>`

@@ -169,8 +169,12 @@ export class Load {
     const found = this.#any()
     if (found === undefined) return
     await this.sql`
-      update public.circuit_breaker_state set opened_at = now() - interval '31 seconds'
-      where state = 'open'`
+      with locked as (
+        -- In the order of count_outcome().
+        select id from public.circuit_breaker_state where state = 'open' order by model_id for update
+      )
+      update public.circuit_breaker_state b set opened_at = now() - interval '31 seconds'
+      from locked where b.id = locked.id`
     const { organization_id, execution_id } = found.begun
     await committedAs(
       this.sql,

@@ -152,7 +152,19 @@ test('what is changed is found by its new words, and what is deleted is not foun
     await tx`delete from conversation.turns where id = ${turn}`
     await tx`delete from public.chat_sessions where id = ${session}`
     expect(await snippets(tx, owner, 'new')).toEqual([])
-    expect(await tx`select 1 from private.search_words`).toHaveLength(0)
+    expect(
+      await tx`select 1 from private.search_words where organization_id = ${owner.organizationId}`,
+    ).toHaveLength(0)
+  })
+})
+
+test('a word that is longer than any that is kept finds nothing', async () => {
+  await rolledBack(sql, async (tx) => {
+    const owner = await addOwner(tx)
+    await addConversation(tx, owner, ['old words'])
+    for (const length of [500, 2_040, 2_046, 2_047, 9_000]) {
+      expect(await snippets(tx, owner, 'x'.repeat(length))).toEqual([])
+    }
   })
 })
 
@@ -176,6 +188,9 @@ test('an organization searches in its language, and finds what it wrote in the o
       'He runs late',
       'She was running early',
     ])
+    // An update of another column keeps the words as they are.
+    await tx`update public.chat_messages set metadata = '{"a":1}' where organization_id = ${owner.organizationId}`
+    expect(await snippets(tx, owner, 'was')).toEqual(['She was running early'])
     await speak('german')
     await addConversation(tx, owner, ['Zwei Häuser'])
     expect(await snippets(tx, owner, 'Haus')).toEqual(['Zwei Häuser'])

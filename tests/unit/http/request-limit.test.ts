@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { maxFileBytes } from '../../../supabase/functions/_shared/files/read-files.ts'
 import {
   maxRequestBytes,
   maxRequests,
@@ -19,7 +20,7 @@ function heldDatabase() {
     throw new Error('the answer is of no matter here')
   }
   return {
-    database: { forCaller: () => ({ call }), admin: { call } },
+    database: { forCaller: () => ({ call, readObject: call }), admin: { call } },
     release,
     waiting: () => waiting,
   }
@@ -81,6 +82,28 @@ describe('one person’s requests that are under way', () => {
     expect(await refused.json()).toMatchObject({
       error: { details: { limit: 'request_bytes', max_concurrent: maxRequestBytes } },
     })
+    const other = ask('bob')
+    await expect.poll(waiting).toBe(most + 1)
+    release()
+    await Promise.all([...asked, other])
+    expect((await ask('ann')).status).toBe(500)
+  })
+
+  it('hold the largest files that they may name, until the execution has begun', async () => {
+    const { database, release, waiting } = heldDatabase()
+    const app = createAgents({
+      ...common,
+      database,
+      models: { providers: ['openrouter'] },
+    } as never)
+    const content = [{ type: 'file', path: '1/a/b/c.png' }]
+    const body = JSON.stringify({ agent: 'a', message: { content } })
+    const ask = async (authorization: string) =>
+      app.request('/agents/invoke', { method: 'POST', body, headers: { authorization } })
+    const most = Math.floor(maxRequestBytes / maxFileBytes)
+    const asked = Array.from({ length: most }, () => ask('ann'))
+    await expect.poll(waiting).toBe(most)
+    expect((await ask('ann')).status).toBe(429)
     const other = ask('bob')
     await expect.poll(waiting).toBe(most + 1)
     release()

@@ -146,6 +146,10 @@ export const idempotencyKeySchema = z.object({
 
 type Message = NonNullable<Invocation['message']>
 
+/** Whether an invocation names files of Storage. */
+export const namesFiles = ({ message }: Invocation): boolean =>
+  message != null && namedFiles(message).length > 0
+
 /** The files that a message names by their paths. */
 export function namedFiles({ content }: Message): NamedFile[] {
   if (typeof content === 'string') return []

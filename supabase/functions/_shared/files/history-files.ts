@@ -31,36 +31,45 @@ export async function readHistoryFiles(
   for (const message of [...history].reverse()) {
     for (const { path, media_type } of (message.parts ?? []).filter(isStoredFile)) {
       const mustBe = message.id === asking
-      if (!shown.has(path)) shown.set(path, await showFile(db, { path, media_type }, left, mustBe))
-      left -= sizeOf(shown.get(path))
+      const part = shown.get(path) ?? (await showFile(db, { path, media_type }, left, mustBe))
+      // The first file that does not fit ends the reading: each one is downloaded before it is measured.
+      left = part === null ? 0 : left - sizeOf(part)
+      shown.set(path, part ?? note(media_type, 'left out'))
     }
   }
   return shown
 }
 
+const note = (type: string, why: string): MessagePart => ({
+  type: 'text',
+  text: `[${type}, ${why}]`,
+})
+
+/** @returns null for a file that does not fit */
 async function showFile(
   db: Db,
   { path, media_type }: StoredFile,
   left: number,
   mustBe: boolean,
-): Promise<MessagePart> {
-  const note = (why: string): MessagePart => ({ type: 'text', text: `[${media_type}, ${why}]` })
-  if (left <= 0 && !mustBe) return note('left out')
+): Promise<MessagePart | null> {
+  if (left <= 0 && !mustBe) return null
   try {
     const read = await readFiles(db, [{ path, mediaType: media_type }], mustBe ? undefined : left)
-    return read.get(path)?.shown ?? note('no longer there')
+    return read.get(path)?.shown ?? note(media_type, 'no longer there')
   } catch (error) {
     const { code } = toAppError(error)
     if (mustBe) throw error
-    if (code === 'file_too_large') return note('left out')
-    if (code === 'file_not_found' || code === 'file_type_mismatch') return note('no longer there')
+    if (code === 'file_too_large') return null
+    if (code === 'file_not_found' || code === 'file_type_mismatch') {
+      return note(media_type, 'no longer there')
+    }
     throw error
   }
 }
 
-function sizeOf(part: MessagePart | undefined): number {
-  if (part?.type === 'text') return part.text.length
-  return part && 'url' in part ? (part.url.length * 3) / 4 : 0
+function sizeOf(part: MessagePart): number {
+  if (part.type === 'text') return part.text.length
+  return 'url' in part ? (part.url.length * 3) / 4 : 0
 }
 
 interface StoredFile {

@@ -70,7 +70,7 @@ export const refuseKeysInAddress = createMiddleware(async (c, next) => {
 export const securityHeaders = createMiddleware(async (c, next) => {
   await next()
   const { headers } = c.res
-  headers.set('content-security-policy', "default-src 'none'; frame-ancestors 'none'")
+  headers.set('content-security-policy', "default-src 'none'; frame-ancestors 'none'; sandbox")
   headers.set('referrer-policy', 'no-referrer')
   headers.set('x-content-type-options', 'nosniff')
   if (!headers.has('cache-control')) headers.set('cache-control', 'no-store')

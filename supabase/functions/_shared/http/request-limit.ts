@@ -6,7 +6,7 @@ import { readJson, type ReadLimit } from './read-json.ts'
 /** Requests of one person that a function answers at once. */
 export const maxRequests = 100
 
-/** Bytes of the bodies of these requests: a worker has 256 MB for all people. */
+/** Bytes of these requests, with the files that they name: a worker has 256 MB for all people. */
 export const maxRequestBytes = 20 * 1024 * 1024
 
 interface Held {
@@ -40,10 +40,17 @@ export class RequestLimit {
    * @throws AppError as readJson(), and `too_many_requests`
    */
   readonly readJson = (request: Request, limit: ReadLimit): Promise<unknown> => {
+    return readJson(request, { ...limit, take: (bytes) => this.hold(request, bytes) })
+  }
+
+  /**
+   * Counts bytes that the request makes the worker hold beside its body, until it has its answer.
+   * @throws AppError `too_many_requests`
+   */
+  hold(request: Request, bytes: number): void {
     const held = this.#held.get(request.headers)
-    if (held === undefined) throw new Error('a body is read before its person is known')
-    const take = (bytes: number) => held.leave.push(this.#bytes.enter(held.userId, bytes))
-    return readJson(request, { ...limit, take })
+    if (held === undefined) throw new Error('bytes are held before their person is known')
+    held.leave.push(this.#bytes.enter(held.userId, bytes))
   }
 
   /** Frees the place when the request has its answer; the bodies of streams have limits of their own. */
