@@ -14,7 +14,7 @@ export const jsonRows: Rows = {
  * type as numbers, times in ISO 8601, bytes and composite values in their JSON form.
  */
 function asJsonRows(text: string): string {
-  const statement = text.replace(/^\s+/, '')
+  const statement = quoteArguments(text.replace(/^\s+/, ''))
   if (/^(select|with)\b/i.test(statement)) {
     return `select row_to_json(${row})::text as answer from (${statement}) ${row}`
   }
@@ -23,6 +23,10 @@ function asJsonRows(text: string): string {
   }
   return text
 }
+
+/** lite writes the names of arguments as they are; a name such as limit is a word of SQL. */
+const quoteArguments = (statement: string) =>
+  statement.replace(/\b([a-z_]\w*) := (?=\$)/g, '"$1" := ')
 
 /** Outside of quoted names and texts, which the statements of lite have no other kinds of. */
 function returnsRows(statement: string): boolean {

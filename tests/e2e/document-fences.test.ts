@@ -8,16 +8,21 @@ import { readFences } from '../../dev/check/fences.ts'
 import { png } from '../support/agents/files.ts'
 import { invoke } from '../support/agents/invoke.ts'
 import { addConfiguration } from '../support/oauth/connect.ts'
-import { signUpWithOrganization } from '../support/people/people.ts'
+import { signUpAsMember, signUpWithOrganization } from '../support/people/people.ts'
 import { openClient } from '../support/people/supabase-client.ts'
+import { connectOwner } from '../support/stack/database.ts'
 import { useStack } from '../support/stack/stack.ts'
 
+const sql = connectOwner()
 const docs = fileURLToPath(new URL('../../docs/', import.meta.url))
 const read = (file: string) => readFileSync(`${docs}${file}`, 'utf8')
 
 /** The statuses of the requests that each fence of a document sends, as an owner. */
 const fences: readonly (readonly [document: string, fence: number, statuses: readonly number[]])[] =
   [
+    ['analysis.md', 0, [200]],
+    ['analysis.md', 1, [200]],
+    ['analysis.md', 2, [200]],
     // The second fence of a page of guests follows the first.
     ['customers.md', 0, [204, 201, 201]],
     ['customers.md', 1, [204, 201, 201, 200, 200, 200, 200, 204, 200, 200, 200]],
@@ -30,6 +35,9 @@ const fences: readonly (readonly [document: string, fence: number, statuses: rea
     // The session is there already; its organization, the upload and the address.
     ['files.md', 1, [409, 200, 200, 200]],
     ['mcp-servers.md', 0, [201]],
+    ['people-answer.md', 0, [200, 200, 200, 200, 200]],
+    ['search.md', 0, [200]],
+    ['search.md', 1, [204]],
     ['tools.md', 0, [201, 201]],
     // No definition of the configuration has changed.
     ['tools.md', 1, [200, 404]],
@@ -43,7 +51,9 @@ test.each(fences)('the TypeScript of %s (%d) runs', async (document, index, expe
     .join('\n')
   const ann = await signUpWithOrganization('ann')
   const id = await addConfiguration(ann, 'https://mcp.example.com/mcp')
-  const answered = await invoke(ann, { message: { content: 'Hi' }, stream: false })
+  // A person answers in the conversation of another one.
+  const bob = document === 'people-answer.md' ? await signUpAsMember(sql, ann.organization) : ann
+  const answered = await invoke(bob, { message: { content: 'Hi' }, stream: false })
   const { session_id: sessionId } = (await answered.json()) as { session_id: string }
   const answers: string[] = []
   const { url, publishableKey } = useStack()
@@ -58,6 +68,14 @@ test.each(fences)('the TypeScript of %s (%d) runs', async (document, index, expe
   answers.length = 0
 
   const proposed_hash = randomUUID().replaceAll('-', '')
+  const { data: project } = await supabase
+    .schema('client_mgmt')
+    .from('projects')
+    .insert({ name: 'Sales' })
+    .select('id')
+    .single()
+    .throwOnError()
+  await bob.client.from('chat_sessions').update({ visibility: 'organization' }).eq('id', sessionId)
   const { data: own } = await supabase.from('organizations').select('slug').single()
   answers.length = 0
   class Transport extends ColloquyChatTransport {
@@ -74,6 +92,9 @@ test.each(fences)('the TypeScript of %s (%d) runs', async (document, index, expe
     slug: own?.slug,
     id,
     sessionId,
+    projectId: project.id,
+    organizationId: ann.organization.id,
+    vttText: 'WEBVTT\n\n00:00.000 --> 00:02.000\n<v Ada>Hello',
     user_id: ann.id,
     proposed_hash,
   }
@@ -101,11 +122,12 @@ test.each(fences)('the TypeScript of %s (%d) runs', async (document, index, expe
   ).toEqual(expected)
 })
 
-test('every fence of TypeScript in docs/ is run here, or is a function that clients copy', () => {
-  const copied = ['live-updates.md 0']
+test('every fence of TypeScript in docs/ is run here or with a client, or is a function that clients copy', () => {
+  const copied = ['live-updates.md 0', 'people-answer.md 1']
+  const inClients = ['api-keys.md 0']
   const there = readdirSync(docs)
     .filter((name) => name.endsWith('.md'))
     .flatMap((name) => readFences(read(name)).map((_, index) => `${name} ${index}`))
   const run = fences.map(([document, index]) => `${document} ${index}`)
-  expect([...run, ...copied].sort()).toEqual(there.sort())
+  expect([...run, ...copied, ...inClients].sort()).toEqual(there.sort())
 })
