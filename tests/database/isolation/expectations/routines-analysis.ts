@@ -20,7 +20,7 @@ export const analysisRoutines: Readonly<Record<string, RoutineExpectation>> = {
   }),
   ...rpc(
     'search(text, text[], bigint, integer, uuid, timestamp with time zone, timestamp with time zone, text)',
-    { allowed: inOrganization, example: () => ({ query: 'canary', limit: 100 }) },
+    { allowed: inOrganization, example: () => ({ query: 'canary', limit: 100, max_rows: 100 }) },
   ),
   ...rpc('import_transcripts(bigint, jsonb)', {
     allowed: holds('projects.manage'),
