@@ -64,11 +64,13 @@ export async function answerOf(
     const { code, message, detail, hint } = error
     return JSON.stringify({ code, message, detail, hint })
   })
-  return answer
-    .replace(/\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.\d]*(Z|\+00:00)?/g, '<time>')
-    // The secret of a new key, and its beginning.
-    .replace(/clq_[\w-]+/g, '<new>')
-    .replace(/[0-9a-f]{64}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, (value) =>
-      known.includes(value) ? value : '<new>',
-    )
+  return (
+    answer
+      .replace(/\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.\d]*(Z|\+00:00)?/g, '<time>')
+      // The secret of a new key, and its beginning.
+      .replace(/clq_[\w-]+/g, '<new>')
+      .replace(/[0-9a-f]{64}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, (value) =>
+        known.includes(value) ? value : '<new>',
+      )
+  )
 }
