@@ -15,7 +15,7 @@ export interface StorageForm {
 export async function toStorageRequest(request: Request): Promise<StorageForm | Response> {
   const { method } = request
   const { pathname } = new URL(request.url)
-  if (/%2f|%5c|%00|%25/i.test(pathname)) return invalidKey()
+  if (/%2f|%5c|%00|%25/i.test(pathname)) return refuse('InvalidKey', 'Invalid key')
   if (method === 'GET' || method === 'HEAD') return { request }
   const headers = new Headers(request.headers)
   const isUpload =
@@ -29,7 +29,8 @@ export async function toStorageRequest(request: Request): Promise<StorageForm | 
   }
   const form = new Request(request.url, { method, headers, body: body.byteLength ? body : null })
   if (!pathname.includes('/object/list/')) return { request: form }
-  const asked: unknown = JSON.parse(new TextDecoder().decode(body) || '{}')
+  const asked = readJson(new TextDecoder().decode(body) || '{}')
+  if (asked === undefined) return refuse('InvalidRequest', 'The body is no JSON')
   const prefix = isRecord(asked) && typeof asked['prefix'] === 'string' ? asked['prefix'] : ''
   return { request: form, prefix }
 }
@@ -58,11 +59,17 @@ async function takeFile(body: ArrayBuffer, headers: Headers): Promise<ArrayBuffe
   return file.arrayBuffer()
 }
 
-function invalidKey(): Response {
-  return Response.json(
-    { statusCode: '400', error: 'InvalidKey', message: 'Invalid key' },
-    { status: 400 },
-  )
+/** Undefined for text that is no JSON. */
+function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    return undefined // The caller refuses it.
+  }
+}
+
+function refuse(error: string, message: string): Response {
+  return Response.json({ statusCode: '400', error, message }, { status: 400 })
 }
 
 /** lite's answer in the form that Storage gives it. */

@@ -69,9 +69,15 @@ function usesSecretKeyFromBrowser({ headers, url }: IncomingMessage): boolean {
   return headers.origin !== undefined || /^\s*Mozilla\//i.test(headers['user-agent'] ?? '')
 }
 
-/** Undefined for what HTTP lets through and a URL or a fetch request does not. */
+/**
+ * Undefined for what HTTP lets through and a URL or a fetch request does not. A host with more than a name and a
+ * port would move the path, and a server would answer another path than the gateway chose it for.
+ */
 function toRequest(request: IncomingMessage, body: Buffer): Request | undefined {
-  const address = `http://${request.headers.host ?? 'localhost'}${request.url}`
+  const host = request.headers.host ?? 'localhost'
+  const address = `http://${host}${request.url}`
+  if (!/^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d+)?$/i.test(host) || !request.url?.startsWith('/'))
+    return undefined
   if (!URL.canParse(address) || !isDecodable(new URL(address).pathname)) return undefined
   if (request.method === 'TRACE') return undefined
   const headers = new Headers()

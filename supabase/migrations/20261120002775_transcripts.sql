@@ -142,7 +142,7 @@ declare
   body text;
   clock text[];
   state text := 'header';
-  payload text;
+  payload text[];
   said private.spoken_turn;
   last private.spoken_turn;
   piece record;
@@ -159,7 +159,9 @@ begin
     if at = 1 then
       said.problem := case when ltrim(body, U&'\FEFF') !~ '^WEBVTT([[:blank:]]|$)' then 'must be WEBVTT.' end;
     elsif body = '' and state = 'cue' then
-      for piece in select c.* from private.read_cue(payload, last.speaker, speaker, participants) c loop
+      for piece in select c.* from private.read_cue(
+        array_to_string(payload, ' '), last.speaker, speaker, participants
+      ) c loop
         if piece.said_by = last.speaker then
           last.content := last.content || ' ' || piece.words;
         else
@@ -178,14 +180,14 @@ begin
       said.problem := case when state = 'name' then 'must be a timing such as 00:01.000 --> 00:04.000.' end;
       state := 'between';
     elsif state = 'cue' then
-      payload := concat_ws(' ', payload, body);
+      payload := payload || body;
     elsif strpos(body, '-->') > 0 and state in ('between', 'name') then
       clock := regexp_match(body, '^\s*(?:([0-9]{2,4}):)?([0-5][0-9]):([0-5][0-9])\.([0-9]{3})\s*-->'
         '\s*(?:[0-9]{2,4}:)?[0-5][0-9]:[0-5][0-9]\.[0-9]{3}(?:\s|$)');
       said.problem := case when clock is null then 'must be a timing such as 00:01.000 --> 00:04.000.' end;
       said.said_at := begun_at + make_interval(hours => coalesce(clock[1], '0')::integer,
         mins => clock[2]::integer, secs => (clock[3] || '.' || clock[4])::float8);
-      payload := null;
+      payload := '{}';
       state := 'cue';
     elsif state = 'between' then
       state := case when body ~ '^(NOTE|STYLE|REGION)([[:blank:]]|$)' then 'note' else 'name' end;

@@ -236,6 +236,8 @@ describe('REST, Auth and Storage', () => {
   test.each([
     ['GET', '/rest/v1/a', 'a b/c'],
     ['GET', '/rest/v1/a', '[::'],
+    ['GET', '/rest/v1/chat_sessions', 'localhost/auth/v1/admin?path='],
+    ['GET', '/rest/v1/chat_sessions', 'user@localhost'],
     ['GET', '/rest/v1/%E0%A4%A', 'localhost'],
     ['GET', '/auth/v1/%', 'localhost'],
     ['TRACE', '/rest/v1/a', 'localhost'],
