@@ -516,10 +516,15 @@ returns table (
 )
 language plpgsql stable security definer set search_path = ''
 as $$
--- Definer: returns names and addresses of the other members, and nothing else of their accounts.
+-- Definer: returns names and addresses of the other members, and nothing else of their accounts. A name with
+-- an @ in it may be an address.
+declare
+  manages constant boolean := private.has_permission('members.manage');
 begin
   return query
-  select m.user_id, u.email, u.display_name, m.role, m.permissions, m.created_at
+  select m.user_id, case when manages or m.role <> 'guest' then u.email end,
+    case when manages or m.role <> 'guest' or u.display_name !~ '@' then u.display_name end,
+    m.role, m.permissions, m.created_at
   from client_mgmt.client_users m
   join public.users u on u.id = m.user_id
   where m.organization_id = private.current_organization_id() and m.ended_at is null
@@ -693,7 +698,9 @@ as $$
 begin
   return query
   select i.id, i.organization_id, o.name, i.role,
-    coalesce(sender.display_name, case when i.role <> 'guest' then sender.email end),
+    -- A guest knows no address of a member; a name with an @ in it may be one.
+    case when i.role <> 'guest' then coalesce(sender.display_name, sender.email)
+      when sender.display_name !~ '@' then sender.display_name end,
     i.created_at, i.expires_at
   from auth.users a
   join client_mgmt.invitations i on i.email = lower(a.email)
@@ -852,7 +859,8 @@ returns table (
 language sql stable security invoker set search_path = ''
 as $$ select * from private.organization_members() $$;
 comment on function public.organization_members() is
-  'Active members of the active organization, with name and address.';
+  'Active members of the active organization, with name and address. The address of a guest needs '
+  'members.manage, and so does a name with an @ in it; both are null without.';
 
 create function public.invite_member(email text, role text default 'member') returns public.issued_invitation
 language sql volatile security invoker set search_path = ''

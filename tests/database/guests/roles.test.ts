@@ -38,6 +38,65 @@ test('a guest is promoted by who manages members, and promotes and invites nobod
   })
 })
 
+test('the address of a guest is for members with members.manage, also in a view and as a name', async () => {
+  await rolledBack(sql, async (tx) => {
+    const owner = await addOwner(tx)
+    const member = await addMember(tx, owner.organizationId)
+    const manager = await addMember(tx, owner.organizationId, 'member', ['members.manage'])
+    const [guest, named] = [await addGuest(tx, owner), await addGuest(tx, owner)]
+    await tx`update public.users set display_name = email where id = ${guest.id}`
+    await tx`update public.users set display_name = 'Jo' where id = ${named.id}`
+    await tx`insert into conversation.participants (organization_id, user_id, name, type)
+      values (${owner.organizationId}, ${guest.id}, 'Customer', 'person')`
+    const listed = (t: TransactionSql) => t`
+      select email, display_name from public.organization_members()
+      where user_id in (${guest.id}, ${named.id}) order by user_id = ${named.id}`
+    const viewed = (t: TransactionSql) => t`select email from conversation.participant_users`
+    const hidden = [
+      { email: null, display_name: null },
+      { email: null, display_name: 'Jo' },
+    ]
+    const shown = [
+      { email: guest.email, display_name: guest.email },
+      { email: named.email, display_name: 'Jo' },
+    ]
+    for (const [who, members, view] of [
+      [member, hidden, null],
+      [manager, shown, guest.email],
+      [owner, shown, guest.email],
+    ] as const) {
+      expect([...(await as(tx, who, listed))]).toEqual(members)
+      expect([...(await as(tx, who, viewed))]).toEqual([{ email: view }])
+    }
+    // Members know each other's addresses.
+    expect(
+      await as(
+        tx,
+        member,
+        (t) => t`select 1 from public.organization_members()
+        where email in (${owner.email}, ${manager.email})`,
+      ),
+    ).toHaveLength(2)
+  })
+})
+
+test('an invited guest does not read the address of the member who invites', async () => {
+  await rolledBack(sql, async (tx) => {
+    const owner = await addOwner(tx)
+    const stranger = await addAccount(tx)
+    await tx`update auth.users set email_confirmed_at = now() where id = ${stranger.id}`
+    await as(tx, owner, invite(stranger.email, 'guest'))
+    const invitedBy = async (name: string | null) => {
+      await tx`update public.users set display_name = ${name} where id = ${owner.id}`
+      const [row] = await as(tx, stranger, (t) => t`select invited_by from public.my_invitations()`)
+      return row
+    }
+    expect(await invitedBy(null)).toEqual({ invited_by: null })
+    expect(await invitedBy(owner.email)).toEqual({ invited_by: null })
+    expect(await invitedBy('Ada')).toEqual({ invited_by: 'Ada' })
+  })
+})
+
 test('a guest holds no permission, also when an owner gives one', async () => {
   await rolledBack(sql, async (tx) => {
     const owner = await addOwner(tx)

@@ -101,16 +101,17 @@ function mayKnow(
     // What a person wrote on their own device is no news to them.
     if (relation === 'public.user_sessions' && row.user_id === actor.userId) return true
     if (isRevealed(place) && actor.isPlatformAdministrator) return true
-    if (isRevealed(place)) return sharesTenant(world, relation, row, actor)
+    if (isRevealed(place)) return sharesTenant(world, place, actor)
     return maySee(world, relation, expectation, actor, row)
   })
 }
 
 /**
  * Whether a revealed row is of the actor's organization; an account is, through its membership. A person
- * knows the organizations of all their memberships, and who invited them where.
+ * knows the organizations of all their memberships, and who invited them where. The address of a guest is for
+ * members with members.manage.
  */
-function sharesTenant(world: World, relation: string, row: Row, actor: Actor): boolean {
+function sharesTenant(world: World, { relation, column, row }: Place, actor: Actor): boolean {
   const memberships = world.rows.get('client_mgmt.client_users') ?? []
   const own = memberships.filter(({ user_id, ended_at }) => user_id === actor.userId && !ended_at)
   const person = world.rows.get('public.users')?.find(({ id }) => id === actor.userId)
@@ -121,10 +122,14 @@ function sharesTenant(world: World, relation: string, row: Row, actor: Actor): b
     return own.some((one) => one.organization_id === row.id) || invited(row.id)
   if (relation !== 'public.users')
     return actor.organizationId !== null && row.organization_id === actor.organizationId
+  const mayKnowGuest = column !== 'email' || actor.permissions.has('members.manage')
   return memberships.some(
-    ({ user_id, organization_id: at }) =>
+    ({ user_id, organization_id: at, role }) =>
       user_id === row.id &&
-      ((actor.organizationId !== null && at === actor.organizationId) || invited(at)),
+      ((actor.organizationId !== null &&
+        at === actor.organizationId &&
+        (role !== 'guest' || mayKnowGuest)) ||
+        invited(at)),
   )
 }
 

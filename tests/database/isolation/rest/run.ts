@@ -30,7 +30,10 @@ const kinds = [
   'administrator',
   'owner',
   'former member',
+  'guest',
+  'API key of an administrator',
   'owner of the other',
+  'guest of the other',
   'platform administrator',
   'service role',
 ]
