@@ -136,6 +136,8 @@ const messages = {
     server_failed: 'The MCP server failed. Try again later.',
     server_revision_not_supported:
       'The MCP server speaks a revision of MCP that is not supported here. Its operator must update it.',
+    server_moved:
+      'The MCP server sends its clients to another address. Enter that address as the endpoint.',
     not_an_mcp_server: 'There is no MCP server at the endpoint. Correct the endpoint.',
     server_unreachable:
       'The MCP server could not be reached. Check the endpoint or try again later.',

@@ -235,6 +235,12 @@ describe('a challenge', () => {
     ['Negotiate, bearer SCOPE=a,error=b', { scope: 'a', error: 'b' }],
     ['Basic realm="Bearer scope=evil, Bearer scope=evil"', {}],
     ['Basic realm="a\\", Bearer scope=evil", Bearer error="e"', { error: 'e' }],
+    ['Bearer scope="a" error="x"', { scope: 'a', error: 'x' }],
+    ['Bearer scope="a"; error=x', { scope: 'a', error: 'x' }],
+    ['Negotiate Bearer scope="a"', { scope: 'a' }],
+    ['Basic realm="x" Bearer scope="a"', { scope: 'a' }],
+    ['Basic dXNlcjpwYXNz==, Bearer scope = "a"', { scope: 'a' }],
+    ['  Bearer scope="a",', { scope: 'a' }],
     ['Bearer', {}],
     ['DPoP scope="a"', {}],
     ['', {}],
@@ -245,7 +251,7 @@ describe('a challenge', () => {
   })
 
   it('of any length is read in time', () => {
-    for (const piece of ['a=', 'Bearer ', '"', 'a="\\', ', ', 'x ']) {
+    for (const piece of ['a=', 'Bearer ', '"', 'a="\\', ', ', 'x ', ' ', '; ', 'x=y ']) {
       readChallenge(new Headers({ 'www-authenticate': piece.repeat(30_000) }))
     }
   })

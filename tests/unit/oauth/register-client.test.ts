@@ -47,15 +47,21 @@ describe('a registration', () => {
     expect((await register({ client_id: 12345 })).client.clientId).toBe('12345')
   })
 
-  it('that refuses what it need not know is repeated with the least, and with the scopes', async () => {
-    const { fetch, client } = await register(({ body }: Requested) =>
-      body.includes('application_type') || !body.includes('"scope":"a b"')
-        ? refused(400, 'invalid_client_metadata')
-        : { client_id: 'c' },
-    )
-    expect(client.clientId).toBe('c')
-    expect(fetch.requested).toHaveLength(2)
-  })
+  it.each([
+    [400, 'invalid_client_metadata'],
+    [422, [{ loc: ['body', 'application_type'] }]],
+  ])(
+    'that refuses with %i what it need not know is repeated with the least, and with the scopes',
+    async (status, error) => {
+      const { fetch, client } = await register(({ body }: Requested) =>
+        body.includes('application_type') || !body.includes('"scope":"a b"')
+          ? refused(status, error)
+          : { client_id: 'c' },
+      )
+      expect(client.clientId).toBe('c')
+      expect(fetch.requested).toHaveLength(2)
+    },
+  )
 
   it.each([
     [400, 'invalid_redirect_uri', 'registration_failed', 1],

@@ -74,6 +74,20 @@ describe('a token answer', () => {
       }),
       { expiresIn: 60, scope: 'a b' },
     ],
+    [
+      'the form of a form and another type',
+      new Response('access_token=new&scope=a%20b&expires_in=\n'),
+      { expiresIn: null, scope: 'a b' },
+    ],
+    [
+      'the form of JSON and the type of a form',
+      new Response(JSON.stringify({ ...good, expires_in: 60 }), {
+        headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      }),
+      { expiresIn: 60 },
+    ],
+    ['a byte order mark', new Response(`\uFEFF${JSON.stringify(good)}`), {}],
+    ['the status 201', json(201, good), {}],
     ['no type', { access_token: 'new' }, {}],
     ['type null', { ...good, token_type: null }, {}],
     ['type of another case', { ...good, token_type: 'BEARER' }, {}],
@@ -142,6 +156,8 @@ describe('a refused refresh is final', () => {
     ['bad_refresh_token', json(200, { error: 'bad_refresh_token' })],
     ['invalid_grant', json(200, { error: 'invalid_grant', access_token: null })],
     ['unauthorized_client', json(403, { error: 'unauthorized_client' })],
+    ['invalid_grant', json(400, { error: 'INVALID_GRANT' })],
+    ['invalid_grant', new Response('error=invalid_grant&error_description=x+y', { status: 400 })],
     ['interaction_required', json(400, { error: 'interaction_required' })],
   ])('by %s', async (code, answer) => {
     expect(await failing(answer)).toBe(`grant ${code}`)

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { callTool } from '../../../supabase/functions/_shared/tools/call-tool.ts'
+import { filesOf } from '../../../supabase/functions/_shared/tools/result-media.ts'
 import { maxResultMedia } from '../../../supabase/functions/_shared/tools/tool-limits.ts'
 import { readResult } from '../../../supabase/functions/_shared/tools/tool-result.ts'
 import { fakeAdmin, fakeLog, fakeServer } from '../../support/agents/tool-fakes.ts'
@@ -71,4 +72,40 @@ describe('an image or a file of a tool', () => {
     expect(read.content).toContain('kept')
     expect(read.files).toHaveLength(1)
   })
+})
+
+describe('the data of a piece is read', () => {
+  const start = 'iVBORw0KGgo='
+  it.each<[string, unknown, string, string, string]>([
+    ['of an older name', 'image/jpg', 'AAAA', 'image/jpeg', 'AAAA'],
+    ['in capitals and with parameters', 'IMAGE/PNG; charset=binary', 'AAAA', 'image/png', 'AAAA'],
+    ['as a data URL', 'image/png', 'data:image/png;base64,AAAA', 'image/png', 'AAAA'],
+    ['with the type of a data URL', null, 'data:image/gif;x=y;base64,AAAA', 'image/gif', 'AAAA'],
+    ['in the alphabet for URLs', 'image/png', 'AA-_', 'image/png', 'AA+/'],
+    ['without a type, by how it begins', undefined, start, 'image/png', start],
+    ['with an empty type', '', '/9j/AAAA', 'image/jpeg', '/9j/AAAA'],
+  ])('%s', (_how, mimeType, data, media_type, base64) => {
+    const { content } = readResult({
+      content: [
+        { type: 'image', mimeType, data },
+        { type: 'resource', resource: { uri: 'a://b', mimeType, blob: data } },
+      ],
+    })
+    expect(content).toMatchObject([
+      { media_type, data: base64 },
+      { media_type, data: base64 },
+    ])
+    expect(filesOf({ text: '', content, truncated: false })).toMatchObject([
+      { url: `data:${media_type};base64,${base64}` },
+      { url: `data:${media_type};base64,${base64}` },
+    ])
+  })
+
+  it.each(['', '====', 'not base64!', 'data:image/png,AAAA'])(
+    'not where it is none: %j',
+    (data) => {
+      const { content } = readResult({ content: [{ type: 'image', mimeType: 'image/png', data }] })
+      expect(filesOf({ text: '', content, truncated: false })).toEqual([])
+    },
+  )
 })

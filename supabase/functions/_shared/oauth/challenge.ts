@@ -5,9 +5,12 @@ export interface Challenge {
   readonly error: string | undefined
 }
 
-/** One item of the header: a scheme with or without its first parameter, or a parameter. */
+/**
+ * One item of the header: a scheme with or without its first parameter, or a parameter. Some servers write
+ * a blank or a semicolon between parameters.
+ */
 const item =
-  /(?:^|\s*,)\s*(?:([!#$%&'*+.^_`|~\w-]+)\s+)?(?:([!#$%&'*+.^_`|~\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))|[^,"]*)/gy
+  /(?:^\s*|\s*[,;]\s*|\s+)(?:(?:([!#$%&'*+.^_`|~\w-]+)\s+)?([!#$%&'*+.^_`|~\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,;"]*))|[^\s,;"]*)/gy
 const longest = 16 * 1024
 
 /** Reads the Bearer challenge among all that a server makes (RFC 9110, section 11.6.1). */

@@ -46,7 +46,7 @@ export async function registerClient(
   const all = clientMetadata(redirectUri, preferred)
   const { application_type: _, ...least } = all
   const first = await ask(deps, document, all)
-  const mayBeOff = first.status === 400 && first.error !== 'invalid_redirect_uri'
+  const mayBeOff = [400, 422].includes(first.status) && first.error !== 'invalid_redirect_uri'
   const answer = mayBeOff
     ? await ask(deps, document, { ...least, ...(scope !== undefined && { scope }) })
     : first

@@ -106,11 +106,12 @@ async function send(
 
 /** A dead grant is first of all a dead grant: that a client may not do this is also said of one. */
 function refusal(
-  code: string,
+  said: string,
   status: number,
   { row }: OAuthClient,
   grantType: string | undefined,
 ): Error {
+  const code = said.toLowerCase()
   if (deadGrant.has(code)) return new GrantRefused('grant', code)
   const isRefresh = grantType === 'refresh_token'
   if (code === 'unauthorized_client' && isRefresh && row?.source !== 'preregistered') {
@@ -124,17 +125,14 @@ function refusal(
   return new AppError('authorization_server_refused', { cause })
 }
 
-/** The fields of an answer; some servers write them as a form whatever they are asked for. */
+/** The fields of an answer, which some servers write as a form, whatever its type says. */
 async function fieldsOf(response: Response): Promise<unknown> {
   const text = await response.text()
-  if (
-    /^\s*application\/x-www-form-urlencoded\b/i.test(response.headers.get('content-type') ?? '')
-  ) {
-    return Object.fromEntries(new URLSearchParams(text))
-  }
   try {
     return JSON.parse(text)
   } catch {
-    return undefined // A page of a proxy, or of the server itself.
+    const isForm = /^(?:[\w.-]+=[^&\s<>]*(?:&|\s*$))+$/.test(text)
+    // Otherwise a page of a proxy, or of the server itself.
+    return isForm ? Object.fromEntries(new URLSearchParams(text.trim())) : undefined
   }
 }

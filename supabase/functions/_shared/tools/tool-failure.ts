@@ -96,6 +96,7 @@ function refusalFailure({ status, name, retryAfter }: ServerRefused): AppError {
     const headers = seconds === null ? {} : { 'retry-after': String(seconds) }
     return new AppError('server_busy', { cause, headers })
   }
+  if (status < 400) return new AppError('server_moved', { cause })
   return new AppError(status >= 500 ? 'server_failed' : 'not_an_mcp_server', { cause })
 }
 

@@ -1,6 +1,7 @@
 import { isRecord } from '../json.ts'
 import { toStorableJson, toStorableText } from '../storable.ts'
 import { isDeeper } from './read-definition.ts'
+import { readMedia } from './read-media.ts'
 import {
   maxDefinitionDepth,
   maxResultMedia,
@@ -94,21 +95,24 @@ function readPart(
   if ((type === 'text' || type === undefined || type === null) && isScalar(text)) {
     return { type: 'text', text: cut(String(text)) }
   }
+  // Some put what they have there without writing it as a text.
+  if (type === 'text' && isBounded(text)) return { type: 'text', text: cut(JSON.stringify(text)) }
   if ((type === 'image' || type === 'audio') && typeof data === 'string') {
-    const media_type = short(mimeType) ?? 'application/octet-stream'
-    return { type, media_type, bytes: size(data), ...take(data) }
+    const { media_type = 'application/octet-stream', data: base64 } = readMedia(mimeType, data)
+    return { type, media_type: toStorableText(media_type), bytes: size(base64), ...take(base64) }
   }
   if (type === 'resource_link' && typeof uri === 'string') {
     return { type: 'resource', uri: shorten(uri), ...named({ mimeType, name }) }
   }
   if (type === 'resource' && isRecord(resource)) {
     const { text: body, blob, uri: address } = resource
+    const media = typeof blob === 'string' ? readMedia(resource['mimeType'], blob) : null
     return {
       type,
       uri: typeof address === 'string' ? shorten(address) : '',
-      ...named(resource),
-      ...(typeof body === 'string' && { text: cut(body) }),
-      ...(typeof blob === 'string' && { bytes: size(blob), ...take(blob) }),
+      ...named({ ...resource, ...(media && { mimeType: media.media_type }) }),
+      ...(isScalar(body) && { text: cut(String(body)) }),
+      ...(media && { bytes: size(media.data), ...take(media.data) }),
     }
   }
   return unread(typeof type === 'string' ? type : 'none')
@@ -118,6 +122,11 @@ function readPart(
 function unread(kind: string): ToolContent {
   const label = kind.replace(/[^\w./-]/g, '').slice(0, 64)
   return { type: 'text', text: `[content of type ${label || 'none'}, which cannot be shown]` }
+}
+
+/** An object or a list that can be written as a text. */
+function isBounded(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !isDeeper(value, maxDefinitionDepth)
 }
 
 function isScalar(value: unknown): boolean {

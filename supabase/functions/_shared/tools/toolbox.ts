@@ -7,6 +7,7 @@ import {
   instructionsName,
   instructionsPrompt,
 } from './server-instructions.ts'
+import { modelSchema } from './model-schema.ts'
 import { maxAllInstructions, maxDefinitionsLength, maxTools } from './tool-limits.ts'
 import { nameTools } from './tool-names.ts'
 import type {
@@ -221,7 +222,6 @@ export function modelTool(
   return {
     name,
     ...(about !== undefined && { description: about }),
-    // Providers want both, also of a tool without arguments.
-    parameters: { properties: {}, ...input_schema, type: 'object' },
+    parameters: modelSchema(input_schema),
   }
 }

@@ -94,7 +94,7 @@ describe('a hostile answer to a call', () => {
     ['a number', 7],
     ['content by position', { content: { 0: { type: 'text', text: 'a' } } }],
     ['a state without a question', { ...said('a'), requestState: 's', inputRequests: {} }],
-    ['an error flag that is a text', { ...said('a'), isError: 'true' }],
+    ['an error flag that is a text', { ...said('a'), isError: 'maybe' }],
     ['a type of result from the future', { ...said('a'), resultType: 'streaming' }],
     ['an address of a megabyte', { content: [{ type: 'resource_link', uri: 'x'.repeat(1e6) }] }],
     [

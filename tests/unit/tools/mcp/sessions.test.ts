@@ -55,6 +55,18 @@ describe('a session', () => {
       ),
     ],
     ['400 for a session', status(400, 'Bad Request: No valid session ID provided')],
+    ['410 for a session', status(410, 'Session expired')],
+    ...[
+      'Bad Request: Server not initialized',
+      'Bad Request: Missing session ID',
+      'Not Found: Session has been terminated',
+      'Session does not exist',
+      'No session found for this id',
+      'The session was closed',
+    ].map((message) => [
+      message,
+      status(400, JSON.stringify({ jsonrpc: '2.0', id: null, error: { code: -32_000, message } })),
+    ]),
     ...[404, 400].map((code) => [
       `${code} and an error that names the session in words`,
       status(

@@ -47,7 +47,7 @@ describe.each(revisions)('a listing of a server of %s', (_revision, script, stam
     ])
   })
 
-  it.each([[{ tools: null }], [{}], [{ tools: 'x' }], [{ tools: { a: tool('a') } }]])(
+  it.each([[{ tools: null }], [{}], [{ tools: [] }], [{ tools: {} }]])(
     'is empty where it says nothing: %j',
     async (result) => {
       expect(await listed(result)).toMatchObject({ tools: [], refused: [], incomplete: null })

@@ -9,6 +9,8 @@ export interface ListOptions {
   readonly page: (cursor: string | undefined) => Promise<unknown>
   /** The revision has headers that tools declare. */
   readonly isModern: boolean
+  /** The listing has to begin anew: nothing that was read counts. */
+  readonly beginsAnew?: (error: unknown) => boolean
 }
 
 const longestCursor = 4_096
@@ -16,9 +18,13 @@ const longestCursor = 4_096
 /**
  * Reads the pages of a listing, tool by tool. It names an unusable tool with its reason. When a
  * later page fails, the tools that were read count.
- * @throws what the first page failed with
+ * @throws what the first page failed with, and what begins the listing anew
  */
-export async function listTools({ page, isModern }: ListOptions): Promise<ServerListing> {
+export async function listTools({
+  page,
+  isModern,
+  beginsAnew = () => false,
+}: ListOptions): Promise<ServerListing> {
   const tools = new Map<string, ToolDefinition>()
   const refused: RefusedTool[] = []
   const cursors = new Set<string>()
@@ -37,17 +43,19 @@ export async function listTools({ page, isModern }: ListOptions): Promise<Server
     try {
       read = await page(cursor)
     } catch (error) {
-      if (pages === 1) throw error
+      if (pages === 1 || beginsAnew(error)) throw error
       return end('a page could not be read')
     }
     const { tools: given, nextCursor, ttlMs } = isRecord(read) ? read : {}
     ttl = Math.min(ttl, readTtl(ttlMs))
-    for (const tool of Array.isArray(given) ? (given as unknown[]) : []) {
+    const listed = toolsOf(given)
+    for (const tool of listed ?? []) {
       const { definition, refusal } = readTool(tool, place, tools, isModern)
       place += 1
       if (definition) tools.set(definition.name, definition)
       if (refusal && refused.length < maxTools) refused.push(refusal)
     }
+    if (listed === null) return end('the tools are no list')
     if (nextCursor === undefined || nextCursor === null || nextCursor === '') return end(null)
     if (typeof nextCursor !== 'string') return end('the cursor is no text')
     if (cursors.has(nextCursor)) return end('the cursor does not advance')
@@ -57,6 +65,17 @@ export async function listTools({ page, isModern }: ListOptions): Promise<Server
     cursors.add(nextCursor)
     cursor = nextCursor
   }
+}
+
+/** The tools of a page; null: something else stands there. */
+function toolsOf(given: unknown): readonly unknown[] | null {
+  if (given === undefined || given === null) return []
+  if (Array.isArray(given)) return given as unknown[]
+  if (!isRecord(given)) return null
+  // One tool without its list, or tools by number or name, as PHP writes a list with a gap.
+  return 'inputSchema' in given || typeof given['name'] === 'string'
+    ? [given]
+    : Object.values(given)
 }
 
 function readTool(

@@ -46,7 +46,7 @@ export function openMcpServer(key: ToolServerKey, options: McpServerOptions): To
   /** Does one thing over the connection; over a new one when the server ended the session. */
   async function over<Result>(
     signal: AbortSignal,
-    work: (connection: Connection) => Promise<Result>,
+    work: (connection: Connection, isFirst: boolean) => Promise<Result>,
   ): Promise<Result> {
     for (let isFirst = true; ; isFirst = false) {
       const used = (current ??= { connection: connect(deps, key, signal), uses: 0 })
@@ -57,7 +57,7 @@ export function openMcpServer(key: ToolServerKey, options: McpServerOptions): To
         })
         // Over SSE one stream brings all answers and ends when a request has to.
         if (connection.era === 'sse' && current === used) current = null
-        return await work(connection)
+        return await work(connection, isFirst)
       } catch (error) {
         const isOver = error instanceof ServerRefused && error.sessionIsOver
         // The next use connects anew.
@@ -73,8 +73,8 @@ export function openMcpServer(key: ToolServerKey, options: McpServerOptions): To
   return {
     async list(signal) {
       try {
-        return await over(signal, async (connection) => ({
-          ...(await list(connection, signal, timeouts.list)),
+        return await over(signal, async (connection, isFirst) => ({
+          ...(await list(connection, signal, timeouts.list, isFirst)),
           era: connection.era,
           instructions: connection.client.getInstructions(),
         }))
@@ -131,10 +131,13 @@ function list(
   { client, wire, era }: Connection,
   cancel: AbortSignal,
   timeout: number,
+  isFirst: boolean,
 ): Promise<ServerListing> {
   const signal = timeLimit(timeout, cancel)
   return listTools({
     isModern: era === 'modern',
+    // A server that was started anew between two pages knows neither the session nor the cursor.
+    beginsAnew: (error) => isFirst && error instanceof ServerRefused && error.sessionIsOver,
     page: async (cursor) => {
       const params = cursor === undefined ? {} : { cursor }
       const request = { method: 'tools/list', params } as const
@@ -212,10 +215,15 @@ function toRetry(reply: Reply | undefined) {
   }
 }
 
+/** Also as a text or a number. */
+function isTrue(value: unknown): boolean {
+  return value === true || value === 1 || (typeof value === 'string' && /^true$/i.test(value))
+}
+
 function toOutcome({ output_schema }: ToolDefinition, answer: unknown): ToolOutcome {
   const result = readResult(answer)
   const { isError, structuredContent } = isRecord(answer) ? answer : {}
-  if (isError === true) return { status: 'error', error_code: 'tool_error', result }
+  if (isTrue(isError)) return { status: 'error', error_code: 'tool_error', result }
   const isChecked =
     output_schema !== undefined && structuredContent !== undefined && structuredContent !== null
   const schema = isChecked ? checkableSchema(output_schema) : null

@@ -52,10 +52,15 @@ function repairEvent(event: string, repair: (data: string) => readonly Message[]
     ?.slice('event:'.length)
     .trim()
   const data = lines.filter(isData).map((line) => line.slice('data:'.length).replace(/^ /, ''))
-  const isMessage = data.length > 0 && (name === undefined || name === '' || name === 'message')
-  if (!isMessage || data.join('') === '') return `${event}\n\n`
-  const others = lines.filter((line) => !isData(line)).map((line) => `${line}\n`)
+  const isOwn = name === undefined || name === '' || name === 'message'
+  // Names where the stream of 2024-11-05 takes messages.
+  if (data.join('') === '' || name === 'endpoint') return `${event}\n\n`
   const messages = repair(data.join('\n')).map((message) => `data: ${JSON.stringify(message)}\n`)
+  // A message counts by what it says, and the library reads those of its own name alone.
+  if (!isOwn && messages.length === 0) return `${event}\n\n`
+  const others = lines
+    .filter((line) => !isData(line) && !line.startsWith('event:'))
+    .map((line) => `${line}\n`)
   return (messages.length === 0 ? [''] : messages)
     .map((message) => `${others.join('')}${message}\n`)
     .join('')

@@ -57,10 +57,11 @@ export function repairMessages(
   const given = Array.isArray(value) ? (value as unknown[]).slice(0, maxBatch) : [value]
   return given.flatMap((message) => {
     if (!isRecord(message)) return []
-    if (typeof message['method'] === 'string') return [repairRequest(message)]
-    const { id, error, result } = message
-    const failed = error !== undefined && error !== null && error !== false
-    if (!failed && result === undefined) return []
+    const { id, method, error, result } = message
+    const isAnswer = result !== undefined || isSaid(error)
+    if (typeof method === 'string' && !isAnswer) return [repairRequest(message)]
+    if (!isAnswer && !isRecord(error)) return []
+    const failed = isSaid(error) || result === undefined
     const request = waiting(id)
     if (request === undefined) return []
     return [
@@ -69,6 +70,12 @@ export function repairMessages(
         : { jsonrpc: '2.0', id: request.id, result: repairResult(request.method, result, raws) },
     ]
   })
+}
+
+/** Whether there is an error: some have an empty one beside each result. */
+function isSaid(error: unknown): boolean {
+  if (typeof error === 'object' && error !== null) return Object.keys(error).length > 0
+  return Boolean(error)
 }
 
 /** An error as JSON-RPC requires it, for any value in its place. */
@@ -115,7 +122,7 @@ function repairResult(method: string, result: unknown, raws: RawResults): unknow
       return {
         ...cacheable,
         ...repairServer(fields),
-        supportedVersions: fields['supportedVersions'],
+        supportedVersions: textsOf(fields['supportedVersions']),
       }
     case 'tools/list':
       return { ...cacheable, tools: [], [rawKey]: raws.keep(result) }
@@ -144,6 +151,11 @@ function repairServer(fields: Fields): Fields {
 
 function textOf(name: string, { [name]: value }: Fields): Fields {
   return typeof value === 'string' ? { [name]: value } : {}
+}
+
+/** The texts of a list, or one text where a list was to be. */
+export function textsOf(value: unknown): string[] {
+  return [value].flat().filter((item) => typeof item === 'string')
 }
 
 function withoutNulls(fields: Fields): Record<string, unknown> {

@@ -6,6 +6,7 @@ import { OutboundError } from '../../outbound/error.ts'
 import { giveUp } from '../../outbound/give-up.ts'
 import type { OutboundFetch } from '../../outbound/outbound.ts'
 import { type Clock, timeLimit } from '../../time.ts'
+import { followRedirects } from './follow-redirects.ts'
 import { eventData, repairEvents } from './repair-events.ts'
 import {
   answerLost,
@@ -15,6 +16,7 @@ import {
   notProtocol,
   RawResults,
   repairMessages,
+  textsOf,
   type Waiting,
 } from './repair-message.ts'
 import { ServerRefused } from './server-refused.ts'
@@ -38,15 +40,23 @@ const refusalBytes = 16 * 1024
 const mostEvents = 1_000
 /** The code by which the protocol's own library says that it does not know a session. */
 const sessionNotFound = -32_001
-const unknownSession =
-  /(?:no valid|invalid|unknown|expired)\W{1,3}(?:\w{1,20}\W{1,3}){0,2}session|session.{0,40}(?:not valid|invalid|unknown|expired|not found)/i
+const unknownSession = new RegExp(
+  [
+    String.raw`\b(?:no|no valid|no such|missing|invalid|unknown|expired)\W{1,3}(?:\w{1,20}\W{1,3}){0,2}session`,
+    'session.{0,40}(?:not valid|invalid|unknown|expired|not found|not exist|terminated|closed|ended)',
+    // The reference implementation, after it was started anew.
+    'server not initialized',
+  ].join('|'),
+  'i',
+)
 
 /**
  * A `fetch` for the protocol's transports that repairs what a server answers before the library
  * judges it, and takes everything but a modern answer to `server/discover` for an older server's.
  * @throws ServerRefused for a refusal by status alone
  */
-export function createWire(fetch: OutboundFetch, { type, probe, clock }: WireOptions): Wire {
+export function createWire(guarded: OutboundFetch, { type, probe, clock }: WireOptions): Wire {
+  const fetch = followRedirects(guarded, ({ body }) => methodOf(body) === 'tools/call')
   const requests = new Map<string, Waiting>()
   const raws = new RawResults()
   const takeRequest = (sole: Waiting | null) => (id: unknown) => {
@@ -175,7 +185,7 @@ function mayBeOld({ reason }: OutboundError): boolean {
  * name the session: by the code, or in words where it answers no request of ours.
  */
 function endsSession(status: number, body: string, request: Waiting): boolean {
-  if (status !== 404 && status !== 400) return false
+  if (status !== 404 && status !== 400 && status !== 410) return false
   const messages = (eventData(body) ?? [body]).map(parse).flat().filter(isRecord)
   const answers = messages.filter((message) => 'error' in message || 'result' in message)
   if (answers.length === 0) return status === 404 || unknownSession.test(body)
@@ -188,8 +198,7 @@ function endsSession(status: number, body: string, request: Waiting): boolean {
 }
 
 function isModern(result: unknown): boolean {
-  const versions = isRecord(result) ? result['supportedVersions'] : undefined
-  return Array.isArray(versions) && versions.every((version) => typeof version === 'string')
+  return isRecord(result) && textsOf(result['supportedVersions']).length > 0
 }
 
 /** The messages up to the first answer; the rest of the stream is given up. */
@@ -225,6 +234,11 @@ function keptHeaders(response: Response): Headers {
 async function emptied(response: Response, status: number): Promise<Response> {
   await giveUp(response.body)
   return new Response(null, { status, headers: keptHeaders(response) })
+}
+
+function methodOf(body: unknown): unknown {
+  const sent = parse(typeof body === 'string' ? body : '')
+  return isRecord(sent) ? sent['method'] : undefined
 }
 
 function parse(text: string): unknown {
