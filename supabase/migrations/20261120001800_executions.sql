@@ -39,6 +39,8 @@ create table public.agent_executions (
   finish_reason text,
   error_code text,
   error_message text,
+  attempt integer not null default 1
+    constraint agent_executions_attempt check (attempt >= 1),
   metadata jsonb not null default '{}'
     constraint agent_executions_metadata_object check (jsonb_typeof(metadata) = 'object'),
   lease_expires_at timestamptz not null,
@@ -76,6 +78,9 @@ comment on column public.agent_executions.tool_input_tokens is
 comment on column public.agent_executions.cost_usd is
   'US dollars; null when a price or a token count is unknown, and for a guest, who reads the row: the usage '
   'ledger has it.';
+comment on column public.agent_executions.attempt is
+  'The number of the worker that may write it, from 1. A worker with another number, or whose lease is over, '
+  'writes nothing.';
 comment on column public.agent_executions.status is
   'pending: waits for an earlier execution of its session; running: a worker holds the lease; the '
   'others are ends.';
@@ -207,6 +212,49 @@ comment on function private.require_access(public.agent_executions) is
 revoke all on function
   private.access_stands(public.agent_executions),
   private.require_access(public.agent_executions)
+  from public, anon, authenticated, service_role;
+
+create function private.require_attempt(execution public.agent_executions, attempt integer) returns void
+language plpgsql volatile security invoker set search_path = ''
+as $$
+begin
+  if execution.status in ('pending', 'running') and (
+    execution.attempt is distinct from require_attempt.attempt
+    or execution.lease_expires_at <= clock_timestamp()
+  ) then
+    raise exception using errcode = 'PT409', message = 'attempt_over',
+      detail = 'Another attempt has the execution, or the lease is over. Write nothing more.';
+  end if;
+end
+$$;
+comment on function private.require_attempt(public.agent_executions, integer) is
+  'The fence of an execution that has not ended: raises PT409 attempt_over unless the attempt is the present '
+  'one and its lease holds. A caller that writes has locked the execution.';
+
+create function private.hold_attempt(
+  organization_id bigint, execution_id uuid, attempt integer
+) returns public.agent_executions
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: called by functions of the service role only. The shared lock lets another attempt begin before
+-- or after the write of its caller, never beside it.
+#variable_conflict use_column
+declare
+  execution public.agent_executions;
+begin
+  select x.* into execution from public.agent_executions x
+  where x.organization_id = hold_attempt.organization_id and x.id = hold_attempt.execution_id
+  for share;
+  perform private.require_attempt(execution, hold_attempt.attempt);
+  return execution;
+end
+$$;
+comment on function private.hold_attempt(bigint, uuid, integer) is
+  'The execution, locked for a write of one of its workers; PT409 attempt_over for a worker whose attempt is '
+  'over.';
+revoke all on function
+  private.require_attempt(public.agent_executions, integer),
+  private.hold_attempt(bigint, uuid, integer)
   from public, anon, authenticated, service_role;
 
 -- ── execution_events ────────────────────────────────────────────────────────────────────────────
@@ -548,12 +596,13 @@ begin
     'message_id', execution.message_id,
     'response_message_id', execution.response_message_id,
     'status', execution.status,
+    'attempt', execution.attempt,
     'agent', case when agent.id is not null then jsonb_build_object('id', agent.id, 'name', agent.name) end
   );
 end
 $$;
 comment on function private.describe_execution(public.agent_executions, public.agents) is
-  'Ids, status and agent of an execution. agent: its agent, where the caller has read it.';
+  'Ids, status, attempt and agent of an execution. agent: its agent, where the caller has read it.';
 
 create function private.keep_session(organization_id bigint, execution_id uuid) returns void
 language plpgsql volatile security definer set search_path = ''

@@ -178,7 +178,8 @@ revoke all on function private.check_breaker(public.circuit_breaker_state),
 create function public.acquire_probe(
   organization_id bigint,
   execution_id uuid,
-  model_id bigint
+  model_id bigint,
+  attempt integer default 1
 ) returns boolean
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -195,6 +196,7 @@ begin
     and x.status = 'running'
   for no key update;
   if found then
+    perform private.require_attempt(execution, acquire_probe.attempt);
     perform private.require_access(execution);
   end if;
   -- One update decides among all workers.
@@ -224,13 +226,14 @@ begin
   return true;
 end
 $$;
-comment on function public.acquire_probe(bigint, uuid, bigint) is
+comment on function public.acquire_probe(bigint, uuid, bigint, integer) is
   'Takes the one probe of an open breaker for an execution, for 60 seconds; false when another worker has '
-  'it. After PT403 access_revoked the probe is not taken. Service role only.';
+  'it. After PT403 access_revoked or PT409 '
+  'attempt_over the probe is not taken. Service role only.';
 
 revoke all on function
-  public.acquire_probe(bigint, uuid, bigint)
+  public.acquire_probe(bigint, uuid, bigint, integer)
   from public, anon, authenticated, service_role;
 grant execute on function
-  public.acquire_probe(bigint, uuid, bigint)
+  public.acquire_probe(bigint, uuid, bigint, integer)
   to service_role;

@@ -294,7 +294,8 @@ create function public.begin_tool_calls(
   execution_id uuid,
   step integer,
   calls jsonb,
-  params jsonb
+  params jsonb,
+  attempt integer default 1
 )
 returns jsonb
 language plpgsql volatile security definer set search_path = ''
@@ -310,9 +311,8 @@ declare
   answer jsonb := jsonb_build_array();
 begin
   -- A shared lock: the end of the execution waits, and then finds every running call.
-  select x.* into execution from public.agent_executions x
-  where x.organization_id = begin_tool_calls.organization_id and x.id = begin_tool_calls.execution_id
-  for share;
+  execution := private.hold_attempt(
+    begin_tool_calls.organization_id, begin_tool_calls.execution_id, begin_tool_calls.attempt);
   if execution.status is distinct from 'running' then
     return jsonb_build_object('status', execution.status);
   elsif not private.access_stands(execution) then
@@ -380,18 +380,19 @@ begin
   return jsonb_build_object('status', 'running', 'calls', answer);
 end
 $$;
-comment on function public.begin_tool_calls(bigint, uuid, integer, jsonb, jsonb) is
+comment on function public.begin_tool_calls(bigint, uuid, integer, jsonb, jsonb, integer) is
   'Stores a model''s tool calls before any call is made. calls: [{ tool_call_id, name, arguments, refusal? '
   '} and, without a refusal, { mcp_configuration_id, server, endpoint, tool, definition_hash }]. Returns { '
   'status, calls: [{ tool_call_id, status: running (call it now) | pending | denied | error, error_code }] '
   '}. Another status than running means that the execution has ended or must end, and nothing was stored. '
-  'params: kept for a continuation. Service role only.';
+  'params: kept for a continuation. PT409 attempt_over. Service role only.';
 
 create function public.finish_tool_call(
   organization_id bigint,
   execution_id uuid,
   tool_call_id text,
-  outcome jsonb
+  outcome jsonb,
+  attempt integer default 1
 ) returns text
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -404,6 +405,12 @@ begin
     raise exception using errcode = '22023', message = 'invalid_request',
       detail = 'outcome.status is success, error or unknown.';
   end if;
+  -- The attempt is that of the execution which makes the call.
+  perform private.hold_attempt(t.organization_id, t.runner_id, finish_tool_call.attempt)
+  from conversation.tool_calls t
+  where t.organization_id = finish_tool_call.organization_id
+    and t.execution_id = finish_tool_call.execution_id
+    and t.tool_call_id = finish_tool_call.tool_call_id and t.status = 'running';
   update conversation.tool_calls t
   set status = outcome ->> 'status', error_code = outcome ->> 'error_code', result = outcome -> 'result',
     completed_at = clock_timestamp()
@@ -420,9 +427,9 @@ begin
   return stored;
 end
 $$;
-comment on function public.finish_tool_call(bigint, uuid, text, jsonb) is
+comment on function public.finish_tool_call(bigint, uuid, text, jsonb, integer) is
   'Stores the end of a running call: { status: success | error | unknown, error_code?, result? }. A second '
-  'call changes nothing. Returns the stored status. Service role only.';
+  'call changes nothing. Returns the stored status. PT409 attempt_over. Service role only.';
 
 revoke all on function
   private.end_tool_calls(),
@@ -431,10 +438,10 @@ revoke all on function
   private.unknown_outcome_text(),
   private.with_tool_results(bigint, uuid, jsonb),
   private.judge_tool_call(bigint, uuid, bigint, text, text, text),
-  public.begin_tool_calls(bigint, uuid, integer, jsonb, jsonb),
-  public.finish_tool_call(bigint, uuid, text, jsonb)
+  public.begin_tool_calls(bigint, uuid, integer, jsonb, jsonb, integer),
+  public.finish_tool_call(bigint, uuid, text, jsonb, integer)
   from public, anon, authenticated, service_role;
 grant execute on function
-  public.begin_tool_calls(bigint, uuid, integer, jsonb, jsonb),
-  public.finish_tool_call(bigint, uuid, text, jsonb)
+  public.begin_tool_calls(bigint, uuid, integer, jsonb, jsonb, integer),
+  public.finish_tool_call(bigint, uuid, text, jsonb, integer)
   to service_role;

@@ -79,7 +79,7 @@ begin
     'fault', 'platform'
   );
   begin
-    perform public.finish_execution(dead.organization_id, dead.id, bare || jsonb_build_object(
+    perform private.end_execution(dead.organization_id, dead.id, bare || jsonb_build_object(
       'content', private.events_text(dead.organization_id, dead.id),
       'parts', private.interrupted_parts(
         dead.organization_id, dead.id, private.events_text(dead.organization_id, dead.id))
@@ -91,7 +91,7 @@ begin
     -- No stored text keeps an execution from its end.
     raise warning 'execution % ends without its text: % (%)', dead.id, sqlerrm, sqlstate;
     begin
-      perform public.finish_execution(dead.organization_id, dead.id, bare);
+      perform private.end_execution(dead.organization_id, dead.id, bare);
     exception when others then
       if sqlstate ~ transient then
         raise;
@@ -400,14 +400,15 @@ $$;
 comment on function private.store_events(bigint, uuid, bigint, text) is
   'Stores one batch of a stream, or its longer repetition. Of a deleted execution it stores nothing.';
 
-create function public.finish_execution(
+create function private.end_execution(
   organization_id bigint,
   execution_id uuid,
-  outcome jsonb
+  outcome jsonb,
+  attempt integer default null
 ) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
--- Definer: service_role holds no grant on these tables. Executable by service_role only.
+-- Definer: called by functions that may end it. They name the attempt of the worker that wants the end.
 #variable_conflict use_column
 declare
   execution public.agent_executions;
@@ -432,12 +433,12 @@ begin
   from public.agent_executions x
   join public.chat_sessions s on s.organization_id = x.organization_id and s.id = x.session_id
   left join public.models m on m.id = coalesce((outcome ->> 'model_id')::bigint, x.model_id)
-  where x.organization_id = finish_execution.organization_id and x.id = finish_execution.execution_id
+  where x.organization_id = end_execution.organization_id and x.id = end_execution.execution_id
   for key share of s;
   with gone as (
     delete from private.execution_callers c
-    where c.organization_id = finish_execution.organization_id
-      and c.execution_id = finish_execution.execution_id
+    where c.organization_id = end_execution.organization_id
+      and c.execution_id = end_execution.execution_id
   )
   update public.agent_executions x set
     status = outcome ->> 'status',
@@ -508,19 +509,23 @@ begin
       ) k
     ),
     completed_at = clock_timestamp()
-  where x.organization_id = finish_execution.organization_id and x.id = finish_execution.execution_id
+  where x.organization_id = end_execution.organization_id and x.id = end_execution.execution_id
     and x.status in ('pending', 'running')
+    and (
+      end_execution.attempt is null
+      or (x.attempt = end_execution.attempt and x.lease_expires_at > clock_timestamp())
+    )
   returning x.* into execution;
 
   if not found then
-    if not exists (
-      select 1 from public.agent_executions x
-      where x.organization_id = finish_execution.organization_id and x.id = finish_execution.execution_id
-    ) then
+    select x.* into execution from public.agent_executions x
+    where x.organization_id = end_execution.organization_id and x.id = end_execution.execution_id;
+    if not found then
       raise exception using errcode = 'PT404', message = 'execution_not_found',
         detail = 'No execution has this id. Check the id.';
     end if;
-    return private.execution_result(finish_execution.organization_id, finish_execution.execution_id)
+    perform private.require_attempt(execution, end_execution.attempt);
+    return private.execution_result(end_execution.organization_id, end_execution.execution_id)
       || jsonb_build_object('already_final', true);
   end if;
 
@@ -546,12 +551,26 @@ begin
   return result;
 end
 $$;
-comment on function public.finish_execution(bigint, uuid, jsonb) is
+comment on function private.end_execution(bigint, uuid, jsonb, integer) is
+  'Body of public.finish_execution(). Without an attempt it ends the execution of any worker.';
+
+create function public.finish_execution(
+  organization_id bigint,
+  execution_id uuid,
+  outcome jsonb,
+  attempt integer default 1
+) returns jsonb
+language sql volatile security definer set search_path = ''
+as $$
+  -- Definer: service_role holds no grant on these tables. Executable by service_role only.
+  select private.end_execution(organization_id, execution_id, outcome, coalesce(attempt, 0))
+$$;
+comment on function public.finish_execution(bigint, uuid, jsonb, integer) is
   'Ends an execution once: last events, answer, usage, cost, budgets, breaker, health and metrics in one '
   'transaction. A second call changes nothing and returns the stored end (already_final). outcome.events '
   'is the JSON text of the last batch, whose first id is outcome.events_seq; outcome.failed_models lists '
-  'model ids, one per provider fault before the last call. Service role only: a caller must not write '
-  'usage.';
+  'model ids, one per provider fault before the last call. PT409 attempt_over to a worker whose attempt or '
+  'lease is over. Service role only: a caller must not write usage.';
 
 revoke all on function
   private.end_expired_executions(bigint, uuid),
@@ -561,17 +580,19 @@ revoke all on function
   private.said_bytes(text, jsonb),
   private.settle_execution(public.agent_executions, public.models, text, jsonb),
   private.store_events(bigint, uuid, bigint, text),
-  public.finish_execution(bigint, uuid, jsonb)
+  private.end_execution(bigint, uuid, jsonb, integer),
+  public.finish_execution(bigint, uuid, jsonb, integer)
   from public, anon, authenticated, service_role;
 grant execute on function
   private.end_expired_execution(bigint, uuid)
   to authenticated;
 grant execute on function
-  public.finish_execution(bigint, uuid, jsonb)
+  public.finish_execution(bigint, uuid, jsonb, integer)
   to service_role;
 
 create function public.reserve_execution_step(
-  organization_id bigint, execution_id uuid, input_bytes bigint, output_tokens bigint
+  organization_id bigint, execution_id uuid, input_bytes bigint, output_tokens bigint,
+  attempt integer default 1
 ) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -591,12 +612,11 @@ begin
       detail = 'input_bytes and output_tokens are whole numbers from 0 on; output_tokens may be null.';
   end if;
   perform private.keep_session(reserve_execution_step.organization_id, reserve_execution_step.execution_id);
-  select x.* into execution from public.agent_executions x
-  where x.organization_id = reserve_execution_step.organization_id
-    and x.id = reserve_execution_step.execution_id
-    and x.status = 'running'
-  for share;
-  if not found then
+  execution := private.hold_attempt(
+    reserve_execution_step.organization_id, reserve_execution_step.execution_id,
+    reserve_execution_step.attempt
+  );
+  if execution.status is distinct from 'running' then
     return;
   end if;
   perform private.require_access(execution);
@@ -621,13 +641,13 @@ begin
   end loop;
 end
 $$;
-comment on function public.reserve_execution_step(bigint, uuid, bigint, bigint) is
+comment on function public.reserve_execution_step(bigint, uuid, bigint, bigint, integer) is
   'Adds a further model call to an execution''s reservations, or raises PT402 budget_exceeded or PT403 '
-  'access_revoked and changes nothing. output_tokens null: 4096. Service role only.';
+  'access_revoked or PT409 attempt_over and changes nothing. output_tokens null: 4096. Service role only.';
 
 revoke all on function
-  public.reserve_execution_step(bigint, uuid, bigint, bigint)
+  public.reserve_execution_step(bigint, uuid, bigint, bigint, integer)
   from public, anon, authenticated, service_role;
 grant execute on function
-  public.reserve_execution_step(bigint, uuid, bigint, bigint)
+  public.reserve_execution_step(bigint, uuid, bigint, bigint, integer)
   to service_role;

@@ -426,6 +426,7 @@ begin
   execution.project_id := new_execution.project_id;
   execution.agent_id := new_execution.agent_id;
   execution.status := 'running';
+  execution.attempt := 1;
   execution.reserved_tokens := 0;
   execution.stored_bytes := 0;
   execution.metadata := new_execution.metadata;
@@ -453,7 +454,7 @@ begin
     insert into public.agent_executions values (execution.*);
     execution := private.count_rate(execution, 1, 0);
   end if;
-  return public.finish_execution(
+  return private.end_execution(
     execution.organization_id, execution.id,
     '{"status": "success", "finish_reason": "person_answers", "latency_ms": 0}'
   );

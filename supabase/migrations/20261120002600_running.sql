@@ -18,7 +18,7 @@ begin
     and x.user_id = private.current_user_id() and x.status in ('pending', 'running')
   returning x.* into execution;
   if found and execution.status = 'pending' then
-    perform public.finish_execution(organization, execution.id,
+    perform private.end_execution(organization, execution.id,
       jsonb_build_object('status', 'cancelled', 'error_code', 'execution_cancelled'));
   elsif found then
     perform private.end_expired_execution(organization, execution.id);
@@ -266,7 +266,8 @@ create function public.append_execution_events(
   organization_id bigint,
   execution_id uuid,
   seq bigint,
-  events text
+  events text,
+  attempt integer default 1
 )
 returns text
 language plpgsql volatile security definer set search_path = ''
@@ -277,9 +278,14 @@ declare
   state text;
 begin
   state := public.renew_execution_lease(
-    append_execution_events.organization_id, append_execution_events.execution_id
+    append_execution_events.organization_id, append_execution_events.execution_id,
+    append_execution_events.attempt
   );
   if state in ('running', 'cancelling', 'revoked', 'handled') then
+    perform private.hold_attempt(
+      append_execution_events.organization_id, append_execution_events.execution_id,
+      append_execution_events.attempt
+    );
     perform private.store_events(
       append_execution_events.organization_id, append_execution_events.execution_id,
       append_execution_events.seq, append_execution_events.events
@@ -288,12 +294,14 @@ begin
   return state;
 end
 $$;
-comment on function public.append_execution_events(bigint, uuid, bigint, text) is
+comment on function public.append_execution_events(bigint, uuid, bigint, text, integer) is
   'Stores one batch of a stream (the JSON text of an array), renews the lease and answers as '
   'renew_execution_lease(). A repeated batch changes nothing; a repetition with more events adds these. '
   'Service role only.';
 
-create function public.renew_execution_lease(organization_id bigint, execution_id uuid) returns text
+create function public.renew_execution_lease(
+  organization_id bigint, execution_id uuid, attempt integer default 1
+) returns text
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: service_role holds no grant to update executions. Executable by service_role only.
@@ -305,6 +313,7 @@ begin
   select x.* into execution from public.agent_executions x
   where x.organization_id = renew_execution_lease.organization_id
     and x.id = renew_execution_lease.execution_id;
+  perform private.require_attempt(execution, renew_execution_lease.attempt);
   revoked := execution.status in ('pending', 'running') and not private.access_stands(execution);
   -- Written only when the lease is getting short: a stream that writes events four times a second renews it
   -- every ten seconds.
@@ -319,7 +328,14 @@ begin
     where x.organization_id = execution.organization_id
       and x.id = execution.id
       and x.status in ('pending', 'running')
+      and x.attempt = renew_execution_lease.attempt and x.lease_expires_at > clock_timestamp()
     returning x.* into execution;
+    if not found then
+      select x.* into execution from public.agent_executions x
+      where x.organization_id = renew_execution_lease.organization_id
+        and x.id = renew_execution_lease.execution_id;
+      perform private.require_attempt(execution, renew_execution_lease.attempt);
+    end if;
   end if;
   return case
     when execution.status = 'running' and revoked then 'revoked'
@@ -333,10 +349,11 @@ begin
   end;
 end
 $$;
-comment on function public.renew_execution_lease(bigint, uuid) is
+comment on function public.renew_execution_lease(bigint, uuid, integer) is
   'Renews the lease of a running execution to 30 seconds. Answers its status; cancelling after a request '
   'to cancel; revoked when its person may no longer invoke agents there or its session was revoked; handled '
-  'when a person answers in its chat session; null when it is deleted. Service role only.';
+  'when a person answers in its chat session; null when it is deleted. PT409 attempt_over to a worker whose '
+  'attempt or lease is over. Service role only.';
 
 create function public.read_hand_back_note(organization_id bigint, execution_id uuid) returns text
 language sql stable security definer set search_path = ''
@@ -369,9 +386,9 @@ revoke all on function
   public.read_execution(uuid, bigint, integer),
   public.follow_execution(bigint, uuid, bigint, uuid[]),
   public.read_execution_result(uuid),
-  public.append_execution_events(bigint, uuid, bigint, text),
+  public.append_execution_events(bigint, uuid, bigint, text, integer),
   public.read_hand_back_note(bigint, uuid),
-  public.renew_execution_lease(bigint, uuid)
+  public.renew_execution_lease(bigint, uuid, integer)
   from public, anon, authenticated, service_role;
 grant execute on function
   private.cancel_execution(uuid),
@@ -385,7 +402,7 @@ grant execute on function
   to authenticated;
 grant execute on function
   public.follow_execution(bigint, uuid, bigint, uuid[]),
-  public.append_execution_events(bigint, uuid, bigint, text),
+  public.append_execution_events(bigint, uuid, bigint, text, integer),
   public.read_hand_back_note(bigint, uuid),
-  public.renew_execution_lease(bigint, uuid)
+  public.renew_execution_lease(bigint, uuid, integer)
   to service_role;

@@ -114,7 +114,8 @@ create function public.suspend_tool_call(
   round integer,
   questions jsonb,
   request_state text,
-  params jsonb
+  params jsonb,
+  attempt integer default 1
 ) returns text
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -135,6 +136,7 @@ begin
   select x.* into runner from public.agent_executions x
   where x.organization_id = held.organization_id and x.id = held.runner_id
   for no key update;
+  perform private.require_attempt(runner, suspend_tool_call.attempt);
   if runner.status is distinct from 'running' then
     return coalesce(runner.status, 'unknown');
   elsif not private.access_stands(runner) then
@@ -176,10 +178,10 @@ begin
   return 'pending';
 end
 $$;
-comment on function public.suspend_tool_call(bigint, uuid, text, integer, jsonb, text, jsonb) is
+comment on function public.suspend_tool_call(bigint, uuid, text, integer, jsonb, text, jsonb, integer) is
   'Lets a running call wait for 15 minutes for the answers to its questions. request_state: sealed; params: '
   'kept for a continuation. Returns pending; another status means that the call does not wait, because it '
-  'or its execution has ended or must end. Service role only.';
+  'or its execution has ended or must end. PT409 attempt_over. Service role only.';
 
 create function public.read_elicitation(execution_id uuid, tool_call_id text) returns jsonb
 language sql stable security invoker set search_path = ''
@@ -199,9 +201,9 @@ comment on function public.read_elicitation(uuid, text) is
 revoke all on function
   private.forget_elicitation(),
   public.read_elicitation(uuid, text),
-  public.suspend_tool_call(bigint, uuid, text, integer, jsonb, text, jsonb)
+  public.suspend_tool_call(bigint, uuid, text, integer, jsonb, text, jsonb, integer)
   from public, anon, authenticated, service_role;
 grant execute on function
-  public.suspend_tool_call(bigint, uuid, text, integer, jsonb, text, jsonb)
+  public.suspend_tool_call(bigint, uuid, text, integer, jsonb, text, jsonb, integer)
   to service_role;
 grant execute on function public.read_elicitation(uuid, text) to authenticated;

@@ -363,7 +363,9 @@ comment on function public.answer_tool_call(uuid, text, integer, jsonb, text, te
 
 -- ── Making the calls ──────────────────────────────────────────────────────────────────────────
 
-create function public.claim_tool_calls(organization_id bigint, execution_id uuid) returns jsonb
+create function public.claim_tool_calls(
+  organization_id bigint, execution_id uuid, attempt integer default 1
+) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
 -- Definer: service_role holds no grant on tool calls. Executable by service_role only. Returns each
@@ -378,11 +380,10 @@ declare
   -- What the end of the wait deletes.
   inputs jsonb := jsonb_build_object();
 begin
-  select x.* into execution from public.agent_executions x
-  where x.organization_id = claim_tool_calls.organization_id and x.id = claim_tool_calls.execution_id
-    and x.status = 'running' and x.metadata ->> 'continues' is not null
-  for share;
-  if not found or not private.access_stands(execution) then
+  execution := private.hold_attempt(
+    claim_tool_calls.organization_id, claim_tool_calls.execution_id, claim_tool_calls.attempt);
+  if execution.status is distinct from 'running' or not execution.metadata ? 'continues'
+    or not private.access_stands(execution) then
     return jsonb_build_array();
   end if;
   for held in
@@ -472,11 +473,11 @@ begin
   );
 end
 $$;
-comment on function public.claim_tool_calls(bigint, uuid) is
+comment on function public.claim_tool_calls(bigint, uuid, integer) is
   'The decided and answered calls from which an execution continues: [{ execution_id, tool_call_id, name, '
   'server, tool, mcp_configuration_id, type, endpoint, arguments, definition, status: running (call it now, '
   'once) | denied | expired | unknown | success | error, error_code, result, input: of a running call that '
-  'asked: { round, questions, request_state, answers } }]. Service role only.';
+  'asked: { round, questions, request_state, answers } }]. PT409 attempt_over. Service role only.';
 
 create function public.expire_tool_approvals(batch integer default 1000) returns integer
 language plpgsql volatile security definer set search_path = ''
@@ -517,7 +518,7 @@ revoke all on function
   public.decide_tool_call(uuid, text, text, text[]),
   private.answer_tool_call(uuid, text, integer, jsonb, text, text, text[]),
   public.answer_tool_call(uuid, text, integer, jsonb, text, text, text[]),
-  public.claim_tool_calls(bigint, uuid),
+  public.claim_tool_calls(bigint, uuid, integer),
   public.expire_tool_approvals(integer)
   from public, anon, authenticated, service_role;
 grant execute on function
@@ -526,6 +527,6 @@ grant execute on function
   public.answer_tool_call(uuid, text, integer, jsonb, text, text, text[])
   to authenticated;
 grant execute on function
-  public.claim_tool_calls(bigint, uuid),
+  public.claim_tool_calls(bigint, uuid, integer),
   public.expire_tool_approvals(integer)
   to service_role;

@@ -1801,6 +1801,7 @@ export type Database = {
       agent_executions: {
         Row: {
           agent_id: number | null
+          attempt: number
           cached_input_tokens: number | null
           cancel_requested_at: string | null
           completed_at: string | null
@@ -1840,6 +1841,7 @@ export type Database = {
         ComputedFields: never
         Insert: {
           agent_id?: number | null
+          attempt?: number
           cached_input_tokens?: number | null
           cancel_requested_at?: string | null
           completed_at?: string | null
@@ -1878,6 +1880,7 @@ export type Database = {
         }
         Update: {
           agent_id?: number | null
+          attempt?: number
           cached_input_tokens?: number | null
           cancel_requested_at?: string | null
           completed_at?: string | null
@@ -3373,7 +3376,7 @@ export type Database = {
         }
       }
       acquire_probe: {
-        Args: { execution_id: string; model_id: number; organization_id: number }
+        Args: { attempt?: number; execution_id: string; model_id: number; organization_id: number }
         Returns: boolean
       }
       act_with_api_key: { Args: { arguments: Json; call: string; key_hash: string }; Returns: Json }
@@ -3400,7 +3403,13 @@ export type Database = {
         Returns: Json
       }
       append_execution_events: {
-        Args: { events: string; execution_id: string; organization_id: number; seq: number }
+        Args: {
+          attempt?: number
+          events: string
+          execution_id: string
+          organization_id: number
+          seq: number
+        }
         Returns: string
       }
       appoint_owner: {
@@ -3443,6 +3452,7 @@ export type Database = {
       }
       begin_tool_calls: {
         Args: {
+          attempt?: number
           calls: Json
           execution_id: string
           organization_id: number
@@ -3455,7 +3465,10 @@ export type Database = {
       claim_mcp_authorization: { Args: { handle: string }; Returns: Json }
       claim_mcp_revocations: { Args: { batch?: number }; Returns: Json }
       claim_removed_files: { Args: { batch?: number }; Returns: string[] }
-      claim_tool_calls: { Args: { execution_id: string; organization_id: number }; Returns: Json }
+      claim_tool_calls: {
+        Args: { attempt?: number; execution_id: string; organization_id: number }
+        Returns: Json
+      }
       clean_ups: {
         Args: Record<PropertyKey, never>
         Returns: {
@@ -3576,11 +3589,17 @@ export type Database = {
         }[]
       }
       finish_execution: {
-        Args: { execution_id: string; organization_id: number; outcome: Json }
+        Args: { attempt?: number; execution_id: string; organization_id: number; outcome: Json }
         Returns: Json
       }
       finish_tool_call: {
-        Args: { execution_id: string; organization_id: number; outcome: Json; tool_call_id: string }
+        Args: {
+          attempt?: number
+          execution_id: string
+          organization_id: number
+          outcome: Json
+          tool_call_id: string
+        }
         Returns: string
       }
       follow_execution: {
@@ -3875,7 +3894,7 @@ export type Database = {
       remove_member: { Args: { user_id: string }; Returns: undefined }
       remove_provider_credential: { Args: { provider: string }; Returns: undefined }
       renew_execution_lease: {
-        Args: { execution_id: string; organization_id: number }
+        Args: { attempt?: number; execution_id: string; organization_id: number }
         Returns: string
       }
       require_mcp_scope: {
@@ -3900,6 +3919,7 @@ export type Database = {
       }
       reserve_execution_step: {
         Args: {
+          attempt?: number
           execution_id: string
           input_bytes: number
           organization_id: number
@@ -4060,6 +4080,7 @@ export type Database = {
       }
       suspend_tool_call: {
         Args: {
+          attempt?: number
           execution_id: string
           organization_id: number
           params: Json

@@ -59,6 +59,7 @@ const messages = {
       'Another execution of this session is running. Wait for its end, or send on_busy: queue.',
     session_closed: 'The chat session is closed. Begin another one.',
     execution_in_progress: 'The execution is still running. Ask again later with the same key.',
+    attempt_over: 'Another worker goes on with the execution. Follow its stream.',
     execution_cancelled: 'The execution was cancelled. The session keeps the text so far.',
     person_answers:
       'A person answers in this chat session. The message is stored; wait for the answer there.',

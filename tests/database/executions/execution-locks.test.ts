@@ -24,7 +24,7 @@ test('requests, ends, cancels, crashes, deletions and managers at once never wai
 
   const answers = Object.fromEntries(load.answers)
   const expected =
-    /^(allowed|PT409 session_busy|PT402 budget_exceeded|PT503 circuit_open|PT404 (session|execution)_not_found)$/
+    /^(allowed|PT409 (session_busy|attempt_over)|PT402 budget_exceeded|PT503 circuit_open|PT404 (session|execution)_not_found)$/
   expect(Object.keys(answers).filter((answer) => !expected.test(answer))).toEqual([])
   expect(answers['allowed']).toBeGreaterThan(steps / 2)
   expect(await deadlocks(sql)).toBe(0)

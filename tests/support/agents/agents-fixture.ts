@@ -29,6 +29,7 @@ export function begunExecution(changes: Partial<BegunExecution> = {}): BegunExec
     message_id: '0190a000-0000-7000-8000-000000000003',
     response_message_id: '0190a000-0000-7000-8000-000000000004',
     replayed: false,
+    attempt: 1,
     status: 'running',
     agent: { id: 1, name: 'droid' },
     route: [routeStep('first')],

@@ -125,6 +125,27 @@ describe('the lease', () => {
     }
   })
 
+  it('of another attempt stops the model at once, and stores no more', async () => {
+    const over = () => {
+      throw new AppError('attempt_over')
+    }
+    const { stored, calls, written } = await run(waiting, {
+      clock: fakeClock(),
+      execution: { attempt: 3 },
+      answers: {
+        append_execution_events: over,
+        renew_execution_lease: over,
+        finish_execution: over,
+      },
+    })
+    expect(stored).toMatchObject({ code: 'attempt_over' })
+    expect(calls).toHaveLength(2)
+    expect(calls.at(-1)?.name).toBe('finish_execution')
+    expect(calls.map(({ args }) => args['attempt'])).toEqual([3, 3])
+    // No end: the client that resumes follows the worker that goes on.
+    expect(written.join('')).not.toContain('[DONE]')
+  })
+
   it('goes on after a renewal that failed', async () => {
     const answers: (() => string)[] = [
       () => {

@@ -30,7 +30,7 @@ const call = (id: string, name = 's__x', text = '{"q":1}'): ToolCallPart => ({
   name,
   arguments: text,
 })
-const execution = { organization_id: 7, execution_id: 'e', params: { temperature: 0 } }
+const execution = { organization_id: 7, execution_id: 'e', attempt: 1, params: { temperature: 0 } }
 
 interface Begun {
   calls: { tool_call_id: string; refusal?: string }[]
@@ -95,6 +95,7 @@ describe('the calls of one step', () => {
         organization_id: 7,
         execution_id: 'e',
         step: 3,
+        attempt: 1,
         params: { temperature: 0 },
         calls: [
           {

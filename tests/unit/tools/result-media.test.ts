@@ -24,7 +24,14 @@ async function call(content: readonly unknown[], left = 1_000_000) {
       signal: new AbortController().signal,
     },
     {
-      ...{ organization_id: 1, execution_id: 'e', tool_call_id: 'c', name: 's__x', args: {} },
+      ...{
+        organization_id: 1,
+        execution_id: 'e',
+        attempt: 1,
+        tool_call_id: 'c',
+        name: 's__x',
+        args: {},
+      },
       definition: { name: 'x', input_schema: {} },
       serverName: 's',
       server: fakeServer({

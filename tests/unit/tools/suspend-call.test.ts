@@ -38,7 +38,7 @@ const asks: ToolOutcome = {
   result: { text: 'It asks.', content: [], truncated: false },
   elicitation,
 }
-const ids = { organization_id: 7, execution_id: 'e', tool_call_id: 'c' }
+const ids = { organization_id: 7, execution_id: 'e', tool_call_id: 'c', attempt: 1 }
 
 function setUp(outcome: ToolOutcome, suspended: () => unknown = () => 'pending') {
   const chunks: Chunk[] = []

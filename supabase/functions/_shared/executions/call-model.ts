@@ -100,7 +100,7 @@ function alongRoute(
   charge: (error: ModelError) => void,
 ): Promise<void> {
   const { execution, signal } = run
-  const { organization_id, execution_id } = execution
+  const { organization_id, execution_id, attempt } = execution
   const options = { stream, signal, organizationId: organization_id }
   return callAlongRoute(
     routeOf(run),
@@ -116,6 +116,7 @@ function alongRoute(
           organization_id,
           execution_id,
           model_id: Number(model_id),
+          attempt,
         })) === true,
       onAttempt: (step) => {
         run.step = step

@@ -118,12 +118,13 @@ async function reserve(
   const bytes = requestBytes(messages, responseFormat ?? null, systemPrompts, tools)
   const input_bytes = step > 1 ? bytes : bytes - begunBytes(execution)
   if (input_bytes > 0) {
-    const { organization_id, execution_id } = execution
+    const { organization_id, execution_id, attempt } = execution
     await admin.call('reserve_execution_step', {
       organization_id,
       execution_id,
       input_bytes,
       output_tokens: step > 1 ? longestOutput(execution) : 0,
+      attempt,
     })
   }
   const texts = withoutToolFiles(messages)

@@ -43,6 +43,8 @@ export interface BegunExecution {
   readonly response_message_id: string
   /** Whether an earlier request with the same key and body began this execution. */
   readonly replayed: boolean
+  /** The number of this worker's attempt, which each of its writes carries. */
+  readonly attempt: number
   readonly status: ExecutionStatus
   readonly agent: { readonly id: string | number; readonly name: string }
   /** Ways to answer, in the order they are tried. */

@@ -1,5 +1,6 @@
 import type { Caller } from '../auth/access-token.ts'
 import type { Database } from '../database.ts'
+import { toAppError } from '../errors.ts'
 import type { WaitUntil } from '../http/wait-until.ts'
 import type { WorkerLife } from '../http/worker-life.ts'
 import type { ParsedSchema } from '../json-schema/parse-schema.ts'
@@ -70,7 +71,11 @@ export async function invoke(
   const done = work()
   // The client may leave meanwhile; its answer is stored all the same.
   waitUntil(done)
-  return answerJson(execution, await done, format?.schema)
+  const stored = await done.catch((error: unknown) => {
+    if (toAppError(error).code !== 'attempt_over') throw error
+    return awaitExecution(deps, caller, execution.execution_id, signal, timeForWholeAnswer)
+  })
+  return answerJson(execution, stored, format?.schema)
 }
 
 type Write = (text: string) => void

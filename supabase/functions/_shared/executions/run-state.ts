@@ -82,13 +82,19 @@ export interface Run {
 /** The execution was ended while it ran: cancelled, left to a person, taken from this worker, or out of time. */
 export class EndedElsewhere extends Error {
   readonly code:
-    'execution_cancelled' | 'access_revoked' | 'person_answers' | 'interrupted' | 'answer_timeout'
+    | 'execution_cancelled'
+    | 'access_revoked'
+    | 'person_answers'
+    | 'attempt_over'
+    | 'interrupted'
+    | 'answer_timeout'
 
   constructor(readonly status: unknown) {
     super('the execution was ended elsewhere')
     const isCancelled = status === 'cancelling' || status === 'cancelled'
     if (status === 'revoked') this.code = 'access_revoked'
     else if (status === 'handled') this.code = 'person_answers'
+    else if (status === 'attempt_over') this.code = 'attempt_over'
     else if (status === 'late') this.code = 'answer_timeout'
     else this.code = isCancelled ? 'execution_cancelled' : 'interrupted'
   }

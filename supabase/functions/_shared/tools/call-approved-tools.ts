@@ -33,11 +33,12 @@ interface ClaimedCall extends ToolServerRow {
  */
 export async function callApprovedTools(
   deps: ToolCallDependencies,
-  { organization_id, execution_id }: Pick<ToolCallExecution, 'organization_id' | 'execution_id'>,
+  { organization_id, execution_id, attempt }: Omit<ToolCallExecution, 'params'>,
 ): Promise<MadeCalls> {
   const claimed = (await deps.admin.call('claim_tool_calls', {
     organization_id,
     execution_id,
+    attempt,
   })) as readonly ClaimedCall[]
   // Sent again, because this stream is another message than the one with the calls.
   deps.emit(
@@ -56,6 +57,7 @@ export async function callApprovedTools(
       return callTool(deps, {
         organization_id,
         execution_id: asked,
+        attempt,
         tool_call_id,
         name,
         server,

@@ -32,6 +32,8 @@ export interface RunningCall {
   readonly organization_id: number
   /** The execution that asked for it. */
   readonly execution_id: string
+  /** Of the worker that makes it. */
+  readonly attempt: number
   readonly tool_call_id: string
   readonly name: string
   readonly server: ToolServer
@@ -86,10 +88,10 @@ async function outcomeOf(deps: CallToolDependencies, call: RunningCall): Promise
 /** In the end unstored: the call counts as unknown. */
 async function store(
   deps: CallToolDependencies,
-  { organization_id, execution_id, tool_call_id }: RunningCall,
+  { organization_id, execution_id, attempt, tool_call_id }: RunningCall,
   outcome: ToolOutcome,
 ): Promise<void> {
-  const ended = { organization_id, execution_id, tool_call_id, outcome }
+  const ended = { organization_id, execution_id, tool_call_id, outcome, attempt }
   try {
     await untilStored(() => deps.admin.call('finish_tool_call', ended), deps)
   } catch (error) {

@@ -16,6 +16,8 @@ export interface ToolCallDependencies extends CallToolDependencies {
 export interface ToolCallExecution {
   readonly organization_id: number
   readonly execution_id: string
+  /** Of the worker that makes the calls. */
+  readonly attempt: number
   /** Stored for the execution that continues after an approval. */
   readonly params: Readonly<Record<string, unknown>>
 }
@@ -48,7 +50,7 @@ interface BegunCalls {
  */
 export async function callTools(
   deps: ToolCallDependencies,
-  { organization_id, execution_id, params }: ToolCallExecution,
+  { organization_id, execution_id, attempt, params }: ToolCallExecution,
   step: number,
   calls: readonly ToolCallPart[],
   refusal?: ToolErrorCode,
@@ -61,6 +63,7 @@ export async function callTools(
     step,
     calls: wanted.map(toIntent),
     params,
+    attempt,
   })) as BegunCalls
   if (begun.status !== 'running') return { results: [], waiting: null, ended: begun.status }
 
@@ -74,7 +77,7 @@ export async function callTools(
     const { id: tool_call_id, name } = one.call
     const { definition, server: serverName } = one.tool
     const { args } = one
-    const call = { organization_id, execution_id, tool_call_id, name, server, serverName }
+    const call = { organization_id, execution_id, attempt, tool_call_id, name, server, serverName }
     return callTool(deps, { ...call, definition, args, params })
   })
   const unapproved = wanted.filter((_, place) => begun.calls[place]?.status === 'pending')

@@ -24,6 +24,7 @@ export interface SuspendDependencies {
 export interface SuspendableCall {
   readonly organization_id: number
   readonly execution_id: string
+  readonly attempt: number
   readonly tool_call_id: string
   readonly serverName: string
   readonly definition: { readonly name: string }
@@ -42,13 +43,13 @@ export async function suspendCall(
 ): Promise<ToolOutcome | null> {
   const { keyset, admin, log } = deps
   if (!elicitation || !keyset) return outcome
-  const { organization_id, execution_id, tool_call_id, serverName, definition } = call
+  const { organization_id, execution_id, attempt, tool_call_id, serverName, definition } = call
   const round = (call.input?.round ?? 0) + 1
   if (round > maxRounds) return ended('tool_input_limit', asksTooOftenText)
   const key = { organization_id, execution_id, tool_call_id, round }
   const { questions } = elicitation
   const request_state = await sealState(keyset, key, elicitation)
-  const args = { ...key, questions, request_state, params: call.params ?? {} }
+  const args = { ...key, questions, request_state, params: call.params ?? {}, attempt }
   try {
     const status = await untilStored(() => admin.call('suspend_tool_call', args), deps)
     if (status !== 'pending')

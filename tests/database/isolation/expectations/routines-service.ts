@@ -19,7 +19,7 @@ const secrets = [
 
 /** Ciphertexts go to the functions that hold the key, and to nobody else. */
 const sealed = [
-  'claim_tool_calls(bigint, uuid)',
+  'claim_tool_calls(bigint, uuid, integer)',
   'claim_mcp_revocations(integer)',
   'delete_mcp_connection(bigint, bigint, uuid)',
   'lease_oauth_client(bigint, uuid, text, boolean, text)',
@@ -32,10 +32,10 @@ const sealed = [
 ]
 
 const plain = [
-  'acquire_probe(bigint, uuid, bigint)',
-  'append_execution_events(bigint, uuid, bigint, text)',
+  'acquire_probe(bigint, uuid, bigint, integer)',
+  'append_execution_events(bigint, uuid, bigint, text, integer)',
   'begin_execution_as(uuid, bigint, jsonb, text, text[])',
-  'begin_tool_calls(bigint, uuid, integer, jsonb, jsonb)',
+  'begin_tool_calls(bigint, uuid, integer, jsonb, jsonb, integer)',
   'claim_removed_files(integer)',
   'cleanup_change_windows(integer)',
   'cleanup_ended_invitations(integer)',
@@ -53,8 +53,8 @@ const plain = [
   'expire_tool_approvals(integer)',
   'expire_idempotency_keys(integer)',
   'fail_mcp_refresh(bigint, bigint, bigint, uuid, text, boolean)',
-  'finish_execution(bigint, uuid, jsonb)',
-  'finish_tool_call(bigint, uuid, text, jsonb)',
+  'finish_execution(bigint, uuid, jsonb, integer)',
+  'finish_tool_call(bigint, uuid, text, jsonb, integer)',
   'follow_execution(bigint, uuid, bigint, uuid[])',
   'identify_api_key(text)',
   'queue_mcp_revocation(bigint, uuid, bigint, jsonb)',
@@ -63,8 +63,8 @@ const plain = [
   'reject_oauth_client(bigint, bigint, text)',
   'release_oauth_client(bigint, bigint, uuid)',
   'read_hand_back_note(bigint, uuid)',
-  'renew_execution_lease(bigint, uuid)',
-  'reserve_execution_step(bigint, uuid, bigint, bigint)',
+  'renew_execution_lease(bigint, uuid, integer)',
+  'reserve_execution_step(bigint, uuid, bigint, bigint, integer)',
   'require_mcp_scope(bigint, uuid, bigint, text)',
   'reseal_value(text, bigint, text, text, text, text)',
   'sealed_key_usage()',
@@ -76,7 +76,7 @@ const plain = [
   'store_mcp_refresh(bigint, bigint, bigint, jsonb)',
   'store_oauth_code(bigint, bigint, text, text)',
   'store_provider_credential(bigint, uuid, text, text, text)',
-  'suspend_tool_call(bigint, uuid, text, integer, jsonb, text, jsonb)',
+  'suspend_tool_call(bigint, uuid, text, integer, jsonb, text, jsonb, integer)',
 ]
 
 const invoker = [

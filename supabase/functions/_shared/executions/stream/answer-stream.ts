@@ -38,7 +38,9 @@ export function answerStream(
       client.write(goneText())
       return client.end()
     }
-    log({ level: 'error', event: 'end_not_stored', execution_id, code, detail: errorStack(cause) })
+    // Another worker goes on, and the client that resumes follows it.
+    const level = code === 'attempt_over' ? 'info' : 'error'
+    log({ level, event: 'end_not_stored', execution_id, code, detail: errorStack(cause) })
     client.cut('the end could not be stored')
   })
   waitUntil(done)

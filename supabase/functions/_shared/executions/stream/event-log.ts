@@ -1,4 +1,5 @@
 import type { Admin } from '../../database.ts'
+import { toAppError } from '../../errors.ts'
 import { type Clock, sleep } from '../../time.ts'
 import type { BegunExecution, Outcome } from '../execution.ts'
 
@@ -14,7 +15,7 @@ export const heartbeatInterval = 1_250
 
 export interface EventLogOptions {
   readonly clock: Clock
-  /** Called once when the execution must end: it was cancelled, or its lease ran out. */
+  /** Called once when this worker must stop: the execution was cancelled, or its attempt is over. */
   readonly onEnded: (status: unknown) => void
   /** Called when a call failed; the next call stores its events. */
   readonly onError: (error: unknown) => void
@@ -86,24 +87,30 @@ export class EventLog {
     try {
       const status = await this.#store()
       if (status === 'running' || this.#stopped.signal.aborted) return
-      this.#stopped.abort()
-      this.#options.onEnded(status)
+      this.#end(status)
     } catch (error) {
+      if (toAppError(error).code === 'attempt_over') this.#end('attempt_over')
       this.#options.onError(error)
     }
   }
 
+  #end(status: unknown): void {
+    this.#stopped.abort()
+    this.#options.onEnded(status)
+  }
+
   async #store(): Promise<unknown> {
-    const { organization_id, execution_id } = this.#execution
+    const { organization_id, execution_id, attempt } = this.#execution
     const count = this.#pending.length
     if (count === 0) {
-      return this.#admin.call('renew_execution_lease', { organization_id, execution_id })
+      return this.#admin.call('renew_execution_lease', { organization_id, execution_id, attempt })
     }
     const status = await this.#admin.call('append_execution_events', {
       organization_id,
       execution_id,
       seq: this.#stored + 1,
       events: `[${this.#pending.join(',')}]`,
+      attempt,
     })
     this.#pending.splice(0, count)
     this.#stored += count
