@@ -1,5 +1,6 @@
 import { LLMock } from '@copilotkit/aimock'
 
+import { isSlow, sayTo } from './local-answers.ts'
 import { startVertexTokenServer } from './vertex-token-server.ts'
 
 export interface ModelServer {
@@ -28,7 +29,7 @@ const PROJECT = 'local-model-server'
 
 /**
  * A local server with the wire protocols of OpenRouter and Vertex AI. It knows no model: its answers
- * say so and repeat the question. It refuses requests without the key or token it hands out.
+ * say so and repeat the question, or show what a page has to show, when the question asks for it. It refuses requests without the key or token it hands out.
  */
 export async function startModelServer(options: ModelServerOptions): Promise<ModelServer> {
   const mock = new LLMock({
@@ -38,11 +39,9 @@ export async function startModelServer(options: ModelServerOptions): Promise<Mod
     latency: options.chunkDelayMs ?? 12,
     auth: { apiKeys: [OPENROUTER_KEY, ACCESS_TOKEN] },
   })
-  mock.on({ predicate: () => true }, (request) => {
-    const question = lastQuestion(request.messages)
-    const content = answerTo(question, request.model)
-    return { content, usage: countTokens(request.messages, content) }
-  })
+  // Some seconds, as a model takes for a long answer.
+  mock.on({ predicate: isSlow }, sayTo, { latency: (options.chunkDelayMs ?? 12) * 4 })
+  mock.on({ predicate: () => true }, sayTo)
   await mock.start()
   const tokens = await startVertexTokenServer(options.serviceAccountKey, PROJECT, ACCESS_TOKEN)
   return {
@@ -60,46 +59,5 @@ export async function startModelServer(options: ModelServerOptions): Promise<Mod
     async close() {
       await Promise.all([mock.stop(), tokens.close()])
     },
-  }
-}
-
-/** The text of an answer, which must not be mistaken for a model's. */
-export function answerTo(question: string, model: string): string {
-  const shown = question.length > 200 ? `${question.slice(0, 200)}…` : question
-  return (
-    `This is a local model server, not a real model: no provider key is configured, so nothing ` +
-    `was sent to ${model}. You asked: "${shown}" ` +
-    `Set OPENROUTER_API_KEY or VERTEX_SERVICE_ACCOUNT and start again to get real answers.`
-  )
-}
-
-interface Message {
-  role: string
-  content: string | { type: string; text?: string }[] | null
-}
-
-function textOf({ content }: Message): string {
-  if (content === null) return ''
-  if (typeof content === 'string') return content
-  return content.map((part) => part.text ?? '').join('')
-}
-
-function lastQuestion(messages: Message[]): string {
-  const question = messages.findLast(({ role }) => role === 'user')
-  return question === undefined ? '' : textOf(question)
-}
-
-/** About four characters to a token, in the names of both protocols. */
-function countTokens(messages: Message[], answer: string) {
-  const count = (text: string) => Math.max(1, Math.ceil(text.length / 4))
-  const input = messages.reduce((sum, message) => sum + count(textOf(message)), 0)
-  const output = count(answer)
-  return {
-    prompt_tokens: input,
-    completion_tokens: output,
-    total_tokens: input + output,
-    promptTokenCount: input,
-    candidatesTokenCount: output,
-    totalTokenCount: input + output,
   }
 }

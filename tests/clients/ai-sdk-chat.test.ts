@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { DefaultChatTransport, readUIMessageStream, type UIMessage, type UIMessageChunk } from 'ai'
 import { describe, expect, it } from 'vitest'
-import { answerTo } from '../../dev/functions/model-server.ts'
+import { answerTo } from '../../dev/functions/local-answers.ts'
 import { accessToken, type Person, signUpWithOrganization } from '../support/people/people.ts'
 import { useStack } from '../support/stack/stack.ts'
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import OpenAI from 'openai'
 import { describe, expect, it } from 'vitest'
-import { answerTo } from '../../dev/functions/model-server.ts'
+import { answerTo } from '../../dev/functions/local-answers.ts'
 import { countWritten } from '../support/agents/invoke.ts'
 import { baseURL, clientOf, failure, hello, useOpenAI } from '../support/clients/openai.ts'
 import { accessToken } from '../support/people/people.ts'

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { answerTo } from '../../dev/functions/model-server.ts'
+import { answerTo } from '../../dev/functions/local-answers.ts'
 import { readAnswer } from '../../examples/chat-cli/read-answer.ts'
 import { startExample } from '../support/people/example.ts'
 import { signUpWithOrganization } from '../support/people/people.ts'

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { answerTo } from '../../dev/functions/model-server.ts'
+import { answerTo } from '../../dev/functions/local-answers.ts'
 import { png } from '../support/agents/files.ts'
 import { signUpAsMember, signUpWithOrganization } from '../support/people/people.ts'
 import { hasBrowser } from '../support/people/browser.ts'

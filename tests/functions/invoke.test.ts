@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { answerTo } from '../../dev/functions/model-server.ts'
+import { answerTo } from '../../dev/functions/local-answers.ts'
 import { eventTypes, readEvents } from '../support/agents/agents-fixture.ts'
 import {
   callFunction,
