@@ -1,7 +1,15 @@
 import { defineConfig } from 'vitest/config'
 
 /** A project's name is its folder in tests/. */
-const project = (name: string, options: { globalSetup?: string[]; isolate?: boolean } = {}) => ({
+const project = (
+  name: string,
+  options: {
+    include?: string[]
+    exclude?: string[]
+    globalSetup?: string[]
+    isolate?: boolean
+  } = {},
+) => ({
   extends: true as const,
   test: { name, include: [`tests/${name}/**/*.test.ts`], ...options },
 })
@@ -24,6 +32,20 @@ export default defineConfig({
     projects: [
       project('unit'),
       project('database', onStack),
+      // The same tests on a database as the hosted platform makes it, and the matrix by the people
+      // without whom a permission or a refusal would not be tried.
+      project('hosted', {
+        include: ['tests/{database,hosted}/**/*.test.ts'],
+        exclude: [
+          // Servers of their own, and what asks only PostgreSQL's planner.
+          'tests/database/{hosted,isolation}/**',
+          'tests/database/plans.test.ts',
+          // REST and Auth of a stack.
+          'tests/database/{requests,request-time}.test.ts',
+          'tests/database/executions/execution-events.test.ts',
+        ],
+        globalSetup: ['tests/support/stack/hosted-databases.ts'],
+      }),
       project('functions', onStack),
       project('clients', onStack),
       // Its files start and kill what they find below their process.

@@ -9,7 +9,7 @@ import {
   request as send,
   requestOutcome,
 } from '../support/stack/requests.ts'
-import { useStack } from '../support/stack/stack.ts'
+import { useDatabase } from '../support/stack/stack.ts'
 
 // How long a request may run, and hold what others wait for.
 
@@ -160,7 +160,7 @@ describe('through REST', () => {
 
   test('a member is removed while a request of theirs holds what the removal needs', async () => {
     const leaver = await addMember(sql, owner.organizationId)
-    const held = connect(useStack().databaseUrl, 3)
+    const held = connect(useDatabase().databaseUrl, 3)
     const hold = async (statement: string, released: Promise<void>, holds: () => void) =>
       held.begin(async (tx) => {
         await begin(tx, { claims: leaver.claims, method: 'PATCH' })

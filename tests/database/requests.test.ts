@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { connect } from '../../dev/postgres/database.ts'
 import { addMember, addOwner, type Member } from '../support/people/tenants.ts'
 import { connectOwner } from '../support/stack/database.ts'
-import { useStack } from '../support/stack/stack.ts'
+import { useDatabase } from '../support/stack/stack.ts'
 import { type Asked, beginRequest, request, requestOutcome } from '../support/stack/requests.ts'
 
 // What every request passes first: private.check_request(), as PostgREST calls it.
@@ -87,7 +87,7 @@ describe('the requests of one person at once', () => {
   })
 
   test('are answered all when a page sends fifteen, and some of thirty slow ones are not', async () => {
-    const pool = connect(useStack().databaseUrl, 30)
+    const pool = connect(useDatabase().databaseUrl, 30)
     try {
       const outcomes = (count: number) =>
         Promise.all(Array.from({ length: count }, () => outcome(pool)))
@@ -111,7 +111,7 @@ describe('the requests of one person at once', () => {
 
 // At once, each with a person of its own: a third request waits for several seconds.
 describe.concurrent('the third request of a person, while the two others last', () => {
-  const pool = connect(useStack().databaseUrl, 12)
+  const pool = connect(useDatabase().databaseUrl, 12)
   afterAll(() => pool.end())
 
   test('is counted by person, on every device and in every organization', async () => {

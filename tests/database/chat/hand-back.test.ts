@@ -10,6 +10,7 @@ import {
   queue,
   takeOver,
 } from '../../support/rows/people-answer.ts'
+import { told as toldSince } from '../../support/rows/told.ts'
 import { connectOwner, rolledBack } from '../../support/stack/database.ts'
 
 const sql = connectOwner()
@@ -94,13 +95,10 @@ test('a conversation whose model failed waits for a person; a private one does n
 
 describe('the channel of those who answer', () => {
   /** What it was told since the last call. */
-  const told = async (tx: TransactionSql, { organizationId }: Desk['owner']) => {
-    const rows = await tx<{ event: string; payload: object }[]>`
-      with gone as (delete from realtime.messages returning topic, event, payload)
-      select event, payload - 'id' as payload from gone
-      where topic = ${`organization:${organizationId}:answers`}`
-    return rows.map(({ event, payload }) => ({ event, ...payload }))
-  }
+  const told = async (tx: TransactionSql, { organizationId }: Desk['owner']) =>
+    (await toldSince(tx))
+      .filter(({ topic }) => topic === `organization:${organizationId}:answers`)
+      .map(({ event, payload }) => ({ event, ...payload }))
 
   test('tells by ids that a session began to wait, was taken, answered and handed back', async () => {
     await scene(async (tx, { customer, owner, ada, session, begun }) => {

@@ -9,20 +9,11 @@ import {
   refusal,
 } from '../../support/people/tenants.ts'
 import { addAgent, begin, finish, invoke, outcomes } from '../../support/rows/executions.ts'
-import { connectOwner, rolledBack } from '../../support/stack/database.ts'
+import { told } from '../../support/rows/told.ts'
+import { connectOwner, connectSuperuser, rolledBack } from '../../support/stack/database.ts'
 
 const sql = connectOwner()
-
-interface Told {
-  topic: string
-  event: string
-  payload: Record<string, unknown>
-}
-
-/** What was told since the last call, in a transaction that is rolled back. */
-const told = (tx: TransactionSql) => tx<Told[]>`
-  with gone as (delete from realtime.messages returning topic, event, payload, private, inserted_at)
-  select topic, event, payload - 'id' as payload from gone where private order by topic`
+const superuser = connectSuperuser()
 
 const lists = (member: Member) => ({
   organization: `organization:${member.organizationId}`,
@@ -276,7 +267,7 @@ describe('what is told', () => {
   })
 
   test('a database without Realtime tells nothing and refuses no write', async () => {
-    await rolledBack(sql, async (tx) => {
+    await rolledBack(superuser, async (tx) => {
       const owner = await addOwner(tx)
       await tx`drop function realtime.send`
       const id = await addSession(tx, owner)

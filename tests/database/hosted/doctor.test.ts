@@ -14,8 +14,6 @@ const versions = readMigrations(content.migrationsDirectory).map(({ version }) =
 
 /** What the platform has besides, and what an application of the project has. */
 const besides = `
-  create view extensions.pg_stat_statements as select 1::bigint as calls;
-  grant select on extensions.pg_stat_statements to public;
   create function extensions.grant_pg_cron_access() returns event_trigger language plpgsql as 'begin end';
   create event trigger issue_pg_cron_access on ddl_command_end execute function extensions.grant_pg_cron_access();
   set role postgres;

@@ -1,7 +1,7 @@
 import type { Sql, TransactionSql } from 'postgres'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { actAs, rolledBack } from '../../support/stack/database.ts'
-import { useStack } from '../../support/stack/stack.ts'
+import { useDatabase } from '../../support/stack/stack.ts'
 import type { Actor } from './actors.ts'
 import { relationExpectations } from './expectations/index.ts'
 import { member } from './rules.ts'
@@ -13,7 +13,7 @@ let worlds: Worlds
 let sql: Sql
 
 beforeAll(async () => {
-  worlds = await createWorlds(useStack().databaseUrl)
+  worlds = await createWorlds(useDatabase().databaseUrl)
   sql = worlds.full
   // As many sessions as make an index the obvious choice.
   await sql`alter table public.user_sessions disable trigger user`

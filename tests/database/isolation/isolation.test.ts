@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { useStack } from '../../support/stack/stack.ts'
+import { useDatabase } from '../../support/stack/stack.ts'
 import type { Finding } from './cases/types.ts'
 import { compareCatalog } from './checks/static.ts'
 import { runClaims } from './claims.ts'
@@ -17,7 +17,7 @@ let cases = 0
 let findings: Finding[] = []
 
 beforeAll(async () => {
-  worlds = await createWorlds(useStack().databaseUrl)
+  worlds = await createWorlds(useDatabase().databaseUrl)
 }, 180_000)
 
 afterAll(async () => {

@@ -29,6 +29,8 @@ export interface Report {
 export interface MatrixOptions {
   /** Objects to try; all when absent. */
   wanted?: (object: string) => boolean
+  /** Who tries them; all when absent. */
+  by?: (actor: Actor) => boolean
   /**
    * Without the triggers that refuse whole statements, so that each policy must hold by itself; a
    * valid row of each kind only.
@@ -48,7 +50,13 @@ export interface MatrixOptions {
 /** Runs every case of the wanted objects, and checks each. */
 export async function runMatrix(session: Session, options: MatrixOptions = {}): Promise<Report> {
   const { world } = session
-  const { wanted = () => true, guards = true, bare = false, stopEarly = false } = options
+  const {
+    wanted = () => true,
+    by = () => true,
+    guards = true,
+    bare = false,
+    stopEarly = false,
+  } = options
   const relations = world.catalog.relations.filter(
     ({ id }) =>
       wanted(id) &&
@@ -58,7 +66,7 @@ export async function runMatrix(session: Session, options: MatrixOptions = {}): 
   const report: Report = { cases: 0, findings: [], done: new Set() }
   if (!guards || bare) await dropGuards(session, relations)
   if (bare) await grantColumns(session, relations)
-  for (const actor of world.actors) {
+  for (const actor of world.actors.filter(by)) {
     const cases = bare
       ? relations.flatMap((relation) => bareCases(world, relation, actor))
       : await casesFor(session, actor, relations, guards)

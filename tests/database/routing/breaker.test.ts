@@ -10,7 +10,7 @@ import {
   outcomes,
 } from '../../support/rows/executions.ts'
 import { connectOwner, rolledBack } from '../../support/stack/database.ts'
-import { useStack } from '../../support/stack/stack.ts'
+import { useDatabase } from '../../support/stack/stack.ts'
 
 const sql = connectOwner()
 
@@ -124,7 +124,7 @@ test('of sixty workers that race for the probe exactly one gets it', async () =>
       waiting.push(await as(tx, arranged.owner, begin({ agent: arranged.agent })))
     }
   })
-  const racers = postgres(useStack().databaseUrl, { max: 60, onnotice: () => undefined })
+  const racers = postgres(useDatabase().databaseUrl, { max: 60, onnotice: () => undefined })
   try {
     // All connections first, so that they race for the probe and not for the handshake.
     await Promise.all(waiting.map(() => racers`select pg_sleep(0.2)`))

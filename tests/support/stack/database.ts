@@ -1,7 +1,7 @@
 import postgres, { type Sql, type TransactionSql } from 'postgres'
 import { afterAll } from 'vitest'
 
-import { useStack } from './stack.ts'
+import { useDatabase } from './stack.ts'
 
 export type Role = 'anon' | 'authenticated' | 'service_role' | 'supabase_auth_admin'
 
@@ -10,7 +10,16 @@ export type Claims = Record<string, unknown>
 
 /** A connection pool as the owner of all tables, which row-level security does not bind. */
 export function connectOwner(): Sql {
-  const sql = postgres(useStack().databaseUrl, { max: 8, onnotice: () => undefined })
+  const sql = postgres(useDatabase().databaseUrl, { max: 8, onnotice: () => undefined })
+  afterAll(() => sql.end({ timeout: 5 }))
+  return sql
+}
+
+/** As the superuser of the server, for what the platform's postgres may not do. */
+export function connectSuperuser(): Sql {
+  const { superuserUrl } = useDatabase()
+  if (superuserUrl === undefined) throw new Error('the server is not one of the tests')
+  const sql = postgres(superuserUrl, { max: 1, onnotice: () => undefined })
   afterAll(() => sql.end({ timeout: 5 }))
   return sql
 }

@@ -2,7 +2,7 @@
 -- From what the platform documents of roles, memberships, ownership and grants; of the tables of Auth and
 -- Storage only the columns that matter here. dev/postgres/realtime.sql has Realtime's part. Not there:
 -- supautils and safeupdate, which no package carries. What supautils allows to postgres is granted instead (see
--- the end).
+-- the end, and withPolicies() of hosted.ts). The check `catalog` has safeupdate's rule.
 
 -- ── Roles ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -37,6 +37,15 @@ grant all on schema extensions to postgres, dashboard_user;
 grant usage on schema extensions to anon, authenticated, service_role, supabase_realtime_admin;
 create extension pgcrypto with schema extensions;
 create extension "uuid-ossp" with schema extensions;
+create extension pg_stat_statements with schema extensions;
+
+-- PostgREST reads the schema again after each statement that changes it.
+create function extensions.pgrst_ddl_watch() returns event_trigger language plpgsql as $$
+begin
+  notify pgrst, 'reload schema';
+end
+$$;
+create event trigger pgrst_ddl_watch on ddl_command_end execute function extensions.pgrst_ddl_watch();
 
 -- PostgreSQL's own grants of schema public stay: the platform adds to them.
 grant usage on schema public to postgres, anon, authenticated, service_role;
@@ -147,5 +156,3 @@ grant usage on schema graphql_public to postgres, anon, authenticated, service_r
 
 grant set on parameter pgrst.db_pre_request, pgrst.db_plan_enabled to postgres;
 grant authenticator to postgres with admin option, inherit false, set false;
--- Policies on the tables of Realtime and Storage.
-grant supabase_realtime_admin, supabase_storage_admin to postgres;

@@ -6,7 +6,8 @@ import { connect, migrate, openGiven } from '../../../dev/postgres/database.ts'
 import { loadSecrets } from '../../../dev/postgres/secrets.ts'
 import { makeDirectory } from './directory.ts'
 
-const template = 'migrated'
+/** What createMigrated() copies. */
+export const template = 'migrated'
 const draft = 'migrated_draft'
 
 /** The URL of another database on the same server. */

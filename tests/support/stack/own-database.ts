@@ -3,7 +3,7 @@ import postgres, { type Sql } from 'postgres'
 import { afterAll, beforeAll } from 'vitest'
 import { connect } from '../../../dev/postgres/database.ts'
 import { createMigrated, urlOf } from './migrated-database.ts'
-import { useStack } from './stack.ts'
+import { useDatabase } from './stack.ts'
 
 /**
  * A migrated database of the file's own, on the stack's server: for what counts over the whole
@@ -12,7 +12,7 @@ import { useStack } from './stack.ts'
  * @param max connections at most
  */
 export function ownDatabase(max: number): () => Sql {
-  const { databaseUrl } = useStack()
+  const { databaseUrl } = useDatabase()
   const name = `own_${randomUUID()}`
   let sql: Sql | undefined
   beforeAll(async () => {

@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs'
-import { inject } from 'vitest'
+import { inject, type ProvidedContext } from 'vitest'
 import type { TestProject } from 'vitest/node'
 import { root } from '../../../dev/check/command.ts'
 import { logFile } from '../../../dev/postgres/postgres.ts'
@@ -11,19 +11,28 @@ import { makeDirectory } from './directory.ts'
 /** What tests know of a running stack. */
 export type TestStack = Omit<Stack, 'close'> & { postgresLog: string }
 
+/** What tests of the database alone know: of a stack, or of a project as the platform makes it. */
+export type TestDatabase = Pick<TestStack, 'databaseUrl' | 'superuserUrl'>
+
 declare module 'vitest' {
   interface ProvidedContext {
     /** One for each worker. */
     stacks: TestStack[]
+    databases: TestDatabase[]
   }
 }
 
 /** The worker's stack: no other file uses it at the same time. */
-export function useStack(): TestStack {
+export const useStack = (): TestStack => useOwn('stacks')
+
+/** The worker's database: that of its stack, or a hosted one (hosted-databases.ts). */
+export const useDatabase = (): TestDatabase => useOwn('databases')
+
+function useOwn<Key extends 'stacks' | 'databases'>(key: Key): ProvidedContext[Key][number] {
   const worker = Number(process.env.VITEST_POOL_ID)
-  const stack = inject('stacks')[worker - 1]
-  if (stack === undefined) throw new Error(`worker ${worker} has no stack`)
-  return stack
+  const own = inject(key)[worker - 1]
+  if (own === undefined) throw new Error(`worker ${worker} has none of the ${key}`)
+  return own
 }
 
 interface Running {
@@ -54,7 +63,9 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const running = await shared.running
   // Its tests start stacks of their own: a first build of the page would count as time of a start.
   if (project.name === 'e2e') await buildPage(root, () => undefined)
-  project.provide('stacks', running.map(forWorkers))
+  const stacks = running.map(forWorkers)
+  project.provide('stacks', stacks)
+  project.provide('databases', stacks)
   return async () => {
     if (--shared.users > 0) return
     globalThis.colloquyTestStacks = undefined
@@ -63,7 +74,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
 }
 
 /** How many files may run at once. */
-function workersOf({ config, vitest }: TestProject): number {
+export function workersOf({ config, vitest }: TestProject): number {
   const { maxWorkers, watch } = config
   // A person who watches may ask for more files later.
   return watch ? maxWorkers : Math.min(maxWorkers, vitest.state.getPaths().length)
