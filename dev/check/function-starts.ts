@@ -5,7 +5,7 @@ import path from 'node:path'
 export interface StartBound {
   /** What it loads before its first request. */
   readonly start: number
-  /** Everything, with what it loads when it is needed. The platform bundles at most 5 MB itself. */
+  /** One entry with everything. The platform bundles at most 5 MB itself. */
   readonly whole: number
   readonly packages: readonly string[]
 }
@@ -26,9 +26,7 @@ export const startBounds: Readonly<Record<string, StartBound>> = {
 export async function findStartProblems(root: string, bounds = startBounds): Promise<string[]> {
   const problems = await Promise.all(
     Object.entries(bounds).map(async ([name, bound]) => {
-      const { start, whole } = await measure(
-        path.join(root, 'supabase/functions', name, 'index.ts'),
-      )
+      const { start, whole } = await measure(entryOf(root, name))
       const foreign = [...start.keys()].filter((from) => from !== 'own code')
       const strange = foreign.filter((from) => !bound.packages.includes(from))
       return [
@@ -54,19 +52,8 @@ function tooLarge(what: string, contributors: Contributors, bound: number): stri
 }
 
 async function measure(entry: string): Promise<{ start: Contributors; whole: Contributors }> {
-  const { metafile } = await build({
-    entryPoints: [entry],
-    outdir: 'out',
-    bundle: true,
-    splitting: true,
-    minify: true,
-    format: 'esm',
-    platform: 'node',
-    metafile: true,
-    write: false,
-    logLevel: 'silent',
-  })
-  const { outputs } = metafile
+  const [split, one] = await Promise.all([bundle(entry, true), bundle(entry, false)])
+  const { outputs } = split.metafile
   const first = Object.keys(outputs).find((file) => file.endsWith('index.js'))
   const start = new Set(first === undefined ? [] : [first])
   for (const file of start) {
@@ -74,11 +61,36 @@ async function measure(entry: string): Promise<{ start: Contributors; whole: Con
       if (kind === 'import-statement' && next in outputs) start.add(next)
     }
   }
+  const whole = one.metafile.outputs
   return {
     start: contributorsOf(outputs, [...start]),
-    whole: contributorsOf(outputs, Object.keys(outputs)),
+    whole: contributorsOf(whole, Object.keys(whole)),
   }
 }
+
+/** A function with all its packages as one module of JavaScript. */
+export async function bundleFunction(root: string, name: string): Promise<string> {
+  const { outputFiles } = await bundle(entryOf(root, name), false)
+  return outputFiles[0]?.text ?? ''
+}
+
+const entryOf = (root: string, name: string) =>
+  path.join(root, 'supabase/functions', name, 'index.ts')
+
+/** @param splitting in the parts that are loaded when they are needed; else in one */
+const bundle = (entry: string, splitting: boolean) =>
+  build({
+    entryPoints: [entry],
+    outdir: 'out',
+    bundle: true,
+    splitting,
+    minify: true,
+    format: 'esm',
+    platform: 'node',
+    metafile: true,
+    write: false,
+    logLevel: 'silent',
+  })
 
 function contributorsOf(outputs: Metafile['outputs'], files: readonly string[]): Contributors {
   const sizes = new Map<string, number>()

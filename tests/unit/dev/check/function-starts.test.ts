@@ -4,7 +4,7 @@ import { findStartProblems, startBounds } from '../../../../dev/check/function-s
 
 it('each function stays within the bounds of its start and of its whole', async () => {
   expect(await findStartProblems(root)).toEqual([])
-})
+}, 120_000)
 
 it('a function beyond its bounds is named with its size and what makes it', async () => {
   const problems = await findStartProblems(root, {
