@@ -1,9 +1,7 @@
 import type { Target } from './streams.ts'
 
-const question = 'Hi'
-
 /** One after the other, then the first again. */
-function inTurns(asks: (() => Promise<Response>)[]): () => Promise<Response> {
+export function inTurns(asks: (() => Promise<Response>)[]): () => Promise<Response> {
   let next = 0
   return () => {
     const ask = asks[next++ % asks.length]
@@ -18,6 +16,7 @@ export function targetsOf(
   agents: { agentsUrl: string; publishableKey: string },
   tokens: string[],
   portkey: string,
+  question = 'Hi',
 ) {
   const post = (url: string, headers: Record<string, string>, body: object) => () =>
     fetch(url, {
