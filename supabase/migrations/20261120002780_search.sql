@@ -109,12 +109,13 @@ begin
       return null;
     end if;
   end if;
+  -- With an offset, a subquery runs once a row, although the row names the language twice.
   if tg_table_name = 'chat_messages' then
     insert into private.search_words as w (organization_id, session_id, message_id, language, said_at, words)
     select a.organization_id, a.session_id, a.id, l.language, a.created_at,
       private.words_of(a.organization_id, l.language, a.content)
     from after_rows a
-    cross join lateral (select private.search_language(a.organization_id) as language) l
+    cross join lateral (select private.search_language(a.organization_id) as language offset 0) l
     where a.content <> '' or tg_op = 'UPDATE'
     on conflict on constraint search_words_message_key do update
       set language = excluded.language, said_at = excluded.said_at, words = excluded.words;
@@ -123,7 +124,7 @@ begin
     select a.organization_id, a.id, l.language, a."timestamp",
       private.words_of(a.organization_id, l.language, a.content)
     from after_rows a
-    cross join lateral (select private.search_language(a.organization_id) as language) l
+    cross join lateral (select private.search_language(a.organization_id) as language offset 0) l
     on conflict on constraint search_words_turn_key do update
       set language = excluded.language, said_at = excluded.said_at, words = excluded.words;
   else
@@ -131,7 +132,7 @@ begin
     select a.organization_id, a.id, l.language, a.created_at,
       private.words_of(a.organization_id, l.language, private.result_text(a.result))
     from after_rows a
-    cross join lateral (select private.search_language(a.organization_id) as language) l
+    cross join lateral (select private.search_language(a.organization_id) as language offset 0) l
     on conflict on constraint search_words_result_key do update
       set language = excluded.language, said_at = excluded.said_at, words = excluded.words;
   end if;
