@@ -130,6 +130,35 @@ comment on function private.session_branch(bigint, uuid) is
   'What people and agents said on the branch that ends with a message, in order. said_by is the member who '
   'wrote it; null for an agent.';
 
+create function private.persona_of_end_user(organization_id bigint, end_user text) returns bigint
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: called by import_chat_session() only, which checks its caller and holds the lock of imports. Every
+-- member reads the name, so it is no text with an @ in it, which may be an address.
+#variable_conflict use_column
+declare
+  called constant text := case when end_user ~ '@' or btrim(end_user) = '' then 'Customer'
+    else left(btrim(end_user), 200) end;
+  persona bigint;
+begin
+  -- A member may have a persona of the same name, which is the member's.
+  select p.id into persona from conversation.participants p
+  where p.organization_id = persona_of_end_user.organization_id and p.name = called and p.type = 'person'
+    and p.user_id is null
+  order by p.id
+  limit 1;
+  if persona is null then
+    insert into conversation.participants (organization_id, name)
+    values (persona_of_end_user.organization_id, called)
+    returning id into persona;
+  end if;
+  return persona;
+end
+$$;
+comment on function private.persona_of_end_user(bigint, text) is
+  'The persona of the customer for whom a server asked, made where there is none: of no member, with the '
+  'name that the server gave; Customer for what may be an address.';
+
 create function private.import_chat_session(session_id uuid, project_id bigint) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -140,6 +169,7 @@ declare
   organization constant bigint := private.require_organization('projects.manage');
   chat public.chat_sessions;
   agent text;
+  customer bigint;
   block bigint;
   long_message uuid;
   messages uuid[];
@@ -184,8 +214,13 @@ begin
 
   select a.name into agent from public.agents a where a.id = chat.agent_id;
   agent := coalesce(agent, 'Agent');
+  -- The server's member said nothing here: the words are those of the customer.
+  customer := case when chat.end_user is not null
+    then private.persona_of_end_user(organization, chat.end_user) end;
   perform private.add_personas(
-    organization, coalesce(array_agg(distinct b.said_by) filter (where b.said_by is not null), '{}'),
+    organization,
+    coalesce(array_agg(distinct b.said_by) filter (
+      where b.said_by is not null and (b.role <> 'user' or customer is null)), '{}'),
     case when bool_or(b.said_by is null) then array[agent] else '{}' end,
     case when bool_or(b.said_by is null) then array['agent'] else '{}' end
   )
@@ -195,7 +230,8 @@ begin
   -- would compare each with each.
   select array_agg(b.id order by b.place), array_agg(b.content order by b.place),
     array_agg(b.said_at order by b.place), array_agg(
-      case when b.said_by is null then private.persona_named(organization, agent, 'agent')
+      case when b.role = 'user' and customer is not null then customer
+        when b.said_by is null then private.persona_named(organization, agent, 'agent')
         else private.persona_of(organization, b.said_by) end
       order by b.place
     )
@@ -261,6 +297,7 @@ comment on function public.import_chat_session(uuid, bigint) is
 revoke all on function
   private.persona_of(bigint, uuid), private.persona_named(bigint, text, text),
   private.add_personas(bigint, uuid[], text[], text[]), private.session_branch(bigint, uuid),
+  private.persona_of_end_user(bigint, text),
   private.import_chat_session(uuid, bigint), public.import_chat_session(uuid, bigint)
   from public, anon, authenticated, service_role;
 grant execute on function

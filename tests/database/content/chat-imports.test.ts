@@ -98,6 +98,40 @@ test.each([
   })
 })
 
+test.each([
+  ['customer-42', 'customer-42'],
+  // Every member reads the name of a persona.
+  ['sam@example.com', 'Customer'],
+])(
+  'the words of the end user %s are those of the persona %s, and of no member',
+  async (end, name) => {
+    await scene(async (tx, { owner, project, agent, session }) => {
+      await tx`update public.chat_sessions set end_user = ${end} where id = ${session}`
+      // A member's own persona of this name is another one.
+      await tx`insert into conversation.participants (organization_id, user_id, name)
+      values (${owner.organizationId}, ${owner.id}, ${name})`
+      const made = await as(tx, owner, bring(session, project))
+      expect(await spoken(tx, owner, made.block_id)).toEqual([
+        { name, type: 'person', content: 'What is new?' },
+        { name: agent, type: 'agent', content: 'Hi' },
+      ])
+      const personas = () => tx`
+      select user_id from conversation.participants
+      where organization_id = ${owner.organizationId} and type = 'person' order by id`
+      expect([...(await personas())]).toEqual([{ user_id: owner.id }, { user_id: null }])
+      const said = await tx`
+      select 1 from conversation.turns t join conversation.participants p on p.id = t.participant_id
+      where t.organization_id = ${owner.organizationId} and p.user_id is not null`
+      expect(said).toHaveLength(0)
+      // A second conversation of the customer has the same persona.
+      const { begun } = await invoke(tx, owner, { agent, content: 'Again' })
+      await tx`update public.chat_sessions set end_user = ${end} where id = ${begun.session_id}`
+      await as(tx, owner, bring(begun.session_id, project))
+      expect(await personas()).toHaveLength(2)
+    })
+  },
+)
+
 test('each turn keeps the session, the message and the time from which it comes', async () => {
   await scene(async (tx, { owner, project, session }) => {
     await as(tx, owner, bring(session, project))
