@@ -415,6 +415,33 @@ comment on function private.has_owner_beside(bigint, uuid) is
 revoke all on function
   private.close_ownerless_organizations(), private.has_owner_beside(bigint, uuid)
   from public, anon, authenticated, service_role;
+-- The deletion locks the account before any trigger of the account runs. Everything else locks it after its
+-- memberships, so two of them would wait for each other.
+create function private.hold_memberships() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: runs as the role that deletes the account, which may lock none of these rows.
+declare
+  organization bigint;
+begin
+  for organization in
+    select m.organization_id from client_mgmt.client_users m where m.user_id = old.id order by 1
+  loop
+    perform private.lock_memberships(organization);
+    perform 1 from client_mgmt.client_users m
+    where m.organization_id = organization and m.user_id = old.id
+    for update;
+  end loop;
+  return old;
+end
+$$;
+comment on function private.hold_memberships() is
+  'Trigger on auth.users: the deletion of an account locks its organizations and memberships before the '
+  'account.';
+revoke all on function private.hold_memberships() from public, anon, authenticated, service_role;
+create trigger colloquy_account_goes before delete on auth.users
+  for each row execute function private.hold_memberships();
+
 -- Named so that it runs before users_audit_erasure: the organization is locked before its audit head.
 create trigger users_abandon_organizations before delete on public.users
   for each row execute function private.close_ownerless_organizations();

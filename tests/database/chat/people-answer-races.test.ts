@@ -8,6 +8,7 @@ import {
   committedAs,
   outcome,
   untilSomeoneWaits,
+  untilWaiting,
 } from '../../support/people/tenants.ts'
 import { begin, finish } from '../../support/rows/executions.ts'
 import {
@@ -141,6 +142,44 @@ describe('a take-over beside the end of the membership', () => {
     expect(await heldUp([owner, remove(bob.id)], [bob, takeOver(session)])).toBe(
       'PT404 member_not_found',
     )
+    expect((await handlingOf(sql, session)).handled_by).toBeNull()
+  })
+})
+
+describe('an erased account', () => {
+  /** Both acts meet at the audit log, in this order. @returns how they ended */
+  async function atTheLog(organizationId: number, acts: readonly (() => Promise<string>)[]) {
+    const ended: Promise<string>[] = []
+    await sql.begin(async (tx) => {
+      await tx`select 1 from private.audit_heads where organization_id = ${organizationId}
+        for update`
+      for (const act of acts) {
+        ended.push(act())
+        await untilWaiting(tx, ended.length)
+      }
+    })
+    return Promise.all(ended)
+  }
+  const erase = (person: string) => () =>
+    outcome(sql.begin((tx) => tx`delete from auth.users where id = ${person}`))
+
+  test('takes no session over, and neither waits for the other in a circle', async () => {
+    const { ada, owner, session } = await made()
+    const [erased, took] = await atTheLog(owner.organizationId, [
+      erase(ada.id),
+      () => tryAs(ada, takeOver(session)),
+    ])
+    expect(erased).toBe('allowed')
+    expect(took).toMatch(/^(PT404 member_not_found|42501)/)
+    expect((await handlingOf(sql, session)).handled_by).toBeNull()
+  })
+
+  test.each(['answer', 'hand-back'])('waits for its %s, and in no circle', async (kind) => {
+    const { ada, owner, session } = await made()
+    await committedAs(sql, ada, takeOver(session))
+    const act = kind === 'answer' ? answer(session, 'Late.') : handBack(session, 'Bye.')
+    const ended = await atTheLog(owner.organizationId, [() => tryAs(ada, act), erase(ada.id)])
+    expect(ended).toEqual(['allowed', 'allowed'])
     expect((await handlingOf(sql, session)).handled_by).toBeNull()
   })
 })

@@ -170,6 +170,19 @@ export async function untilSomeoneWaits(tx: TransactionSql): Promise<void> {
   throw new Error('nothing waits for a lock of this transaction')
 }
 
+/** Waits until so many transactions of this database wait for a lock of any transaction. */
+export async function untilWaiting(tx: TransactionSql, waiting: number): Promise<void> {
+  for (let attempt = 0; attempt < 2_500; attempt++) {
+    const rows = await tx`
+      select distinct l.pid from pg_locks l
+      join pg_stat_activity a on a.pid = l.pid and a.datname = current_database()
+      where not l.granted and cardinality(pg_blocking_pids(l.pid)) > 0`
+    if (rows.length >= waiting) return
+    await tx`select pg_sleep(0.01)`
+  }
+  throw new Error(`fewer than ${waiting} wait for a lock`)
+}
+
 function isAccount(actor: Account | Claims): actor is Account {
   return typeof actor.sessionId === 'string'
 }
