@@ -61,10 +61,11 @@ declare
   -- Also with other arguments: PostgREST could not choose between the two.
   functions constant text[] := string_to_array(btrim(regexp_replace('
     accept_invitation accept_my_invitation acquire_probe act_with_api_key answer_session answer_tool_call
-    append_execution_events appoint_owner approve_mcp_tool assign_session available_models
+    append_execution_events appoint_owner approve_mcp_tool ask_for_person assign_session available_models
     begin_execution begin_execution_as begin_tool_calls cancel_execution claim_mcp_authorization
-    claim_mcp_revocations claim_removed_files claim_tool_calls clean_ups cleanup_change_windows
-    cleanup_ended_invitations cleanup_ended_mcp_revocations cleanup_expired_oauth_states
+    claim_mcp_revocations claim_removed_files claim_tool_calls clean_ups cleanup_abandoned_guests
+    cleanup_change_windows cleanup_ended_invitations cleanup_ended_mcp_revocations
+    cleanup_expired_oauth_states
     cleanup_expired_oauth_tokens cleanup_expired_sessions cleanup_transient_sessions
     cleanup_unused_oauth_clients close_break_glass consume_oauth_state create_api_key
     create_client_schema create_oauth_state create_organization custom_access_token_hook decide_tool_call

@@ -319,6 +319,72 @@ $$;
 comment on function public.cleanup_change_windows(integer) is
   'Deletes up to batch windows that began 10 minutes ago. Returns how many.';
 
+create function public.cleanup_abandoned_guests(batch integer default 1000) returns integer
+language plpgsql volatile security definer set search_path = '' set lock_timeout = '100ms'
+as $$
+-- Definer: service_role may not delete accounts. Executable by service_role only. An anonymous account
+-- without its browser's session cannot sign in again. A deletion locks rows of the account's
+-- organizations: a call deletes 50 accounts at most, and gives up before a deadlock as
+-- expire_execution_leases() does.
+declare
+  abandoned record;
+  joined bigint[];
+  handled integer := 0;
+begin
+  for abandoned in
+    select a.id, array(
+      select m.organization_id from client_mgmt.client_users m where m.user_id = a.id order by 1
+    ) as organizations
+    from auth.users a
+    where a.is_anonymous and a.created_at <= clock_timestamp() - interval '30 days'
+      and not exists (
+        select 1 from client_mgmt.client_users m where m.user_id = a.id and m.role <> 'guest'
+      )
+      and not exists (
+        select 1 from auth.sessions s
+        where s.user_id = a.id
+          and greatest(s.created_at, s.refreshed_at at time zone 'utc')
+            > clock_timestamp() - interval '30 days'
+      )
+      -- What customers said is the organization's record too: it stays longer, and while a person has it.
+      and not exists (
+        select 1 from client_mgmt.client_users m
+        join public.chat_sessions c on c.organization_id = m.organization_id and c.user_id = m.user_id
+        where m.user_id = a.id
+          and (c.handled_by is not null or c.last_message_at > clock_timestamp()
+            - case when c.current_message_id is null then interval '30 days' else interval '180 days' end)
+      )
+    order by a.created_at, a.id
+    limit least(greatest(batch, 0), 50)
+    for update of a skip locked
+  loop
+    begin
+      delete from auth.users a where a.id = abandoned.id;
+      handled := handled + 1;
+      joined := joined || abandoned.organizations;
+    exception
+      when lock_not_available then
+        exit when handled > 0;
+      when others then
+        -- An account that cannot be deleted must not block the others of the batch.
+        raise warning 'guest % was not deleted: % (%)', abandoned.id, sqlerrm, sqlstate;
+    end;
+  end loop;
+  perform private.write_audit_event(
+    j.organization, 'guests.clean_up', 'organization', j.organization::text,
+    jsonb_build_object('count', j.guests)
+  )
+  from (
+    select u.organization, count(*) as guests from unnest(joined) u(organization) group by 1 order by 1
+  ) j;
+  return handled;
+end
+$$;
+comment on function public.cleanup_abandoned_guests(integer) is
+  'Deletes up to batch anonymous accounts, at most 50, that have not signed in for 30 days and have no '
+  'conversation whose last message is younger than 180 days, with their conversations. usage_ledger keeps '
+  'the usage. Returns how many.';
+
 create function public.clean_ups() returns table (task text, routine text, schedule text)
 language sql immutable security invoker set search_path = ''
 as $$
@@ -335,6 +401,7 @@ as $$
     ('expired_idempotency_keys', 'expire_idempotency_keys', '*/5 * * * *'),
     ('ended_invitations', 'cleanup_ended_invitations', '*/5 * * * *'),
     ('transient_sessions', 'cleanup_transient_sessions', '*/5 * * * *'),
+    ('abandoned_guests', 'cleanup_abandoned_guests', '*/5 * * * *'),
     ('change_windows', 'cleanup_change_windows', '*/5 * * * *')
 $$;
 comment on function public.clean_ups() is
@@ -348,7 +415,8 @@ revoke all on function
   public.cleanup_ended_mcp_revocations(integer),
   public.expire_execution_leases(integer),
   public.expire_idempotency_keys(integer), public.cleanup_ended_invitations(integer),
-  public.cleanup_transient_sessions(integer), public.cleanup_change_windows(integer), public.clean_ups()
+  public.cleanup_transient_sessions(integer), public.cleanup_abandoned_guests(integer),
+  public.cleanup_change_windows(integer), public.clean_ups()
   from public, anon, authenticated, service_role;
 grant execute on function
   public.cleanup_expired_sessions(integer), public.cleanup_expired_oauth_states(integer),
@@ -356,7 +424,8 @@ grant execute on function
   public.cleanup_ended_mcp_revocations(integer),
   public.expire_execution_leases(integer),
   public.expire_idempotency_keys(integer), public.cleanup_ended_invitations(integer),
-  public.cleanup_transient_sessions(integer), public.cleanup_change_windows(integer), public.clean_ups()
+  public.cleanup_transient_sessions(integer), public.cleanup_abandoned_guests(integer),
+  public.cleanup_change_windows(integer), public.clean_ups()
   to service_role;
 
 -- Where the server has pg_cron, each clean-up is its own job in the database. So it runs without an outside

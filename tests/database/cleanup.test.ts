@@ -10,6 +10,7 @@ import {
   type Member,
   refusal,
 } from '../support/people/tenants.ts'
+import { addAbandoned } from '../support/people/guests.ts'
 import { addPricedAgent } from '../support/rows/budgets.ts'
 import { begin, finish } from '../support/rows/executions.ts'
 import { addConnection, addState } from '../support/rows/mcp-rows.ts'
@@ -23,7 +24,7 @@ const longPast = new Date(Date.now() - 31 * 86_400_000)
 const addInvitation = (
   tx: TransactionSql,
   { organizationId, id }: Member,
-  expires: Date,
+  expires = longPast,
   ended: { accepted_at?: Date; revoked_at?: Date } = {},
 ) => tx`
   insert into client_mgmt.invitations ${tx({
@@ -72,14 +73,14 @@ const expired = {
   cleanup_unused_oauth_clients: (tx: TransactionSql, { organizationId }: Member) => tx`
     insert into client_mgmt.oauth_clients (organization_id, issuer, source, client_id, superseded_at)
     values (${organizationId}, 'https://issuer.example', 'preregistered', 'former', ${longPast})`,
-  cleanup_ended_invitations: (tx: TransactionSql, owner: Member) =>
-    addInvitation(tx, owner, longPast),
+  cleanup_ended_invitations: (tx: TransactionSql, owner: Member) => addInvitation(tx, owner),
   cleanup_transient_sessions: (tx: TransactionSql, owner: Member) =>
     addChat(tx, owner, {
       status: 'closed',
       metadata: { transient: true },
       last_message_at: longPast,
     }),
+  cleanup_abandoned_guests: (tx: TransactionSql, owner: Member) => addAbandoned(tx, owner),
   cleanup_change_windows: (tx: TransactionSql, { organizationId }: Member) => tx`
     insert into private.change_windows (organization_id, user_id, started_at, changes)
     values (${organizationId}, ${randomUUID()}, ${longPast}, 1)`,

@@ -12,6 +12,21 @@ export async function addAnonymous(tx: Sql | TransactionSql): Promise<Account> {
   return signIn(tx, account)
 }
 
+/** An anonymous guest of an organization who has signed in last so many days ago. */
+export async function addAbandoned(
+  tx: Sql | TransactionSql,
+  { organizationId }: Pick<Member, 'organizationId'>,
+  days = 31,
+): Promise<Account> {
+  const account = await addAnonymous(tx)
+  const then = new Date(Date.now() - days * 86_400_000)
+  await tx`update auth.users set created_at = ${then} where id = ${account.id}`
+  await tx`update auth.sessions set created_at = ${then} where user_id = ${account.id}`
+  await tx`insert into client_mgmt.client_users (organization_id, user_id, role)
+    values (${organizationId}, ${account.id}, 'guest')`
+  return account
+}
+
 /** A customer who signs in anonymously and joins an organization, on the running stack. */
 export async function comeAnonymously({ slug }: Organization): Promise<Person> {
   const client = newClient()

@@ -37,6 +37,7 @@ const plain = [
   'begin_execution_as(uuid, bigint, jsonb, text, text[])',
   'begin_tool_calls(bigint, uuid, integer, jsonb, jsonb, integer)',
   'claim_removed_files(integer)',
+  'cleanup_abandoned_guests(integer)',
   'cleanup_change_windows(integer)',
   'cleanup_ended_invitations(integer)',
   'cleanup_ended_mcp_revocations(integer)',
