@@ -2,7 +2,8 @@ import type { TransactionSql } from 'postgres'
 import { expect, test } from 'vitest'
 import { addGuest, beginAs, openAgent } from '../../support/people/guests.ts'
 import { addMember, addOwner, as, type Member, outcome } from '../../support/people/tenants.ts'
-import { addAgent } from '../../support/rows/executions.ts'
+import { addAgent, finish } from '../../support/rows/executions.ts'
+import { takeOver } from '../../support/rows/people-answer.ts'
 import { connectOwner, rolledBack } from '../../support/stack/database.ts'
 
 const sql = connectOwner()
@@ -63,5 +64,27 @@ test('a guest fills less of a table than a member', async () => {
     expect(await add(guest, 2)).toBe('allowed')
     expect(await add(guest, 1)).toBe('PT409 quota_exceeded')
     expect(await add(member, 3)).toBe('allowed')
+  })
+})
+
+test('a guest at the bound of bytes stores no message for a person either', async () => {
+  await rolledBack(sql, async (tx) => {
+    const { owner, guest } = await talk(tx)
+    const begun = await beginAs(tx, guest, { message: { content: 'hello' } })
+    await as(tx, 'service_role', finish(begun))
+    await as(tx, owner, takeOver(begun.session_id))
+    const say = () =>
+      outcome(
+        tx.savepoint((t) =>
+          beginAs(t, guest, { message: { content: 'again' }, session_id: begun.session_id }),
+        ),
+      )
+    expect(await say()).toBe('allowed')
+    await tx`update client_mgmt.organization_limits set stored_bytes_per_guest = 0
+      where organization_id = ${owner.organizationId}`
+    expect(await say()).toBe('PT409 quota_exceeded')
+    const kept = await tx`
+      select 1 from public.chat_messages where session_id = ${begun.session_id} and role = 'user'`
+    expect(kept).toHaveLength(2)
   })
 })
