@@ -29,6 +29,7 @@ create table public.chat_sessions (
   of_guest boolean not null default false,
   handled_by uuid,
   waiting_since timestamptz,
+  asks_person boolean not null default false,
   last_message_at timestamptz not null default now(),
   announced_at timestamptz not null default now() - interval '1 second',
   created_at timestamptz not null default now(),
@@ -61,7 +62,11 @@ comment on column public.chat_sessions.handled_by is
   'assign_session() and hand_back_session().';
 comment on column public.chat_sessions.waiting_since is
   'Since when the user waits for a person: the first message without an answer while a person handles the '
-  'session, or an execution that failed. Null: nobody waits. An answer sets it to null.';
+  'session, an execution that failed, or the user''s wish for a person. Null: nobody waits. An answer sets '
+  'it to null.';
+comment on column public.chat_sessions.asks_person is
+  'Whether the user asked for a person: then no answer of a model ends the wait. ask_for_person() writes it; '
+  'an answer of a person and a hand-back end it.';
 comment on column public.chat_sessions.last_message_at is
   'The time of the last message; in a session without one, the time when it was made.';
 comment on column public.chat_sessions.announced_at is
@@ -242,6 +247,7 @@ begin
   if not private.is_answerable(new) then
     new.handled_by := null;
     new.waiting_since := null;
+    new.asks_person := false;
   end if;
   return new;
 end

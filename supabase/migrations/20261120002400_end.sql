@@ -269,8 +269,9 @@ begin
   set last_message_at = clock_timestamp(),
     current_message_id = case when s.current_message_id = execution.message_id
       then execution.response_message_id else s.current_message_id end,
+    -- A user who asked for a person still waits for one.
     waiting_since = case when execution.status <> 'success' or s.current_message_id <> execution.message_id
-      then s.waiting_since end
+      or s.asks_person then s.waiting_since end
   where s.organization_id = execution.organization_id and s.id = execution.session_id;
   return execution;
 end

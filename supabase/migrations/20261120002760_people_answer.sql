@@ -1,8 +1,8 @@
 -- People answer: a member with sessions.answer takes a session over, answers in place of the model, and hands
 -- the session back.
 -- Special: while chat_sessions.handled_by names a person, begin_execution() stores a message and calls no
--- model. Every function here locks in one order: membership, audit head, session, execution, rates. A session
--- that the caller may not answer in and an absent one give one error.
+-- model. Every function here locks in one order: membership, account, audit head, session, execution, rates.
+-- A session that the caller may not answer in and an absent one give one error.
 
 create function private.hold_answerer(organization_id bigint, user_id uuid) returns void
 language plpgsql volatile security definer set search_path = ''
@@ -225,6 +225,7 @@ begin
     raise exception using errcode = '22023', message = 'invalid_request',
       detail = 'content: must be a text of 1 to 262144 bytes.';
   end if;
+  perform private.hold_answerer(organization, account);
   perform private.hold_audit_head(organization);
   select m.* into answer from public.chat_messages m
   where m.organization_id = organization and m.id = answer_session.id;
@@ -269,7 +270,8 @@ begin
       detail = 'The message id was used for another message.';
   end;
   update public.chat_sessions s
-  set current_message_id = answer.id, last_message_at = clock_timestamp(), waiting_since = null
+  set current_message_id = answer.id, last_message_at = clock_timestamp(), waiting_since = null,
+    asks_person = false
   where s.organization_id = organization and s.id = chat.id;
   perform private.write_audit_event(
     organization, 'session.answer', 'chat_session', chat.id::text,
@@ -297,9 +299,10 @@ begin
     raise exception using errcode = '22023', message = 'invalid_request',
       detail = 'note: must have at most 4000 characters.';
   end if;
+  perform private.hold_answerer(organization, private.current_user_id());
   perform private.hold_audit_head(organization);
   chat := private.require_handled_session(organization, hand_back_session.session_id);
-  update public.chat_sessions s set handled_by = null
+  update public.chat_sessions s set handled_by = null, asks_person = false
   where s.organization_id = organization and s.id = chat.id
   returning s.* into chat;
   if btrim(hand_back_session.note, E' \t\n\r') = '' then
@@ -319,6 +322,45 @@ begin
 end
 $$;
 comment on function private.hand_back_session(uuid, text) is 'Body of public.hand_back_session().';
+
+-- ── A wish for a person ───────────────────────────────────────────────────────────────────────
+
+create function private.ask_for_person(session_id uuid) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: no client may write the wait. A wish is one event of the audit log, which the changes of the
+-- caller's minute bound; while a session has one, another writes nothing.
+#variable_conflict use_column
+declare
+  organization constant bigint := private.require_conversations();
+  account constant uuid := private.current_user_id();
+  chat public.chat_sessions;
+begin
+  perform 1 from client_mgmt.client_users m
+  where m.organization_id = organization and m.user_id = account
+  for share;
+  perform private.hold_audit_head(organization);
+  select s.* into chat from public.chat_sessions s
+  where s.organization_id = organization and s.id = ask_for_person.session_id and s.user_id = account
+    and private.is_answerable(s)
+  for no key update;
+  if not found then
+    raise exception using errcode = 'PT404', message = 'session_not_found',
+      detail = 'People answer in no open session of the caller with this id. Check the id, or share it.';
+  elsif chat.current_message_id is null then
+    raise exception using errcode = 'PT404', message = 'message_not_found',
+      detail = 'The session has no message to answer.';
+  elsif not chat.asks_person then
+    update public.chat_sessions s
+    set asks_person = true, waiting_since = coalesce(s.waiting_since, clock_timestamp())
+    where s.organization_id = organization and s.id = chat.id
+    returning s.* into chat;
+    perform private.write_audit_event(organization, 'session.ask_person', 'chat_session', chat.id::text);
+  end if;
+  return private.describe_handling(chat);
+end
+$$;
+comment on function private.ask_for_person(uuid) is 'Body of public.ask_for_person().';
 
 -- ── The end of an assignment ──────────────────────────────────────────────────────────────────
 
@@ -391,8 +433,8 @@ create trigger users_end_handling after update of is_active on public.users
 
 create function private.sessions_to_answer(max_rows integer)
 returns table (
-  session_id uuid, user_id uuid, title text, context text, waiting_since timestamptz, handled_by uuid,
-  message_id uuid, message text, message_at timestamptz
+  session_id uuid, user_id uuid, title text, context text, waiting_since timestamptz, asks_person boolean,
+  handled_by uuid, message_id uuid, message text, message_at timestamptz
 )
 language plpgsql stable security definer set search_path = ''
 as $$
@@ -403,8 +445,8 @@ declare
   organization constant bigint := private.require_organization('sessions.answer');
 begin
   return query
-  select s.id, s.user_id, s.title, s.context, s.waiting_since, s.handled_by, m.id, left(m.content, 500),
-    m.created_at
+  select s.id, s.user_id, s.title, s.context, s.waiting_since, s.asks_person, s.handled_by, m.id,
+    left(m.content, 500), m.created_at
   from public.chat_sessions s
   left join lateral (
     select q.id, q.content, q.created_at from public.chat_messages q
@@ -478,16 +520,27 @@ comment on function public.hand_back_session(uuid, text) is
   'session''s user does not read it. Null keeps the earlier note, an empty note removes it. Needs '
   'sessions.answer: PT404 session_not_found; PT409 session_not_handled, session_handled.';
 
+create function public.ask_for_person(session_id uuid) returns public.handled_session
+language sql volatile security invoker set search_path = ''
+as $$
+  select * from jsonb_populate_record(null::public.handled_session, private.ask_for_person(session_id))
+$$;
+comment on function public.ask_for_person(uuid) is
+  'The user of a session asks for a person: the session waits until a person answers or hands it back, also '
+  'while the model answers. A guest may ask, and a member who shares the session. Asking again changes '
+  'nothing. PT404 session_not_found, message_not_found; PT429 rate_limited.';
+
 create function public.sessions_to_answer(max_rows integer default 50)
 returns table (
-  session_id uuid, user_id uuid, title text, context text, waiting_since timestamptz, handled_by uuid,
-  message_id uuid, message text, message_at timestamptz
+  session_id uuid, user_id uuid, title text, context text, waiting_since timestamptz, asks_person boolean,
+  handled_by uuid, message_id uuid, message text, message_at timestamptz
 )
 language sql stable security invoker set search_path = ''
 as $$ select * from private.sessions_to_answer(max_rows) $$;
 comment on function public.sessions_to_answer(integer) is
-  'The sessions whose user waits for a person, the longest wait first, at most 200: who has each, and the '
-  'first 500 characters of the newest message of the user. Needs sessions.answer.';
+  'The sessions whose user waits for a person, the longest wait first, at most 200: who has each, '
+  'whether its user asked for a person, and the first 500 characters of the newest message of the user. '
+  'Needs sessions.answer.';
 
 revoke all on function
   private.hold_answerer(bigint, uuid), private.hold_audit_head(bigint),
@@ -495,6 +548,7 @@ revoke all on function
   private.describe_handling(public.chat_sessions), private.give_session(public.chat_sessions, uuid, text),
   private.author_of(bigint, uuid), private.keep_answer_bytes(public.chat_sessions, bigint),
   private.end_handling(bigint, uuid), private.end_lost_handling(),
+  private.ask_for_person(uuid), public.ask_for_person(uuid),
   private.take_over_session(uuid), private.assign_session(uuid, uuid),
   private.answer_session(uuid, text, uuid), private.hand_back_session(uuid, text),
   private.sessions_to_answer(integer),
@@ -503,6 +557,7 @@ revoke all on function
   public.sessions_to_answer(integer)
   from public, anon, authenticated, service_role;
 grant execute on function
+  private.ask_for_person(uuid), public.ask_for_person(uuid),
   private.take_over_session(uuid), private.assign_session(uuid, uuid),
   private.answer_session(uuid, text, uuid), private.hand_back_session(uuid, text),
   private.sessions_to_answer(integer),

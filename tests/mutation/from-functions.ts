@@ -38,7 +38,7 @@ interface Operator {
 
 const uncheckedTenant = `(private.jwt_claims() ->> 'organization_id')::bigint`
 const deciding =
-  /^(current_session|current_account_id|derive_session_access|take_invitation|invitation_stands|my_invitations|my_organizations|close_ownerless_organizations|has_owner_beside|appoint_owner|require_\w+|check_\w+|keep_an_owner|revoke_\w+|close_break_glass|switch_organization|verify_audit_chain|set_mcp_bearer_token|claim_mcp_authorization|read_execution_result|read_response|follow_execution|explained_invocation|prompt_layers|fill_prompt|variables_problem|end_expired_execution|cleanup_\w+|custom_access_token_hook|count_\w+|add_to_quota|forget_\w+|fold_changes|shorten_values|keep_newest_sessions|access_stands|take_over_session|assign_session|answer_session|hand_back_session|sessions_to_answer|is_answerable|hold_answerer|end_handling|end_lost_handling)$/
+  /^(current_session|current_account_id|derive_session_access|take_invitation|invitation_stands|my_invitations|my_organizations|close_ownerless_organizations|has_owner_beside|appoint_owner|require_\w+|check_\w+|keep_an_owner|revoke_\w+|close_break_glass|switch_organization|verify_audit_chain|set_mcp_bearer_token|claim_mcp_authorization|read_execution_result|read_response|follow_execution|explained_invocation|prompt_layers|fill_prompt|variables_problem|end_expired_execution|cleanup_\w+|custom_access_token_hook|count_\w+|add_to_quota|forget_\w+|fold_changes|shorten_values|keep_newest_sessions|access_stands|ask_for_person|hold_memberships|persona_of_end_user|take_over_session|assign_session|answer_session|hand_back_session|sessions_to_answer|is_answerable|hold_answerer|end_handling|end_lost_handling)$/
 
 const operators: readonly Operator[] = [
   {

@@ -2288,6 +2288,7 @@ export type Database = {
         Row: {
           agent_id: number | null
           announced_at: string
+          asks_person: boolean
           context: string
           created_at: string
           current_message_id: string | null
@@ -2311,6 +2312,7 @@ export type Database = {
         Insert: {
           agent_id?: number | null
           announced_at?: string
+          asks_person?: boolean
           context?: string
           created_at?: string
           current_message_id?: string | null
@@ -2333,6 +2335,7 @@ export type Database = {
         Update: {
           agent_id?: number | null
           announced_at?: string
+          asks_person?: boolean
           context?: string
           created_at?: string
           current_message_id?: string | null
@@ -3417,6 +3420,16 @@ export type Database = {
         Returns: undefined
       }
       approve_mcp_tool: { Args: { id: number; proposed_hash: string }; Returns: undefined }
+      ask_for_person: {
+        Args: { session_id: string }
+        Returns: Database['public']['CompositeTypes']['handled_session']
+        SetofOptions: {
+          from: '*'
+          to: 'handled_session'
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
       assign_session: {
         Args: { session_id: string; user_id: string }
         Returns: Database['public']['CompositeTypes']['handled_session']
@@ -3477,6 +3490,7 @@ export type Database = {
           task: string
         }[]
       }
+      cleanup_abandoned_guests: { Args: { batch?: number }; Returns: number }
       cleanup_change_windows: { Args: { batch?: number }; Returns: number }
       cleanup_ended_invitations: { Args: { batch?: number }; Returns: number }
       cleanup_ended_mcp_revocations: { Args: { batch?: number }; Returns: number }
@@ -3973,6 +3987,7 @@ export type Database = {
       sessions_to_answer: {
         Args: { max_rows?: number }
         Returns: {
+          asks_person: boolean
           context: string
           handled_by: string
           message: string

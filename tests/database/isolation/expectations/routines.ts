@@ -104,6 +104,7 @@ export const routineExpectations: Readonly<Record<string, RoutineExpectation>> =
       turn_ids: [idOf(world, 'conversation.turns', ofA(world))],
     }),
   }),
+  ...rpc('ask_for_person(uuid)', { allowed: converses }),
   ...rpc('take_over_session(uuid)', { allowed: holds('sessions.answer') }),
   ...rpc('assign_session(uuid, uuid)', { allowed: holds('sessions.answer') }),
   ...rpc('answer_session(uuid, text, uuid)', { allowed: holds('sessions.answer') }),
