@@ -26,10 +26,10 @@ const listed = async (result: unknown) => {
   const server = await startScripted({ initialize: initialized, 'tools/list': result })
   return openAt(server).list(never)
 }
-const called = async (answer: unknown, more: Script = {}) => {
+const called = async (answer: unknown, more: Script = {}, call = 5_000) => {
   const script = { initialize: initialized, 'tools/call': answer, ...more }
   const server = await startScripted(script)
-  const outcome = await openAt(server, { timeouts: { call: 5_000 } }).call(definition, {}, never)
+  const outcome = await openAt(server, { timeouts: { call } }).call(definition, {}, never)
   return { outcome, sent: server.sent }
 }
 /** Answers with a stream of these messages. */
@@ -172,7 +172,7 @@ describe('a hostile answer to a call', () => {
       ...Array.from({ length: 10_000 }, (_, n) => noise[n % 3]),
       answerTo(sent),
     ])
-    expect((await called(many)).outcome.result.text).toBe('done')
+    expect((await called(many, {}, 60_000)).outcome.result.text).toBe('done')
   })
 
   it.each([['-5'], ['1e9'], ['soon'], ['Wed, 99 Foo'], ['9'.repeat(400)]])(
