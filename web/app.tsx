@@ -5,9 +5,12 @@ import { SignIn } from './account/sign-in.tsx'
 import { useAccount } from './account/use-account.ts'
 import { useUser } from './account/use-user.ts'
 import { Notice, Waiting } from './notice.tsx'
+import { useHash } from './use-hash.ts'
 
 /** Loaded for who is signed in: the form for all others needs little. */
 const ChatPage = lazy(async () => ({ default: (await import('./chat/chat-page.tsx')).ChatPage }))
+/** Loaded when a person opens it. */
+const Console = lazy(async () => ({ default: (await import('./console/console.tsx')).Console }))
 
 export function App() {
   const user = useUser()
@@ -19,6 +22,7 @@ export function App() {
 function SignedIn({ user }: { readonly user: User }) {
   const account = useAccount(user)
   const [joins, setJoins] = useState(false)
+  const isConsole = useHash().startsWith('#/console')
   if (account === null) return <Centred />
   if ('problem' in account) {
     return (
@@ -28,16 +32,19 @@ function SignedIn({ user }: { readonly user: User }) {
     )
   }
   const { current } = account
+  const key = current?.organization_id
+  if (isConsole) {
+    return (
+      <Suspense fallback={<Centred />}>
+        <Console key={key} account={account} organization={current} />
+      </Suspense>
+    )
+  }
   if (current === null) return <Join account={account} />
   if (joins) return <Join account={account} onBack={() => setJoins(false)} />
   return (
     <Suspense fallback={<Centred />}>
-      <ChatPage
-        key={current.organization_id}
-        account={account}
-        organization={current}
-        onJoin={() => setJoins(true)}
-      />
+      <ChatPage key={key} account={account} organization={current} onJoin={() => setJoins(true)} />
     </Suspense>
   )
 }

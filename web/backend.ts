@@ -1,5 +1,5 @@
 import { createClient, type SupabaseClient } from '@supabase/supabase-js'
-import { ColloquyChatTransport } from 'colloquy/client'
+import { ColloquyChatTransport, Connection } from 'colloquy/client'
 import type { Database } from 'colloquy/database'
 import { createContext, useContext } from 'react'
 import { takeTurns } from './take-turns.ts'
@@ -16,6 +16,8 @@ export interface Backend {
   readonly url: string
   readonly supabase: SupabaseClient<Database>
   readonly transport: ColloquyChatTransport
+  /** For the functions. */
+  readonly connection: Connection
 }
 
 export async function connect(): Promise<Backend> {
@@ -31,14 +33,12 @@ export async function connect(): Promise<Backend> {
     auth: { flowType: 'pkce' },
   })
   const accessToken = async () => (await supabase.auth.getSession()).data.session?.access_token
+  const options = { url, publishableKey, accessToken, fetch: send }
   const transport = new ColloquyChatTransport({
-    url,
-    publishableKey,
-    accessToken,
-    fetch: send,
+    ...options,
     onStopFailed: (error) => console.error(error),
   })
-  return { url, supabase, transport }
+  return { url, supabase, transport, connection: new Connection(options) }
 }
 
 export const BackendContext = createContext<Backend | null>(null)

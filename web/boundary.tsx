@@ -3,6 +3,8 @@ import { Notice } from './notice.tsx'
 
 interface BoundaryProps {
   readonly children: ReactNode
+  /** What is said in place of what cannot be drawn. */
+  readonly text?: string
 }
 
 /** Holds what cannot be drawn: the rest of the page stays. */
@@ -15,6 +17,7 @@ export class Boundary extends Component<BoundaryProps, { readonly failed: boolea
 
   override render() {
     if (!this.state.failed) return this.props.children
-    return <Notice text="This message cannot be shown. Copy it to read it as text." />
+    const { text = 'This message cannot be shown. Copy it to read it as text.' } = this.props
+    return <Notice text={text} />
   }
 }

@@ -5,8 +5,9 @@ interface Told {
   readonly details?: unknown
 }
 
-/** Sentences for what Auth says in its own words. */
-const ofAuth: Readonly<Record<string, string>> = {
+/** Sentences for what Auth and REST say in their own words. */
+const known: Readonly<Record<string, string>> = {
+  PGRST116: 'It is gone, or you may not change it. Reload the page to see what is there.',
   email_exists: 'This e-mail address has an account already. Sign in instead.',
   email_not_confirmed: 'Confirm your e-mail address first: open the link that was sent to you.',
   invalid_credentials: 'The e-mail address or the password is wrong. Correct it and try again.',
@@ -24,7 +25,7 @@ export function explain(error: unknown): string {
   if (unreachable.test(text)) {
     return 'The server cannot be reached. Check your connection and try again.'
   }
-  if (typeof code === 'string' && ofAuth[code]) return ofAuth[code]
+  if (typeof code === 'string' && known[code]) return known[code]
   // REST gives our code as the message, and our sentence as the details.
   return typeof details === 'string' && /^[a-z][a-z0-9_]*$/.test(text) ? details : text
 }

@@ -8,9 +8,11 @@ import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import { App } from './app.tsx'
 import { BackendContext, connect } from './backend.ts'
+import { comeBack } from './come-back.ts'
 import { explain } from './explain.ts'
 import { Notice } from './notice.tsx'
 
+comeBack()
 const element = document.getElementById('root')
 if (!element) throw new Error('the page has no root')
 const root = createRoot(element)

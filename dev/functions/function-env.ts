@@ -33,7 +33,8 @@ export function functionEnv(options: FunctionEnvOptions): Record<string, string>
   const { url, database, secrets, modelServer, env } = options
   const defaults: Record<string, string> = {
     TOKEN_ENCRYPTION_KEYS: secrets.tokenEncryptionKeys,
-    OAUTH_REDIRECT_ALLOW_LIST: 'http://127.0.0.1:3000,http://localhost:3000',
+    // The page itself, and where the pages of examples run.
+    OAUTH_REDIRECT_ALLOW_LIST: `http://127.0.0.1:3000,http://localhost:3000,${url}`,
     // A provider that the developer has configured is called with that configuration only: a real
     // key must never be sent to the local server, nor the local key to a real server.
     ...(usesLocalOpenRouter(env) ? modelServer.openrouter : {}),

@@ -1,6 +1,6 @@
-import { useEffect, useRef, useState } from 'react'
+import { useState } from 'react'
 import type { Account, Membership } from '../account/use-account.ts'
-import { IconButton } from '../icon.tsx'
+import { Shell } from '../shell.tsx'
 import { Conversation } from './conversation.tsx'
 import { SessionMenu } from './session-menu.tsx'
 import { Sidebar } from './sidebar.tsx'
@@ -18,78 +18,59 @@ interface ChatPageProps {
 export function ChatPage({ account, organization, onJoin }: ChatPageProps) {
   const route = useRoute()
   const [draft, setDraft] = useState(() => crypto.randomUUID() as string)
-  const [open, setOpen] = useState(false)
-  const main = useRef<HTMLElement>(null)
   const sessions = useSessions()
   const agents = useAgents()
   const id = route ?? draft
   const session = sessions.list?.find((one) => one.id === id)
   const title = session?.title ?? (id === draft ? 'New conversation' : 'Conversation')
 
-  useEffect(() => {
-    document.title = `${title} · Colloquy`
-  }, [title])
-  useEffect(() => setOpen(false), [id])
-
   return (
-    <div
-      className="page"
-      data-open={open}
-      onKeyDown={(event) => event.key === 'Escape' && setOpen(false)}
-    >
-      <button type="button" className="skip" onClick={() => main.current?.focus()}>
-        Skip to the conversation
-      </button>
-      <Sidebar
-        account={account}
-        organization={organization}
-        sessions={sessions}
-        current={id}
-        onJoin={onJoin}
-        onNew={() => {
-          setDraft(crypto.randomUUID())
-          goTo(null)
-          setOpen(false)
-        }}
-      />
-      <main ref={main} tabIndex={-1}>
-        <header className="bar">
-          <IconButton
-            icon="menu"
-            label="Conversations"
-            className="only-narrow"
-            expanded={open}
-            onClick={() => setOpen(!open)}
-          />
-          <h1>
-            <bdi>{title}</bdi>
-          </h1>
-          {session && (
-            <SessionMenu
-              key={id}
-              session={session}
-              isOwn={session.user_id === account.user.id}
-              onChanged={sessions.reload}
-            />
-          )}
-        </header>
-        <Conversation
-          key={id}
-          id={id}
-          isNew={id === draft}
-          agents={agents}
-          agentId={session?.agent_id ?? null}
-          organizationId={organization.organization_id}
-          isOwn={session === undefined || session.user_id === account.user.id}
-          onSent={() => {
-            if (route === id) return
-            // A reload then finds what was said. The next new conversation has an id of its own.
-            history.replaceState(null, '', addressOf(id))
+    <Shell
+      title={title}
+      part="conversation"
+      side="Conversations"
+      shown={id}
+      nav={(close) => (
+        <Sidebar
+          account={account}
+          organization={organization}
+          sessions={sessions}
+          current={id}
+          onJoin={onJoin}
+          onNew={() => {
             setDraft(crypto.randomUUID())
+            goTo(null)
+            close()
           }}
-          onChanged={sessions.reload}
         />
-      </main>
-    </div>
+      )}
+      actions={
+        session && (
+          <SessionMenu
+            key={id}
+            session={session}
+            isOwn={session.user_id === account.user.id}
+            onChanged={sessions.reload}
+          />
+        )
+      }
+    >
+      <Conversation
+        key={id}
+        id={id}
+        isNew={id === draft}
+        agents={agents}
+        agentId={session?.agent_id ?? null}
+        organizationId={organization.organization_id}
+        isOwn={session === undefined || session.user_id === account.user.id}
+        onSent={() => {
+          if (route === id) return
+          // A reload then finds what was said. The next new conversation has an id of its own.
+          history.replaceState(null, '', addressOf(id))
+          setDraft(crypto.randomUUID())
+        }}
+        onChanged={sessions.reload}
+      />
+    </Shell>
   )
 }

@@ -1,7 +1,7 @@
 import type { ElicitationAnswer, ElicitationQuestion } from 'colloquy/client'
 import { type FormEvent, useEffect, useRef, useState } from 'react'
-import { FormField } from './form-field.tsx'
-import { readFields, sentenceFor, valueOf } from './form-fields.ts'
+import { FormField } from '../form/form-field.tsx'
+import { readFields, sentenceFor, valueOf } from '../form/form-fields.ts'
 import type { Refusal } from './use-answers.ts'
 
 interface QuestionFormProps {

@@ -42,6 +42,11 @@ export function Sidebar(props: SidebarProps) {
       </button>
       <SessionList sessions={sessions} current={current} user={user.id} />
       <div className="foot">
+        {organization.role !== 'guest' && (
+          <a className="quiet" href="#/console">
+            Console
+          </a>
+        )}
         <button type="button" className="quiet" onClick={onJoin}>
           {invitations.length > 0 ? `Invitations (${invitations.length})` : 'New organization'}
         </button>

@@ -1,5 +1,6 @@
 import type { DynamicToolUIPart } from 'ai'
 import { Icon } from '../icon.tsx'
+import { JsonValue, visible } from '../pieces/json-value.tsx'
 
 interface ToolCallProps {
   readonly part: DynamicToolUIPart
@@ -26,8 +27,8 @@ export function ToolCall({ part, onDecide }: ToolCallProps) {
         <Icon name="tool" /> <bdi>{visible(nameOf(part))}</bdi>{' '}
         <span className="state">{states[state]}</span>
       </summary>
-      <Value title="Arguments" value={input} />
-      {state === 'output-available' && <Value title="Result" value={part.output} />}
+      <JsonValue title="Arguments" value={input} />
+      {state === 'output-available' && <JsonValue title="Result" value={part.output} />}
       {state === 'output-error' && <p className="failure">{sentenceOf(part.errorText)}</p>}
       {waits && (
         <div className="row" role="group" aria-label={`Decide on ${toolName}`}>
@@ -46,23 +47,6 @@ export function ToolCall({ part, onDecide }: ToolCallProps) {
     </details>
   )
 }
-
-function Value({ title, value }: { readonly title: string; readonly value: unknown }) {
-  if (value === undefined) return null
-  const text = typeof value === 'string' ? value : JSON.stringify(value, null, 2)
-  return (
-    <>
-      <p className="label">{title}</p>
-      <pre className="value" tabIndex={0}>
-        {visible(text)}
-      </pre>
-    </>
-  )
-}
-
-/** Signs that a reader does not see can turn the order of the others: a person decides on what is there. */
-const visible = (text: string) =>
-  text.replace(/\p{Cf}/gu, (sign) => `\\u{${sign.codePointAt(0)?.toString(16)}}`)
 
 /** The tool and its server, where the call says so. */
 function nameOf({ toolName, toolMetadata }: DynamicToolUIPart): string {

@@ -1,16 +1,10 @@
-import { useSyncExternalStore } from 'react'
+import { useHash } from '../use-hash.ts'
 
 const conversation = /^#\/c\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/
 
-function subscribe(changed: () => void): () => void {
-  addEventListener('hashchange', changed)
-  return () => removeEventListener('hashchange', changed)
-}
-
-/** The conversation of the page's address, which stands behind `#`: a host serves one file. */
+/** The conversation of the page's address. */
 export function useRoute(): string | null {
-  const hash = useSyncExternalStore(subscribe, () => location.hash)
-  return conversation.exec(hash)?.[1] ?? null
+  return conversation.exec(useHash())?.[1] ?? null
 }
 
 export function addressOf(id: string): string {

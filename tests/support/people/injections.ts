@@ -53,7 +53,7 @@ export const findInjected = `
     .filter((element) => element.getAttributeNames().some((name) => name.startsWith('on')))
     .map((element) => element.outerHTML)
   const links = [...document.links].filter((link) =>
-    !link.getAttribute('href').startsWith('#/c/') &&
+    !link.getAttribute('href').startsWith('#/') &&
     (!['http:', 'https:', 'mailto:'].includes(link.protocol) ||
       link.rel !== 'noopener noreferrer' || link.target !== '_blank' ||
       !link.innerText.includes('(' + (link.host || link.pathname) + ')')))

@@ -99,6 +99,46 @@ export class PersonAtPage {
     await this.browser.click(selector)
   }
 
+  /** Opens a view of the console, and waits until it has read what it shows. */
+  async opensView(name: string): Promise<void> {
+    await this.browser.run(`location.hash = '#/console/${name}'`)
+    await this.browser.until(
+      `document.querySelector('.nav-links [aria-current=page]')?.hash === '#/console/${name}'`,
+    )
+    await this.settled()
+  }
+
+  /** Waits until the page reads nothing more. */
+  settled(): Promise<void> {
+    return this.browser.until(`document.querySelector('h1') && !document.querySelector('.waiting')`)
+  }
+
+  /** Presses the button with this text: in the dialog, when one is open. @param row a text beside it */
+  async clicks(text: string, row = ''): Promise<void> {
+    const button = `[...(document.querySelector('dialog[open]') ?? document).querySelectorAll('button')]
+      .find((one) => one.innerText.trim() === ${JSON.stringify(text)} && !one.disabled &&
+        (one.closest('tr') ?? document.body).innerText.includes(${JSON.stringify(row)}))`
+    await this.browser.until(button)
+    await this.browser.run(`${button}.click()`)
+  }
+
+  /** Waits until the page, or its dialog, says this. */
+  says(text: string): Promise<void> {
+    return this.browser.until(`document.body.innerText.includes(${JSON.stringify(text)})`)
+  }
+
+  /** Waits until no dialog is open. */
+  closed(): Promise<void> {
+    return this.browser.until(`!document.querySelector('dialog[open]')`)
+  }
+
+  /** The texts of the buttons of the view. */
+  buttons(): Promise<string[]> {
+    return this.browser.run(
+      `return [...document.querySelectorAll('.sections button')].map((one) => one.innerText.trim())`,
+    )
+  }
+
   /** Chooses what a list shows as this text. */
   chooses(label: string, choice: string): Promise<void> {
     return this.choosesIn(`[aria-label="${label}"]`, choice)

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { readFields, sentenceFor, valueOf } from '../../../../web/chat/form-fields.ts'
+import { readFields, sentenceFor, valueOf } from '../../../../web/form/form-fields.ts'
 
 const fieldOf = (schema: Record<string, unknown>) => {
   const [field] = readFields({ properties: { a: schema }, required: [] })

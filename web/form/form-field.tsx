@@ -80,6 +80,8 @@ export function FormField({ field, name, problem }: FormFieldProps) {
             </option>
           ))}
         </select>
+      ) : field.input === 'textarea' ? (
+        <textarea {...common} rows={3} />
       ) : (
         <input {...common} type={field.input} autoComplete="off" step="any" />
       )}

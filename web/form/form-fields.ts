@@ -7,6 +7,14 @@ export interface Option {
   readonly title: string
 }
 
+type OwnInput = 'password' | 'textarea'
+
+/** What a form asks for, as JSON Schema. */
+export interface FormSchema {
+  readonly properties: Readonly<Record<string, Schema>>
+  readonly required: readonly string[]
+}
+
 /** A field of a form, read from its JSON Schema. */
 export interface Field {
   readonly name: string
@@ -14,8 +22,8 @@ export interface Field {
   readonly description: string | null
   readonly isRequired: boolean
   readonly kind: 'boolean' | 'number' | 'choice' | 'choices' | 'text'
-  /** Of an input, for a text or a number. */
-  readonly input: 'text' | 'number' | 'email' | 'url' | 'date' | 'datetime-local'
+  /** Of an input, for a text or a number; the last two stand in forms of the page alone. */
+  readonly input: 'text' | 'number' | 'email' | 'url' | 'date' | 'datetime-local' | OwnInput
   readonly options: readonly Option[]
   readonly initial: unknown
   readonly schema: Schema
@@ -28,13 +36,11 @@ const inputs: Readonly<Record<string, Field['input']>> = {
   'date-time': 'datetime-local',
 }
 
-export function readFields({
-  properties,
-  required,
-}: {
-  readonly properties: Readonly<Record<string, Schema>>
-  readonly required: readonly string[]
-}): Field[] {
+/** @param own formats that this form may have beside those of a tool: a tool asks for no password */
+export function readFields(
+  { properties, required }: FormSchema,
+  own: Readonly<Record<string, OwnInput>> = {},
+): Field[] {
   return Object.entries(properties).map(([name, schema]) => {
     const { type, title, description, format, default: initial } = schema
     const isNumber = type === 'number' || type === 'integer'
@@ -45,7 +51,9 @@ export function readFields({
       description: typeof description === 'string' ? description : null,
       isRequired: required.includes(name),
       kind: kindOf(type, isNumber, options.length > 0),
-      input: isNumber ? 'number' : (typeof format === 'string' && inputs[format]) || 'text',
+      input: isNumber
+        ? 'number'
+        : (typeof format === 'string' && (inputs[format] ?? own[format])) || 'text',
       options,
       initial,
       schema,
