@@ -15,7 +15,7 @@ const packages = ['@supabase/postgrest-js', 'hono']
 export const startBounds: Readonly<Record<string, StartBound>> = {
   agents: { start: 150_000, whole: 1_100_000, packages },
   oauth: { start: 110_000, whole: 900_000, packages },
-  'session-cleanup': { start: 80_000, whole: 700_000, packages },
+  'session-cleanup': { start: 80_000, whole: 850_000, packages },
 }
 
 /**

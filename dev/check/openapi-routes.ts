@@ -45,6 +45,11 @@ export const operations: readonly Operation[] = [
   },
   {
     method: 'GET',
+    path: '/agents/executions/:id',
+    summary: 'Reads the status of an execution, and its answer once it has ended.',
+  },
+  {
+    method: 'GET',
     path: '/agents/executions/:id/stream',
     summary: 'Reads the stream of an execution again and follows it.',
     answer: [200, events],

@@ -174,14 +174,15 @@ create table public.user_sessions (
 );
 comment on table public.user_sessions is
   'One row per auth session (id = auth.sessions.id): its active organization, and the derived access '
-  'that private.current_organization_id() and private.has_permission() read. An API key has a row too, which '
-  'no person signed in to.';
+  'that private.current_organization_id() and private.has_permission() read. An API key and a schedule have '
+  'a row too, which no person signed in to.';
 comment on column public.user_sessions.access_grant_id is
   'Set while a platform administrator works under a break-glass grant; null for members.';
 comment on column public.user_sessions.key_permissions is
-  'The permissions that the member chose for an API key; null for a sign-in.';
+  'The permissions that the member chose for an API key, or agents.invoke of a schedule; null for a sign-in.';
 comment on column public.user_sessions.role is
-  'Derived: the role of the membership; break_glass under a grant; api_key for a key; null without access.';
+  'Derived: the role of the membership; break_glass under a grant; api_key for a key or a schedule; null '
+  'without access.';
 comment on column public.user_sessions.permissions is
   'Derived: the permissions of the role and of the membership; of these the chosen ones for a key.';
 comment on column public.user_sessions.is_active is
@@ -547,6 +548,26 @@ $$;
 comment on function private.require_conversations() is
   'The tenant of a caller who may have conversations, a member or a guest; else 42501.';
 
+create function private.require_signed_in_member(permission text default null) returns bigint
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: called by definer functions only. What its caller makes acts as the member later, so a break-glass
+-- grant, an API key and, by require_organization(), a guest make none.
+declare
+  session constant public.user_sessions := private.current_session();
+  organization constant bigint := private.require_organization(permission);
+begin
+  if session.key_permissions is not null or session.access_grant_id is not null then
+    raise exception using errcode = '42501', message = 'permission_denied',
+      detail = 'Only a member of the organization who has signed in does this.';
+  end if;
+  return organization;
+end
+$$;
+comment on function private.require_signed_in_member(text) is
+  'The organization of a member who has signed in; else 42501, also for an API key, a break-glass grant and '
+  'a guest.';
+
 create function private.act_as_session(user_session_id uuid, organization_id bigint) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -572,7 +593,8 @@ revoke all on function
   private.current_session(), private.current_organization_id(), private.current_tenant_id(),
   private.has_permission(text), private.may_converse(), private.is_guest(bigint, uuid),
   private.organization_with(text), private.require_conversations(), private.act_as_session(uuid, bigint),
-  private.current_account_id(), private.require_account(), private.require_organization(text)
+  private.current_account_id(), private.require_account(), private.require_organization(text),
+  private.require_signed_in_member(text)
   from public, anon, authenticated, service_role;
 grant execute on function
   private.current_session(), private.current_organization_id(), private.current_tenant_id(),

@@ -67,25 +67,6 @@ $$;
 comment on function private.require_key_times(timestamptz, timestamptz) is
   'Requires an end within 366 days; else 22023 invalid_request.';
 
-create function private.require_key_maker() returns bigint
-language plpgsql stable security definer set search_path = ''
-as $$
--- Definer: called by definer functions only. A break-glass grant writes nothing, a key makes no key, and
--- require_organization() refuses a guest.
-declare
-  session constant public.user_sessions := private.current_session();
-  organization constant bigint := private.require_organization();
-begin
-  if session.key_permissions is not null or session.access_grant_id is not null then
-    raise exception using errcode = '42501', message = 'permission_denied',
-      detail = 'Only a member of the organization who has signed in makes an API key.';
-  end if;
-  return organization;
-end
-$$;
-comment on function private.require_key_maker() is
-  'The organization in which the caller may make API keys; else 42501.';
-
 create function private.add_key_secret(organization_id bigint, api_key_id uuid) returns text
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -111,7 +92,7 @@ as $$
 -- Definer: no client may insert a session. For the caller in the active organization only.
 #variable_conflict use_column
 declare
-  organization bigint := private.require_key_maker();
+  organization bigint := private.require_signed_in_member();
   account constant uuid := private.current_user_id();
   ends constant timestamptz := coalesce(create_api_key.expires_at, clock_timestamp() + interval '90 days');
   chosen constant text[] := array(select distinct p from unnest(create_api_key.permissions) p order by p);
@@ -130,22 +111,24 @@ begin
   end if;
   perform private.lock_access(organization, account);
   -- Again, because the caller may have lost access or a permission during the wait.
-  organization := private.require_key_maker();
+  organization := private.require_signed_in_member();
   if not chosen <@ (private.current_session()).permissions then
     raise exception using errcode = '42501', message = 'permission_denied',
       detail = 'The caller does not hold all the permissions of the key.';
   end if;
   if (
-    select count(*) from public.user_sessions s
-    where s.organization_id = organization and s.user_id = account and s.key_permissions is not null
+    select count(*) from private.api_keys k
+    join public.user_sessions s on s.organization_id = k.organization_id and s.id = k.id
+    where k.organization_id = organization and k.user_id = account
       and s.revoked_at is null and s.expires_at > clock_timestamp()
   ) >= 20 then
     raise exception using errcode = 'PT409', message = 'too_many_api_keys',
       detail = 'A member has at most 20 API keys that work. Revoke one.';
   end if;
   delete from public.user_sessions s using (
-    select e.organization_id, e.id from public.user_sessions e
-    where e.organization_id = organization and e.user_id = account and e.key_permissions is not null
+    select e.organization_id, e.id from private.api_keys k
+    join public.user_sessions e on e.organization_id = k.organization_id and e.id = k.id
+    where k.organization_id = organization and k.user_id = account
       and (e.revoked_at is not null or e.expires_at <= clock_timestamp())
     order by coalesce(e.revoked_at, e.expires_at) desc, e.id
     offset 79
@@ -177,7 +160,7 @@ as $$
 -- let the caller act as that member.
 #variable_conflict use_column
 declare
-  organization bigint := private.require_key_maker();
+  organization bigint := private.require_signed_in_member();
   account constant uuid := private.current_user_id();
   key public.user_sessions;
   label text;
@@ -190,11 +173,13 @@ begin
       detail = 'old_works_until: must be at most 30 days from now.';
   end if;
   perform private.lock_access(organization, account);
-  organization := private.require_key_maker();
-  select s.* into key from public.user_sessions s
-  where s.organization_id = organization and s.id = rotate_api_key.id and s.user_id = account
-    and s.key_permissions is not null and s.revoked_at is null and s.expires_at > clock_timestamp()
-  for no key update;
+  organization := private.require_signed_in_member();
+  select s.* into key
+  from private.api_keys k
+  join public.user_sessions s on s.organization_id = k.organization_id and s.id = k.id
+  where k.organization_id = organization and k.id = rotate_api_key.id and k.user_id = account
+    and s.revoked_at is null and s.expires_at > clock_timestamp()
+  for no key update of s;
   if not found then
     raise exception using errcode = 'PT404', message = 'api_key_not_found',
       detail = 'No API key of the caller that works has this id.';
@@ -502,7 +487,7 @@ comment on function public.list_api_keys() is
   'listed for 30 days.';
 
 revoke all on function
-  private.require_key_times(timestamptz, timestamptz), private.require_key_maker(),
+  private.require_key_times(timestamptz, timestamptz),
   private.add_key_secret(bigint, uuid), private.create_api_key(text, text[], timestamptz),
   private.rotate_api_key(uuid, timestamptz, timestamptz), private.revoke_api_key(uuid),
   private.list_api_keys(), private.find_api_key(text), private.enter_api_key(text),

@@ -3449,6 +3449,7 @@ export type Database = {
           owned_by: string
         }[]
       }
+      begin_due_schedule: { Args: { providers?: string[] }; Returns: Json }
       begin_execution: {
         Args: { idempotency_key?: string; providers?: string[]; request: Json }
         Returns: Json
@@ -3541,6 +3542,23 @@ export type Database = {
           isSetofReturn: false
         }
       }
+      create_schedule: {
+        Args: {
+          agent: string
+          cron: string
+          message: string
+          name: string
+          prompt?: Json
+          time_zone: string
+        }
+        Returns: Database['public']['CompositeTypes']['made_schedule']
+        SetofOptions: {
+          from: '*'
+          to: 'made_schedule'
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
       custom_access_token_hook: { Args: { event: Json }; Returns: Json }
       decide_tool_call: {
         Args: { decision: string; execution_id: string; providers?: string[]; tool_call_id: string }
@@ -3551,6 +3569,7 @@ export type Database = {
         Args: { id: number; organization_id: number; user_id: string }
         Returns: Json
       }
+      delete_schedule: { Args: { id: string }; Returns: undefined }
       encrypt_token: { Args: { key: string; token: string }; Returns: string }
       end_mcp_revocation: { Args: { id: number; organization_id: number }; Returns: undefined }
       end_oauth_state: { Args: { id: number; organization_id: number }; Returns: undefined }
@@ -3647,6 +3666,7 @@ export type Database = {
           isSetofReturn: false
         }
       }
+      has_due_schedule: { Args: Record<PropertyKey, never>; Returns: boolean }
       has_permission: { Args: { permission: string }; Returns: boolean }
       identify_api_key: { Args: { key_hash: string }; Returns: Json }
       import_chat_session: {
@@ -3715,6 +3735,36 @@ export type Database = {
           rotated_at: string
           user_id: string
           works: boolean
+        }[]
+      }
+      list_schedule_runs: {
+        Args: { schedule_id: string }
+        Returns: {
+          due_at: string
+          error_code: string
+          execution_id: string
+          started_at: string
+          status: string
+        }[]
+      }
+      list_schedules: {
+        Args: Record<PropertyKey, never>
+        Returns: {
+          agent: string
+          created_at: string
+          cron: string
+          id: string
+          last_due_at: string
+          last_error_code: string
+          last_execution_id: string
+          message: string
+          name: string
+          next_due_at: string
+          paused_at: string
+          paused_reason: string
+          prompt: Json
+          time_zone: string
+          user_id: string
         }[]
       }
       list_sealed_values: {
@@ -3847,6 +3897,7 @@ export type Database = {
           user_id: string
         }[]
       }
+      pause_schedule: { Args: { id: string }; Returns: undefined }
       platform_organizations: {
         Args: Record<PropertyKey, never>
         Returns: {
@@ -3944,6 +3995,16 @@ export type Database = {
       resolve_mcp_endpoint: {
         Args: { endpoint: string; id: number; organization_id: number; user_id: string }
         Returns: Json
+      }
+      resume_schedule: {
+        Args: { id: string }
+        Returns: Database['public']['CompositeTypes']['made_schedule']
+        SetofOptions: {
+          from: '*'
+          to: 'made_schedule'
+          isOneToOne: true
+          isSetofReturn: false
+        }
       }
       revoke_api_key: { Args: { id: string }; Returns: undefined }
       revoke_invitation: { Args: { id: number }; Returns: undefined }
@@ -4220,6 +4281,10 @@ export type Database = {
       joined_organization: {
         organization_id: number | null
         role: string | null
+      }
+      made_schedule: {
+        id: string | null
+        next_due_at: string | null
       }
       member_role: {
         user_id: string | null

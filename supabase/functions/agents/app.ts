@@ -18,6 +18,7 @@ import {
   namesFiles,
 } from '../_shared/executions/invocation.ts'
 import { invoke, type InvokeDependencies } from '../_shared/executions/invoke.ts'
+import { readExecution } from '../_shared/executions/read-execution.ts'
 import { SharedPolls } from '../_shared/executions/stream/shared-polls.ts'
 import { followExecution } from '../_shared/executions/stream/follow-execution.ts'
 import { readExecutionId, readLastEventId } from '../_shared/executions/stream/stream-address.ts'
@@ -87,6 +88,13 @@ export function createApp(given: AgentsDependencies): Hono {
     return invoke({ ...deps, log: logOf(c) }, caller, invocation, key['Idempotency-Key'], signal)
   })
   app.all('/invoke', allowOnly('POST'))
+
+  app.get('/executions/:id', async (c) => {
+    const { accessToken } = await deps.verifyAccessToken(c.req.raw.headers)
+    const db = deps.database.forCaller(accessToken)
+    return c.json(await readExecution(db, readExecutionId(c.req.param('id'))))
+  })
+  app.all('/executions/:id', allowOnly('GET', 'HEAD'))
 
   app.get('/executions/:id/stream', async (c) => {
     const caller = await deps.verifyAccessToken(c.req.raw.headers)

@@ -5,6 +5,7 @@ import { notConfigured } from '../_shared/errors.ts'
 import { createFunctionApp } from '../_shared/http/function-app.ts'
 import { allowOnly } from '../_shared/http/handle-error.ts'
 import type { WaitUntil } from '../_shared/http/wait-until.ts'
+import type { WorkerLife } from '../_shared/http/worker-life.ts'
 import type { Log } from '../_shared/log/log.ts'
 import type { Clock } from '../_shared/time.ts'
 import { cleanUp, type CleanupLimits } from './clean-up.ts'
@@ -18,6 +19,9 @@ export interface CleanupDependencies {
   readonly limits: CleanupLimits
   /** Revokes tokens of ended connections at their issuers, which the schedule does not wait for. */
   readonly revoke: () => Promise<unknown>
+  /** Runs the schedules that are due. Their executions take minutes, and nothing waits for them. */
+  readonly runSchedules: () => Promise<unknown>
+  readonly worker: Pick<WorkerLife, 'begin'>
   readonly waitUntil: WaitUntil
   readonly clock: Clock
   readonly log: Log
@@ -30,13 +34,15 @@ export interface CleanupDependencies {
 export function createApp(deps: CleanupDependencies): Hono {
   const app = createFunctionApp('session-cleanup', deps.log, deps.clock)
 
-  app.post('/', async (c) => {
+  app.post('/', deps.worker.begin, async (c) => {
     const { cleanupKey } = deps
     if (cleanupKey === undefined) {
       throw notConfigured('SUPABASE_SECRET_KEYS has no key named "session_cleanup"')
     }
     await verifySecretKey(c.req.raw.headers, cleanupKey)
     const { admin, limits, clock } = deps
+    // Before the clean-up: a failure of it does not delay them.
+    deps.waitUntil(deps.runSchedules())
     const report = await cleanUp(admin, limits, clock, {
       removed_files: (batch) => removeFiles(admin, batch),
     })

@@ -1,6 +1,7 @@
 import { createDatabase } from '../_shared/database.ts'
 import { findProblems, readEnv } from '../_shared/env.ts'
 import { createWaitUntil } from '../_shared/http/wait-until.ts'
+import { WorkerLife } from '../_shared/http/worker-life.ts'
 import { createLog, createProblemReport, logDefects } from '../_shared/log/log.ts'
 import { systemClock } from '../_shared/time.ts'
 import { createApp } from './app.ts'
@@ -10,6 +11,10 @@ const log = createLog(console.error)
 findProblems(env).forEach(createProblemReport(log))
 
 const database = createDatabase(env)
+const worker = new WorkerLife(systemClock, () => env.workerSeconds)
+// Told by the platform shortly before it ends a worker; a plain Deno process is not.
+addEventListener('beforeunload', () => worker.end())
+
 const app = createApp({
   admin: database.admin,
   get cleanupKey() {
@@ -23,6 +28,14 @@ const app = createApp({
     const { revokeEndedConnections } = await import('../_shared/oauth/revoke-ended-connections.ts')
     await revokeEndedConnections(await createOAuth(env, database, log), claimed)
   },
+  runSchedules: async () => {
+    if (!(await database.admin.call('has_due_schedule', {}))) return
+    // Loaded only now, as above.
+    const { createSchedules } = await import('../_shared/schedules/create-schedules.ts')
+    const { runDueSchedules } = await import('../_shared/schedules/run-due-schedules.ts')
+    await runDueSchedules(await createSchedules(env, { database, worker, log }))
+  },
+  worker,
   waitUntil: createWaitUntil(log),
   limits: { batch: 1_000, budget: 20_000 },
   clock: systemClock,

@@ -132,6 +132,18 @@ export const accounts: Readonly<Record<string, RelationExpectation>> = {
     references: { 'organization_id api_key_id': 'private.api_keys' },
     secret: ['secret_hash'],
   },
+  'private.schedules': {
+    grants: {},
+    triggers: touched('schedules'),
+    references: { 'organization_id user_id': 'client_mgmt.client_users' },
+  },
+  'private.schedule_runs': {
+    grants: {},
+    references: {
+      'organization_id schedule_id': 'private.schedules',
+      'organization_id execution_id': 'public.agent_executions',
+    },
+  },
   'client_mgmt.billing_accounts': {
     grants: {
       authenticated: { select: '*', update: 'billing_info' },

@@ -87,6 +87,7 @@ export const internalDefiners: readonly string[] = [
   'require_own_session',
   'require_platform_admin',
   'require_project',
+  'require_signed_in_member',
   'require_response',
   // Memberships, sessions, audit.
   'check_guests',
@@ -106,7 +107,13 @@ export const internalDefiners: readonly string[] = [
   // API keys.
   'add_key_secret',
   'find_api_key',
-  'require_key_maker',
+  // Schedules.
+  'check_schedule',
+  'lock_schedule',
+  'open_schedule_session',
+  'record_schedule_run',
+  'refuse_due_schedule',
+  'stop_schedule',
   // Executions.
   'add_to_reservation',
   'author_of',

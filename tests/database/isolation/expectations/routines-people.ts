@@ -127,6 +127,30 @@ export const peopleRoutines: Readonly<Record<string, RoutineExpectation>> = {
     reveals: ['private.api_keys.name', 'private.api_key_secrets.prefix'],
   }),
   'private.note_api_key_use()': { executors: ['authenticated'], definer: true },
+  ...rpc('create_schedule(text, text, text, text, text, jsonb)', {
+    allowed: (actor) => holds('agents.invoke')(actor) && actor.rank > rankOf('guest'),
+    example: () => ({
+      name: 'report',
+      agent: 'droid',
+      message: 'report',
+      cron: '0 8 * * *',
+      time_zone: 'UTC',
+      prompt: null,
+    }),
+  }),
+  ...rpc('pause_schedule(uuid)', { allowed: ({ rank }) => rank > rankOf('guest') }),
+  ...rpc('resume_schedule(uuid)', {
+    allowed: (actor) => holds('agents.invoke')(actor) && actor.rank > rankOf('guest'),
+  }),
+  ...rpc('delete_schedule(uuid)', { allowed: ({ rank }) => rank > rankOf('guest') }),
+  ...rpc('list_schedules()', {
+    allowed: inOrganization,
+    empty: true,
+    reveals: ['name', 'agent', 'message', 'prompt', 'cron', 'time_zone'].map(
+      (column) => `private.schedules.${column}`,
+    ),
+  }),
+  ...rpc('list_schedule_runs(uuid)', { allowed: inOrganization, empty: true }),
   ...rpc('platform_organizations()', {
     allowed: runsPlatform,
     control: 'platform administrator',

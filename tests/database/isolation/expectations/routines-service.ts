@@ -34,6 +34,7 @@ const sealed = [
 const plain = [
   'acquire_probe(bigint, uuid, bigint, integer)',
   'append_execution_events(bigint, uuid, bigint, text, integer)',
+  'begin_due_schedule(text[])',
   'begin_execution_as(uuid, bigint, jsonb, text, text[])',
   'begin_tool_calls(bigint, uuid, integer, jsonb, jsonb, integer)',
   'claim_removed_files(integer)',
@@ -57,6 +58,7 @@ const plain = [
   'finish_execution(bigint, uuid, jsonb, integer)',
   'finish_tool_call(bigint, uuid, text, jsonb, integer)',
   'follow_execution(bigint, uuid, bigint, uuid[])',
+  'has_due_schedule()',
   'identify_api_key(text)',
   'queue_mcp_revocation(bigint, uuid, bigint, jsonb)',
   'record_mcp_tools(bigint, uuid, bigint, text, jsonb, integer)',
