@@ -123,6 +123,10 @@ test('of sixty workers that race for the probe exactly one gets it', async () =>
     for (let n = 0; n < 60; n++) {
       waiting.push(await as(tx, arranged.owner, begin({ agent: arranged.agent })))
     }
+    // Their workers are alive, however long the connections take.
+    await tx`
+      update public.agent_executions set lease_expires_at = now() + interval '1 hour'
+      where id in ${tx(waiting.map(({ execution_id }) => execution_id))}`
   })
   const racers = postgres(useDatabase().databaseUrl, { max: 60, onnotice: () => undefined })
   try {
