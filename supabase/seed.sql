@@ -38,8 +38,84 @@ insert into public.preference_types (name, value_type, description) values
 on conflict on constraint preference_types_name_key do update
 set value_type = excluded.value_type, description = excluded.description;
 
-insert into conversation.lens_prototypes (organization_id, name, prompt_template) values
-  (null, 'summary', 'Summarise the conversation in five sentences at most.'),
-  (null, 'decisions', 'List the decisions that were taken, who took each, and what is still open.')
+insert into conversation.lens_prototypes (organization_id, name, prompt_template, output_schema) values
+  (
+    null, 'summary',
+    'Summarise the conversation in five sentences at most. Say what it was about, what happened and '
+    'how it ended. List the two to five points that matter most.',
+    '{"type": "object", "properties": {"summary": {"type": "string"}, "key_points": {"type": "array",
+      "items": {"type": "string"}}}, "required": ["summary", "key_points"], "additionalProperties": false}'
+  ),
+  (
+    null, 'decisions',
+    'List the decisions that were taken: what was decided, who decided it, and the turn that shows '
+    'it. Then list the open points: what is not settled yet, and who is to settle it (null when '
+    'nobody is named). List nothing that the conversation does not say.',
+    '{"type": "object", "properties": {"decisions": {"type": "array", "items": {"type": "object",
+      "properties": {"decision": {"type": "string"}, "decided_by": {"type": ["string", "null"]}, "turn":
+      {"type": "integer", "minimum": 1, "description": "The number in brackets"}}, "required":
+      ["decision", "decided_by", "turn"], "additionalProperties": false}}, "open_points": {"type":
+      "array", "items": {"type": "object", "properties": {"point": {"type": "string"}, "owner": {"type":
+      ["string", "null"]}, "turn": {"type": "integer", "minimum": 1, "description":
+      "The number in brackets"}}, "required": ["point", "owner", "turn"], "additionalProperties":
+      false}}}, "required": ["decisions", "open_points"], "additionalProperties": false}'
+  ),
+  (
+    null, 'sentiment',
+    'Follow the sentiment over the conversation. Give a point for the first turn, for each turn where '
+    'the sentiment of a speaker changes, and for the last turn: the speaker, and a score from -1 '
+    '(very negative) to 1 (very positive). Then give the overall sentiment.',
+    '{"type": "object", "properties": {"overall": {"type": "string", "enum": ["negative", "mixed",
+      "neutral", "positive"]}, "points": {"type": "array", "items": {"type": "object", "properties":
+      {"turn": {"type": "integer", "minimum": 1, "description": "The number in brackets"}, "speaker":
+      {"type": "string"}, "score": {"type": "number", "minimum": -1, "maximum": 1}, "reason": {"type":
+      "string"}}, "required": ["turn", "speaker", "score", "reason"], "additionalProperties": false}}},
+      "required": ["overall", "points"], "additionalProperties": false}'
+  ),
+  (
+    null, 'topics',
+    'List the topics of the conversation in the order in which they come up. Name each topic in one '
+    'to four words, say in one sentence what was said about it, and give its first and last turn.',
+    '{"type": "object", "properties": {"topics": {"type": "array", "items": {"type": "object",
+      "properties": {"topic": {"type": "string"}, "about": {"type": "string"}, "first_turn": {"type":
+      "integer", "minimum": 1, "description": "The number in brackets"}, "last_turn": {"type": "integer",
+      "minimum": 1, "description": "The number in brackets"}}, "required": ["topic", "about",
+      "first_turn", "last_turn"], "additionalProperties": false}}}, "required": ["topics"],
+      "additionalProperties": false}'
+  ),
+  (
+    null, 'support_quality',
+    'Judge how well the customer was helped. Say whether the problem was resolved, and score from 1 '
+    '(poor) to 5 (very good): empathy, clarity, correctness and effort (5: little effort for the '
+    'customer). Give for each score the reason and name what should be done better next time.',
+    '{"type": "object", "properties": {"problem": {"type": "string"}, "resolved": {"type": "string",
+      "enum": ["yes", "partly", "no", "unknown"]}, "scores": {"type": "object", "properties": {"empathy":
+      {"type": "object", "properties": {"score": {"type": "integer", "minimum": 1, "maximum": 5},
+      "reason": {"type": "string"}}, "required": ["score", "reason"], "additionalProperties": false},
+      "clarity": {"type": "object", "properties": {"score": {"type": "integer", "minimum": 1, "maximum":
+      5}, "reason": {"type": "string"}}, "required": ["score", "reason"], "additionalProperties": false},
+      "correctness": {"type": "object", "properties": {"score": {"type": "integer", "minimum": 1,
+      "maximum": 5}, "reason": {"type": "string"}}, "required": ["score", "reason"],
+      "additionalProperties": false}, "effort": {"type": "object", "properties": {"score": {"type":
+      "integer", "minimum": 1, "maximum": 5}, "reason": {"type": "string"}}, "required": ["score",
+      "reason"], "additionalProperties": false}}, "required": ["empathy", "clarity", "correctness",
+      "effort"], "additionalProperties": false}, "improvements": {"type": "array", "items": {"type":
+      "string"}}}, "required": ["problem", "resolved", "scores", "improvements"], "additionalProperties":
+      false}'
+  ),
+  (
+    null, 'sales_signals',
+    'Find the signals that matter for a sale: interest, budget, authority, need, timing, objections '
+    'and mentions of competitors. Quote the words that show each signal and give its turn. Then say '
+    'how likely a purchase is, and what the next step should be. List nothing that the conversation '
+    'does not say.',
+    '{"type": "object", "properties": {"signals": {"type": "array", "items": {"type": "object",
+      "properties": {"kind": {"type": "string", "enum": ["interest", "budget", "authority", "need",
+      "timing", "objection", "competitor"]}, "quote": {"type": "string"}, "turn": {"type": "integer",
+      "minimum": 1, "description": "The number in brackets"}}, "required": ["kind", "quote", "turn"],
+      "additionalProperties": false}}, "likelihood": {"type": "string", "enum": ["low", "medium", "high",
+      "unknown"]}, "next_step": {"type": "string"}}, "required": ["signals", "likelihood", "next_step"],
+      "additionalProperties": false}'
+  )
 on conflict on constraint lens_prototypes_name_key do update
-set prompt_template = excluded.prompt_template;
+set prompt_template = excluded.prompt_template, output_schema = excluded.output_schema;

@@ -21,6 +21,8 @@ declare global {
   const lastAssistantMessageIsCompleteWithApprovalResponses: typeof areDecided
   const sessionId: string
   const projectId: number
+  const lensId: number
+  const blockId: number
   const vttText: string
   const organizationId: number
   const id: number

@@ -8,6 +8,7 @@ import { bearerTokenSchema } from '../../supabase/functions/_shared/oauth/set-be
 import { headerKeySchema } from '../../supabase/functions/_shared/oauth/set-header-key.ts'
 import { preregisteredClientSchema } from '../../supabase/functions/_shared/oauth/set-preregistered-client.ts'
 import { chatBodySchema } from '../../supabase/functions/_shared/openai/chat-body.ts'
+import { lensRunSchema } from '../../supabase/functions/_shared/lenses/lens-request.ts'
 import { embeddingsBodySchema } from '../../supabase/functions/_shared/openai/embeddings-body.ts'
 import { responsesBodySchema } from '../../supabase/functions/_shared/openai/responses-body.ts'
 import { providerKeySchema } from '../../supabase/functions/_shared/provider-keys/store-key.ts'
@@ -83,6 +84,17 @@ export const operations: readonly Operation[] = [
     path: '/agents/provider-credentials/:provider',
     summary: 'Removes the organization’s own key of a provider.',
     answer: noBody,
+  },
+  {
+    method: 'POST',
+    path: '/agents/lenses/:id/runs',
+    summary: 'Runs a lens over a block or a project, and answers how far the run is.',
+    body: lensRunSchema,
+  },
+  {
+    method: 'POST',
+    path: '/agents/lens-runs/:id/continue',
+    summary: 'Goes on with a run of a lens, and answers how far it is.',
   },
   {
     method: 'POST',

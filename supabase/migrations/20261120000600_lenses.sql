@@ -9,12 +9,29 @@ create table conversation.lens_prototypes (
   name text not null constraint lens_prototypes_name_length check (char_length(name) between 1 and 200),
   prompt_template text not null
     constraint lens_prototypes_template_length check (char_length(prompt_template) between 1 and 65536),
+  variables jsonb not null default '{}'
+    constraint lens_prototypes_variables_length check (octet_length(variables::text) <= 65536),
+  output_schema jsonb not null default
+    '{"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"],
+      "additionalProperties": false}'
+    constraint lens_prototypes_schema_length check (octet_length(output_schema::text) <= 65536),
+  agent text,
+  model text constraint lens_prototypes_model_of_agent check (model is null or agent is not null),
+  version integer not null default 1,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   constraint lens_prototypes_name_key unique nulls not distinct (organization_id, name)
 );
 comment on table conversation.lens_prototypes is
   'Kinds of analysis of a block; organization_id null: the platform''s.';
+comment on column conversation.lens_prototypes.variables is
+  'The variables of the template: { name: { type: text|number|boolean|date, value } }.';
+comment on column conversation.lens_prototypes.output_schema is
+  'The JSON Schema that each result matches; an object at the root.';
+comment on column conversation.lens_prototypes.agent is
+  'The name of the agent that a run asks; null: the agent that answers when a request names none.';
+comment on column conversation.lens_prototypes.version is
+  'Counts the changes of all columns above but the name. lens_versions keeps each version.';
 
 alter table conversation.lens_prototypes enable row level security;
 alter table conversation.lens_prototypes force row level security;
@@ -49,8 +66,10 @@ create policy delete_manager on conversation.lens_prototypes for delete to authe
 comment on policy delete_manager on conversation.lens_prototypes is 'With projects.manage.';
 revoke all on conversation.lens_prototypes from anon, authenticated, service_role;
 grant select, delete on conversation.lens_prototypes to authenticated;
-grant insert (name, prompt_template), update (name, prompt_template) on conversation.lens_prototypes
+grant insert (name, prompt_template, variables, output_schema, agent, model),
+  update (name, prompt_template, variables, output_schema, agent, model) on conversation.lens_prototypes
   to authenticated;
+-- No insert or update of version: a trigger counts it.
 grant select, insert, update, delete on conversation.lens_prototypes to service_role;
 create trigger lens_prototypes_updated_at before update on conversation.lens_prototypes
   for each row execute function private.update_updated_at_column();

@@ -385,22 +385,6 @@ comment on function private.check_library_prompt() is
 create trigger prompts_check before insert or update of template, variables on client_mgmt.prompts
   for each row execute function private.check_library_prompt();
 
--- A lens declares no variables yet, so its template names none.
-create function private.check_lens_template() returns trigger
-language plpgsql volatile security definer set search_path = ''
-as $$
--- Definer: calls a helper that no API role may execute.
-begin
-  perform private.validate_template(new.prompt_template, '{}', false);
-  return new;
-end
-$$;
-comment on function private.check_lens_template() is
-  'Trigger: refuses a template of a lens that names a variable; 22023 invalid_prompt names it.';
-create trigger lens_prototypes_check before insert or update of prompt_template
-  on conversation.lens_prototypes
-  for each row execute function private.check_lens_template();
-
 create function private.variables_problem(declared jsonb, given jsonb) returns text
 language sql immutable security invoker set search_path = ''
 as $$
@@ -731,7 +715,7 @@ revoke all on function
   private.prompt_sources(), private.is_date(text), private.has_variable_type(jsonb, text),
   private.template_bound(text, jsonb), private.validate_template(text, jsonb, boolean),
   private.render_template(text, jsonb, jsonb),
-  private.check_prompt(), private.check_library_prompt(), private.check_lens_template(),
+  private.check_prompt(), private.check_library_prompt(),
   private.variables_problem(jsonb, jsonb),
   private.fill_prompt(bigint, jsonb), private.record_prompt_versions(),
   private.forget_prompt_versions(bigint, uuid, bigint[]), private.forget_private_versions(),

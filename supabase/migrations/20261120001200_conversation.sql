@@ -141,37 +141,87 @@ create table conversation.blocks (
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   primary key (organization_id, id),
+  visibility text not null default 'organization'
+    constraint blocks_visibility check (visibility in ('organization', 'chosen')),
   constraint blocks_project_fkey foreign key (organization_id, project_id)
     references client_mgmt.projects (organization_id, id)
 );
 comment on table conversation.blocks is 'A part of a project''s content.';
+comment on column conversation.blocks.visibility is
+  'organization: every member reads the block. chosen: the members of block_readers, and content.read_all.';
 create index blocks_project_id_idx on conversation.blocks (organization_id, project_id);
+create index blocks_chosen_idx on conversation.blocks (organization_id, id) where visibility = 'chosen';
+
+create table conversation.block_readers (
+  organization_id bigint not null default private.current_organization_id(),
+  block_id bigint not null,
+  user_id uuid not null,
+  created_at timestamptz not null default now(),
+  primary key (organization_id, block_id, user_id),
+  constraint block_readers_block_fkey foreign key (organization_id, block_id)
+    references conversation.blocks (organization_id, id) on delete cascade,
+  constraint block_readers_user_fkey foreign key (organization_id, user_id)
+    references client_mgmt.client_users (organization_id, user_id) on delete cascade
+);
+comment on table conversation.block_readers is 'The members who read a block of visibility chosen.';
+create index block_readers_user_id_idx on conversation.block_readers (organization_id, user_id, block_id);
+
+create function private.hidden_blocks() returns bigint[]
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: the policies of blocks call it, and it reads blocks past them. It names the caller's organization.
+declare
+  organization constant bigint := private.current_organization_id();
+begin
+  if private.has_permission('content.read_all') then
+    return '{}';
+  end if;
+  return array(
+    select b.id from conversation.blocks b
+    where b.organization_id = organization and b.visibility = 'chosen' and not exists (
+      select 1 from conversation.block_readers r
+      where r.organization_id = b.organization_id and r.block_id = b.id
+        and r.user_id = private.current_user_id()
+    )
+  );
+end
+$$;
+comment on function private.hidden_blocks() is
+  'The blocks of the caller''s organization that the caller may not read. Policies call it once a statement.';
 
 alter table conversation.blocks enable row level security;
 alter table conversation.blocks force row level security;
 create policy select_member on conversation.blocks for select to authenticated
-  using (organization_id = (select private.current_organization_id()));
-comment on policy select_member on conversation.blocks is 'Every member.';
+  using (
+    organization_id = (select private.current_organization_id())
+    and id <> all ((select private.hidden_blocks())::bigint[])
+  );
+comment on policy select_member on conversation.blocks is
+  'Every member, and of a chosen block its readers.';
 create policy insert_manager on conversation.blocks for insert to authenticated
   with check (
     organization_id = (select private.current_organization_id())
     and (select private.has_permission('projects.manage'))
+    and id <> all ((select private.hidden_blocks())::bigint[])
   );
 comment on policy insert_manager on conversation.blocks is 'With projects.manage.';
 create policy update_manager on conversation.blocks for update to authenticated
   using (
     organization_id = (select private.current_organization_id())
     and (select private.has_permission('projects.manage'))
+    and id <> all ((select private.hidden_blocks())::bigint[])
   )
   with check (
     organization_id = (select private.current_organization_id())
     and (select private.has_permission('projects.manage'))
+    and id <> all ((select private.hidden_blocks())::bigint[])
   );
 comment on policy update_manager on conversation.blocks is 'With projects.manage.';
 create policy delete_manager on conversation.blocks for delete to authenticated
   using (
     organization_id = (select private.current_organization_id())
     and (select private.has_permission('projects.manage'))
+    and id <> all ((select private.hidden_blocks())::bigint[])
   );
 comment on policy delete_manager on conversation.blocks is 'With projects.manage.';
 revoke all on conversation.blocks from anon, authenticated, service_role;
@@ -184,6 +234,18 @@ create trigger blocks_keep_columns before update of project_id on conversation.b
   execute function private.refuse_kept_columns('project_id');
 create trigger blocks_updated_at before update on conversation.blocks
   for each row execute function private.update_updated_at_column();
+
+alter table conversation.block_readers enable row level security;
+alter table conversation.block_readers force row level security;
+create policy select_member on conversation.block_readers for select to authenticated
+  using (
+    organization_id = (select private.current_organization_id())
+    and block_id <> all ((select private.hidden_blocks())::bigint[])
+  );
+comment on policy select_member on conversation.block_readers is 'As the block.';
+revoke all on conversation.block_readers from anon, authenticated, service_role;
+grant select on conversation.block_readers to authenticated, service_role;
+-- No insert, update or delete: set_block_readers() writes.
 
 -- ── turns ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -200,17 +262,51 @@ create table conversation.turns (
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   primary key (organization_id, id),
+  is_restricted boolean not null default false,
   constraint turns_participant_fkey foreign key (organization_id, participant_id)
     references conversation.participants (organization_id, id)
 );
 comment on table conversation.turns is 'What one participant said.';
+comment on column conversation.turns.is_restricted is
+  'True: a block of visibility chosen has or had the turn, so only readers of a block with it read the turn. '
+  'Triggers and set_block_readers() keep it.';
 create index turns_participant_id_idx on conversation.turns (organization_id, participant_id, "timestamp");
+
+create function private.may_read_turn(organization_id bigint, turn_id bigint) returns boolean
+language plpgsql stable security definer set search_path = ''
+as $$
+-- Definer: the policies of turns call it. It answers for the caller's organization only.
+#variable_conflict use_column
+declare
+  organization constant bigint := private.current_organization_id();
+begin
+  return coalesce(organization = may_read_turn.organization_id, false) and (
+    private.has_permission('content.read_all') or exists (
+      select 1
+      from conversation.block_turns k
+      join conversation.blocks b on b.organization_id = k.organization_id and b.id = k.block_id
+      where k.organization_id = organization and k.turn_id = may_read_turn.turn_id
+        and (b.visibility = 'organization' or exists (
+          select 1 from conversation.block_readers r
+          where r.organization_id = organization and r.block_id = b.id
+            and r.user_id = private.current_user_id()
+        ))
+    )
+  );
+end
+$$;
+comment on function private.may_read_turn(bigint, bigint) is
+  'Whether the caller reads a block that has this turn now, or holds content.read_all.';
 
 alter table conversation.turns enable row level security;
 alter table conversation.turns force row level security;
 create policy select_member on conversation.turns for select to authenticated
-  using (organization_id = (select private.current_organization_id()));
-comment on policy select_member on conversation.turns is 'Every member.';
+  using (
+    organization_id = (select private.current_organization_id())
+    and (not is_restricted or private.may_read_turn(organization_id, id))
+  );
+comment on policy select_member on conversation.turns is
+  'Every member, and of chosen blocks their readers.';
 create policy insert_manager on conversation.turns for insert to authenticated
   with check (
     organization_id = (select private.current_organization_id())
@@ -221,16 +317,19 @@ create policy update_manager on conversation.turns for update to authenticated
   using (
     organization_id = (select private.current_organization_id())
     and (select private.has_permission('projects.manage'))
+    and (not is_restricted or private.may_read_turn(organization_id, id))
   )
   with check (
     organization_id = (select private.current_organization_id())
     and (select private.has_permission('projects.manage'))
+    and (not is_restricted or private.may_read_turn(organization_id, id))
   );
 comment on policy update_manager on conversation.turns is 'With projects.manage.';
 create policy delete_manager on conversation.turns for delete to authenticated
   using (
     organization_id = (select private.current_organization_id())
     and (select private.has_permission('projects.manage'))
+    and (not is_restricted or private.may_read_turn(organization_id, id))
   );
 comment on policy delete_manager on conversation.turns is 'With projects.manage.';
 revoke all on conversation.turns from anon, authenticated, service_role;
@@ -274,28 +373,36 @@ create index block_turns_turn_id_idx on conversation.block_turns (organization_i
 alter table conversation.block_turns enable row level security;
 alter table conversation.block_turns force row level security;
 create policy select_member on conversation.block_turns for select to authenticated
-  using (organization_id = (select private.current_organization_id()));
-comment on policy select_member on conversation.block_turns is 'Every member.';
+  using (
+    organization_id = (select private.current_organization_id())
+    and block_id <> all ((select private.hidden_blocks())::bigint[])
+  );
+comment on policy select_member on conversation.block_turns is
+  'Every member, and of a chosen block its readers.';
 create policy insert_manager on conversation.block_turns for insert to authenticated
   with check (
     organization_id = (select private.current_organization_id())
     and (select private.has_permission('projects.manage'))
+    and block_id <> all ((select private.hidden_blocks())::bigint[])
   );
 comment on policy insert_manager on conversation.block_turns is 'With projects.manage.';
 create policy update_manager on conversation.block_turns for update to authenticated
   using (
     organization_id = (select private.current_organization_id())
     and (select private.has_permission('projects.manage'))
+    and block_id <> all ((select private.hidden_blocks())::bigint[])
   )
   with check (
     organization_id = (select private.current_organization_id())
     and (select private.has_permission('projects.manage'))
+    and block_id <> all ((select private.hidden_blocks())::bigint[])
   );
 comment on policy update_manager on conversation.block_turns is 'With projects.manage.';
 create policy delete_manager on conversation.block_turns for delete to authenticated
   using (
     organization_id = (select private.current_organization_id())
     and (select private.has_permission('projects.manage'))
+    and block_id <> all ((select private.hidden_blocks())::bigint[])
   );
 comment on policy delete_manager on conversation.block_turns is 'With projects.manage.';
 revoke all on conversation.block_turns from anon, authenticated, service_role;
@@ -363,6 +470,104 @@ create trigger block_turns_order_delete after delete on conversation.block_turns
   referencing old table as changed_rows
   for each statement execute function private.check_block_order();
 
+create function private.restrict_turns() returns trigger
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: no client may write is_restricted.
+begin
+  update conversation.turns t set is_restricted = true
+  from changed_rows k
+  join conversation.blocks b on b.organization_id = k.organization_id and b.id = k.block_id
+    and b.visibility = 'chosen'
+  where t.organization_id = k.organization_id and t.id = k.turn_id and not t.is_restricted;
+  return null;
+end
+$$;
+comment on function private.restrict_turns() is
+  'Trigger: a turn that enters a chosen block is for its readers, also after it has left the block.';
+create trigger block_turns_restrict_insert after insert on conversation.block_turns
+  referencing new table as changed_rows
+  for each statement execute function private.restrict_turns();
+
+create function private.set_block_readers(block_id bigint, user_ids uuid[]) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+-- Definer: no client may write readers or the visibility. Names the caller's organization in each statement.
+#variable_conflict use_column
+declare
+  organization constant bigint := private.require_organization('projects.manage');
+  wanted uuid[];
+  stranger uuid;
+begin
+  perform 1 from conversation.blocks b
+  where b.organization_id = organization and b.id = set_block_readers.block_id
+    and b.id <> all (private.hidden_blocks())
+  for no key update;
+  if not found then
+    raise exception using errcode = 'PT404', message = 'block_not_found',
+      detail = 'The caller sees no block with this id. Check the id.';
+  end if;
+  -- The caller stays a reader, so that a block always has one.
+  select array_agg(distinct w.id) into wanted
+  from unnest(set_block_readers.user_ids || private.current_user_id()) w(id)
+  where set_block_readers.user_ids is not null;
+  if cardinality(wanted) > 1000 then
+    raise exception using errcode = '22023', message = 'invalid_request',
+      detail = 'user_ids: must be a list of 1000 members at most, or null.';
+  end if;
+  select w.id into stranger from unnest(wanted) w(id)
+  where w.id is null or not exists (
+    select 1 from client_mgmt.client_users m
+    where m.organization_id = organization and m.user_id = w.id and m.ended_at is null and m.role <> 'guest'
+  )
+  limit 1;
+  if found then
+    raise exception using errcode = 'PT404', message = 'member_not_found',
+      detail = 'user_ids: names a person who is no member of the organization.';
+  end if;
+  delete from conversation.block_readers r
+  where r.organization_id = organization and r.block_id = set_block_readers.block_id
+    and (wanted is null or r.user_id <> all (wanted));
+  insert into conversation.block_readers (organization_id, block_id, user_id)
+  select organization, set_block_readers.block_id, w.id from unnest(wanted) w(id)
+  on conflict do nothing;
+  update conversation.blocks b
+  set visibility = case when wanted is null then 'organization' else 'chosen' end
+  where b.organization_id = organization and b.id = set_block_readers.block_id;
+  update conversation.turns t set is_restricted = wanted is not null
+  from conversation.block_turns k
+  where k.organization_id = organization and k.block_id = set_block_readers.block_id
+    and t.organization_id = organization and t.id = k.turn_id
+    and t.is_restricted <> (wanted is not null)
+    and (wanted is not null or not exists (
+      select 1 from conversation.block_turns o
+      join conversation.blocks c on c.organization_id = o.organization_id and c.id = o.block_id
+      where o.organization_id = organization and o.turn_id = t.id and c.visibility = 'chosen'
+    ));
+  perform private.write_audit_event(organization, 'block.readers', 'block',
+    set_block_readers.block_id::text, jsonb_build_object('readers', to_jsonb(wanted)));
+  return coalesce(cardinality(wanted), 0);
+end
+$$;
+comment on function private.set_block_readers(bigint, uuid[]) is 'Body of public.set_block_readers().';
+
+create function public.set_block_readers(block_id bigint, user_ids uuid[] default null) returns integer
+language sql volatile security invoker set search_path = ''
+as $$ select private.set_block_readers(block_id, user_ids) $$;
+comment on function public.set_block_readers(bigint, uuid[]) is
+  'Shows a block, its turns and its results to these members, the caller among them, or to all for null, and '
+  'returns how many were chosen. Needs projects.manage. PT404 block_not_found, member_not_found.';
+revoke all on function
+  private.hidden_blocks(), private.may_read_turn(bigint, bigint), private.restrict_turns(),
+  private.set_block_readers(bigint, uuid[]), public.set_block_readers(bigint, uuid[])
+  from public, anon, authenticated, service_role;
+grant execute on function
+  private.hidden_blocks(), private.may_read_turn(bigint, bigint)
+  to authenticated, service_role;
+grant execute on function
+  private.set_block_readers(bigint, uuid[]), public.set_block_readers(bigint, uuid[])
+  to authenticated;
+
 create function private.set_block_turns(block_id bigint, turn_ids bigint[]) returns integer
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -379,7 +584,9 @@ begin
       detail = 'turn_ids: must be a list of 100000 turns at most.';
   end if;
   perform 1 from conversation.blocks b
-  where b.organization_id = organization and b.id = set_block_turns.block_id for no key update;
+  where b.organization_id = organization and b.id = set_block_turns.block_id
+    and b.id <> all (private.hidden_blocks())
+  for no key update;
   if not found then
     raise exception using errcode = 'PT404', message = 'block_not_found',
       detail = 'The organization has no block with this id. Check the id.';
@@ -391,6 +598,7 @@ begin
   into problem
   from unnest(wanted) w(id)
   left join conversation.turns t on t.organization_id = organization and t.id = w.id
+    and (not t.is_restricted or private.may_read_turn(organization, t.id))
   group by w.id
   having count(*) > 1 or count(t.id) = 0
   order by w.id
@@ -425,23 +633,134 @@ grant execute on function
   private.set_block_turns(bigint, bigint[]), public.set_block_turns(bigint, bigint[])
   to authenticated;
 
+-- ── lens_runs ───────────────────────────────────────────────────────────────────────────────────
+
+create table conversation.lens_runs (
+  organization_id bigint not null default private.current_organization_id()
+    references public.organizations (id) on delete cascade,
+  id bigint generated always as identity,
+  user_id uuid,
+  lens_id bigint not null references conversation.lens_prototypes (id) on delete cascade,
+  version integer not null,
+  project_id bigint not null,
+  agent text,
+  model text,
+  status text not null default 'running'
+    constraint lens_runs_status check (status in ('running', 'done', 'cancelled')),
+  part_bytes integer not null,
+  calls integer not null,
+  input_tokens bigint not null,
+  max_output_tokens bigint not null,
+  max_cost_usd numeric(18, 9),
+  created_at timestamptz not null default now(),
+  completed_at timestamptz,
+  primary key (organization_id, id),
+  constraint lens_runs_user_fkey foreign key (organization_id, user_id)
+    references client_mgmt.client_users (organization_id, user_id) on delete set null (user_id),
+  constraint lens_runs_project_fkey foreign key (organization_id, project_id)
+    references client_mgmt.projects (organization_id, id) on delete cascade
+);
+comment on table conversation.lens_runs is
+  'Runs of a lens over blocks of a project, with what each was expected to take. begin_lens_run() keeps the '
+  'last 1,000 of an organization.';
+comment on column conversation.lens_runs.agent is
+  'The agent and model that the run or the lens names; null: what a request without a name gets.';
+comment on column conversation.lens_runs.part_bytes is
+  'Bytes of content that one call reads. A longer block is read in parts.';
+comment on column conversation.lens_runs.max_cost_usd is
+  'US dollars that the calls cost at most; null when a price is unknown.';
+create index lens_runs_user_id_idx on conversation.lens_runs (organization_id, user_id);
+create index lens_runs_project_id_idx on conversation.lens_runs (organization_id, project_id);
+create index lens_runs_lens_id_idx on conversation.lens_runs (lens_id);
+create trigger lens_runs_check_references before insert or update of organization_id, lens_id
+  on conversation.lens_runs for each row execute function private.check_shared_references();
+
+alter table conversation.lens_runs enable row level security;
+alter table conversation.lens_runs force row level security;
+create policy select_member on conversation.lens_runs for select to authenticated
+  using (organization_id = (select private.current_organization_id()));
+comment on policy select_member on conversation.lens_runs is 'Every member.';
+revoke all on conversation.lens_runs from anon, authenticated, service_role;
+grant select on conversation.lens_runs to authenticated, service_role;
+-- No insert, update or delete: begin_lens_run(), finish_lens_block() and cancel_lens_run() write.
+
+create table conversation.lens_run_blocks (
+  organization_id bigint not null,
+  run_id bigint not null,
+  block_id bigint not null,
+  status text not null default 'pending'
+    constraint lens_run_blocks_status
+    check (status in ('pending', 'running', 'done', 'failed', 'cancelled')),
+  attempts integer not null default 0,
+  input_hash text,
+  lease_expires_at timestamptz,
+  calls integer not null,
+  primary key (organization_id, run_id, block_id),
+  constraint lens_run_blocks_run_fkey foreign key (organization_id, run_id)
+    references conversation.lens_runs (organization_id, id) on delete cascade,
+  constraint lens_run_blocks_block_fkey foreign key (organization_id, block_id)
+    references conversation.blocks (organization_id, id) on delete cascade
+);
+comment on table conversation.lens_run_blocks is 'The blocks of a run, and how far each is.';
+comment on column conversation.lens_run_blocks.calls is
+  'Calls of a model: one for each part, and one that joins several parts.';
+create index lens_run_blocks_block_id_idx on conversation.lens_run_blocks (organization_id, block_id);
+
+alter table conversation.lens_run_blocks enable row level security;
+alter table conversation.lens_run_blocks force row level security;
+create policy select_member on conversation.lens_run_blocks for select to authenticated
+  using (
+    organization_id = (select private.current_organization_id())
+    and block_id <> all ((select private.hidden_blocks())::bigint[])
+  );
+comment on policy select_member on conversation.lens_run_blocks is
+  'Every member, and of a chosen block its readers.';
+revoke all on conversation.lens_run_blocks from anon, authenticated, service_role;
+grant select on conversation.lens_run_blocks to authenticated, service_role;
+-- No insert, update or delete: as lens_runs.
+
 -- ── block_lens_version ──────────────────────────────────────────────────────────────────────────
 
 create table conversation.block_lens_version (
   organization_id bigint not null default private.current_organization_id(),
   id bigint generated always as identity,
+  run_id bigint not null,
   block_id bigint not null,
   lens_id bigint not null references conversation.lens_prototypes (id),
-  version integer not null default 1,
+  version integer not null,
+  agent text,
+  model text,
+  answered_by text,
   result jsonb constraint block_lens_version_result_length check (octet_length(result::text) <= 1048576),
+  error_code text,
+  input_hash text not null,
+  execution_ids uuid[] not null,
+  input_tokens bigint,
+  output_tokens bigint,
+  cost_usd numeric(18, 9),
   embedding real[] constraint block_lens_version_embedding_length check (cardinality(embedding) <= 16000),
   created_at timestamptz not null default now(),
   primary key (organization_id, id),
-  constraint block_lens_version_key unique (organization_id, block_id, lens_id, version),
+  constraint block_lens_version_result_or_error check (num_nonnulls(result, error_code) = 1),
   constraint block_lens_version_block_fkey foreign key (organization_id, block_id)
     references conversation.blocks (organization_id, id) on delete cascade
 );
-comment on table conversation.block_lens_version is 'Results of a lens on a block, one row per version.';
+comment on table conversation.block_lens_version is
+  'Results of lenses on blocks. Each run adds a row to a block; the newest of a version and a model counts.';
+comment on column conversation.block_lens_version.run_id is
+  'The run that made it. No foreign key: a result stays longer than its run.';
+comment on column conversation.block_lens_version.version is 'The version of the lens.';
+comment on column conversation.block_lens_version.agent is
+  'The agent and model that were asked for; null: what a request without a name gets.';
+comment on column conversation.block_lens_version.answered_by is 'The name of the model that answered last.';
+comment on column conversation.block_lens_version.error_code is
+  'Why there is no result; null with a result. A failed answer has its cost too.';
+comment on column conversation.block_lens_version.input_hash is
+  'SHA-256, in hexadecimal, of the content that the model read.';
+comment on column conversation.block_lens_version.execution_ids is
+  'The calls of the model. cost_usd is the sum of their costs in usage_ledger; null when one is unknown.';
+create index block_lens_version_block_id_idx
+  on conversation.block_lens_version (organization_id, block_id, lens_id, version, id);
 create index block_lens_version_lens_id_idx on conversation.block_lens_version (lens_id);
 create trigger block_lens_version_check_references before insert or update of organization_id, lens_id
   on conversation.block_lens_version for each row execute function private.check_shared_references();
@@ -449,24 +768,22 @@ create trigger block_lens_version_check_references before insert or update of or
 alter table conversation.block_lens_version enable row level security;
 alter table conversation.block_lens_version force row level security;
 create policy select_member on conversation.block_lens_version for select to authenticated
-  using (organization_id = (select private.current_organization_id()));
-comment on policy select_member on conversation.block_lens_version is 'Every member.';
-create policy insert_manager on conversation.block_lens_version for insert to authenticated
-  with check (
+  using (
     organization_id = (select private.current_organization_id())
-    and (select private.has_permission('projects.manage'))
+    and block_id <> all ((select private.hidden_blocks())::bigint[])
   );
-comment on policy insert_manager on conversation.block_lens_version is 'With projects.manage.';
+comment on policy select_member on conversation.block_lens_version is
+  'Every member, and of a chosen block its readers.';
 create policy delete_manager on conversation.block_lens_version for delete to authenticated
   using (
     organization_id = (select private.current_organization_id())
     and (select private.has_permission('projects.manage'))
+    and block_id <> all ((select private.hidden_blocks())::bigint[])
   );
 comment on policy delete_manager on conversation.block_lens_version is 'With projects.manage.';
 revoke all on conversation.block_lens_version from anon, authenticated, service_role;
 grant select, delete on conversation.block_lens_version to authenticated;
--- No insert of embedding: vectors of two models side by side mean nothing.
-grant insert (block_id, lens_id, version, result) on conversation.block_lens_version to authenticated;
+-- No insert or update: finish_lens_block() writes what a model answered.
 grant select, insert, update, delete on conversation.block_lens_version to service_role;
 
 -- ── Views ─────────────────────────────────────────────────────────────────────────────────────
@@ -500,6 +817,7 @@ comment on view conversation.participant_users is
 
 create view conversation.project_blocks with (security_invoker = true) as
 select b.organization_id, b.id, b.project_id, b.name, b.type, b.metadata, b.created_at, b.updated_at,
+  b.visibility,
   p.name as project_name, o.name as client_name,
   (
     select count(*) from conversation.block_turns t

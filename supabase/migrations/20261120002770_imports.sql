@@ -29,8 +29,11 @@ create index turn_sources_session_id_idx on conversation.turn_sources (organizat
 alter table conversation.turn_sources enable row level security;
 alter table conversation.turn_sources force row level security;
 create policy select_member on conversation.turn_sources for select to authenticated
-  using (organization_id = (select private.current_organization_id()));
-comment on policy select_member on conversation.turn_sources is 'Every member, as the turns.';
+  using (
+    organization_id = (select private.current_organization_id())
+    and block_id <> all ((select private.hidden_blocks())::bigint[])
+  );
+comment on policy select_member on conversation.turn_sources is 'Every member, as the block.';
 revoke all on conversation.turn_sources from anon, authenticated, service_role;
 grant select on conversation.turn_sources to authenticated, service_role;
 -- No insert, update or delete: import_chat_session() writes it, and a deleted turn or block deletes it.
@@ -203,7 +206,7 @@ begin
   from conversation.turn_sources s
   join conversation.blocks b on b.organization_id = s.organization_id and b.id = s.block_id
   where s.organization_id = organization and s.session_id = chat.id
-    and b.project_id = import_chat_session.project_id
+    and b.project_id = import_chat_session.project_id and b.id <> all (private.hidden_blocks())
   limit 1;
   if not found then
     insert into conversation.blocks (organization_id, project_id, name)

@@ -289,6 +289,7 @@ declare
   account constant uuid := private.current_user_id();
   reads_all constant boolean := private.has_permission('content.read_all');
   answers constant boolean := private.has_permission('sessions.answer');
+  hidden constant bigint[] := private.hidden_blocks();
 begin
   return query
   select 'message', w.message_id::text, s.id, null::bigint, s.project_id, s.user_id, w.language, w.said_at,
@@ -311,13 +312,14 @@ begin
     select k.id, k.project_id
     from conversation.block_turns x
     join conversation.blocks k on k.organization_id = x.organization_id and k.id = x.block_id
-    where x.organization_id = t.organization_id and x.turn_id = t.id
+    where x.organization_id = t.organization_id and x.turn_id = t.id and k.id <> all (hidden)
       and (search_matches.project_id is null or k.project_id = search_matches.project_id)
     order by k.id
     limit 1
   ) b on true
   where w.organization_id = search_matches.organization_id and w.words @@ wanted
     and 'turn' = any (kinds)
+    and (not t.is_restricted or private.may_read_turn(t.organization_id, t.id))
     and (search_matches.project_id is null or b.id is not null)
     and (search_matches.user_id is null or p.user_id = search_matches.user_id)
     and w.said_at >= coalesce(since, '-infinity') and w.said_at < coalesce(until, 'infinity')
@@ -328,7 +330,7 @@ begin
   join conversation.block_lens_version r on r.organization_id = w.organization_id and r.id = w.result_id
   join conversation.blocks b on b.organization_id = r.organization_id and b.id = r.block_id
   where w.organization_id = search_matches.organization_id and w.words @@ wanted
-    and 'result' = any (kinds)
+    and 'result' = any (kinds) and b.id <> all (hidden)
     and (search_matches.project_id is null or b.project_id = search_matches.project_id)
     and search_matches.user_id is null
     and w.said_at >= coalesce(since, '-infinity') and w.said_at < coalesce(until, 'infinity');

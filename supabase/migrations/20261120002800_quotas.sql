@@ -108,6 +108,10 @@ insert into private.table_bounds (table_name, reason) values
     'conversation.execution_events',
     'The stream of one answer, whose bytes the worker limits; counted in the bytes of conversations.'
   ),
+  ('conversation.block_readers', '1,000 rows per block.'),
+  ('conversation.lens_run_blocks', '1,000 rows per run of a lens.'),
+  ('conversation.lens_runs', 'The last 1,000 rows per organization.'),
+  ('conversation.lens_versions', '50 rows per lens.'),
   ('conversation.hand_back_notes', 'One row per chat session, of 4,000 characters.'),
   ('conversation.tool_approvals', 'One row per tool call that needs one.'),
   (

@@ -138,7 +138,7 @@ test('no API role but service_role can call a definer function of an exposed sch
 // Their organization_id is null for the platform's own rows, or is not a tenant at all (design §2).
 const platformWide = `'{public.agents,public.models,public.agent_health,public.agent_metrics,
   public.circuit_breaker_state,public.system_prompts,client_mgmt.system_prompt_versions,public.users,
-  conversation.lens_prototypes,client_mgmt.model_prices}'::regclass[]`
+  conversation.lens_prototypes,conversation.lens_versions,client_mgmt.model_prices}'::regclass[]`
 const tenantTables = `
   select c.oid from pg_class c
   join pg_attribute a on a.attrelid = c.oid and a.attname = 'organization_id'

@@ -1162,34 +1162,64 @@ export type Database = {
     Tables: {
       block_lens_version: {
         Row: {
+          agent: string | null
+          answered_by: string | null
           block_id: number
+          cost_usd: number | null
           created_at: string
           embedding: number[] | null
+          error_code: string | null
+          execution_ids: string[]
           id: number
+          input_hash: string
+          input_tokens: number | null
           lens_id: number
+          model: string | null
           organization_id: number
+          output_tokens: number | null
           result: Json | null
+          run_id: number
           version: number
         }
         ComputedFields: never
         Insert: {
+          agent?: string | null
+          answered_by?: string | null
           block_id: number
+          cost_usd?: number | null
           created_at?: string
           embedding?: number[] | null
+          error_code?: string | null
+          execution_ids: string[]
           id?: never
+          input_hash: string
+          input_tokens?: number | null
           lens_id: number
+          model?: string | null
           organization_id?: number
+          output_tokens?: number | null
           result?: Json | null
-          version?: number
+          run_id: number
+          version: number
         }
         Update: {
+          agent?: string | null
+          answered_by?: string | null
           block_id?: number
+          cost_usd?: number | null
           created_at?: string
           embedding?: number[] | null
+          error_code?: string | null
+          execution_ids?: string[]
           id?: never
+          input_hash?: string
+          input_tokens?: number | null
           lens_id?: number
+          model?: string | null
           organization_id?: number
+          output_tokens?: number | null
           result?: Json | null
+          run_id?: number
           version?: number
         }
         Relationships: [
@@ -1213,6 +1243,43 @@ export type Database = {
             isOneToOne: false
             referencedRelation: 'lens_prototypes'
             referencedColumns: ['id']
+          },
+        ]
+      }
+      block_readers: {
+        Row: {
+          block_id: number
+          created_at: string
+          organization_id: number
+          user_id: string
+        }
+        ComputedFields: never
+        Insert: {
+          block_id: number
+          created_at?: string
+          organization_id?: number
+          user_id: string
+        }
+        Update: {
+          block_id?: number
+          created_at?: string
+          organization_id?: number
+          user_id?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'block_readers_block_fkey'
+            columns: ['organization_id', 'block_id']
+            isOneToOne: false
+            referencedRelation: 'blocks'
+            referencedColumns: ['organization_id', 'id']
+          },
+          {
+            foreignKeyName: 'block_readers_block_fkey'
+            columns: ['organization_id', 'block_id']
+            isOneToOne: false
+            referencedRelation: 'project_blocks'
+            referencedColumns: ['organization_id', 'id']
           },
         ]
       }
@@ -1273,6 +1340,7 @@ export type Database = {
           project_id: number
           type: string
           updated_at: string
+          visibility: string
         }
         ComputedFields: never
         Insert: {
@@ -1284,6 +1352,7 @@ export type Database = {
           project_id: number
           type?: string
           updated_at?: string
+          visibility?: string
         }
         Update: {
           created_at?: string
@@ -1294,6 +1363,7 @@ export type Database = {
           project_id?: number
           type?: string
           updated_at?: string
+          visibility?: string
         }
         Relationships: []
       }
@@ -1352,31 +1422,226 @@ export type Database = {
       }
       lens_prototypes: {
         Row: {
+          agent: string | null
           created_at: string
           id: number
+          model: string | null
           name: string
           organization_id: number | null
+          output_schema: NonNullable<Json>
           prompt_template: string
           updated_at: string
+          variables: NonNullable<Json>
+          version: number
         }
         ComputedFields: never
         Insert: {
+          agent?: string | null
           created_at?: string
           id?: never
+          model?: string | null
           name: string
           organization_id?: number | null
+          output_schema?: NonNullable<Json>
           prompt_template: string
           updated_at?: string
+          variables?: NonNullable<Json>
+          version?: number
         }
         Update: {
+          agent?: string | null
           created_at?: string
           id?: never
+          model?: string | null
           name?: string
           organization_id?: number | null
+          output_schema?: NonNullable<Json>
           prompt_template?: string
           updated_at?: string
+          variables?: NonNullable<Json>
+          version?: number
         }
         Relationships: []
+      }
+      lens_run_blocks: {
+        Row: {
+          attempts: number
+          block_id: number
+          calls: number
+          input_hash: string | null
+          lease_expires_at: string | null
+          organization_id: number
+          run_id: number
+          status: string
+        }
+        ComputedFields: never
+        Insert: {
+          attempts?: number
+          block_id: number
+          calls: number
+          input_hash?: string | null
+          lease_expires_at?: string | null
+          organization_id: number
+          run_id: number
+          status?: string
+        }
+        Update: {
+          attempts?: number
+          block_id?: number
+          calls?: number
+          input_hash?: string | null
+          lease_expires_at?: string | null
+          organization_id?: number
+          run_id?: number
+          status?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'lens_run_blocks_block_fkey'
+            columns: ['organization_id', 'block_id']
+            isOneToOne: false
+            referencedRelation: 'blocks'
+            referencedColumns: ['organization_id', 'id']
+          },
+          {
+            foreignKeyName: 'lens_run_blocks_block_fkey'
+            columns: ['organization_id', 'block_id']
+            isOneToOne: false
+            referencedRelation: 'project_blocks'
+            referencedColumns: ['organization_id', 'id']
+          },
+          {
+            foreignKeyName: 'lens_run_blocks_run_fkey'
+            columns: ['organization_id', 'run_id']
+            isOneToOne: false
+            referencedRelation: 'lens_run_progress'
+            referencedColumns: ['organization_id', 'id']
+          },
+          {
+            foreignKeyName: 'lens_run_blocks_run_fkey'
+            columns: ['organization_id', 'run_id']
+            isOneToOne: false
+            referencedRelation: 'lens_runs'
+            referencedColumns: ['organization_id', 'id']
+          },
+        ]
+      }
+      lens_runs: {
+        Row: {
+          agent: string | null
+          calls: number
+          completed_at: string | null
+          created_at: string
+          id: number
+          input_tokens: number
+          lens_id: number
+          max_cost_usd: number | null
+          max_output_tokens: number
+          model: string | null
+          organization_id: number
+          part_bytes: number
+          project_id: number
+          status: string
+          user_id: string | null
+          version: number
+        }
+        ComputedFields: never
+        Insert: {
+          agent?: string | null
+          calls: number
+          completed_at?: string | null
+          created_at?: string
+          id?: never
+          input_tokens: number
+          lens_id: number
+          max_cost_usd?: number | null
+          max_output_tokens: number
+          model?: string | null
+          organization_id?: number
+          part_bytes: number
+          project_id: number
+          status?: string
+          user_id?: string | null
+          version: number
+        }
+        Update: {
+          agent?: string | null
+          calls?: number
+          completed_at?: string | null
+          created_at?: string
+          id?: never
+          input_tokens?: number
+          lens_id?: number
+          max_cost_usd?: number | null
+          max_output_tokens?: number
+          model?: string | null
+          organization_id?: number
+          part_bytes?: number
+          project_id?: number
+          status?: string
+          user_id?: string | null
+          version?: number
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'lens_runs_lens_id_fkey'
+            columns: ['lens_id']
+            isOneToOne: false
+            referencedRelation: 'lens_prototypes'
+            referencedColumns: ['id']
+          },
+        ]
+      }
+      lens_versions: {
+        Row: {
+          agent: string | null
+          changed_by: string | null
+          created_at: string
+          id: number
+          lens_id: number
+          model: string | null
+          organization_id: number | null
+          output_schema: NonNullable<Json>
+          prompt_template: string
+          variables: NonNullable<Json>
+          version: number
+        }
+        ComputedFields: never
+        Insert: {
+          agent?: string | null
+          changed_by?: string | null
+          created_at?: string
+          id?: never
+          lens_id: number
+          model?: string | null
+          organization_id?: number | null
+          output_schema: NonNullable<Json>
+          prompt_template: string
+          variables: NonNullable<Json>
+          version: number
+        }
+        Update: {
+          agent?: string | null
+          changed_by?: string | null
+          created_at?: string
+          id?: never
+          lens_id?: number
+          model?: string | null
+          organization_id?: number | null
+          output_schema?: NonNullable<Json>
+          prompt_template?: string
+          variables?: NonNullable<Json>
+          version?: number
+        }
+        Relationships: [
+          {
+            foreignKeyName: 'lens_versions_lens_id_fkey'
+            columns: ['lens_id']
+            isOneToOne: false
+            referencedRelation: 'lens_prototypes'
+            referencedColumns: ['id']
+          },
+        ]
       }
       message_feedback: {
         Row: {
@@ -1667,6 +1932,7 @@ export type Database = {
           content: string
           created_at: string
           id: number
+          is_restricted: boolean
           metadata: NonNullable<Json>
           organization_id: number
           participant_id: number
@@ -1678,6 +1944,7 @@ export type Database = {
           content: string
           created_at?: string
           id?: never
+          is_restricted?: boolean
           metadata?: NonNullable<Json>
           organization_id?: number
           participant_id: number
@@ -1688,6 +1955,7 @@ export type Database = {
           content?: string
           created_at?: string
           id?: never
+          is_restricted?: boolean
           metadata?: NonNullable<Json>
           organization_id?: number
           participant_id?: number
@@ -1713,6 +1981,141 @@ export type Database = {
       }
     }
     Views: {
+      lens_comparisons: {
+        Row: {
+          agent: string | null
+          answered_by: string | null
+          block_id: number
+          block_name: string
+          cost_usd: number | null
+          error_code: string | null
+          id: number
+          is_same: boolean | null
+          is_stale: boolean | null
+          lens_id: number
+          lens_name: string
+          model: string | null
+          organization_id: number
+          other_agent: string | null
+          other_answered_by: string | null
+          other_cost_usd: number | null
+          other_error_code: string | null
+          other_id: number
+          other_is_stale: boolean | null
+          other_model: string | null
+          other_result: Json | null
+          other_version: number
+          project_id: number
+          result: Json | null
+          version: number
+        }
+        ComputedFields: never
+        Relationships: [
+          {
+            foreignKeyName: 'block_lens_version_block_fkey'
+            columns: ['organization_id', 'block_id']
+            isOneToOne: false
+            referencedRelation: 'blocks'
+            referencedColumns: ['organization_id', 'id']
+          },
+          {
+            foreignKeyName: 'block_lens_version_block_fkey'
+            columns: ['organization_id', 'block_id']
+            isOneToOne: false
+            referencedRelation: 'project_blocks'
+            referencedColumns: ['organization_id', 'id']
+          },
+          {
+            foreignKeyName: 'block_lens_version_lens_id_fkey'
+            columns: ['lens_id']
+            isOneToOne: false
+            referencedRelation: 'lens_prototypes'
+            referencedColumns: ['id']
+          },
+        ]
+      }
+      lens_results: {
+        Row: {
+          agent: string | null
+          answered_by: string | null
+          block_id: number
+          block_name: string
+          cost_usd: number | null
+          created_at: string
+          error_code: string | null
+          id: number
+          input_tokens: number | null
+          is_stale: boolean | null
+          lens_id: number
+          lens_name: string
+          model: string | null
+          organization_id: number
+          output_tokens: number | null
+          project_id: number
+          result: Json | null
+          run_id: number
+          version: number
+        }
+        ComputedFields: never
+        Relationships: [
+          {
+            foreignKeyName: 'block_lens_version_block_fkey'
+            columns: ['organization_id', 'block_id']
+            isOneToOne: false
+            referencedRelation: 'blocks'
+            referencedColumns: ['organization_id', 'id']
+          },
+          {
+            foreignKeyName: 'block_lens_version_block_fkey'
+            columns: ['organization_id', 'block_id']
+            isOneToOne: false
+            referencedRelation: 'project_blocks'
+            referencedColumns: ['organization_id', 'id']
+          },
+          {
+            foreignKeyName: 'block_lens_version_lens_id_fkey'
+            columns: ['lens_id']
+            isOneToOne: false
+            referencedRelation: 'lens_prototypes'
+            referencedColumns: ['id']
+          },
+        ]
+      }
+      lens_run_progress: {
+        Row: {
+          agent: string | null
+          blocks: number | null
+          calls: number
+          cancelled: number | null
+          completed_at: string | null
+          cost_usd: number | null
+          created_at: string
+          done: number | null
+          failed: number | null
+          id: number
+          input_tokens: number
+          lens_id: number
+          max_cost_usd: number | null
+          max_output_tokens: number
+          model: string | null
+          organization_id: number
+          project_id: number
+          remaining: number | null
+          status: string
+          user_id: string | null
+          version: number
+        }
+        ComputedFields: never
+        Relationships: [
+          {
+            foreignKeyName: 'lens_runs_lens_id_fkey'
+            columns: ['lens_id']
+            isOneToOne: false
+            referencedRelation: 'lens_prototypes'
+            referencedColumns: ['id']
+          },
+        ]
+      }
       participant_users: {
         Row: {
           auth_info: Json | null
@@ -1744,6 +2147,7 @@ export type Database = {
           turn_count: number | null
           type: string
           updated_at: string
+          visibility: string
         }
         ComputedFields: never
         Relationships: []
@@ -3464,6 +3868,19 @@ export type Database = {
         }
         Returns: Json
       }
+      begin_lens_run: {
+        Args: {
+          agent?: string
+          block_id?: number
+          lens_id: number
+          model?: string
+          project_id?: number
+          providers?: string[]
+          stale_only?: boolean
+          version?: number
+        }
+        Returns: number
+      }
       begin_tool_calls: {
         Args: {
           attempt?: number
@@ -3476,6 +3893,8 @@ export type Database = {
         Returns: Json
       }
       cancel_execution: { Args: { execution_id: string }; Returns: string }
+      cancel_lens_run: { Args: { run_id: number }; Returns: string }
+      claim_lens_block: { Args: { run_id: number }; Returns: Json }
       claim_mcp_authorization: { Args: { handle: string }; Returns: Json }
       claim_mcp_revocations: { Args: { batch?: number }; Returns: Json }
       claim_removed_files: { Args: { batch?: number }; Returns: string[] }
@@ -3573,6 +3992,24 @@ export type Database = {
       encrypt_token: { Args: { key: string; token: string }; Returns: string }
       end_mcp_revocation: { Args: { id: number; organization_id: number }; Returns: undefined }
       end_oauth_state: { Args: { id: number; organization_id: number }; Returns: undefined }
+      estimate_lens_run: {
+        Args: {
+          agent?: string
+          block_id?: number
+          lens_id: number
+          model?: string
+          project_id?: number
+          stale_only?: boolean
+          version?: number
+        }
+        Returns: Database['public']['CompositeTypes']['lens_run_estimate']
+        SetofOptions: {
+          from: '*'
+          to: 'lens_run_estimate'
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
       expire_execution_leases: { Args: { batch?: number }; Returns: number }
       expire_idempotency_keys: { Args: { batch?: number }; Returns: number }
       expire_tool_approvals: { Args: { batch?: number }; Returns: number }
@@ -3624,6 +4061,10 @@ export type Database = {
       finish_execution: {
         Args: { attempt?: number; execution_id: string; organization_id: number; outcome: Json }
         Returns: Json
+      }
+      finish_lens_block: {
+        Args: { block_id: number; organization_id: number; outcome: Json; run_id: number }
+        Returns: undefined
       }
       finish_tool_call: {
         Args: {
@@ -3718,6 +4159,7 @@ export type Database = {
         Returns: Json
       }
       leave_organization: { Args: Record<PropertyKey, never>; Returns: undefined }
+      lens_run_state: { Args: { run_id: number }; Returns: Json }
       list_api_keys: {
         Args: Record<PropertyKey, never>
         Returns: {
@@ -4064,6 +4506,7 @@ export type Database = {
         Args: { is_active: boolean; reason: string; user_id: string }
         Returns: undefined
       }
+      set_block_readers: { Args: { block_id: number; user_ids?: string[] }; Returns: number }
       set_block_turns: { Args: { block_id: number; turn_ids: number[] }; Returns: number }
       set_mcp_bearer_token: {
         Args: {
@@ -4281,6 +4724,16 @@ export type Database = {
       joined_organization: {
         organization_id: number | null
         role: string | null
+      }
+      lens_run_estimate: {
+        blocks: number | null
+        calls: number | null
+        input_tokens: number | null
+        max_output_tokens: number | null
+        max_cost_usd: number | null
+        version: number | null
+        agent: string | null
+        model: string | null
       }
       made_schedule: {
         id: string | null

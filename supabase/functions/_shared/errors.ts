@@ -35,14 +35,15 @@ const messages = {
     project_not_found: 'The organization has no project with this id. Check the id.',
     prompt_not_found: 'The library of the organization has no prompt of this name. Check the name.',
     message_not_found: 'The chat session has no message with this id. Check the id.',
-    execution_not_found:
-      'The caller sees no execution with this id. Check the id; the execution may be deleted.',
+    execution_not_found: 'The caller sees no such execution. Check the id; it may be deleted.',
     parent_not_found: 'The chat session has no message with the id of the parent. Check the id.',
-    mcp_configuration_not_found:
-      'The caller sees no enabled MCP configuration with this id. Check the id.',
+    mcp_configuration_not_found: 'The caller sees no such enabled MCP configuration. Check the id.',
     credential_not_found: 'The organization has no key for this provider. Nothing was removed.',
     tool_call_not_found: 'No tool call with this id waits for a decision. Check the id.',
     connection_not_found: 'The caller has no connection with this id. Check the id.',
+    lens_not_found: 'The organization sees no lens with this id and version. Check them.',
+    lens_run_not_found: 'The caller has no run of a lens with this id. Check the id.',
+    block_not_found: 'The caller sees no block with this id. Check the id.',
     file_not_found: 'The chat session has no file at this path. Check the path.',
   },
   405: {
@@ -91,6 +92,7 @@ const messages = {
       'The model answered with a sound, or with pictures that are not passed on. Name another model.',
     answer_does_not_match_schema:
       'The answer of the model does not match the requested format. Ask again or simplify the format.',
+    lens_run_too_large: 'One run of a lens may not read or call so much. Run it over less.',
     mcp_stdio_not_supported:
       'The backend never runs a stdio server. Use a configuration of type http.',
     server_needs_credential:
@@ -157,8 +159,7 @@ const messages = {
       'The answer of the authorization server breaks its protocol. Try again later.',
     authorization_server_refused:
       'The authorization server refused the request. Connect again if this does not pass.',
-    authorization_server_unreachable:
-      'The authorization server could not be reached. Try again later.',
+    authorization_server_unreachable: 'The authorization server is out of reach. Try again later.',
   },
   503: {
     files_unavailable: 'Storage cannot be reached, or the project has none. Try again later.',

@@ -29,6 +29,8 @@ import { allowOnly } from '../_shared/http/handle-error.ts'
 import { PersonLimit } from '../_shared/http/person-limit.ts'
 import { maxRequests, RequestLimit } from '../_shared/http/request-limit.ts'
 import { validate } from '../_shared/http/validate.ts'
+import { lensRunLimit, readLensRun, readRowId } from '../_shared/lenses/lens-request.ts'
+import { runLens, workOn } from '../_shared/lenses/run-lens.ts'
 import type { Log } from '../_shared/log/log.ts'
 import { createOpenAiRoutes } from '../_shared/openai/routes.ts'
 import {
@@ -151,6 +153,22 @@ export function createApp(given: AgentsDependencies): Hono {
     return c.body(null, 204)
   })
   app.all('/provider-credentials/:provider', allowOnly('PUT', 'DELETE'))
+
+  // A server's key runs no lens: a run spends for a whole project.
+  app.post('/lenses/:id/runs', given.worker.begin, async (c) => {
+    const caller = requireSignIn(await deps.verifyAccessToken(c.req.raw.headers))
+    const id = readRowId(c.req.param('id'), 'lens_not_found')
+    const request = readLensRun(await requests.readJson(c.req.raw, lensRunLimit))
+    return runLens({ ...deps, log: logOf(c) }, caller, id, request)
+  })
+  app.all('/lenses/:id/runs', allowOnly('POST'))
+
+  app.post('/lens-runs/:id/continue', given.worker.begin, async (c) => {
+    const caller = requireSignIn(await deps.verifyAccessToken(c.req.raw.headers))
+    const id = readRowId(c.req.param('id'), 'lens_run_not_found')
+    return workOn({ ...deps, log: logOf(c) }, caller, id)
+  })
+  app.all('/lens-runs/:id/continue', allowOnly('POST'))
 
   app.route('/v1', createOpenAiRoutes(deps))
 

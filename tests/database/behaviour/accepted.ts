@@ -169,14 +169,18 @@ export const behaviour: Readonly<Record<string, Readonly<Record<string, readonly
       'conversation.blocks: metadata',
       'conversation.turns: metadata',
     ],
-    'what a participant, a block, a turn and a result are called comes back as it was written': [
+    'what a participant, a block and a turn are called comes back as it was written': [
       'conversation.participants: name type',
       'conversation.blocks: project_id name type',
       'conversation.turns: content timestamp',
-      'conversation.block_lens_version: block_id lens_id version result',
     ],
     'the template of a lens that names a variable is refused': [
       'conversation.lens_prototypes: name prompt_template',
+    ],
+  },
+  'database/content/lenses.test.ts': {
+    'a lens with a template, a schema, an agent or a model that cannot work is refused by name': [
+      'conversation.lens_prototypes: variables output_schema agent model',
     ],
   },
   'database/content/views.test.ts': {

@@ -30,8 +30,10 @@ const parts: Readonly<Record<string, readonly string[]>> = {
   'client_mgmt.projects': [
     'client_mgmt.budgets',
     'client_mgmt.llm_configs',
+    'conversation.lens_runs',
     'public.system_prompts',
   ],
+  'conversation.lens_prototypes': ['conversation.lens_runs', 'conversation.lens_versions'],
   'public.mcp_configurations': [
     'client_mgmt.mcp_tool_listings',
     'client_mgmt.mcp_tool_policies',
@@ -82,8 +84,9 @@ async function scene(work: (tx: TransactionSql, made: Scene) => Promise<void>) {
       insert into conversation.lens_prototypes (organization_id, name, prompt_template)
       values (${owner.organizationId}, 'lens', 'Count.') returning id`
     await tx`
-      insert into conversation.block_lens_version (organization_id, block_id, lens_id)
-      values (${owner.organizationId}, ${content.block}, ${lens?.id ?? null})`
+      insert into conversation.block_lens_version
+        (organization_id, run_id, block_id, lens_id, version, result, input_hash, execution_ids)
+      values (${owner.organizationId}, 1, ${content.block}, ${lens?.id ?? null}, 1, '{}', '', '{}')`
     await work(tx, { owner, agent, lens: Number(lens?.id), content })
   })
 }

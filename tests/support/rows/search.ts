@@ -123,7 +123,10 @@ export async function addResult(
     insert into conversation.lens_prototypes (organization_id, name, prompt_template)
     values (${organizationId}, ${`lens of ${block}`}, 'Sum up.') returning id`
   const [row] = await tx<{ id: string }[]>`
-    insert into conversation.block_lens_version (organization_id, block_id, lens_id, result)
-    values (${organizationId}, ${block}, ${lens?.id ?? ''}, ${tx.json(result as never)}) returning id`
+    insert into conversation.block_lens_version
+      (organization_id, run_id, block_id, lens_id, version, result, input_hash, execution_ids)
+    values (
+      ${organizationId}, 1, ${block}, ${lens?.id ?? ''}, 1, ${tx.json(result as never)}, '', '{}'
+    ) returning id`
   return row?.id ?? ''
 }

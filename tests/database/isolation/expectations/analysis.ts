@@ -1,10 +1,7 @@
-import { all, any, holding, manager, member, platformWide, self } from '../rules.ts'
-import { audited, checked, inUse, perStatement, touched, trigger } from './triggers.ts'
+import { all, any, holding, manager, member, self } from '../rules.ts'
+import { lenses, searched } from './lenses.ts'
+import { audited, inUse, perStatement, touched } from './triggers.ts'
 import type { RelationExpectation } from './types.ts'
-
-/** The triggers that keep the words of a table's rows. */
-export const searched = (table: string) =>
-  perStatement(table, 'words', 'index_words()', ['insert', 'update'])
 
 const read = { select: '*' }
 const everything = { select: '*', insert: '*', update: '*', delete: true } as const
@@ -66,12 +63,23 @@ export const analysis: Readonly<Record<string, RelationExpectation>> = {
       },
       service_role: everything,
     },
+    // tests/database/content/block-readers.test.ts has the chosen ones.
     select: member,
     ...managed,
     guard: 'projects.manage',
     policies: managerPolicies,
     triggers: touched('blocks'),
     references: { ...ofOrganization, 'organization_id project_id': 'client_mgmt.projects' },
+  },
+  'conversation.block_readers': {
+    grants: { authenticated: read, service_role: read },
+    select: member,
+    policies: ['select_member'],
+    references: {
+      'organization_id block_id': 'conversation.blocks',
+      'organization_id user_id': 'client_mgmt.client_users',
+    },
+    aboutOthers: true,
   },
   'conversation.turns': {
     kept: 'participant_id',
@@ -131,62 +139,16 @@ export const analysis: Readonly<Record<string, RelationExpectation>> = {
       ...ordered('insert', 'NEW'),
       ...ordered('update', 'NEW'),
       ...ordered('delete', 'OLD'),
+      block_turns_restrict_insert:
+        'AFTER INSERT REFERENCING NEW TABLE AS changed_rows FOR EACH STATEMENT ' +
+        'EXECUTE FUNCTION private.restrict_turns()',
     },
     references: {
       'organization_id block_id': 'conversation.blocks',
       'organization_id turn_id': 'conversation.turns',
     },
   },
-  'conversation.lens_prototypes': {
-    grants: {
-      authenticated: {
-        select: '*',
-        insert: 'name prompt_template',
-        update: 'name prompt_template',
-        delete: true,
-      },
-      service_role: everything,
-    },
-    select: any(member, platformWide),
-    ...managed,
-    guard: 'projects.manage',
-    policies: managerPolicies,
-    triggers: {
-      ...audited('lens_prototypes', 'lens', 'id', ['prompt_template']),
-      ...touched('lens_prototypes'),
-      ...trigger(
-        'lens_prototypes_check',
-        'BEFORE INSERT OR UPDATE OF prompt_template',
-        'check_lens_template()',
-      ),
-      ...inUse('lens_prototypes'),
-    },
-    keptBy: { 'conversation.block_lens_version': 'lens_id' },
-    references: ofOrganization,
-  },
-  'conversation.block_lens_version': {
-    grants: {
-      authenticated: {
-        select: '*',
-        insert: 'block_id lens_id version result',
-        delete: true,
-      },
-      service_role: everything,
-    },
-    select: member,
-    insert: manage,
-    delete: manage,
-    guard: 'projects.manage',
-    policies: ['select_member', 'insert_manager', 'delete_manager'],
-    triggers: {
-      ...checked('block_lens_version', 'organization_id, lens_id'),
-      ...searched('block_lens_version'),
-    },
-    references: {
-      'organization_id block_id': 'conversation.blocks',
-      lens_id: 'conversation.lens_prototypes',
-    },
-  },
+  ...lenses,
   'conversation.participant_users': {
     grants: { authenticated: read, service_role: read },
     select: member,

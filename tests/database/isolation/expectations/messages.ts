@@ -1,4 +1,4 @@
-import { searched } from './analysis.ts'
+import { searched } from './lenses.ts'
 import { all, any, holding, is, member, reader } from '../rules.ts'
 import { perStatement, touched, trigger } from './triggers.ts'
 import type { RelationExpectation } from './types.ts'

@@ -56,6 +56,7 @@ const plain = [
   'expire_idempotency_keys(integer)',
   'fail_mcp_refresh(bigint, bigint, bigint, uuid, text, boolean)',
   'finish_execution(bigint, uuid, jsonb, integer)',
+  'finish_lens_block(bigint, bigint, bigint, jsonb)',
   'finish_tool_call(bigint, uuid, text, jsonb, integer)',
   'follow_execution(bigint, uuid, bigint, uuid[])',
   'has_due_schedule()',

@@ -114,6 +114,19 @@ export const special: Readonly<Record<string, (planting: Planting) => readonly O
   ],
   'client_mgmt.mcp_allowed_hosts': ({ names }) => [{ host: `${names.text()}.example.com` }],
   'conversation.participants': ({ member }) => [{ user_id: null }, { user_id: member }],
+  'conversation.lens_prototypes': () => [
+    { agent: null, model: null, variables: {}, output_schema: { type: 'object' } },
+  ],
+  // Two results of one block, so that a comparison has a row.
+  'conversation.block_lens_version': ({ names }) =>
+    [1, 2].map((version) => ({
+      version,
+      result: { text: names.text() },
+      error_code: null,
+      execution_ids: '{}',
+    })),
+  // The first is written with the lens.
+  'conversation.lens_versions': () => [{ version: 2 }],
 }
 
 /** What a further row of these tables needs to differ in from the planted ones. */
@@ -124,7 +137,6 @@ export const further: Readonly<Record<string, (planting: Planting) => Overrides>
     system_prompt_id:
       (rows.get('public.system_prompts') ?? []).find((row) => row.user_id === null)?.id ?? null,
   }),
-  'conversation.block_lens_version': () => ({ version: 2 }),
   'conversation.block_turns': ({ rows }) => ({
     turn_id: rows.get('conversation.turns')?.[1]?.id ?? null,
     sequence_order: 2,
