@@ -14,7 +14,8 @@ const maxDollars = 1_000_000
 
 /** The value when it is a usable count, else null: a ledger must never see NaN or -1. */
 export function countOf(value: unknown): number | null {
-  return Number.isInteger(value) ? amountOf(value, maxCount) : null
+  const count = amountOf(value, maxCount)
+  return Number.isInteger(count) ? count : null
 }
 
 /** The value when it is a usable amount of US dollars, else null. */
@@ -22,6 +23,10 @@ export function dollarsOf(value: unknown): number | null {
   return amountOf(value, maxDollars)
 }
 
+/** A number, also one that is written as a text. */
 function amountOf(value: unknown, max: number): number | null {
-  return typeof value === 'number' && value >= 0 && value <= max ? value : null
+  const isText =
+    typeof value === 'string' && /^\d{1,20}(?:\.\d{1,20})?(?:e-?\d{1,2})?$/i.test(value)
+  const amount = isText ? Number(value) : value
+  return typeof amount === 'number' && amount >= 0 && amount <= max ? amount : null
 }

@@ -123,6 +123,37 @@ describe('a message that a client sends back', () => {
     expect(problemOf({ messages })).toBe('accepted')
   })
 
+  it.each<[string, object, string]>([
+    [
+      'beside the text',
+      {
+        content: 'Look:',
+        images: [{ type: 'image_url', image_url: { url: 'data:image/png;base64,AA==' } }],
+      },
+      'Look:\n[image/png, made by the model]',
+    ],
+    [
+      'among the parts',
+      {
+        content: [
+          { type: 'text', text: 'Look: ' },
+          { type: 'image_url', image_url: { url: 'https://a.test/b' } },
+        ],
+      },
+      'Look: [image, made by the model]',
+    ],
+    [
+      'without a text, and of odd shapes',
+      { content: null, images: [null, { image_url: 'data:image/webp;base64,AA==' }] },
+      '[image, made by the model]\n[image/webp, made by the model]',
+    ],
+    ['that are no list', { content: 'A', images: 'x' }, 'A'],
+  ])('may have pictures %s: the model reads what stood there', (_how, answer, content) => {
+    const messages = [hi, { role: 'assistant', ...answer }, hi]
+    const { asked } = readChatRequest({ model: 'droid', messages })
+    expect(asked.messages[1]).toEqual({ role: 'assistant', content })
+  })
+
   it.each<[string, object[], string]>([
     [
       'a sound',

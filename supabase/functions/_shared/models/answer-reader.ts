@@ -129,8 +129,9 @@ export class AnswerReader {
     } catch (error) {
       failure = new ModelError('provider_malformed_response', { detail: String(error) })
     }
-    for (const frame of frames) {
-      if (this.#decoder.decode(frame.data, this.#call.answer)) return true
+    for (const { data } of frames) {
+      // Some keep a connection alive with events that say nothing.
+      if (data.trim() !== '' && this.#decoder.decode(data, this.#call.answer)) return true
     }
     if (failure) throw failure
     return false

@@ -1,4 +1,4 @@
-import { isRecord, stringOf } from '../json.ts'
+import { countOf, isRecord, stringOf } from '../json.ts'
 import type { AnswerBuilder } from './answer-builder.ts'
 import { ProviderReportedError, type StreamDecoder } from './model-adapter.ts'
 import { ModelError } from './model-error.ts'
@@ -19,6 +19,20 @@ const finishReasons: Readonly<Record<string, FinishReason>> = {
   content_filter: 'content_filter',
   tool_calls: 'tool_calls',
   function_call: 'tool_calls',
+  // Mistral; Zhipu; and the words of Anthropic, Cohere and Hugging Face, which proxies pass on.
+  model_length: 'length',
+  sensitive: 'content_filter',
+  end_turn: 'stop',
+  stop_sequence: 'stop',
+  eos: 'stop',
+  eos_token: 'stop',
+  complete: 'stop',
+  completed: 'stop',
+  max_tokens: 'length',
+  tool_use: 'tool_calls',
+  tool_call: 'tool_calls',
+  refusal: 'content_filter',
+  safety: 'content_filter',
 }
 
 /** Decodes `chat.completion.chunk` frames and whole `chat.completion` bodies. */
@@ -31,7 +45,7 @@ export class OpenAiDecoder implements StreamDecoder {
   }
 
   decode(data: string, answer: AnswerBuilder): boolean {
-    if (data === '[DONE]') return true
+    if (data.trim() === '[DONE]') return true
     this.#decodeBody(parseFrame(data), 'delta', answer)
     return false
   }
@@ -49,7 +63,8 @@ export class OpenAiDecoder implements StreamDecoder {
     if (!Array.isArray(choices)) throw malformed('choices is not an array')
     for (const choice of choices as unknown[]) {
       // Only one answer is asked for; a second one would be mixed into its text.
-      if (isRecord(choice) && (choice['index'] ?? 0) === 0) this.#choice(choice, field, answer)
+      if (isRecord(choice) && (countOf(choice['index']) ?? 0) === 0)
+        this.#choice(choice, field, answer)
     }
     addCitations(body, answer)
     const usage = usageOf(body, choices as unknown[])
@@ -60,7 +75,11 @@ export class OpenAiDecoder implements StreamDecoder {
     const reported = findErrorObject(choice)
     if (reported !== undefined) throw new ProviderReportedError(reported)
     const delta = choice[field]
-    if (isRecord(delta)) this.#delta(delta, field === 'message', answer)
+    const { message } = choice
+    // Some stream one frame, with all of the answer in it.
+    const isWhole = isRecord(message) && !isRecord(delta) && answer.progress === 0
+    if (isWhole) this.#delta(message, true, answer)
+    else if (isRecord(delta)) this.#delta(delta, field === 'message', answer)
     else if (delta !== undefined && delta !== null) throw malformed(`${field} is not an object`)
     const reason = stringOf(choice['finish_reason'])
     if (reason === null) return
@@ -68,7 +87,7 @@ export class OpenAiDecoder implements StreamDecoder {
     if (reason === 'error') throw new ProviderReportedError({ code: 'finish_reason_error' })
     const metadata = this.#reasoning.take()
     if (metadata !== null) answer.reasoning('', metadata)
-    answer.finish(finishReasons[reason] ?? 'other', reason)
+    answer.finish(finishReasons[reason.toLowerCase()] ?? 'other', reason)
   }
 
   #delta(delta: Json, isWhole: boolean, answer: AnswerBuilder): void {
@@ -78,6 +97,7 @@ export class OpenAiDecoder implements StreamDecoder {
     const content = delta['content']
     if (typeof content === 'string') answer.text(content)
     else if (Array.isArray(content)) for (const part of content) addPart(part, answer)
+    else if (isRecord(content)) addPart(content, answer)
     else if (content !== undefined && content !== null) throw malformed('content is not text')
     if (typeof delta['refusal'] === 'string') answer.refusal(delta['refusal'])
     addPictures(delta['images'], answer)
@@ -89,6 +109,7 @@ export class OpenAiDecoder implements StreamDecoder {
 
 /** Some services send content as typed parts; Mistral its thoughts, too. */
 function addPart(part: unknown, answer: AnswerBuilder): void {
+  if (typeof part === 'string') return answer.text(part)
   if (!isRecord(part)) throw malformed('a part of the content is not an object')
   const { type, thinking } = part
   if (type === 'text' || type === 'output_text') answer.text(stringOf(part['text']) ?? '')

@@ -1,5 +1,5 @@
 import { fromAnyBase64, toBase64 } from '../crypto/base64.ts'
-import { isRecord, stringOf } from '../json.ts'
+import { countOf, isRecord, stringOf } from '../json.ts'
 import { ModelError } from './model-error.ts'
 import type { EmbeddingInput, ModelUsage, Vector } from './model-protocol.ts'
 import { readOpenAiUsage } from './openai-usage.ts'
@@ -41,7 +41,7 @@ export function readEmbeddings(body: unknown, asked: EmbeddingInput): EmbeddingA
   const vectors = new Map<unknown, Vector>()
   for (const [place, item] of (body['data'] as unknown[]).entries()) {
     if (!isRecord(item)) throw malformed('a vector is no object')
-    vectors.set(item['index'] ?? place, toVector(item['embedding'], asked))
+    vectors.set(countOf(item['index']) ?? place, toVector(item['embedding'], asked))
   }
   return {
     requestId: stringOf(body['id']),

@@ -1,4 +1,5 @@
 import { countOf, dollarsOf, isRecord } from '../json.ts'
+import { addUpUsage } from './add-up-usage.ts'
 import type { ModelUsage } from './model-protocol.ts'
 
 type Json = Record<string, unknown>
@@ -29,7 +30,7 @@ export function readOpenAiUsage(usage: Json): ModelUsage {
   const anthropic = sum(countOf(usage['input_tokens']), cacheRead, cacheWrite)
   const deepSeek = sum(cached, countOf(usage['prompt_cache_miss_tokens']))
   const input = first(usage, names.input) ?? anthropic ?? (cached === null ? null : deepSeek)
-  const counts = addUp({
+  const counts = addUpUsage({
     // No request has no input: 0 stands for "not counted".
     input: input === 0 ? null : input,
     output: first(usage, names.output),
@@ -47,47 +48,12 @@ export function readOpenAiUsage(usage: Json): ModelUsage {
   }
 }
 
-interface Counts {
-  readonly input: number | null
-  readonly output: number | null
-  readonly total: number | null
-  readonly cached: number | null
-  readonly reasoning: number | null
-}
-
-function addUp(reported: Counts) {
-  const { total, cached, reasoning } = reported
-  let { input, output } = reported
-  let isEstimated = false
-  if (input === null && output !== null && total !== null && total > output) input = total - output
-  if (output === null && input !== null && total !== null && total >= input) output = total - input
-  if (input !== null && cached !== null && cached > input) {
-    input += cached
-    isEstimated = output === null || total !== input + output
-  }
-  if (input === null || output === null) {
-    return { inputTokens: input, outputTokens: output, totalTokens: total }
-  }
-  const missing = (total ?? 0) - input - output
-  if (missing > 0) {
-    // xAI and Gemini count thoughts beside the completion, and the total says so.
-    output += missing
-    isEstimated ||= missing !== reasoning
-  }
-  if (reasoning !== null && reasoning > output) {
-    output += reasoning
-    isEstimated = true
-  }
-  if (total !== null && missing < 0) isEstimated = true
-  const counts = { inputTokens: input, outputTokens: output, totalTokens: input + output }
-  return isEstimated ? { ...counts, isEstimated } : counts
-}
-
 /** US dollars; null where nothing is said, and where 0 stands for something not known. */
 function readCost(usage: Json): number | null {
   const ticks = usage['cost_in_usd_ticks']
   if (typeof ticks === 'number') return positive(dollarsOf(ticks / 1e10))
-  const cost = dollarsOf(usage['cost'])
+  // Perplexity gives its parts.
+  const cost = dollarsOf(recordOf(usage['cost'])['total_cost'] ?? usage['cost'])
   const upstream = dollarsOf(recordOf(usage['cost_details'])['upstream_inference_cost'])
   const isByok = usage['is_byok']
   // With a key of one's own OpenRouter charges a fee, and the provider the rest.

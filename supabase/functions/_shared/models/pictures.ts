@@ -26,7 +26,7 @@ export function addPicture(image: unknown, answer: AnswerBuilder): void {
   const named = isRecord(image) ? image['image_url'] : undefined
   const url = isRecord(named) ? named['url'] : named
   if (typeof url !== 'string') throw unsupportedOutput()
-  const [, mediaType = ''] = /^data:([^;,]{1,80});base64,/.exec(url) ?? []
+  const [, mediaType = ''] = /^data:([^;,]{1,80})(?:;[^;,]{0,80}){0,4};base64,/i.exec(url) ?? []
   addPictureData(mediaType, url.slice(url.indexOf(',') + 1), answer)
 }
 

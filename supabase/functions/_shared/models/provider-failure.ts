@@ -53,8 +53,14 @@ export function failureOfErrorObject(error: unknown, context: FailureContext): M
 export function findErrorObject(body: unknown): unknown {
   const value: unknown = Array.isArray(body) ? body[0] : body
   if (!isRecord(value)) return undefined
-  if (value['error'] !== undefined && value['error'] !== null) return value['error']
+  if (isSaid(value['error'])) return value['error']
   return value['object'] === 'error' ? value : undefined
+}
+
+/** Some services have an empty error beside each answer. */
+function isSaid(error: unknown): boolean {
+  if (typeof error === 'object' && error !== null) return Object.keys(error).length > 0
+  return error !== undefined && error !== null && error !== false && error !== ''
 }
 
 function parseErrorBody(body: string): ErrorObject {
@@ -64,10 +70,16 @@ function parseErrorBody(body: string): ErrorObject {
   } catch {
     return NO_ERROR // A proxy's page or half a body: the HTTP status alone decides.
   }
-  return readErrorObject(findErrorObject(parsed))
+  // FastAPI has `detail`, and others the fields of an error without the error around them.
+  const plain = isRecord(parsed)
+    ? { ...parsed, message: parsed['message'] ?? parsed['detail'] }
+    : parsed
+  return readErrorObject(findErrorObject(parsed) ?? plain)
 }
 
-function readErrorObject(error: unknown): ErrorObject {
+function readErrorObject(given: unknown): ErrorObject {
+  // Hugging Face and Ollama have the sentence alone.
+  const error = typeof given === 'string' ? { message: given } : given
   if (!isRecord(error)) return NO_ERROR
   const status = Number(error['code'] ?? error['status'])
   const inner = error['innererror']

@@ -52,19 +52,21 @@ export async function streamModel(
   }
 }
 
-async function openStream(
-  call: ModelCall,
-  request: ModelRequest,
-): Promise<{ readonly body: ReadableStream<Uint8Array> } | { readonly whole: unknown }> {
+type Opened = { readonly body: ReadableStream<Uint8Array> } | { readonly whole: unknown }
+
+async function openStream(call: ModelCall, request: ModelRequest): Promise<Opened> {
   const response = await call.open(request, 'stream')
   const type = response.headers.get('content-type') ?? ''
-  if (!/^text\/event-stream\b/i.test(type)) return { whole: await readWhole(call, response, type) }
+  if (!/^\s*text\/event-stream\b/i.test(type)) return readWhole(call, response, type)
   if (response.body === null) throw new ModelError('provider_stream_truncated')
   return { body: response.body }
 }
 
-/** A 200 that is not a stream: a whole answer, an error, or something that is no provider at all. */
-async function readWhole(call: ModelCall, response: Response, type: string): Promise<unknown> {
+/**
+ * A 200 that does not say that it is a stream: a whole answer, an error, a stream all the same, or
+ * something that is no provider at all.
+ */
+async function readWhole(call: ModelCall, response: Response, type: string): Promise<Opened> {
   call.expect('provider_timeout', call.timeouts.completeMs)
   const read = readText(response, MAX_JSON_BYTES)
   const { text } = await call.transport(read, 'provider_stream_truncated')
@@ -76,7 +78,8 @@ async function readWhole(call: ModelCall, response: Response, type: string): Pro
   }
   const reported = findErrorObject(body)
   if (reported !== undefined) throw new ProviderReportedError(reported)
-  if (typeof body === 'object' && body !== null) return body
+  if (typeof body === 'object' && body !== null) return { whole: body }
+  if (/^\uFEFF?\s*(?:data|event|id|retry)?:/.test(text)) return { body: new Blob([text]).stream() }
   const detail = `content-type ${JSON.stringify(type.slice(0, 100))} instead of text/event-stream`
   throw new ModelError('provider_malformed_response', { detail })
 }

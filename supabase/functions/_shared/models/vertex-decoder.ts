@@ -1,6 +1,7 @@
 import { countOf, isRecord, stringOf } from '../json.ts'
 import type { AnswerBuilder } from './answer-builder.ts'
 import { ProviderReportedError, type StreamDecoder } from './model-adapter.ts'
+import { addUpUsage } from './add-up-usage.ts'
 import { ModelError } from './model-error.ts'
 import type { FinishReason, ModelUsage, ProviderMetadata } from './model-protocol.ts'
 import { addSource } from './openai-citations.ts'
@@ -58,11 +59,13 @@ export class VertexDecoder implements StreamDecoder {
     if (isRecord(usage)) answer.usage(toUsage(usage))
     for (const candidate of candidates as unknown[]) {
       // Only one answer is asked for; a second one would be mixed into its text.
-      if (isRecord(candidate) && (candidate['index'] ?? 0) === 0) this.#candidate(candidate, answer)
+      if (isRecord(candidate) && (countOf(candidate['index']) ?? 0) === 0)
+        this.#candidate(candidate, answer)
     }
     const feedback = body['promptFeedback']
     const blocked = isRecord(feedback) ? stringOf(feedback['blockReason']) : null
-    if (blocked !== null) answer.finish('content_filter', blocked)
+    if (blocked !== null && !blocked.endsWith('_UNSPECIFIED'))
+      answer.finish('content_filter', blocked)
   }
 
   #candidate(candidate: Json, answer: AnswerBuilder): void {
@@ -101,7 +104,7 @@ export class VertexDecoder implements StreamDecoder {
       return addPictureData(type, stringOf(data['data']) ?? '', answer, metadata)
     }
     if (isRecord(part['fileData'])) throw unsupportedOutput()
-    const text = part['text']
+    const text = part['text'] ?? undefined
     if (text !== undefined && typeof text !== 'string') throw malformed('text is not a string')
     if (part['thought'] === true) answer.reasoning(text ?? '', metadata)
     else answer.text(text ?? '', metadata)
@@ -125,12 +128,22 @@ function toUsage(usage: Json): ModelUsage {
   const reasoningTokens = countOf(usage['thoughtsTokenCount'])
   const toolInputTokens = countOf(usage['toolUsePromptTokenCount'])
   const input = sum(countOf(usage['promptTokenCount']), toolInputTokens)
-  return {
+  const cachedInputTokens = countOf(usage['cachedContentTokenCount'])
+  const output = sum(countOf(usage['candidatesTokenCount']), reasoningTokens)
+  const total = countOf(usage['totalTokenCount'])
+  const counts = addUpUsage({
     // No request has no input: 0 stands for "not counted".
-    inputTokens: input === 0 ? null : input,
-    outputTokens: sum(countOf(usage['candidatesTokenCount']), reasoningTokens),
-    totalTokens: countOf(usage['totalTokenCount']),
-    cachedInputTokens: countOf(usage['cachedContentTokenCount']),
+    input: input === 0 ? null : input,
+    output,
+    // Before the first word the total is the prompt's, and says nothing of the answer.
+    total: output === null && total === input ? null : total,
+    cached: cachedInputTokens,
+    reasoning: reasoningTokens,
+  })
+  return {
+    ...counts,
+    totalTokens: counts.totalTokens ?? total,
+    cachedInputTokens,
     cacheWriteTokens: null,
     reasoningTokens,
     toolInputTokens,

@@ -1,12 +1,14 @@
 import * as z from 'zod'
 import { contentObject } from '../http/request-rule.ts'
 import { storableText } from '../http/validate.ts'
+import { isRecord } from '../json.ts'
 import type {
   FilePart,
   MessagePart,
   ModelMessage,
   ProviderMetadata,
 } from '../models/model-protocol.ts'
+import { pictureText } from '../models/pictures.ts'
 import { address, imageType, toFilePart as toPart } from '../executions/inline-data.ts'
 
 /** Characters of one text; the body's limit comes first. */
@@ -29,8 +31,12 @@ const filePart = contentObject({
   }),
 })
 const refusalPart = contentObject({ type: z.literal('refusal'), refusal: text })
+const madePart = contentObject({ type: z.literal('image_url'), image_url: z.unknown() })
 // Thoughts as LangChain and Anthropic write them: no other model is shown them.
 const thoughtPart = contentObject({ type: z.enum(['reasoning', 'thinking', 'redacted_thinking']) })
+
+// A picture of an earlier answer: no model is shown it again, but what stood there.
+const pictures = z.array(z.unknown()).nullish().catch(null)
 
 const toolCall = contentObject({
   id: storableText(256).min(1),
@@ -62,10 +68,14 @@ export const chatMessageSchema = z.discriminatedUnion('role', [
   contentObject({
     role: z.literal('assistant'),
     content: z
-      .union([text, z.array(z.discriminatedUnion('type', [textPart, refusalPart, thoughtPart]))])
+      .union([
+        text,
+        z.array(z.discriminatedUnion('type', [textPart, refusalPart, thoughtPart, madePart])),
+      ])
       .nullish(),
     tool_calls: z.array(toolCall).max(128).nullish(),
     refusal: text.nullish(),
+    images: pictures,
     // A model would read these, if they were passed on.
     audio: nothing,
     function_call: nothing,
@@ -117,11 +127,33 @@ export function toModelMessages(messages: readonly ChatMessage[]): ModelMessage[
   })
 }
 
-type Part = { readonly type: string; readonly text?: string; readonly refusal?: string }
+type Part = {
+  readonly type: string
+  readonly text?: string
+  readonly refusal?: string
+  readonly image_url?: unknown
+}
 
 function joined(content: string | readonly Part[]): string {
   if (typeof content === 'string') return content
   return content.map(({ text: said, refusal }) => said ?? refusal ?? '').join('')
+}
+
+/** The text of an answer, with a note in the place of each picture. */
+function saidIn({ content, refusal, images }: ChatMessage & { role: 'assistant' }): string {
+  const parts: readonly Part[] =
+    typeof content === 'string' ? [{ type: 'text', text: content }] : (content ?? [])
+  const pieces = parts.map((part) => (part.type === 'image_url' ? noteOf(part) : joined([part])))
+  const text = pieces.join('') || (refusal ?? '')
+  return [text, ...(images ?? []).map(noteOf)].filter((piece) => piece !== '').join('\n')
+}
+
+function noteOf(picture: unknown): string {
+  const named = isRecord(picture) ? picture['image_url'] : undefined
+  const url = isRecord(named) ? named['url'] : named
+  const [, type = 'image'] =
+    (typeof url === 'string' && /^data:([\w./+-]{1,80})[;,]/.exec(url)) || []
+  return pictureText(type)
 }
 
 function withContent(role: 'user', content: (ChatMessage & { role: 'user' })['content']) {
@@ -135,7 +167,7 @@ function withContent(role: 'user', content: (ChatMessage & { role: 'user' })['co
 }
 
 function toAssistantMessage(message: ChatMessage & { role: 'assistant' }): ModelMessage {
-  const content = joined(message.content ?? '') || (message.refusal ?? '')
+  const content = saidIn(message)
   const calls = (message.tool_calls ?? []).map((call): MessagePart => {
     const { id, function: called, extra_content } = call
     const { name, arguments: args } = called
