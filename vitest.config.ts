@@ -17,6 +17,18 @@ const project = (
 /** A stack for each worker, for the projects that need one: see tests/support/stack/stack.ts. */
 const onStack = { globalSetup: ['tests/support/stack/stack.ts'] }
 
+const asksMutants = process.env.COLLOQUY_MUTANTS === 'true'
+
+/** Tests of the database that need more of a stack than its database, or servers of their own. */
+const needsStack = [
+  'tests/database/{hosted,isolation}/**/*.test.ts',
+  // What asks only PostgreSQL's planner.
+  'tests/database/plans.test.ts',
+  // REST and Auth.
+  'tests/database/{requests,request-time}.test.ts',
+  'tests/database/executions/execution-events.test.ts',
+]
+
 export default defineConfig({
   test: {
     reporters: ['default', './tests/support/stack/summary-reporter.ts'],
@@ -31,21 +43,15 @@ export default defineConfig({
     hookTimeout: 60_000,
     projects: [
       project('unit'),
-      project('database', onStack),
-      // The same tests on a database as the hosted platform makes it, and the matrix by the people
-      // without whom a permission or a refusal would not be tried.
+      // Each test of the database runs once: on one as the hosted platform makes it, with the matrix by the
+      // people without whom a permission or a refusal would not be tried, or on a stack. A mutation run weakens
+      // the database of a stack, and asks all of them there.
       project('hosted', {
         include: ['tests/{database,hosted}/**/*.test.ts'],
-        exclude: [
-          // Servers of their own, and what asks only PostgreSQL's planner.
-          'tests/database/{hosted,isolation}/**',
-          'tests/database/plans.test.ts',
-          // REST and Auth of a stack.
-          'tests/database/{requests,request-time}.test.ts',
-          'tests/database/executions/execution-events.test.ts',
-        ],
+        exclude: needsStack,
         globalSetup: ['tests/support/stack/hosted-databases.ts'],
       }),
+      project('database', { ...onStack, ...(asksMutants ? {} : { include: needsStack }) }),
       project('functions', onStack),
       project('clients', onStack),
       // Its files start and kill what they find below their process.

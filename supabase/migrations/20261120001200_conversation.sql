@@ -174,7 +174,7 @@ declare
   organization constant bigint := private.current_organization_id();
 begin
   if private.has_permission('content.read_all') then
-    return '{}';
+    return array[]::bigint[];
   end if;
   return array(
     select b.id from conversation.blocks b
@@ -497,7 +497,6 @@ as $$
 declare
   organization constant bigint := private.require_organization('projects.manage');
   wanted uuid[];
-  stranger uuid;
 begin
   perform 1 from conversation.blocks b
   where b.organization_id = organization and b.id = set_block_readers.block_id
@@ -515,7 +514,7 @@ begin
     raise exception using errcode = '22023', message = 'invalid_request',
       detail = 'user_ids: must be a list of 1000 members at most, or null.';
   end if;
-  select w.id into stranger from unnest(wanted) w(id)
+  perform 1 from unnest(wanted) w(id)
   where w.id is null or not exists (
     select 1 from client_mgmt.client_users m
     where m.organization_id = organization and m.user_id = w.id and m.ended_at is null and m.role <> 'guest'

@@ -34,7 +34,7 @@ returns text[]
 language plpgsql stable security invoker set search_path = ''
 as $$
 declare
-  parts text[] := '{}';
+  parts text[] := array[]::text[];
   part text := '';
   rest text;
   most integer;

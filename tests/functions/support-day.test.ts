@@ -17,8 +17,10 @@ afterAll(() => model.close())
 function newDevice(): Client {
   const { url, publishableKey } = useStack()
   const agents = model.baseURL.replace(/\/v1$/, '')
-  const request: typeof fetch = (input, init) =>
-    fetch(String(input).replace(`${url}/functions/v1/agents`, agents), init)
+  const request: typeof fetch = (input, init) => {
+    const address = input instanceof Request ? input.url : input.toString()
+    return fetch(address.replace(`${url}/functions/v1/agents`, agents), init)
+  }
   return openClient(url, publishableKey, request)
 }
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import postgres from 'postgres'
+import process from 'node:process'
 import { createVitest, type TestSpecification } from 'vitest/node'
 
 import { root } from '../../dev/check/command.ts'
@@ -34,6 +35,8 @@ function textOf(file: string): string {
 
 /** Starts the stack, and makes sure that the tests pass on it as it is. */
 export async function startDatabaseTests(): Promise<DatabaseTests> {
+  // Read by vitest.config.ts.
+  process.env.COLLOQUY_MUTANTS = 'true'
   const vitest = await createVitest('test', {
     root,
     project: 'database',

@@ -152,7 +152,7 @@ const streamFaults: Record<string, Fault> = {
     script: [head(200, { 'content-type': 'text/html' }), '<h1>Welcome</h1>'],
     ...malformed,
   },
-  'an answer without a content type': { script: [head(200), ...openRouterFrames], ...malformed },
+  'a page without a content type': { script: [head(200), '<html>busy</html>'], ...malformed },
   'an empty answer': {
     // What a caller's stop sequence can cause counts for no breaker that others share.
     script: eventStream([delta(''), finishFrame, usageFrame, doneFrame]),

@@ -138,7 +138,7 @@ describe('a chat completion stream', () => {
     ['length', 'length'],
     ['content_filter', 'content_filter'],
     ['function_call', 'tool_calls'],
-    ['eos', 'other'],
+    ['eos', 'stop'],
   ])('maps the finish reason %s to %s', async (raw, reason) => {
     const events = await eventsOf(choice({ content: 'a' }), choice({}, raw))
     expect(events.at(-1)).toEqual({ type: 'finish', reason, rawReason: raw })
@@ -173,7 +173,7 @@ describe('a chat completion stream', () => {
   })
 
   it.each([
-    { prompt_tokens: -1, completion_tokens: 1.5, total_tokens: '9', cost: -2 },
+    { prompt_tokens: -1, completion_tokens: 1.5, total_tokens: '-9', cost: -2 },
     { prompt_tokens: 2e9, completion_tokens: 1e300, total_tokens: 9007199254740991, cost: 1e10 },
   ])('reads no nonsense as usage: %j', async (usage) => {
     const events = await eventsOf(

@@ -94,7 +94,13 @@ describe('a server that breaks its promise and rejects', () => {
     const { admin, argsOf } = fakeAdmin()
     const { log, entries } = fakeLog()
     const server = fakeServer({ call: () => Promise.reject(new Error('a defect')) })
-    const call = { organization_id: 1, execution_id: 'e', attempt: 1, tool_call_id: 'c', name: 'a__add' }
+    const call = {
+      organization_id: 1,
+      execution_id: 'e',
+      attempt: 1,
+      tool_call_id: 'c',
+      name: 'a__add',
+    }
     const emitted: unknown[] = []
     const deps = {
       admin,
