@@ -8,7 +8,7 @@ import {
   RESET,
   startRawProvider,
 } from '../../support/agents/raw-provider.ts'
-import { delta, doneFrame, finishFrame, openRouterFrames, usageFrame } from './recorded.ts'
+import { delta, doneFrame, finishFrame, usageFrame } from './recorded.ts'
 import { expectNoSecret, SECRET } from './secrets.ts'
 import { collect, openRouter, type Outcome, request } from './support.ts'
 
