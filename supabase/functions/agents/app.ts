@@ -30,6 +30,7 @@ import { maxRequests, RequestLimit } from '../_shared/http/request-limit.ts'
 import { validate } from '../_shared/http/validate.ts'
 import type { Log } from '../_shared/log/log.ts'
 import { createOpenAiRoutes } from '../_shared/openai/routes.ts'
+import { search, searchLimit, searchSchema } from '../_shared/search/search.ts'
 import {
   keyProviderSchema,
   type ProviderKeyDependencies,
@@ -125,6 +126,14 @@ export function createApp(given: AgentsDependencies): Hono {
     )
   })
   app.all('/executions/:id/answers/:tool_call_id', allowOnly('POST'))
+
+  app.post('/search', given.worker.begin, async (c) => {
+    const { headers, signal } = c.req.raw
+    const caller = await deps.verifyAccessToken(headers)
+    const asked = validate(searchSchema, await requests.readJson(c.req.raw, searchLimit))
+    return c.json(await search({ ...deps, log: logOf(c) }, caller, asked, signal))
+  })
+  app.all('/search', allowOnly('POST'))
 
   // A server's key that leaks must not replace the provider keys of its organization.
   app.put('/provider-credentials/:provider', async (c) => {

@@ -18,6 +18,8 @@ export interface CleanupDependencies {
   readonly limits: CleanupLimits
   /** Revokes tokens of ended connections at their issuers, which the schedule does not wait for. */
   readonly revoke: () => Promise<unknown>
+  /** Makes vectors that are due, which the schedule does not wait for. */
+  readonly embed: () => Promise<unknown>
   readonly waitUntil: WaitUntil
   readonly clock: Clock
   readonly log: Log
@@ -41,6 +43,7 @@ export function createApp(deps: CleanupDependencies): Hono {
       removed_files: (batch) => removeFiles(admin, batch),
     })
     deps.waitUntil(deps.revoke())
+    deps.waitUntil(deps.embed())
     return c.json(report)
   })
   app.all('/', allowOnly('POST'))

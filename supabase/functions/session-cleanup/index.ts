@@ -1,6 +1,7 @@
 import { createDatabase } from '../_shared/database.ts'
 import { findProblems, readEnv } from '../_shared/env.ts'
 import { createWaitUntil } from '../_shared/http/wait-until.ts'
+import { loadOnce } from '../_shared/load-once.ts'
 import { createLog, createProblemReport, logDefects } from '../_shared/log/log.ts'
 import { systemClock } from '../_shared/time.ts'
 import { createApp } from './app.ts'
@@ -10,6 +11,24 @@ const log = createLog(console.error)
 findProblems(env).forEach(createProblemReport(log))
 
 const database = createDatabase(env)
+
+// Loaded after the answer: a cold start does not wait for it.
+const loadEmbedding = loadOnce(async () => {
+  const [{ openKeyset }, { createModels }, { createOrganizationKeyReader }, { makeEmbeddings }] =
+    await Promise.all([
+      import('../_shared/crypto/keyset.ts'),
+      import('../_shared/executions/models.ts'),
+      import('../_shared/provider-keys/read-key.ts'),
+      import('../_shared/search/make-embeddings.ts'),
+    ])
+  const { admin } = database
+  const report = createProblemReport(log)
+  const keyset = await openKeyset(env.tokenEncryptionKeys, report)
+  const readKey = createOrganizationKeyReader({ admin, keyset, addresses: env.providerAddresses })
+  const models = createModels(env.models, readKey, report)
+  const random = Math.random
+  return () => makeEmbeddings({ admin, models, clock: systemClock, random, log, budget: 40_000 })
+})
 const app = createApp({
   admin: database.admin,
   get cleanupKey() {
@@ -23,6 +42,7 @@ const app = createApp({
     const { revokeEndedConnections } = await import('../_shared/oauth/revoke-ended-connections.ts')
     await revokeEndedConnections(await createOAuth(env, database, log), claimed)
   },
+  embed: async () => (await loadEmbedding())(),
   waitUntil: createWaitUntil(log),
   limits: { batch: 1_000, budget: 20_000 },
   clock: systemClock,

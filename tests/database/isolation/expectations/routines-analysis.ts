@@ -19,9 +19,14 @@ export const analysisRoutines: Readonly<Record<string, RoutineExpectation>> = {
     }),
   }),
   ...rpc(
-    'search(text, text[], bigint, integer, uuid, timestamp with time zone, timestamp with time zone, text)',
-    { allowed: inOrganization, example: () => ({ query: 'canary', limit: 100, max_rows: 100 }) },
+    'search(text, text[], bigint, integer, uuid, timestamp with time zone, timestamp with time zone, text, ' +
+      'text, double precision[], text)',
+    {
+      allowed: inOrganization,
+      example: () => ({ query: 'canary', limit: 100, max_rows: 100, mode: 'words' }),
+    },
   ),
+  ...rpc('search_model()', { allowed: inOrganization, example: () => ({}) }),
   ...rpc('import_transcripts(bigint, jsonb)', {
     allowed: holds('projects.manage'),
     aboutOthers: true,
