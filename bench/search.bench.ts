@@ -1,16 +1,18 @@
 import type { ReservedSql, Sql } from 'postgres'
 import { startMigrated } from '../dev/check/database-steps.ts'
 import { connect } from '../dev/postgres/database.ts'
+import { measureRecall } from './search-vectors.ts'
 import { measure, printComparisons, timeOf } from './support.ts'
 
 // Keyword search of one organization among all messages: search() as a member, against the same words asked for
 // by the owner of the tables, who names the organization; and the owner against a member's own text search
-// through the policy. Then 10,000 searches over 100 organizations, which must find no foreign row, and the import
-// of 10,000 turns. BENCH_MESSAGES=1000000 BENCH_TENANT=60000 for the full size; both are smaller by default.
+// through the policy. Then 10,000 searches over 100 organizations, which must find no foreign row, the import of
+// 10,000 turns, and the nearest ten by meaning against the exact ones, by number of texts (BENCH_TEXTS). BENCH_MESSAGES=1000000 BENCH_TENANT=60000 for the full size; both are smaller by default.
 const messages = Number(process.env.BENCH_MESSAGES ?? 100_000)
 const tenant = Number(process.env.BENCH_TENANT ?? 6_000)
 const searches = Number(process.env.BENCH_SEARCHES ?? 10_000)
 const organizations = 100
+const sizes = (process.env.BENCH_TEXTS ?? '100,1000,10000').split(',').map(Number)
 const rounds = 15
 
 /** Organization 1 has `tenant` messages, the others share the rest; a word is in one message of 200. */
@@ -36,6 +38,25 @@ async function plant(sql: Sql): Promise<void> {
     from public.chat_sessions c
     cross join lateral generate_series(
       1, case when c.organization_id = 1 then ${tenant}::integer else ${rest}::integer end) m`
+  // Further organizations for the search by meaning.
+  for (const [place, size] of sizes.entries()) {
+    const n = organizations + 1 + place
+    await sql`insert into auth.users (id, email)
+      values (md5('user' || ${n}::text)::uuid, 'person' || ${n}::text || '@example.com')`
+    await sql`insert into auth.sessions (id, user_id)
+      values (md5('session' || ${n}::text)::uuid, md5('user' || ${n}::text)::uuid)`
+    await sql`insert into public.organizations (id, name, slug) overriding system value
+      values (${n}, 'Organization', 'organization-' || ${n}::text)`
+    await sql`insert into client_mgmt.client_users (organization_id, user_id, role)
+      values (${n}, md5('user' || ${n}::text)::uuid, 'owner')`
+    await sql`insert into public.user_sessions (organization_id, id, user_id)
+      values (${n}, md5('session' || ${n}::text)::uuid, md5('user' || ${n}::text)::uuid)`
+    await sql`insert into public.chat_sessions (organization_id, id, user_id)
+      values (${n}, md5('chat' || ${n}::text)::uuid, md5('user' || ${n}::text)::uuid)`
+    await sql`insert into public.chat_messages (organization_id, session_id, user_id, role, content)
+      select ${n}, md5('chat' || ${n}::text)::uuid, md5('user' || ${n}::text)::uuid, 'user', 'text ' || m
+      from generate_series(1, ${size}::integer) m`
+  }
   await sql`analyze`
 }
 
@@ -130,6 +151,24 @@ try {
   )
   await one`rollback`
   console.log(`10,000 turns imported in ${imported.toFixed(0)} ms`)
+  for (const [kind, spread] of [
+    ['topics of 50 texts', 1],
+    ['no topics', 0],
+  ] as const) {
+    for (const place of sizes.keys()) {
+      const { texts, recall, search, exact } = await measureRecall(
+        sql,
+        one,
+        (organization) => actAs(one, organization),
+        organizations + 1 + place,
+        spread,
+      )
+      console.log(
+        `${kind}, ${texts} texts: recall@10 ${recall.toFixed(3)}, search ${search.toFixed(0)} ms, ` +
+          `exact ${exact.toFixed(0)} ms`,
+      )
+    }
+  }
   one.release()
 } finally {
   await sql.end()

@@ -7,6 +7,7 @@ import type {
   KeyProvider,
   StoredProviderKey,
 } from './invocation.ts'
+import type { SearchAnswer, SearchRequest } from './search.ts'
 
 /** The routes of the function `agents`, with types. Each throws ColloquyError with a sentence. */
 export class Agents {
@@ -67,6 +68,14 @@ export class Agents {
   ): Promise<Decision> {
     const path = `executions/${execution_id}/answers/${encodeURIComponent(tool_call_id)}`
     return this.#connection.json(`functions/v1/agents/${path}`, { body: { round, answers } })
+  }
+
+  /** Finds messages, turns and results by their words, their meaning, or both. */
+  search(request: SearchRequest, signal?: AbortSignal): Promise<SearchAnswer> {
+    return this.#connection.json('functions/v1/agents/search', {
+      body: request,
+      ...(signal && { signal }),
+    })
   }
 
   /** Stores the organization's own key of a provider, after a call with it has succeeded. */

@@ -7,6 +7,7 @@ export type Layers = readonly (readonly string[])[]
 
 /** Of `supabase/functions/_shared`. Above them stand a function's own `app.ts` and `index.ts`. */
 export const sharedLayers: Layers = [
+  ['search'],
   ['lenses', 'openai', 'schedules'],
   ['executions'],
   ['executions/stream'],

@@ -12,6 +12,7 @@ import { lensRunSchema } from '../../supabase/functions/_shared/lenses/lens-requ
 import { embeddingsBodySchema } from '../../supabase/functions/_shared/openai/embeddings-body.ts'
 import { responsesBodySchema } from '../../supabase/functions/_shared/openai/responses-body.ts'
 import { providerKeySchema } from '../../supabase/functions/_shared/provider-keys/store-key.ts'
+import { searchSchema } from '../../supabase/functions/_shared/search/search.ts'
 
 /** One route of a function, as clients see it. */
 export interface Operation {
@@ -72,6 +73,12 @@ export const operations: readonly Operation[] = [
     path: '/agents/executions/:id/answers/:tool_call_id',
     summary: 'Answers the questions of a tool call that waits.',
     body: answersSchema,
+  },
+  {
+    method: 'POST',
+    path: '/agents/search',
+    summary: 'Finds messages, turns and results by their words, their meaning, or both.',
+    body: searchSchema,
   },
   {
     method: 'PUT',

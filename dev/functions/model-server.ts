@@ -1,6 +1,7 @@
 import { LLMock } from '@copilotkit/aimock'
 
 import { isSlow, sayTo } from './local-answers.ts'
+import { localEmbeddings } from './local-embeddings.ts'
 import { startVertexTokenServer } from './vertex-token-server.ts'
 
 export interface ModelServer {
@@ -29,7 +30,9 @@ const PROJECT = 'local-model-server'
 
 /**
  * A local server with the wire protocols of OpenRouter and Vertex AI. It knows no model: its answers
- * say so and repeat the question, or show what a page has to show, when the question asks for it. It refuses requests without the key or token it hands out.
+ * say so and repeat the question, or show what a page has to show, when the question asks for it; its
+ * vectors are of letters, by the model `local-model-server`. It refuses requests without the key or token
+ * it hands out.
  */
 export async function startModelServer(options: ModelServerOptions): Promise<ModelServer> {
   const mock = new LLMock({
@@ -42,6 +45,8 @@ export async function startModelServer(options: ModelServerOptions): Promise<Mod
   // Some seconds, as a model takes for a long answer.
   mock.on({ predicate: isSlow }, sayTo, { latency: (options.chunkDelayMs ?? 12) * 4 })
   mock.on({ predicate: () => true }, sayTo)
+  // Its own embeddings give all texts of a request one vector.
+  mock.mount('/api/v1/embeddings', localEmbeddings).mount('/v1/projects', localEmbeddings)
   await mock.start()
   const tokens = await startVertexTokenServer(options.serviceAccountKey, PROJECT, ACCESS_TOKEN)
   return {

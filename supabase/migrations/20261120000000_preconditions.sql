@@ -63,35 +63,33 @@ declare
   functions constant text[] := string_to_array(btrim(regexp_replace('
     accept_invitation accept_my_invitation acquire_probe act_with_api_key answer_session answer_tool_call
     append_execution_events appoint_owner approve_mcp_tool ask_for_person assign_session available_models
-    begin_execution begin_execution_as begin_lens_run begin_tool_calls cancel_execution cancel_lens_run
-    claim_lens_block claim_mcp_authorization claim_mcp_revocations claim_removed_files claim_tool_calls
-    clean_ups cleanup_abandoned_guests cleanup_change_windows cleanup_ended_invitations
-    cleanup_ended_mcp_revocations cleanup_expired_oauth_states
-    cleanup_expired_oauth_tokens cleanup_expired_sessions cleanup_transient_sessions
-    cleanup_unused_oauth_clients close_break_glass consume_oauth_state create_api_key
-    create_client_schema create_oauth_state create_organization custom_access_token_hook decide_tool_call
-    decrypt_token delete_mcp_connection encrypt_token end_mcp_revocation end_oauth_state
-    estimate_lens_run
-    expire_execution_leases expire_idempotency_keys expire_tool_approvals explain_effective_llm
-    explain_effective_prompts export_audit_log fail_mcp_refresh feedback_by_agent finish_execution
-    finish_lens_block finish_tool_call
-    follow_execution get_effective_system_prompts hand_back_session has_permission
-    identify_api_key import_chat_session import_transcripts invite_member join_organization
-    lease_oauth_client leave_organization lens_run_state list_api_keys list_sealed_values list_sessions
-    log_audit_event
-    mcp_connections mcp_header_keys mcp_tool_changes migrate_site_preferences my_invitations
-    my_organizations open_break_glass open_mcp_configuration open_mcp_connection organization_members
-    platform_organizations preview_system_prompt provider_credential queue_mcp_revocation rate_message
-    read_elicitation read_execution read_execution_result read_hand_back_note read_mcp_endpoint
-    read_response record_mcp_tools reject_oauth_client release_oauth_client remove_member
-    remove_provider_credential renew_execution_lease require_mcp_scope reseal_value
-    reserve_execution_step resolve_mcp_endpoint revoke_api_key revoke_invitation revoke_session
-    rotate_api_key sealed_key_usage search sessions_to_answer set_account_active set_block_readers
-    set_block_turns
+    begin_due_schedule begin_execution begin_execution_as begin_lens_run begin_tool_calls cancel_execution
+    cancel_lens_run claim_embeddings claim_lens_block claim_mcp_authorization claim_mcp_revocations
+    claim_removed_files claim_tool_calls clean_ups cleanup_abandoned_guests cleanup_change_windows
+    cleanup_ended_invitations cleanup_ended_mcp_revocations cleanup_expired_oauth_states
+    cleanup_expired_oauth_tokens cleanup_expired_sessions cleanup_old_embeddings
+    cleanup_transient_sessions cleanup_unused_oauth_clients close_break_glass consume_oauth_state
+    create_api_key create_client_schema create_oauth_state create_organization create_schedule
+    custom_access_token_hook decide_tool_call decrypt_token delete_mcp_connection delete_schedule
+    encrypt_token end_mcp_revocation end_oauth_state estimate_lens_run expire_execution_leases
+    expire_idempotency_keys expire_tool_approvals explain_effective_llm explain_effective_prompts
+    export_audit_log fail_embeddings fail_mcp_refresh feedback_by_agent finish_execution finish_lens_block
+    finish_tool_call follow_execution get_effective_system_prompts hand_back_session has_due_schedule
+    has_permission identify_api_key import_chat_session import_transcripts invite_member join_organization
+    lease_oauth_client leave_organization lens_run_state list_api_keys list_schedule_runs list_schedules
+    list_sealed_values list_sessions log_audit_event mcp_connections mcp_header_keys mcp_tool_changes
+    migrate_site_preferences my_invitations my_organizations open_break_glass open_mcp_configuration
+    open_mcp_connection organization_members pause_schedule platform_organizations preview_system_prompt
+    provider_credential queue_embeddings queue_mcp_revocation rate_message read_elicitation read_execution
+    read_execution_result read_hand_back_note read_mcp_endpoint read_response record_mcp_tools
+    reindex_search reject_oauth_client release_oauth_client remove_member remove_provider_credential
+    renew_execution_lease require_mcp_scope reseal_value reserve_execution_step resolve_mcp_endpoint
+    resume_schedule revoke_api_key revoke_invitation revoke_session rotate_api_key sealed_key_usage search
+    search_model sessions_to_answer set_account_active set_block_readers set_block_turns
     set_mcp_bearer_token set_mcp_header_key set_member_role set_oauth_client set_organization_active
-    start_execution start_execution_as store_mcp_connection store_mcp_refresh store_oauth_client
-    store_oauth_code store_provider_credential suspend_tool_call switch_organization take_oauth_code
-    take_over_session usage_by_day usage_by_end_user use_mcp_connection verify_audit_chain
+    start_execution start_execution_as store_embeddings store_mcp_connection store_mcp_refresh
+    store_oauth_client store_oauth_code store_provider_credential suspend_tool_call switch_organization
+    take_oauth_code take_over_session usage_by_day usage_by_end_user use_mcp_connection verify_audit_chain
   ', '\s+', ' ', 'g')), ' ');
   taken text;
   place text;

@@ -166,6 +166,9 @@ begin
     when 'search_language' then
       case when word = any (private.search_languages()) then null
         else 'must be simple, or a language that PostgreSQL has a text search configuration for.' end
+    when 'search_model' then
+      -- private.follow_search_settings() looks the model up.
+      case when char_length(word) between 3 and 300 then null else 'must be agent/model.' end
     else 'has no known form.'
   end;
 end

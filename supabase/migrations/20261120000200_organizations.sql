@@ -26,7 +26,8 @@ comment on column public.organizations.slug is 'Public handle, unique on the who
 comment on column public.organizations.settings is
   'Parameters of a model call for every execution of the organization; an agent, a model, a project and a '
   'request say otherwise. guests_may_join: true lets everyone with an account join as guest, by '
-  'join_organization(). search_language: the text search configuration of what is written from then on.';
+  'join_organization(). search_language: the text search configuration of all texts. search_model: '
+  'agent/model that makes the vectors for the search by meaning; without it there are none.';
 create index organizations_suspended_idx on public.organizations (id) where not is_active;
 
 alter table public.organizations enable row level security;
@@ -687,7 +688,9 @@ grant update (workspace_path, system_prompt, session_metadata) on public.user_se
 -- No insert: custom_access_token_hook(). No delete, no other update: switch_organization(), revoke_session().
 
 create trigger organizations_check_settings before insert or update of settings on public.organizations
-  for each row execute function private.check_settings('settings', 'guests_may_join', 'search_language');
+  for each row execute function private.check_settings(
+    'settings', 'guests_may_join', 'search_language', 'search_model'
+  );
 create trigger organizations_updated_at before update on public.organizations
   for each row execute function private.update_updated_at_column();
 create trigger users_updated_at before update on public.users

@@ -297,7 +297,7 @@ create table client_mgmt.usage_ledger (
   organization_id bigint not null,
   id bigint generated always as identity,
   execution_id uuid not null,
-  user_id uuid not null,
+  user_id uuid,
   end_user text,
   project_id bigint,
   agent_name text,
@@ -315,7 +315,11 @@ create table client_mgmt.usage_ledger (
   constraint usage_ledger_execution_key unique (organization_id, execution_id)
 );
 comment on table client_mgmt.usage_ledger is
-  'The usage of each execution. No foreign keys: usage stays after the conversation and the membership.';
+  'The usage of each execution and batch of embeddings. No foreign keys: usage stays after the '
+  'conversation and the membership.';
+comment on column client_mgmt.usage_ledger.execution_id is
+  'The execution, or the batch of embeddings of the organization.';
+comment on column client_mgmt.usage_ledger.user_id is 'Null: embeddings of the organization.';
 comment on column client_mgmt.usage_ledger.cost_usd is
   'US dollars; null when a price or a token count is unknown.';
 comment on column client_mgmt.usage_ledger.is_estimated is

@@ -175,6 +175,27 @@ revoke all on function private.check_breaker(public.circuit_breaker_state),
   private.settle_breaker(bigint, bigint, bigint, bigint, text)
   from public, anon, authenticated, service_role;
 
+create function private.take_probe(credential_owner bigint, agent_id bigint, model_id bigint) returns bigint
+language sql volatile security definer set search_path = ''
+as $$
+  -- Definer: the table denies everyone. One update decides among all workers.
+  update public.circuit_breaker_state b
+  set state = 'half_open', generation = b.generation + 1,
+    probe_expires_at = clock_timestamp() + interval '60 seconds'
+  where b.organization_id is not distinct from take_probe.credential_owner
+    and b.agent_id = take_probe.agent_id and b.model_id = take_probe.model_id
+    and (
+      (b.state = 'open' and b.opened_at <= clock_timestamp() - interval '30 seconds')
+      or (b.state = 'half_open' and b.probe_expires_at <= clock_timestamp())
+    )
+  returning b.generation
+$$;
+comment on function private.take_probe(bigint, bigint, bigint) is
+  'Takes the one probe of an open breaker, for 60 seconds, and returns its generation; null when another '
+  'worker has it.';
+revoke all on function private.take_probe(bigint, bigint, bigint)
+  from public, anon, authenticated, service_role;
+
 create function public.acquire_probe(
   organization_id bigint,
   execution_id uuid,
@@ -199,20 +220,12 @@ begin
     perform private.require_attempt(execution, acquire_probe.attempt);
     perform private.require_access(execution);
   end if;
-  -- One update decides among all workers.
-  update public.circuit_breaker_state b
-  set state = 'half_open', generation = b.generation + 1,
-    probe_expires_at = clock_timestamp() + interval '60 seconds'
+  select private.take_probe(
+    case when r ->> 'credential' = 'organization' then execution.organization_id end, execution.agent_id,
+    acquire_probe.model_id
+  ) into probe
   from jsonb_array_elements(execution.route) r
-  where (r ->> 'model_id')::bigint = acquire_probe.model_id
-    and b.organization_id is not distinct from
-      case when r ->> 'credential' = 'organization' then execution.organization_id end
-    and b.agent_id = execution.agent_id and b.model_id = acquire_probe.model_id
-    and (
-      (b.state = 'open' and b.opened_at <= clock_timestamp() - interval '30 seconds')
-      or (b.state = 'half_open' and b.probe_expires_at <= clock_timestamp())
-    )
-  returning b.generation into probe;
+  where (r ->> 'model_id')::bigint = acquire_probe.model_id;
   if probe is null then
     return false;
   end if;

@@ -103,7 +103,10 @@ insert into private.table_bounds (table_name, reason) values
     'client_mgmt.system_prompt_versions',
     '50 rows per prompt, 5,000 rows and 16 MiB per member and per organization.'
   ),
-  ('client_mgmt.usage_ledger', 'One row per execution; the rates bound executions.'),
+  (
+    'client_mgmt.usage_ledger',
+    'One row per execution and per batch of embeddings; the rates bound executions.'
+  ),
   (
     'conversation.execution_events',
     'The stream of one answer, whose bytes the worker limits; counted in the bytes of conversations.'
@@ -144,6 +147,11 @@ insert into private.table_bounds (table_name, reason) values
     'private.stored_returns',
     'A deletion makes one row of those before it: as many rows as deletions at once.'
   ),
+  ('private.embedding_batches', 'One row per batch that a worker holds.'),
+  ('private.embedding_queue', 'One row per message, turn and result that lacks a vector.'),
+  ('private.search_models', 'One row per organization and model that it searches with or wants.'),
+  ('private.search_reindexing', 'One row per organization.'),
+  ('private.search_vectors', 'One row per message, turn and result, and two while the model changes.'),
   ('private.search_words', 'One row per message, turn and result.'),
   ('private.table_bounds', 'The owner of the database writes it.'),
   ('public.admin_audit_log', 'One row per act of a platform administrator.'),

@@ -402,7 +402,10 @@ as $$
     ('ended_invitations', 'cleanup_ended_invitations', '*/5 * * * *'),
     ('transient_sessions', 'cleanup_transient_sessions', '*/5 * * * *'),
     ('abandoned_guests', 'cleanup_abandoned_guests', '*/5 * * * *'),
-    ('change_windows', 'cleanup_change_windows', '*/5 * * * *')
+    ('change_windows', 'cleanup_change_windows', '*/5 * * * *'),
+    ('reindexed_texts', 'reindex_search', '* * * * *'),
+    ('queued_embeddings', 'queue_embeddings', '* * * * *'),
+    ('old_embeddings', 'cleanup_old_embeddings', '*/5 * * * *')
 $$;
 comment on function public.clean_ups() is
   'The list of clean-ups: the name of its job and count, its function of this schema, which takes a batch '

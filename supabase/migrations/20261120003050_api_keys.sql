@@ -416,6 +416,18 @@ begin
       answer := public.read_execution_result(execution);
     when 'read_response' then
       answer := public.read_response(execution);
+    when 'search_model' then
+      select coalesce(json_agg(m), '[]') into answer from public.search_model() m;
+    when 'search' then
+      select coalesce(json_agg(s), '[]') into answer
+      from jsonb_to_record(arguments) a(
+        query text, kinds text[], project_id bigint, "limit" integer, user_id uuid, since timestamptz,
+        until timestamptz, after text, mode text, embedding double precision[], embedding_model text
+      )
+      cross join lateral public.search(
+        a.query, a.kinds, a.project_id, a."limit", a.user_id, a.since, a.until, a.after, a.mode, a.embedding,
+        a.embedding_model
+      ) s;
     else
       raise exception using errcode = '42501', message = 'permission_denied',
         detail = 'An API key does not call this function.';
@@ -425,8 +437,9 @@ begin
 end
 $$;
 comment on function public.act_with_api_key(text, text, jsonb) is
-  'Calls one of the functions of an invocation as the API key with this SHA-256, in hexadecimal, in one '
-  'transaction that checks the key and acts: call names the function, arguments has its arguments by name. '
+  'Calls one of the functions of an invocation, or of a search, as the API key with this SHA-256, in '
+  'hexadecimal, in one transaction that checks the key and acts: call names the function, arguments has its '
+  'arguments by name. '
   'Service role only. PT401 unauthorized; else as the function.';
 
 -- ── The RPCs ──────────────────────────────────────────────────────────────────────────────────

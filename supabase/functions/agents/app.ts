@@ -33,6 +33,7 @@ import { lensRunLimit, readLensRun, readRowId } from '../_shared/lenses/lens-req
 import { runLens, workOn } from '../_shared/lenses/run-lens.ts'
 import type { Log } from '../_shared/log/log.ts'
 import { createOpenAiRoutes } from '../_shared/openai/routes.ts'
+import { search, searchLimit, searchSchema } from '../_shared/search/search.ts'
 import {
   keyProviderSchema,
   type ProviderKeyDependencies,
@@ -135,6 +136,14 @@ export function createApp(given: AgentsDependencies): Hono {
     )
   })
   app.all('/executions/:id/answers/:tool_call_id', allowOnly('POST'))
+
+  app.post('/search', given.worker.begin, async (c) => {
+    const { headers, signal } = c.req.raw
+    const caller = await deps.verifyAccessToken(headers)
+    const asked = validate(searchSchema, await requests.readJson(c.req.raw, searchLimit))
+    return c.json(await search({ ...deps, log: logOf(c) }, caller, asked, signal))
+  })
+  app.all('/search', allowOnly('POST'))
 
   // A server's key that leaks must not replace the provider keys of its organization.
   app.put('/provider-credentials/:provider', async (c) => {

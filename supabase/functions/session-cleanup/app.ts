@@ -22,6 +22,8 @@ export interface CleanupDependencies {
   /** Runs the schedules that are due. Their executions take minutes, and nothing waits for them. */
   readonly runSchedules: () => Promise<unknown>
   readonly worker: Pick<WorkerLife, 'begin'>
+  /** Makes vectors that are due, which the schedule does not wait for. */
+  readonly embed: () => Promise<unknown>
   readonly waitUntil: WaitUntil
   readonly clock: Clock
   readonly log: Log
@@ -47,6 +49,7 @@ export function createApp(deps: CleanupDependencies): Hono {
       removed_files: (batch) => removeFiles(admin, batch),
     })
     deps.waitUntil(deps.revoke())
+    deps.waitUntil(deps.embed())
     return c.json(report)
   })
   app.all('/', allowOnly('POST'))

@@ -2,6 +2,7 @@ import { createDatabase } from '../_shared/database.ts'
 import { findProblems, readEnv } from '../_shared/env.ts'
 import { createWaitUntil } from '../_shared/http/wait-until.ts'
 import { WorkerLife } from '../_shared/http/worker-life.ts'
+import { loadOnce } from '../_shared/load-once.ts'
 import { createLog, createProblemReport, logDefects } from '../_shared/log/log.ts'
 import { systemClock } from '../_shared/time.ts'
 import { createApp } from './app.ts'
@@ -15,6 +16,23 @@ const worker = new WorkerLife(systemClock, () => env.workerSeconds)
 // Told by the platform shortly before it ends a worker; a plain Deno process is not.
 addEventListener('beforeunload', () => worker.end())
 
+// Loaded after the answer: a cold start does not wait for it.
+const loadEmbedding = loadOnce(async () => {
+  const [{ openKeyset }, { createModels }, { createOrganizationKeyReader }, { makeEmbeddings }] =
+    await Promise.all([
+      import('../_shared/crypto/keyset.ts'),
+      import('../_shared/executions/models.ts'),
+      import('../_shared/provider-keys/read-key.ts'),
+      import('../_shared/search/make-embeddings.ts'),
+    ])
+  const { admin } = database
+  const report = createProblemReport(log)
+  const keyset = await openKeyset(env.tokenEncryptionKeys, report)
+  const readKey = createOrganizationKeyReader({ admin, keyset, addresses: env.providerAddresses })
+  const models = createModels(env.models, readKey, report)
+  const random = Math.random
+  return () => makeEmbeddings({ admin, models, clock: systemClock, random, log, budget: 40_000 })
+})
 const app = createApp({
   admin: database.admin,
   get cleanupKey() {
@@ -36,6 +54,7 @@ const app = createApp({
     await runDueSchedules(await createSchedules(env, { database, worker, log }))
   },
   worker,
+  embed: async () => (await loadEmbedding())(),
   waitUntil: createWaitUntil(log),
   limits: { batch: 1_000, budget: 20_000 },
   clock: systemClock,

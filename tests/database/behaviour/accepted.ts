@@ -141,6 +141,11 @@ export const behaviour: Readonly<Record<string, Readonly<Record<string, readonly
       'public.organizations.settings: search_language',
     ],
   },
+  'database/search/embeddings.test.ts': {
+    'an organization without the setting has no vector made, and none after it is taken back': [
+      'public.organizations.settings: search_model',
+    ],
+  },
   'database/chat/chat.test.ts': {
     'a shared conversation is read by every member, and by no other organization': [
       'public.chat_sessions: visibility',

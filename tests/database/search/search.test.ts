@@ -8,6 +8,7 @@ import {
   searching,
   snippets,
 } from '../../support/rows/search.ts'
+import { setSearch } from '../../support/rows/embeddings.ts'
 import { connectOwner, rolledBack } from '../../support/stack/database.ts'
 
 const sql = connectOwner()
@@ -171,14 +172,7 @@ test('a word that is longer than any that is kept finds nothing', async () => {
 test('an organization searches in its language, and finds what it wrote in the one before', async () => {
   await rolledBack(sql, async (tx) => {
     const owner = await addOwner(tx)
-    const speak = (language: string) =>
-      as(
-        tx,
-        owner,
-        (t) => t`
-          update public.organizations set settings = ${t.json({ search_language: language })}
-          where id = ${owner.organizationId}`,
-      )
+    const speak = (language: string) => setSearch(tx, owner, { search_language: language })
     await addConversation(tx, owner, ['She was running early'])
     expect(await snippets(tx, owner, 'run')).toEqual([])
     await speak('english')
@@ -195,5 +189,32 @@ test('an organization searches in its language, and finds what it wrote in the o
     await addConversation(tx, owner, ['Zwei Häuser'])
     expect(await snippets(tx, owner, 'Haus')).toEqual(['Zwei Häuser'])
     await expect(speak('klingon')).rejects.toMatchObject({ message: 'invalid_settings' })
+  })
+})
+
+test('after a change of the language all texts are read in it, a few at a time', async () => {
+  await rolledBack(sql, async (tx) => {
+    const owner = await addOwner(tx)
+    await addConversation(tx, owner, ['She was running', 'He ran', 'They run', 'No word'])
+    await setSearch(tx, owner, { search_language: 'english' })
+    const reindex = async (batch: number) => {
+      const [row] = await as(
+        tx,
+        'service_role',
+        (t) => t<{ n: number }[]>`
+        select public.reindex_search(${batch}) as n`,
+      )
+      return row?.n
+    }
+    expect(await reindex(3)).toBe(3)
+    expect(await reindex(3)).toBe(1)
+    expect(await reindex(3)).toBe(0)
+    expect(await reindex(3)).toBe(0)
+    expect((await snippets(tx, owner, 'runs')).sort()).toEqual(['She was running', 'They run'])
+    // A word without a meaning of its own is wanted by no query any more.
+    expect(await snippets(tx, owner, 'was')).toEqual([])
+    const languages = await tx`
+      select distinct language from private.search_words where organization_id = ${owner.organizationId}`
+    expect(languages).toEqual([{ language: 'english' }])
   })
 })

@@ -49,6 +49,7 @@ const agentsUses: Record<Exclude<keyof Agents, symbol>, (agents: Agents) => Prom
       { execution_id: execution, tool_call_id: 'call/1', round: 1 },
       { q: { action: 'accept', content: { name: 'Ann' } } },
     ),
+  search: (agents) => agents.search({ query: 'dog', mode: 'both', limit: 5 }),
   setProviderKey: (agents) => agents.setProviderKey('openrouter', 'sk-or-v1-key'),
   removeProviderKey: (agents) => agents.removeProviderKey('vertex-ai'),
 }

@@ -15,18 +15,35 @@ import type { EmbeddingsRequest } from './embeddings-body.ts'
 
 const encoder = new TextEncoder()
 
-/**
- * Answers with the vectors of texts. It is an execution as any other: budget, limits, route, breaker and
- * ledger. Neither texts nor vectors are stored. A client that leaves cancels it.
- * @param signal aborts when the client leaves
- * @throws AppError why there are no vectors
- */
+/** The vectors of texts, and the execution that made them. */
+export interface Embedded {
+  readonly execution: BegunExecution
+  readonly stored: FinishedExecution
+  readonly vectors: readonly Vector[]
+}
+
+/** Answers with the vectors of texts; see embedTexts(). */
 export async function embed(
   deps: InvokeDependencies,
   caller: Caller,
   request: EmbeddingsRequest,
   signal: AbortSignal,
 ): Promise<Response> {
+  return answer(await embedTexts(deps, caller, request, signal))
+}
+
+/**
+ * Makes the vectors of texts. It is an execution as any other: budget, limits, route, breaker and
+ * ledger. Neither texts nor vectors are stored. A client that leaves cancels it.
+ * @param signal aborts when the client leaves
+ * @throws AppError why there are no vectors
+ */
+export async function embedTexts(
+  deps: InvokeDependencies,
+  caller: Caller,
+  request: EmbeddingsRequest,
+  signal: AbortSignal,
+): Promise<Embedded> {
   const db = deps.database.forCaller(caller.accessToken)
   const asked = { messages: [], embed: request.embed }
   const execution = await inOrder(db, request.model, async (target): Promise<BegunExecution> => {
@@ -57,22 +74,19 @@ export async function embed(
       },
     })
     deps.waitUntil(done)
-    return answer(execution, await done, vectors)
+    const stored = await done
+    const error = endingError(execution.execution_id, stored)
+    if (error) throw error
+    // Another worker cannot have ended it with success: it has no vectors.
+    if (vectors.length === 0) throw new AppError('internal_error')
+    return { execution, stored, vectors }
   } finally {
     signal.removeEventListener('abort', leave)
   }
 }
 
-function answer(
-  execution: BegunExecution,
-  stored: FinishedExecution,
-  vectors: readonly Vector[],
-): Response {
+function answer({ execution, stored, vectors }: Embedded): Response {
   const { execution_id } = execution
-  const error = endingError(execution_id, stored)
-  if (error) throw error
-  // Another worker cannot have ended it with success: it has no vectors.
-  if (vectors.length === 0) throw new AppError('internal_error')
   const { input_tokens } = stored.usage
   const body = {
     object: 'list',

@@ -20,7 +20,12 @@ export const accounts: Readonly<Record<string, RelationExpectation>> = {
     triggers: {
       ...audited('organizations', 'organization', 'id', [], ['insert', 'update']),
       ...touched('organizations'),
-      ...settled('organizations', 'settings', 'guests_may_join', 'search_language'),
+      ...settled('organizations', 'settings', 'guests_may_join', 'search_language', 'search_model'),
+      ...trigger(
+        'organizations_search_settings',
+        'AFTER INSERT OR UPDATE OF settings',
+        'follow_search_settings()',
+      ),
       ...trigger('organizations_delete_content', 'BEFORE DELETE', 'delete_content()'),
       ...trigger('organizations_default_schema', 'AFTER INSERT', 'create_default_schema()'),
       ...trigger('organizations_limits', 'AFTER INSERT', 'create_organization_limits()'),

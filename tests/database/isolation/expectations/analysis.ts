@@ -104,12 +104,30 @@ export const analysis: Readonly<Record<string, RelationExpectation>> = {
   },
   'private.search_words': {
     grants: {},
+    triggers: perStatement('search_words', 'queue', 'queue_embedding()', ['insert']),
     references: {
       organization_id: 'public.organizations',
       'organization_id session_id message_id': 'public.chat_messages',
       'organization_id turn_id': 'conversation.turns',
       'organization_id result_id': 'conversation.block_lens_version',
     },
+  },
+  'private.search_models': { grants: {}, references: ofOrganization },
+  'private.search_reindexing': { grants: {}, references: ofOrganization },
+  'private.search_vectors': {
+    grants: {},
+    references: {
+      'organization_id item_id': 'private.search_words',
+      'organization_id model': 'private.search_models',
+    },
+  },
+  'private.embedding_queue': {
+    grants: {},
+    references: { 'organization_id item_id': 'private.search_words' },
+  },
+  'private.embedding_batches': {
+    grants: {},
+    references: { 'organization_id model': 'private.search_models' },
   },
   'conversation.turn_sources': {
     grants: { authenticated: read, service_role: read },

@@ -32,8 +32,12 @@ export const analysisRoutines: Readonly<Record<string, RoutineExpectation>> = {
     }),
   }),
   ...rpc(
-    'search(text, text[], bigint, integer, uuid, timestamp with time zone, timestamp with time zone, text)',
-    { allowed: inOrganization, example: () => ({ query: 'canary', limit: 100, max_rows: 100 }) },
+    'search(text, text[], bigint, integer, uuid, timestamp with time zone, timestamp with time zone, text, ' +
+      'text, double precision[], text)',
+    {
+      allowed: inOrganization,
+      example: () => ({ query: 'canary', limit: 100, max_rows: 100, mode: 'words' }),
+    },
   ),
   ...rpc('estimate_lens_run(bigint, bigint, bigint, boolean, integer, text, text)', {
     allowed: holds('projects.manage'),
@@ -66,6 +70,7 @@ export const analysisRoutines: Readonly<Record<string, RoutineExpectation>> = {
   'private.may_read_turn(bigint, bigint)': helper(true),
   'private.block_lines(bigint, bigint[])': helper(false),
   'private.block_hash(bigint, bigint)': helper(false),
+  ...rpc('search_model()', { allowed: inOrganization, example: () => ({}) }),
   ...rpc('import_transcripts(bigint, jsonb)', {
     allowed: holds('projects.manage'),
     aboutOthers: true,
