@@ -1069,7 +1069,7 @@ export type Database = {
           provider: string
           reasoning_tokens: number | null
           tool_input_tokens: number | null
-          user_id: string
+          user_id: string | null
         }
         ComputedFields: never
         Insert: {
@@ -1089,7 +1089,7 @@ export type Database = {
           provider: string
           reasoning_tokens?: number | null
           tool_input_tokens?: number | null
-          user_id: string
+          user_id?: string | null
         }
         Update: {
           agent_name?: string | null
@@ -1108,7 +1108,7 @@ export type Database = {
           provider?: string
           reasoning_tokens?: number | null
           tool_input_tokens?: number | null
-          user_id?: string
+          user_id?: string | null
         }
         Relationships: []
       }
@@ -3894,6 +3894,7 @@ export type Database = {
       }
       cancel_execution: { Args: { execution_id: string }; Returns: string }
       cancel_lens_run: { Args: { run_id: number }; Returns: string }
+      claim_embeddings: { Args: { providers: string[] }; Returns: Json }
       claim_lens_block: { Args: { run_id: number }; Returns: Json }
       claim_mcp_authorization: { Args: { handle: string }; Returns: Json }
       claim_mcp_revocations: { Args: { batch?: number }; Returns: Json }
@@ -3917,6 +3918,7 @@ export type Database = {
       cleanup_expired_oauth_states: { Args: { batch?: number }; Returns: number }
       cleanup_expired_oauth_tokens: { Args: { batch?: number }; Returns: number }
       cleanup_expired_sessions: { Args: { batch?: number }; Returns: number }
+      cleanup_old_embeddings: { Args: { batch?: number }; Returns: number }
       cleanup_transient_sessions: { Args: { batch?: number }; Returns: number }
       cleanup_unused_oauth_clients: { Args: { batch?: number }; Returns: number }
       close_break_glass: { Args: { id: number }; Returns: undefined }
@@ -4038,6 +4040,18 @@ export type Database = {
         }[]
       }
       export_audit_log: { Args: { after_sequence?: number; max_rows?: number }; Returns: string[] }
+      fail_embeddings: {
+        Args: {
+          batch_id: string
+          code: string
+          cost_usd?: number
+          fault: string
+          input_tokens?: number
+          organization_id: number
+          retry_after?: number
+        }
+        Returns: undefined
+      }
       fail_mcp_refresh: {
         Args: {
           error_code: string
@@ -4354,6 +4368,7 @@ export type Database = {
       }
       preview_system_prompt: { Args: { content: string; variables?: Json }; Returns: string }
       provider_credential: { Args: { organization_id: number; provider: string }; Returns: string }
+      queue_embeddings: { Args: { batch?: number }; Returns: number }
       queue_mcp_revocation: {
         Args: {
           mcp_configuration_id: number
@@ -4390,6 +4405,7 @@ export type Database = {
         }
         Returns: Json
       }
+      reindex_search: { Args: { batch?: number }; Returns: number }
       reject_oauth_client: {
         Args: { client_id: string; id: number; organization_id: number }
         Returns: undefined
@@ -4471,8 +4487,11 @@ export type Database = {
       search: {
         Args: {
           after?: string
+          embedding?: number[]
+          embedding_model?: string
           kinds?: string[]
           limit?: number
+          mode?: string
           project_id?: number
           query: string
           since?: string
@@ -4486,6 +4505,15 @@ export type Database = {
           isOneToOne: false
           isSetofReturn: true
         }
+      }
+      search_model: {
+        Args: Record<PropertyKey, never>
+        Returns: {
+          dimension: number
+          embedding_model: string
+          max_bytes: number
+          model: string
+        }[]
       }
       sessions_to_answer: {
         Args: { max_rows?: number }
@@ -4564,6 +4592,16 @@ export type Database = {
           user_session_id: string
         }
         Returns: Json
+      }
+      store_embeddings: {
+        Args: {
+          batch_id: string
+          cost_usd?: number
+          input_tokens?: number
+          organization_id: number
+          vectors: Json
+        }
+        Returns: number
       }
       store_mcp_connection: {
         Args: { connection: Json; organization_id: number; user_id: string }
