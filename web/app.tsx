@@ -11,6 +11,7 @@ import { useHash } from './use-hash.ts'
 const ChatPage = lazy(async () => ({ default: (await import('./chat/chat-page.tsx')).ChatPage }))
 /** Loaded when a person opens it. */
 const Console = lazy(async () => ({ default: (await import('./console/console.tsx')).Console }))
+const Support = lazy(async () => ({ default: (await import('./support/support.tsx')).Support }))
 
 export function App() {
   const user = useUser()
@@ -22,7 +23,7 @@ export function App() {
 function SignedIn({ user }: { readonly user: User }) {
   const account = useAccount(user)
   const [joins, setJoins] = useState(false)
-  const isConsole = useHash().startsWith('#/console')
+  const hash = useHash()
   if (account === null) return <Centred />
   if ('problem' in account) {
     return (
@@ -33,7 +34,7 @@ function SignedIn({ user }: { readonly user: User }) {
   }
   const { current } = account
   const key = current?.organization_id
-  if (isConsole) {
+  if (hash.startsWith('#/console')) {
     return (
       <Suspense fallback={<Centred />}>
         <Console key={key} account={account} organization={current} />
@@ -41,6 +42,13 @@ function SignedIn({ user }: { readonly user: User }) {
     )
   }
   if (current === null) return <Join account={account} />
+  if (hash.startsWith('#/answers')) {
+    return (
+      <Suspense fallback={<Centred />}>
+        <Support key={key} user={user.id} organization={current} />
+      </Suspense>
+    )
+  }
   if (joins) return <Join account={account} onBack={() => setJoins(false)} />
   return (
     <Suspense fallback={<Centred />}>

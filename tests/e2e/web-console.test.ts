@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { addTenant } from '../support/agents/tool-agents.ts'
 import { hasBrowser } from '../support/people/browser.ts'
+import { findInjected, injections } from '../support/people/injections.ts'
 import { signUp, signUpAsMember } from '../support/people/people.ts'
 import { useWebPage } from '../support/people/web-page.ts'
 import { connectOwner } from '../support/stack/database.ts'
@@ -164,5 +165,30 @@ describe.skipIf(skips)('the console', { timeout: 240_000 }, () => {
     await person.clicks('Resume')
     await person.closed()
     await expect.poll(active).toBe(true)
+  })
+
+  test('runs nothing of what colleagues, tools and models wrote, in any view', async () => {
+    const ann = await addTenant(sql)
+    const { id, organization } = ann.person
+    const texts = injections('http://127.0.0.1:9')
+    const all = texts.join('\n\n')
+    const [html = ''] = texts
+    const of = { organization_id: organization.id }
+    await sql`update public.organizations set name = ${html} where id = ${organization.id}`
+    await sql`update public.users set display_name = ${html} where id = ${id}`
+    await sql`update public.agents set instructions = ${all}, description = ${html}
+      where name = ${ann.agent} and organization_id = ${organization.id}`
+    await sql`insert into public.system_prompts ${sql({ ...of, scope: 'organization', content: all })}`
+    await sql`insert into client_mgmt.prompts ${sql({ ...of, name: html, template: all.replaceAll('{{', '{') })}`
+    await sql`insert into conversation.lens_prototypes ${sql({ ...of, name: html, prompt_template: all })}`
+    await sql`insert into client_mgmt.projects ${sql({ ...of, name: html })}`
+    const person = await page.open()
+    await person.signsIn(ann.person)
+    for (const view of [...ofMembers, 'audit']) {
+      await person.opensView(view)
+      expect([view, await person.browser.run(findInjected)]).toEqual([view, []])
+    }
+    expect(await person.browser.run(`return document.body.innerText`)).toContain('<script>')
+    expect(await person.reported()).toEqual([])
   })
 })

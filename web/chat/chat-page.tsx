@@ -63,6 +63,7 @@ export function ChatPage({ account, organization, onJoin }: ChatPageProps) {
         agentId={session?.agent_id ?? null}
         organizationId={organization.organization_id}
         isOwn={session === undefined || session.user_id === account.user.id}
+        isHandled={session !== undefined && session.handled_by !== null}
         onSent={() => {
           if (route === id) return
           // A reload then finds what was said. The next new conversation has an id of its own.

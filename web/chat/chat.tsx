@@ -21,7 +21,7 @@ interface ChatProps extends Omit<ConversationProps, 'isNew'> {
 
 /** One conversation: `useChat` over the transport of `client/`. */
 export function Chat(props: ChatProps) {
-  const { id, stored, agents, agentId, organizationId, isOwn, onSent, onChanged } = props
+  const { id, stored, agents, agentId, organizationId, isOwn, isHandled, onSent, onChanged } = props
   const { transport } = useBackend()
   const [choice, setChoice] = useState<Choice>({})
   const follow = useFollow()
@@ -42,7 +42,7 @@ export function Chat(props: ChatProps) {
   const { messages, status, error } = chat
   const isBusy = status === 'submitted' || status === 'streaming'
   const options = { body: choice }
-  useLive(id, organizationId, chat, messages.length > 0)
+  useLive(id, organizationId, chat, messages.length > 0, onChanged)
   const settled = isBusy || messages.length === 0 ? null : (messages.at(-1)?.id ?? null)
   const branches = useBranches(id, settled, chat.setMessages)
 
@@ -111,6 +111,7 @@ export function Chat(props: ChatProps) {
       <p className="spoken" role="status">
         {isBusy ? 'The answer is being written.' : messages.length > 0 ? 'Ready.' : ''}
       </p>
+      {isHandled && <p className="hint shared">A person answers here in place of the model.</p>}
       {isOwn ? (
         <Composer
           sessionId={id}

@@ -17,6 +17,8 @@ export interface ConversationProps {
   readonly organizationId: number
   /** The person began it, or is to begin it: nobody else writes in it. */
   readonly isOwn: boolean
+  /** A person of the organization answers in place of the model. */
+  readonly isHandled: boolean
   /** Told when the person says something. */
   readonly onSent: () => void
   /** Told when the list of conversations may have changed. */

@@ -42,7 +42,9 @@ export function Part({ part, isOwn, isStreaming, isOpen, isWritable, actions }: 
       return (
         <ToolCall
           part={part}
-          onDecide={(call, approved) => actions.current.onDecide(call, approved)}
+          onDecide={
+            isWritable ? (call, approved) => actions.current.onDecide(call, approved) : null
+          }
         />
       )
     case 'data-elicitation': {
@@ -51,6 +53,8 @@ export function Part({ part, isOwn, isStreaming, isOpen, isWritable, actions }: 
       const key = `${asked.execution_id}/${asked.tool_call_id}/${asked.round}`
       return <Elicited key={key} {...{ asked, isOpen, isWritable, actions }} />
     }
+    case 'data-person':
+      return <p className="hint">{(part.data as { readonly message: string }).message}</p>
     default:
       return null
   }

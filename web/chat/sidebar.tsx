@@ -2,6 +2,7 @@ import type { Account, Membership } from '../account/use-account.ts'
 import { Icon } from '../icon.tsx'
 import { Notice, Waiting } from '../notice.tsx'
 import { useTask } from '../use-task.ts'
+import { Search } from './search.tsx'
 import { addressOf } from './use-route.ts'
 import type { Sessions } from './use-sessions.ts'
 
@@ -40,13 +41,13 @@ export function Sidebar(props: SidebarProps) {
       <button type="button" className="primary with-icon" onClick={onNew}>
         <Icon name="new" /> New conversation
       </button>
+      {organization.role !== 'guest' && <Search />}
       <SessionList sessions={sessions} current={current} user={user.id} />
       <div className="foot">
-        {organization.role !== 'guest' && (
-          <a className="quiet" href="#/console">
-            Console
-          </a>
+        {organization.permissions.includes('sessions.answer') && (
+          <a href="#/answers">Waiting conversations</a>
         )}
+        {organization.role !== 'guest' && <a href="#/console">Console</a>}
         <button type="button" className="quiet" onClick={onJoin}>
           {invitations.length > 0 ? `Invitations (${invitations.length})` : 'New organization'}
         </button>

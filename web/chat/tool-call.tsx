@@ -4,7 +4,8 @@ import { JsonValue, visible } from '../pieces/json-value.tsx'
 
 interface ToolCallProps {
   readonly part: DynamicToolUIPart
-  readonly onDecide: (call: string, approved: boolean) => void
+  /** Null for a person who only reads. */
+  readonly onDecide: ((call: string, approved: boolean) => void) | null
 }
 
 const states: Record<DynamicToolUIPart['state'], string> = {
@@ -30,7 +31,7 @@ export function ToolCall({ part, onDecide }: ToolCallProps) {
       <JsonValue title="Arguments" value={input} />
       {state === 'output-available' && <JsonValue title="Result" value={part.output} />}
       {state === 'output-error' && <p className="failure">{sentenceOf(part.errorText)}</p>}
-      {waits && (
+      {waits && onDecide && (
         <div className="row" role="group" aria-label={`Decide on ${toolName}`}>
           <button
             type="button"

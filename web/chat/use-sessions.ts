@@ -8,6 +8,8 @@ export interface ChatSession {
   readonly user_id: string
   readonly agent_id: number | null
   readonly visibility: string
+  /** The person who answers in place of the model. */
+  readonly handled_by: string | null
 }
 
 export interface Sessions {
@@ -30,7 +32,7 @@ export function useSessions(): Sessions {
   const reload = useCallback(() => {
     supabase
       .from('chat_sessions')
-      .select('id, title, user_id, agent_id, visibility')
+      .select('id, title, user_id, agent_id, visibility, handled_by')
       .eq('status', 'active')
       .order('last_message_at', { ascending: false })
       .limit(limit)
