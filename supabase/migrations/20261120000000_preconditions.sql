@@ -56,7 +56,7 @@ declare
     users users_email_idx users_organization_id_idx users_pkey
     active_user_sessions answered_message effective_mcp_configurations founded_organization
       handled_session imported_session issued_api_key issued_invitation joined_organization
-      lens_run_estimate member_role
+      lens_run_estimate made_schedule member_role
       opened_grant search_result v_agent_status v_recent_sessions
   ', '\s+', ' ', 'g')), ' ');
   -- Also with other arguments: PostgREST could not choose between the two.
