@@ -100,7 +100,12 @@ test('the check runs once per statement, however many rows there are', async () 
   for (const line of checks) expect(line).toMatch(/loops=1\)|never executed/)
 })
 
-test('reading what every member sees is one lookup, and no read is a scan or more than eight, of a view ten', async () => {
+test('reading what every member sees is one lookup, of blocks three, and no read is a scan or more than eight, of a view ten', async () => {
+  // Those of blocks list the blocks that chosen members see: the organization and a permission more.
+  const listing = await sql<{ id: string }[]>`
+    select distinct schemaname || '.' || tablename as id from pg_policies
+    where cmd = 'SELECT' and qual like '%hidden_blocks%'`
+  const lists = new Set(listing.map(({ id }) => id))
   const costs = await as('administrator', async (tx) => {
     const found: { id: string; index: number; sequential: number; open: boolean; most: number }[] =
       []
@@ -117,7 +122,7 @@ test('reading what every member sees is one lookup, and no read is a scan or mor
   })
   const open = costs.filter((one) => one.open)
   expect(open.length).toBeGreaterThan(10)
-  expect(open.filter(({ index }) => index !== 1)).toEqual([])
+  expect(open.filter(({ id, index }) => index !== (lists.has(id) ? 3 : 1))).toEqual([])
   // A permission is another lookup, and a view one for each of its tables.
   expect(costs.filter(({ index, sequential, most }) => index > most || sequential > 0)).toEqual([])
 })
