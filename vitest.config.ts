@@ -27,6 +27,8 @@ const needsStack = [
   // REST and Auth.
   'tests/database/{requests,request-time}.test.ts',
   'tests/database/executions/execution-events.test.ts',
+  // The role of Storage, which the platform's postgres may not take.
+  'tests/database/chat/{files,removed-files}.test.ts',
 ]
 
 export default defineConfig({

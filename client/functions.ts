@@ -5,8 +5,10 @@ import type {
   InvokeAnswer,
   InvokeRequest,
   KeyProvider,
+  PolledExecution,
   StoredProviderKey,
 } from './invocation.ts'
+import type { LensRun, LensRunRequest } from './lenses.ts'
 import type { SearchAnswer, SearchRequest } from './search.ts'
 
 /** The routes of the function `agents`, with types. Each throws ColloquyError with a sentence. */
@@ -37,6 +39,13 @@ export class Agents {
   follow(executionId: string, after = '0', signal?: AbortSignal): Promise<Response> {
     return this.#connection.request(`functions/v1/agents/executions/${executionId}/stream`, {
       headers: { 'last-event-id': after },
+      ...(signal && { signal }),
+    })
+  }
+
+  /** Reads the status of an execution, and its end once it has one. */
+  read(executionId: string, signal?: AbortSignal): Promise<PolledExecution> {
+    return this.#connection.json(`functions/v1/agents/executions/${executionId}`, {
       ...(signal && { signal }),
     })
   }
@@ -75,6 +84,18 @@ export class Agents {
     return this.#connection.json('functions/v1/agents/search', {
       body: request,
       ...(signal && { signal }),
+    })
+  }
+
+  /** Runs a lens over a block or a project for up to a minute, and answers how far the run is. */
+  runLens(lensId: number, request: LensRunRequest): Promise<LensRun> {
+    return this.#connection.json(`functions/v1/agents/lenses/${lensId}/runs`, { body: request })
+  }
+
+  /** Goes on with a run that has blocks left. */
+  continueLensRun(runId: number): Promise<LensRun> {
+    return this.#connection.json(`functions/v1/agents/lens-runs/${runId}/continue`, {
+      method: 'POST',
     })
   }
 

@@ -14,8 +14,11 @@ export type {
   InvokeRequest,
   InvokeSettings,
   KeyProvider,
+  PolledExecution,
   StoredProviderKey,
 } from './invocation.ts'
+export type { LensRun, LensRunRequest } from './lenses.ts'
+export type { SearchAnswer, SearchKind, SearchRequest, SearchResult } from './search.ts'
 export {
   McpServers,
   type BegunConnection,

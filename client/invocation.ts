@@ -78,6 +78,12 @@ export interface InvokeAnswer {
   readonly object?: unknown
 }
 
+/** An execution that is polled: its status, and its end once it has one. */
+export type PolledExecution = {
+  readonly execution_id: string
+  readonly status: 'pending' | 'running' | 'success' | 'failed' | 'cancelled'
+} & Partial<Omit<InvokeAnswer, 'execution_id' | 'object'>> & { readonly error_code?: string | null }
+
 /** What became of a decision about a tool call. */
 export interface Decision {
   readonly tool_call_id: string

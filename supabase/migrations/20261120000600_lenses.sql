@@ -15,8 +15,9 @@ create table conversation.lens_prototypes (
     '{"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"],
       "additionalProperties": false}'
     constraint lens_prototypes_schema_length check (octet_length(output_schema::text) <= 65536),
-  agent text,
-  model text constraint lens_prototypes_model_of_agent check (model is null or agent is not null),
+  agent text constraint lens_prototypes_agent_length check (char_length(agent) between 1 and 63),
+  model text constraint lens_prototypes_model_length check (char_length(model) between 1 and 200)
+    constraint lens_prototypes_model_of_agent check (model is null or agent is not null),
   version integer not null default 1,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),

@@ -255,7 +255,7 @@ as $$
 declare
   plan constant private.lens_plan := private.plan_lens_run(private.require_organization('projects.manage'),
     estimate_lens_run.lens_id, estimate_lens_run.project_id, estimate_lens_run.block_id,
-    coalesce(stale_only, false), estimate_lens_run.version, estimate_lens_run.agent,
+    coalesce(stale_only, true), estimate_lens_run.version, estimate_lens_run.agent,
     estimate_lens_run.model, null);
 begin
   return row(cardinality(plan.block_ids), plan.calls, plan.input_tokens, plan.max_output_tokens,
@@ -299,7 +299,7 @@ begin
   -- Runs of an organization begin one after the other, so that two do not both find a result missing.
   perform pg_advisory_xact_lock(hashtextextended('lens runs of ' || organization, 0));
   plan := private.plan_lens_run(organization, begin_lens_run.lens_id, begin_lens_run.project_id,
-    begin_lens_run.block_id, coalesce(stale_only, false), begin_lens_run.version, begin_lens_run.agent,
+    begin_lens_run.block_id, coalesce(stale_only, true), begin_lens_run.version, begin_lens_run.agent,
     begin_lens_run.model, begin_lens_run.providers);
   insert into conversation.lens_runs (
     organization_id, user_id, lens_id, version, project_id, agent, model, part_bytes, calls, input_tokens,

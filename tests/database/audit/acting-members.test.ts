@@ -8,6 +8,9 @@ const sql = connectOwner()
 
 /** Functions that change an audited table for the service role, and why no act is counted. */
 const uncounted: Readonly<Record<string, string>> = {
+  begin_due_schedule: 'It pauses a schedule once, which a counted act resumes.',
+  cleanup_abandoned_guests:
+    'The schedule calls it: a guest ends once, and the guests of a minute are bounded.',
   cleanup_ended_invitations: 'The schedule calls it: each event follows a counted invitation.',
   cleanup_unused_oauth_clients: 'The schedule calls it: each event follows a counted registration.',
   log_audit_event: 'Programs of the platform call it, for no member.',

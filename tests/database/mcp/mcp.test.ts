@@ -12,6 +12,8 @@ import {
   refusal,
   signIn,
 } from '../../support/people/tenants.ts'
+import { addBlock } from '../../support/rows/content.ts'
+import { addAgent } from '../../support/rows/executions.ts'
 import { addConfiguration, addConnection } from '../../support/rows/mcp-rows.ts'
 import { connectOwner, rolledBack } from '../../support/stack/database.ts'
 
@@ -160,6 +162,14 @@ test('null in place of true or false takes the narrower branch, in every functio
         'service_role',
         async (t) => ((await step(t)) as { status: string | null }[])[0]?.status,
       )
+    await addAgent(tx, owner)
+    const { project, block, turns } = await addBlock(tx, owner, 1)
+    await tx`
+      insert into conversation.block_turns (organization_id, block_id, turn_id, sequence_order)
+      values (${organizationId}, ${block}, ${turns[0] ?? 0}, 1)`
+    const [{ lens } = { lens: 0 }] = await tx<{ lens: number }[]>`
+      insert into conversation.lens_prototypes (organization_id, name, prompt_template)
+      values (${organizationId}, 'own', 'Count.') returning id::int as lens`
     const ways: Record<string, () => Promise<[unknown, unknown]>> = {
       set_mcp_header_key: async () => {
         const store = (person: Member) => (t: TransactionSql) => t`
@@ -196,6 +206,23 @@ test('null in place of true or false takes the narrower branch, in every functio
         )
         const [row] = await tx`select status from public.mcp_oauth_tokens where id = ${id}`
         return [row?.status, 'connected']
+      },
+      estimate_lens_run: async () => {
+        const blocks = async (staleOnly: boolean | null) => {
+          const estimate = (t: TransactionSql) => t<{ blocks: number }[]>`
+            select blocks from public.estimate_lens_run(${lens}, ${project}, stale_only => ${staleOnly})`
+          return (await as(tx, owner, estimate))[0]?.blocks
+        }
+        expect(await blocks(false)).toBe(1)
+        return [await blocks(null), 0]
+      },
+      begin_lens_run: async () => {
+        const begin = (t: TransactionSql) =>
+          t`select public.begin_lens_run(${lens}, ${project}, stale_only => null)`
+        await as(tx, owner, begin)
+        const [run] = await tx<{ status: string }[]>`
+          select status from conversation.lens_runs where organization_id = ${organizationId}`
+        return [run?.status, 'done']
       },
       log_audit_event: async () => {
         const log = (t: TransactionSql) => t`

@@ -7,11 +7,13 @@ export interface Told {
 }
 
 /**
- * What was told since the last call, in a transaction that is rolled back. The platform's postgres may
- * update messages and not delete them.
+ * What a transaction that is rolled back told since the last call. The platform's postgres may update
+ * messages and not delete them; those that other tests left are older.
  */
 export const told = (tx: TransactionSql) => tx<Told[]>`
   with read as (
-    update realtime.messages set private = false where private returning topic, event, payload
+    update realtime.messages set private = false
+    where private and inserted_at >= now()::timestamp
+    returning topic, event, payload
   )
   select topic, event, payload - 'id' as payload from read order by topic`

@@ -8,8 +8,10 @@ import {
   type EndedConnection,
   type HeaderKey,
   type IssuerClient,
+  type LensRunRequest,
   type McpConnection,
   McpServers,
+  type PolledExecution,
   type RefreshedConnection,
   type StoredIssuerClient,
   type StoredProviderKey,
@@ -18,6 +20,8 @@ import {
 import openApi from '../../../client/openapi.json' with { type: 'json' }
 import { type Operation, operations } from '../../../dev/check/openapi-routes.ts'
 import type * as decide from '../../../supabase/functions/_shared/executions/decide-tool-call.ts'
+import type * as reading from '../../../supabase/functions/_shared/executions/read-execution.ts'
+import type { lensRunSchema } from '../../../supabase/functions/_shared/lenses/lens-request.ts'
 import type * as begin from '../../../supabase/functions/_shared/oauth/begin-authorization.ts'
 import type { Credential } from '../../../supabase/functions/_shared/oauth/credentials.ts'
 import type * as end from '../../../supabase/functions/_shared/oauth/disconnect.ts'
@@ -42,6 +46,7 @@ const agentsUses: Record<Exclude<keyof Agents, symbol>, (agents: Agents) => Prom
   invoke: (agents) => agents.invoke({ message: { content: 'Hi' } }),
   stream: (agents) => agents.stream({ message: { content: 'Hi' } }),
   follow: (agents) => agents.follow(execution),
+  read: (agents) => agents.read(execution),
   cancel: (agents) => agents.cancel(execution),
   decide: (agents) => agents.decide(execution, 'call/1', 'approve'),
   answer: (agents) =>
@@ -50,6 +55,8 @@ const agentsUses: Record<Exclude<keyof Agents, symbol>, (agents: Agents) => Prom
       { q: { action: 'accept', content: { name: 'Ann' } } },
     ),
   search: (agents) => agents.search({ query: 'dog', mode: 'both', limit: 5 }),
+  runLens: (agents) => agents.runLens(1, { project_id: 2, only: 'stale' }),
+  continueLensRun: (agents) => agents.continueLensRun(3),
   setProviderKey: (agents) => agents.setProviderKey('openrouter', 'sk-or-v1-key'),
   removeProviderKey: (agents) => agents.removeProviderKey('vertex-ai'),
 }
@@ -149,6 +156,8 @@ describe('the methods of the client', () => {
   it('have the types of what the functions take and answer', () => {
     expectTypeOf<HeaderKey>().toExtend<z.input<typeof headerKeySchema>>()
     expectTypeOf<IssuerClient>().toExtend<z.input<typeof clients.preregisteredClientSchema>>()
+    expectTypeOf<reading.PolledExecution>().toExtend<PolledExecution>()
+    expectTypeOf<LensRunRequest>().toExtend<z.input<typeof lensRunSchema>>()
     expectTypeOf<decide.Decision>().toExtend<Decision>()
     expectTypeOf<begin.BegunAuthorization>().toExtend<BegunConnection>()
     expectTypeOf<finish.FinishedConnection>().toExtend<McpConnection>()
