@@ -11,7 +11,6 @@ import { useHash } from './use-hash.ts'
 const ChatPage = lazy(async () => ({ default: (await import('./chat/chat-page.tsx')).ChatPage }))
 /** Loaded when a person opens it. */
 const Console = lazy(async () => ({ default: (await import('./console/console.tsx')).Console }))
-const Support = lazy(async () => ({ default: (await import('./support/support.tsx')).Support }))
 
 export function App() {
   const user = useUser()
@@ -42,13 +41,6 @@ function SignedIn({ user }: { readonly user: User }) {
     )
   }
   if (current === null) return <Join account={account} />
-  if (hash.startsWith('#/answers')) {
-    return (
-      <Suspense fallback={<Centred />}>
-        <Support key={key} user={user.id} organization={current} />
-      </Suspense>
-    )
-  }
   if (joins) return <Join account={account} onBack={() => setJoins(false)} />
   return (
     <Suspense fallback={<Centred />}>

@@ -8,7 +8,7 @@ const fence = /^( *)```ts\n([^]*?)^\1```/gm
 const surroundings = `
 import type { SupabaseClient } from '@supabase/supabase-js'
 import type { lastAssistantMessageIsCompleteWithApprovalResponses as areDecided } from 'ai'
-import type { ColloquyChatTransport as Transport } from '../../../client/index.ts'
+import type { Agents as AgentsClient, ColloquyChatTransport as Transport, ConnectionOptions } from '../../../client/index.ts'
 import type { Database } from '../../../supabase/functions/_shared/database.types.ts'
 
 declare global {
@@ -18,6 +18,8 @@ declare global {
   const url: string
   const publishableKey: string
   const ColloquyChatTransport: typeof Transport
+  const Agents: typeof AgentsClient
+  const options: ConnectionOptions
   const lastAssistantMessageIsCompleteWithApprovalResponses: typeof areDecided
   const sessionId: string
   const projectId: number

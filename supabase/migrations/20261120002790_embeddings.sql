@@ -498,7 +498,7 @@ begin
   batch.provider := model.provider;
   batch.provider_model := model.model_id;
   batch.credential_owner := case when step ->> 'credential' = 'organization' then work.organization_id end;
-  batch.generation := step ->> 'generation';
+  batch.generation := (step ->> 'generation')::bigint;
   if (step -> 'probe')::boolean then
     batch.generation := private.take_probe(batch.credential_owner, model.agent_id, model.id);
     if batch.generation is null then

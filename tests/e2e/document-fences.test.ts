@@ -3,10 +3,10 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 import { expect, test } from 'vitest'
-import { ColloquyChatTransport } from '../../client/index.ts'
+import { Agents, ColloquyChatTransport } from '../../client/index.ts'
 import { readFences } from '../../dev/check/fences.ts'
 import { png } from '../support/agents/files.ts'
-import { invoke } from '../support/agents/invoke.ts'
+import { createAgent, invoke } from '../support/agents/invoke.ts'
 import { addConfiguration } from '../support/oauth/connect.ts'
 import { signUpAsMember, signUpWithOrganization } from '../support/people/people.ts'
 import { openClient } from '../support/people/supabase-client.ts'
@@ -23,9 +23,13 @@ const fences: readonly (readonly [document: string, fence: number, statuses: rea
     ['analysis.md', 0, [200]],
     ['analysis.md', 1, [200]],
     ['analysis.md', 2, [200]],
+    ['analysis.md', 3, [200]],
+    ['analysis.md', 4, [200, 200]],
+    ['analysis.md', 5, [200]],
     // The second fence of a page of guests follows the first.
     ['customers.md', 0, [204, 201, 201]],
     ['customers.md', 1, [204, 201, 201, 200, 200, 200, 200, 204, 200, 200, 200]],
+    ['customers.md', 2, [204, 201, 201, 200, 200, 200, 200, 204, 200, 200, 200, 200]],
     ['executions.md', 0, [200]],
     ['executions.md', 1, [200, 200, 201]],
     ['executions.md', 2, [200, 204, 200, 200]],
@@ -37,7 +41,9 @@ const fences: readonly (readonly [document: string, fence: number, statuses: rea
     ['mcp-servers.md', 0, [201]],
     ['people-answer.md', 0, [200, 200, 200, 200, 200]],
     ['search.md', 0, [200]],
-    ['search.md', 1, [204]],
+    ['schedules.md', 0, [200, 200, 200, 204, 200, 204]],
+    ['search.md', 1, [204, 200]],
+    ['search.md', 2, [204]],
     ['tools.md', 0, [201, 201]],
     // No definition of the configuration has changed.
     ['tools.md', 1, [200, 404]],
@@ -75,6 +81,22 @@ test.each(fences)('the TypeScript of %s (%d) runs', async (document, index, expe
     .select('id')
     .single()
     .throwOnError()
+  const { data: block } = await supabase
+    .schema('conversation')
+    .from('blocks')
+    .insert({ name: 'Calls', project_id: project.id })
+    .select('id')
+    .single()
+    .throwOnError()
+  const { data: lens } = await supabase
+    .schema('conversation')
+    .from('lens_prototypes')
+    .select('id')
+    .limit(1)
+    .single()
+    .throwOnError()
+  const { data: signedIn } = await supabase.auth.getSession()
+  const accessToken = async () => signedIn.session?.access_token
   await bob.client.from('chat_sessions').update({ visibility: 'organization' }).eq('id', sessionId)
   const { data: own } = await supabase.from('organizations').select('slug').single()
   answers.length = 0
@@ -83,6 +105,11 @@ test.each(fences)('the TypeScript of %s (%d) runs', async (document, index, expe
       super({ ...options, fetch: record })
     }
   }
+  // An agent of the organization's own, whose model makes vectors.
+  const agent =
+    document === 'search.md' ? await createAgent(sql, ann.organization, ['openrouter']) : ''
+  await sql`update public.models set capabilities = '{embeddings}' where name = 'model-1' and agent_id = (
+    select id from public.agents where name = ${agent})`
   const names = {
     ColloquyChatTransport: Transport,
     url,
@@ -93,6 +120,10 @@ test.each(fences)('the TypeScript of %s (%d) runs', async (document, index, expe
     id,
     sessionId,
     projectId: project.id,
+    blockId: block.id,
+    lensId: lens.id,
+    Agents,
+    options: { url, publishableKey, accessToken, fetch: record },
     organizationId: ann.organization.id,
     vttText: 'WEBVTT\n\n00:00.000 --> 00:02.000\n<v Ada>Hello',
     user_id: ann.id,
@@ -100,7 +131,13 @@ test.each(fences)('the TypeScript of %s (%d) runs', async (document, index, expe
   }
   const { outputText } = ts.transpileModule(
     code
+      .replaceAll('support/text-embedding-3-small', `${agent}/model-1`)
       .replaceAll('mcp_configuration_id: 7', 'mcp_configuration_id: id')
+      // A conversation of the customer's own.
+      .replaceAll(
+        "rpc('ask_for_person', { session_id: sessionId })",
+        "rpc('ask_for_person', { session_id: answer.session_id })",
+      )
       .replaceAll('jo@example.com', `${randomUUID()}@example.com`)
       // A page reads it from its own address.
       .replaceAll("fetch('cat.png')", `fetch('data:image/png;base64,${png.toString('base64')}')`),
@@ -110,7 +147,9 @@ test.each(fences)('the TypeScript of %s (%d) runs', async (document, index, expe
   )
   const module = `export default async (names) => {
     const { ${Object.keys(names).join(', ')} } = names
-    ${outputText}
+    {
+      ${outputText}
+    }
   }`
   const { default: run } = (await import(
     /* @vite-ignore */ `data:text/javascript,${encodeURIComponent(module)}`

@@ -180,7 +180,7 @@ describe.skipIf(skips)('the console', { timeout: 240_000 }, () => {
       where name = ${ann.agent} and organization_id = ${organization.id}`
     await sql`insert into public.system_prompts ${sql({ ...of, scope: 'organization', content: all })}`
     await sql`insert into client_mgmt.prompts ${sql({ ...of, name: html, template: all.replaceAll('{{', '{') })}`
-    await sql`insert into conversation.lens_prototypes ${sql({ ...of, name: html, prompt_template: all })}`
+    await sql`insert into conversation.lens_prototypes ${sql({ ...of, name: html, prompt_template: all.replaceAll('{{', '{') })}`
     await sql`insert into client_mgmt.projects ${sql({ ...of, name: html })}`
     const person = await page.open()
     await person.signsIn(ann.person)

@@ -44,9 +44,6 @@ export function Sidebar(props: SidebarProps) {
       {organization.role !== 'guest' && <Search />}
       <SessionList sessions={sessions} current={current} user={user.id} />
       <div className="foot">
-        {organization.permissions.includes('sessions.answer') && (
-          <a href="#/answers">Waiting conversations</a>
-        )}
         {organization.role !== 'guest' && <a href="#/console">Console</a>}
         <button type="button" className="quiet" onClick={onJoin}>
           {invitations.length > 0 ? `Invitations (${invitations.length})` : 'New organization'}

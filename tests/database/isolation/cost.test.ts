@@ -100,7 +100,7 @@ test('the check runs once per statement, however many rows there are', async () 
   for (const line of checks) expect(line).toMatch(/loops=1\)|never executed/)
 })
 
-test('reading what every member sees is one lookup, of blocks three, and no read is a scan or more than eight, of a view ten', async () => {
+test('reading what every member sees is one lookup, of blocks three, and no read is a scan or more than eight, of a view ten, of results twenty-five', async () => {
   // Those of blocks list the blocks that chosen members see: the organization and a permission more.
   const listing = await sql<{ id: string }[]>`
     select distinct schemaname || '.' || tablename as id from pg_policies
@@ -116,7 +116,14 @@ test('reading what every member sees is one lookup, of blocks three, and no read
         (one) => one.id === id && one.kind === 'view',
       )
       const cost = await lookups(tx, `select ${columns} from ${id}`)
-      found.push({ id, ...cost, open: select === member && !isView, most: isView ? 10 : 8 })
+      // Three tables and the list of hidden blocks, once or for both sides.
+      const ofResults = /lens_(results|comparisons)$/.test(id)
+      found.push({
+        id,
+        ...cost,
+        open: select === member && !isView,
+        most: ofResults ? 25 : isView ? 10 : 8,
+      })
     }
     return found
   })
